@@ -1,0 +1,225 @@
+"""From records to findings: everything the report needs, in one value."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib import metadata
+
+import numpy as np
+import psutil
+import torch
+
+from ceteris.api.explaining import best_finals, explanation_of, residual_of
+from ceteris.api.questions import FinalModel, answers_of, open_test
+from ceteris.data import DataSet, ImageSet, describe
+from ceteris.figures import images_to_show
+from ceteris.findings import (
+    FinalFinding,
+    ModelFinding,
+    ModelSummary,
+    ResidualFinding,
+    StudyFindings,
+    TestImages,
+    Version,
+)
+from ceteris.models import summarise
+from ceteris.recipe import Recipe
+from ceteris.records import TrialRecord
+from ceteris.store import Store, TestResult, digest_of, looks_at, read_findings, write_findings
+from ceteris.study import Outcome, Progress, Study
+from ceteris.training import environment
+from ceteris.training.build import build_model
+
+_PACKAGES = (
+    "ceteris",
+    "torch",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "matplotlib",
+    "pydantic",
+    "safetensors",
+    "typst",
+    "nbclient",
+)
+_REASON = "final comparison after all choices were made"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What the gathering needs to know of a run besides its outcomes."""
+
+    study: Study
+    study_text: str
+    data_set: DataSet
+    store: Store
+    workers: int
+    wall_seconds: float
+    trials: Mapping[str, TrialRecord]
+    allow_imports: bool
+
+
+def findings_of(run: Run, outcomes: Sequence[Outcome], progress: Progress) -> StudyFindings:
+    """Return the findings of a study; they are kept, so that the same run a second time opens nothing again."""
+    path = run.store.root / "findings" / f"{_identity(run, outcomes)}.safetensors"
+    if path.exists():
+        # What the test set was looked at for since then belongs to the report of today.
+        return replace(read_findings(path), looks=looks_at(run.store.root, run.data_set.test.fingerprint))
+    findings = _gather(run, outcomes, progress)
+    write_findings(findings, path)
+    return findings
+
+
+def _identity(run: Run, outcomes: Sequence[Outcome]) -> str:
+    finals = [record.digest for outcome in outcomes for records in outcome.finals.values() for record in records]
+    failed = sorted(digest for digest, record in run.trials.items() if record.status == "failed")
+    return digest_of([run.study, run.study_text, sorted(run.trials), finals, failed, run.data_set.test.fingerprint])
+
+
+def finished_finals(outcomes: Sequence[Outcome]) -> list[FinalModel]:
+    """Return all final trainings that finished, in the order of the study."""
+    return [
+        FinalModel(model=outcome.path.model.name, version=version, record=record)
+        for outcome in outcomes
+        for version, records in outcome.finals.items()
+        for record in records
+        if record.status == "finished"
+    ]
+
+
+def _gather(run: Run, outcomes: Sequence[Outcome], progress: Progress) -> StudyFindings:
+    finals = finished_finals(outcomes)
+    progress.phase("opening the test set")
+    test = open_test(run.data_set, run.store, run.study, finals, _REASON)
+    progress.phase("asking the final models")
+    answers = {
+        final.record.digest: answers_of(
+            final, run.data_set, test, run.store, run.study, allow_imports=run.allow_imports
+        )
+        for final in finals
+    }
+    final_findings = tuple(_final_findings(outcomes, answers, len(run.data_set.train.classes)))
+    progress.phase("explaining the best models")
+    explanations = tuple(
+        explanation_of(final, run.data_set, test, run.store, run.study, allow_imports=run.allow_imports)
+        for final in best_finals(finals)
+    )
+    study, records = run.study, list(run.trials.values())
+    return StudyFindings(
+        name=study.name,
+        title=study.title or study.name,
+        question=study.question,
+        author=study.author,
+        group=study.group,
+        date=datetime.now(UTC).date().isoformat(),
+        folds=study.exploration.folds,
+        seeds=study.exploration.seeds,
+        significance=study.significance,
+        equivalence_margin=study.equivalence_margin,
+        exploration_images=study.exploration.images,
+        data=describe(run.data_set, shares=_shares(run), folds=study.exploration.folds),
+        models=tuple(_model_finding(outcome, run) for outcome in outcomes),
+        finals=final_findings,
+        explanations=explanations,
+        residual=_residual(outcomes, run),
+        test_labels=np.array(test.labels),
+        test_images=_test_images(test, final_findings),
+        looks=looks_at(run.store.root, run.data_set.test.fingerprint),
+        trials_total=len(records),
+        trials_failed=sum(record.status != "finished" for record in records),
+        training_seconds=sum(record.cost.train_seconds for record in records if record.cost),
+        wall_seconds=run.wall_seconds,
+        workers=run.workers,
+        packages={name: metadata.version(name) for name in _PACKAGES},
+        machine=machine(),
+        study_text=run.study_text,
+    )
+
+
+def machine() -> dict[str, str]:
+    """Return what the machine is, in words."""
+    return environment() | {
+        "cores": str(os.cpu_count()),
+        "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
+    }
+
+
+def _shares(run: Run) -> str:
+    study, count = run.study, len(run.data_set.train)
+    held = round(count * study.final.validation)
+    sample = min(study.exploration.images or count, count)
+    return (
+        f"Exploration: {study.exploration.folds}-fold cross-validation on {sample:,} of the {count:,} training images. "
+        f"Final trainings: {count - held:,} images to fit on, {held:,} held out for early stopping. "
+        f"Test: {run.data_set.test.count:,} images, sealed until all choices are made."
+    )
+
+
+def _model_finding(outcome: Outcome, run: Run) -> ModelFinding:
+    model = outcome.path.model
+    return ModelFinding(
+        name=model.name,
+        title=model.title,
+        baseline=model.recipe,
+        best=outcome.path.best,
+        baseline_summary=summary_of(model.recipe, run.data_set, allow_imports=run.allow_imports),
+        best_summary=summary_of(outcome.path.best, run.data_set, allow_imports=run.allow_imports),
+        factors=outcome.path.factors,
+    )
+
+
+def summary_of(recipe: Recipe, data_set: DataSet, *, allow_imports: bool) -> ModelSummary:
+    """Return the layers of a recipe's model for the images of a data set."""
+    network = build_model(
+        recipe.model,
+        input_shape=data_set.train.shape,
+        classes=len(data_set.train.classes),
+        generator=torch.Generator().manual_seed(0),
+        allow_imports=allow_imports,
+    )
+    return summarise(network, data_set.train.shape)
+
+
+def _final_findings(outcomes: Sequence[Outcome], answers: Mapping[str, TestResult], classes: int) -> list[FinalFinding]:
+    return [
+        _final_finding(outcome.path.model.name, version, record, answers.get(record.digest), classes)
+        for outcome in outcomes
+        for version, records in outcome.finals.items()
+        for record in records
+    ]
+
+
+def _final_finding(
+    model: str, version: Version, record: TrialRecord, answer: TestResult | None, classes: int
+) -> FinalFinding:
+    return FinalFinding(
+        model=model,
+        version=version,
+        seed=record.trial.seed,
+        digest=record.digest,
+        status=record.status,
+        error=record.error,
+        best_epoch=record.best_epoch,
+        epochs=record.epochs,
+        iterations=record.iterations,
+        cost=record.cost,
+        validation_accuracy=record.accuracy,
+        validation_f1=record.f1,
+        probabilities=answer.probabilities if answer else np.zeros((0, classes), np.float32),
+        test_curve_loss=answer.curve_loss if answer else np.zeros(0),
+        test_curve_accuracy=answer.curve_accuracy if answer else np.zeros(0),
+    )
+
+
+def _residual(outcomes: Sequence[Outcome], run: Run) -> ResidualFinding | None:
+    for outcome in outcomes:
+        finding = residual_of(outcome.path.best, run.data_set, run.study)
+        if finding:
+            return finding
+    return None
+
+
+def _test_images(test: ImageSet, finals: Sequence[FinalFinding]) -> TestImages:
+    places = images_to_show(test.labels, finals)
+    return TestImages(indices=places, images=np.ascontiguousarray(test.images[places]))

@@ -1,0 +1,129 @@
+"""Pictures in class folders: <class>/<picture>, optionally below Train/ and Test/ (any letter case)."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ceteris.data.formats.entries import damage_told
+from ceteris.data.formats.picture_parts import common_shape, file_headers, file_part, preprocessing_of, sorted_classes
+from ceteris.data.formats.pictures import SUFFIXES
+from ceteris.data.options import ReadOptions
+from ceteris.data.source import Part, Source
+from ceteris.errors import DataError
+
+_TRAIN, _TEST = ("train", "training"), ("test", "testing")
+_VALIDATION = ("val", "valid", "validation", "dev")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FolderLayout:
+    """Which folders hold the class folders of each part; ``test`` is None where there is no test part."""
+
+    train: tuple[Path, ...]
+    test: Path | None
+    joined: bool  # a validation part was joined to the training part
+
+
+def folder_layout(root: Path) -> FolderLayout:
+    """Return the parts of a folder of pictures, by the names of its folders.
+
+    Training and validation folders together make the training part when there is a test folder; validation takes the
+    place of a missing test folder.
+
+    Raises:
+        DataError: the folder is missing, or a test folder stands there without a training folder.
+    """
+    by_name = {path.name.lower(): path for path in _folders(root)}
+    train, test, validation = (
+        next((by_name[name] for name in names if name in by_name), None) for names in (_TRAIN, _TEST, _VALIDATION)
+    )
+    if train is None and test is not None:
+        raise DataError(f"{root}: has a folder {test.name}/ but no folder Train/ beside it.")
+    if train is None:
+        return FolderLayout(train=(root,), test=None, joined=False)
+    if test is None:
+        return FolderLayout(train=(train,), test=validation, joined=False)
+    return FolderLayout(train=(train, validation) if validation else (train,), test=test, joined=validation is not None)
+
+
+def folder_source(root: Path, options: ReadOptions) -> Source:
+    """Return the pictures of a folder of class folders as a source.
+
+    Raises:
+        DataError: no pictures, a class only the test part has, an unreadable picture, or pictures of different sizes
+            while ``options.size`` is not given.
+    """
+    layout = folder_layout(root)
+    classes = _class_names(layout.train)
+    train = [item for folder in layout.train for item in _pictures(folder, classes)]
+    test = list(_pictures(layout.test, classes)) if layout.test else None
+    if not train or test == []:
+        raise DataError(
+            f"{root}: no pictures found. Expected a folder per class with {', '.join(sorted(SUFFIXES))} files."
+        )
+    shape = common_shape(file_headers(path for path, _ in (*train, *(test or ()))), options)
+    joined = ("the folder's validation pictures joined the training part; validation is drawn from it",)
+    return Source(
+        name=root.resolve().name,
+        title=f"Pictures in the folder {root.resolve().name}",
+        citation="the user's own folder",
+        licence="not stated",
+        classes=classes,
+        train=_part(train, shape, options),
+        test=_part(test, shape, options) if test else None,
+        label_meaning="the folder that a picture lies in",
+        preprocessing=(*preprocessing_of(options), *(joined if layout.joined else ())),
+    )
+
+
+def folder_stamp(root: Path) -> Iterator[str]:
+    """Yield one line per file below ``root`` (path, size, time of change) by which a changed folder is recognised."""
+    with damage_told(root):
+        for folder, folders, files in os.walk(root):
+            folders.sort()
+            for name in sorted(files):
+                state = os.stat(os.path.join(folder, name))
+                yield f"{os.path.relpath(folder, root)}/{name} {state.st_size} {state.st_mtime_ns}"
+
+
+def _folders(root: Path) -> list[Path]:
+    with damage_told(root):
+        return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def _class_names(folders: tuple[Path, ...]) -> tuple[str, ...]:
+    names = sorted_classes(path.name for folder in folders for path in _folders(folder))
+    if not names:
+        raise DataError(f"{folders[0]}: no class folders in it. Expected one folder per class, each with its pictures.")
+    return names
+
+
+def _pictures(folder: Path, classes: tuple[str, ...]) -> Iterator[tuple[str, int]]:
+    numbers = {name: number for number, name in enumerate(classes)}
+    present = [path.name for path in _folders(folder)]
+    for name in present:
+        if name not in numbers:
+            raise DataError(
+                f"{folder}: has the class {name!r}, which the training part does not have. "
+                f"Its classes: {', '.join(classes[:20])}."
+            )
+    for name in sorted(present, key=numbers.__getitem__):
+        for path in _files_below(str(folder / name)):
+            yield path, numbers[name]
+
+
+def _files_below(folder: str) -> Iterator[str]:
+    with damage_told(folder):
+        for below, folders, files in os.walk(folder):
+            folders.sort()
+            for name in sorted(files):
+                if name[0] != "." and os.path.splitext(name)[1].lower() in SUFFIXES:
+                    yield os.path.join(below, name)
+
+
+def _part(items: list[tuple[str, int]], shape: tuple[int, int, int], options: ReadOptions) -> Part:
+    labels = np.array([label for _, label in items], dtype=np.int64)
+    return file_part([path for path, _ in items], labels, shape, options)

@@ -1,0 +1,130 @@
+"""Labelled images in memory or in a read-only map of a file: what every other part of ceteris trains on."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ceteris.errors import DataError
+from ceteris.records import ByteArray, IntArray
+
+CHUNK_BYTES = 1 << 22  # images are read through in pieces of this size, so that a map larger than memory is no problem
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ImageSet:
+    """Images uint8 (n, channels, height, width), labels int64 (n,) in 0..classes-1, class names and a content digest.
+
+    Made by :func:`make_image_set`, which checks it. Two sets hold the same images, labels and names exactly when their
+    ``digest`` (sha256 in hexadecimal) is the same.
+    """
+
+    images: ByteArray  # (n, c, h, w)
+    labels: IntArray  # (n,)
+    classes: tuple[str, ...]
+    digest: str
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Shape of one image: (channels, height, width)."""
+        _, channels, height, width = self.images.shape
+        return channels, height, width
+
+
+def make_image_set(images: NDArray[Any], labels: NDArray[Any], classes: tuple[str, ...]) -> ImageSet:
+    """Check images uint8 (n, c, h, w), labels (n,) of any integer type and class names, and return them as an ImageSet.
+
+    Raises:
+        DataError: wrong type or shape, no images, counts that differ, or a label outside the classes.
+    """
+    check_images(images)
+    checked = check_labels(labels, classes, count=len(images))
+    names = tuple(str(name) for name in classes)
+    return ImageSet(images=images, labels=checked, classes=names, digest=content_digest(images, checked, names))
+
+
+def check_images(images: NDArray[Any]) -> None:
+    """Raise DataError unless ``images`` is a uint8 array (n, c, h, w) with at least one pixel."""
+    if not isinstance(images, np.ndarray) or images.dtype != np.uint8:
+        raise DataError(
+            f"images: expected an array of type uint8 (values 0 to 255), received {_kind(images)}. "
+            "Scale the values to 0..255, round them and convert with .astype(numpy.uint8), or use data.from_arrays."
+        )
+    if images.ndim != 4:
+        raise DataError(
+            f"images: expected the shape (images, channels, height, width), received {images.shape}. "
+            "Grey images of shape (n, h, w) become (n, 1, h, w) with images[:, None]."
+        )
+    if 0 in images.shape:
+        raise DataError(f"images: the set is empty, its shape is {images.shape}; at least one image is needed.")
+
+
+def check_labels(labels: NDArray[Any], classes: tuple[str, ...], *, count: int) -> IntArray:
+    """Return ``labels`` as int64 (count,) after checking that every one names one of ``classes``.
+
+    Raises:
+        DataError: no integers, another number than ``count``, outside 0..classes-1, or doubled class names.
+    """
+    if not isinstance(labels, np.ndarray) or labels.dtype.kind not in "iu":
+        raise DataError(
+            f"labels: expected an array of integers (the class numbers), received {_kind(labels)}"
+            f"{_missing_text(labels)}. Convert with .astype(numpy.int64)."
+        )
+    if labels.shape != (count,):
+        raise DataError(f"labels: expected one label per image, shape ({count},), received shape {labels.shape}.")
+    _check_class_names(classes)
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= len(classes):
+        _refuse_label(labels, low if low < 0 else high, classes)
+    return labels.astype(np.int64, copy=False)
+
+
+def content_digest(images: ByteArray, labels: IntArray, classes: tuple[str, ...]) -> str:
+    """Return the sha256 (hexadecimal) of shape, pixels, labels and class names."""
+    digest = hashlib.sha256(repr((images.shape, tuple(classes))).encode())
+    for piece in pieces(images):
+        digest.update(np.ascontiguousarray(piece).data)
+    digest.update(np.ascontiguousarray(labels, dtype="<i8").data)
+    return digest.hexdigest()
+
+
+def pieces(images: ByteArray) -> Iterator[ByteArray]:
+    """Yield ``images`` (n, ...) in consecutive pieces of about four megabytes."""
+    step = max(1, CHUNK_BYTES // max(1, images[:1].nbytes))
+    for start in range(0, len(images), step):
+        yield images[start : start + step]
+
+
+def class_counts(labels: IntArray, classes: tuple[str, ...]) -> IntArray:
+    """Return the number of images per class, int64 (classes,)."""
+    return np.bincount(labels, minlength=len(classes)).astype(np.int64)
+
+
+def _kind(value: Any) -> str:
+    return str(value.dtype) if isinstance(value, np.ndarray) else type(value).__name__
+
+
+def _missing_text(labels: Any) -> str:
+    holds_nan = isinstance(labels, np.ndarray) and labels.dtype.kind == "f" and np.isnan(labels).any()
+    return f" with {int(np.isnan(labels).sum())} missing values (NaN)" if holds_nan else ""
+
+
+def _check_class_names(classes: tuple[str, ...]) -> None:
+    doubled = sorted({name for name in classes if list(classes).count(name) > 1}) if len(classes) < 10_000 else []
+    if not classes or doubled:
+        problem = f"{doubled[0]!r} occurs more than once" if doubled else "there is none"
+        raise DataError(f"classes: every class needs a name of its own, {problem}.")
+
+
+def _refuse_label(labels: NDArray[Any], label: int, classes: tuple[str, ...]) -> None:
+    place = int(np.argmax(labels == label))
+    raise DataError(
+        f"labels: image {place} has the label {label}, but there are {len(classes)} classes, so labels run from 0 to "
+        f"{len(classes) - 1}. Name all classes or mend the label."
+    )

@@ -1,0 +1,235 @@
+"""Prepared copies: every set once as .npy files that all worker processes map into memory and share.
+
+A prepared folder holds train_images.npy, train_labels.npy, test_images.npy, test_labels.npy, a 128-bit fingerprint of
+every image (train_prints.npy, test_prints.npy) and meta.json. It appears by a rename when it is complete.
+"""
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.lib.format import open_memmap
+from numpy.typing import NDArray
+
+from ceteris.data.dataset import DataSet
+from ceteris.data.imageset import ImageSet, check_labels, class_counts, content_digest, pieces
+from ceteris.data.sealed import SealedTest
+from ceteris.data.source import Part, Source
+from ceteris.errors import DataError
+from ceteris.records import ByteArray, IntArray
+
+PREPARED_FORMAT = 1
+
+
+def prepare(source: Source, folder: Path) -> DataSet:
+    """Write the prepared copy of ``source`` to ``folder`` and open it.
+
+    Where another process has written the folder meanwhile, its copy is used.
+
+    Raises:
+        DataError: the source is damaged, or the copy cannot be written (for example on a full disk).
+    """
+    if source.test is None:
+        raise DataError(f"{source.name}: a source without a test part has to be split before it is prepared.")
+    with _told_where(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder.parent))
+    try:
+        with _told_where(folder):
+            _write(source, source.test, unfinished)
+            _publish(unfinished, folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return open_prepared(folder)
+
+
+def is_prepared(folder: Path) -> bool:
+    """Tell whether ``folder`` holds a complete prepared copy of the current format."""
+    try:
+        return bool(_meta(folder)["format"] == PREPARED_FORMAT)
+    except DataError:
+        return False
+
+
+def open_prepared(folder: Path) -> DataSet:
+    """Open a prepared copy; images stay on disk until they are used.
+
+    Raises:
+        DataError: the folder is missing or damaged.
+    """
+    meta = _meta(folder)
+    classes = tuple(meta["classes"])
+    test = SealedTest(
+        read=partial(_open_part, folder, "test"),
+        class_counts=np.array(meta["test"]["class_counts"], dtype=np.int64),
+        image_shape=_shape(meta),
+        classes=classes,
+        fingerprint=meta["test"]["digest"],
+    )
+    texts = {key: meta[key] for key in ("name", "title", "source", "licence", "note", "label_meaning")}
+    lines = {key: tuple(meta[key]) for key in ("warnings", "preprocessing")}
+    return DataSet(train=open_train(folder), test=test, prepared=folder, **texts, **lines)
+
+
+def open_train(folder: Path) -> ImageSet:
+    """Open the training part of a prepared copy; the files of the test part are not touched.
+
+    Raises:
+        DataError: the folder is missing or damaged.
+    """
+    return _open_part(folder, "train")
+
+
+def image_prints(folder: Path, part: str) -> NDArray[np.uint64]:
+    """Return a 128-bit fingerprint per image, uint64 (n, 2); equal images have equal fingerprints. ``part``: train or test."""
+    return _mapped(folder / f"{part}_prints.npy")
+
+
+def _open_part(folder: Path, part: str) -> ImageSet:
+    meta = _meta(folder)
+    images: ByteArray = _mapped(folder / f"{part}_images.npy")
+    labels: IntArray = np.asarray(_mapped(folder / f"{part}_labels.npy"))
+    if images.shape != (sum(meta[part]["class_counts"]), *meta["image_shape"]) or len(labels) != len(images):
+        raise DataError(
+            f"{folder}: the prepared copy does not fit its description. Delete the folder; it is made again."
+        )
+    return ImageSet(images=images, labels=labels, classes=tuple(meta["classes"]), digest=meta[part]["digest"])
+
+
+def _mapped(path: Path) -> NDArray[Any]:
+    try:
+        mapped: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        message = f"{path}: the prepared copy is damaged ({error}). Delete the folder {path.parent}; it is made again."
+        raise DataError(message) from error
+    return mapped
+
+
+def _meta(folder: Path) -> dict[str, Any]:
+    try:
+        meta: dict[str, Any] = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{folder}: no prepared copy of a data set ({error}). Load the set again by its name."
+        ) from error
+    return meta
+
+
+def _shape(meta: dict[str, Any]) -> tuple[int, int, int]:
+    channels, height, width = meta["image_shape"]
+    return channels, height, width
+
+
+def _write(source: Source, test: Part, folder: Path) -> None:
+    _check_shapes(source.train, test, source.name)
+    parts = {
+        name: _write_part(part, source.classes, folder, name)
+        for name, part in (("train", source.train), ("test", test))
+    }
+    meta = {
+        "format": PREPARED_FORMAT,
+        "name": source.name,
+        "title": source.title,
+        "source": source.citation,
+        "licence": source.licence,
+        "note": source.note,
+        "label_meaning": source.label_meaning,
+        "preprocessing": source.preprocessing,
+        "warnings": (*source.warnings, *_leakage(folder)),
+        "classes": source.classes,
+        "image_shape": source.train.shape,
+        **parts,
+    }
+    _write_durably(folder / "meta.json", json.dumps(meta, indent=1, ensure_ascii=False).encode())
+
+
+def _write_part(part: Part, classes: tuple[str, ...], folder: Path, name: str) -> dict[str, Any]:
+    if len(part.labels) == 0:
+        raise DataError(f"The {name} part holds no image; at least one is needed.")
+    labels = check_labels(part.labels, classes, count=len(part.labels))
+    images = _reserved(folder / f"{name}_images.npy", (len(labels), *part.shape))
+    part.fill(images)
+    images.flush()
+    np.save(folder / f"{name}_labels.npy", labels)
+    np.save(folder / f"{name}_prints.npy", prints(images))
+    for kind in ("images", "labels", "prints"):
+        _sync(folder / f"{name}_{kind}.npy")
+    digest = content_digest(images, labels, classes)
+    return {"digest": digest, "class_counts": class_counts(labels, classes).tolist()}
+
+
+def prints(images: ByteArray) -> NDArray[np.uint64]:
+    """Return BLAKE2b fingerprints of 128 bits, uint64 (n, 2), of images (n, c, h, w)."""
+    digests = bytearray()
+    for piece in pieces(images):
+        for image in np.ascontiguousarray(piece).reshape(len(piece), -1):
+            digests += hashlib.blake2b(image, digest_size=16).digest()
+    return np.frombuffer(bytes(digests), dtype="<u8").reshape(-1, 2)
+
+
+def _leakage(folder: Path) -> tuple[str, ...]:
+    train, test = (np.ascontiguousarray(image_prints(folder, part)).view("V16")[:, 0] for part in ("train", "test"))
+    shared = len(np.intersect1d(train, test))
+    if not shared:
+        return ()
+    text = "image is" if shared == 1 else "images are"
+    return (f"{shared} {text} in both the training and the test part; test results are a little too good by that.",)
+
+
+def _reserved(path: Path, shape: tuple[int, ...]) -> ByteArray:
+    """Make the .npy file with all its space reserved, since writing to a map on a full disk would end the process."""
+    images = open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    if hasattr(os, "posix_fallocate"):
+        with path.open("rb+") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    elif shutil.disk_usage(path.parent).free < images.nbytes:
+        raise OSError(errno.ENOSPC, "no space left on device")
+    return images
+
+
+def _check_shapes(train: Part, test: Part, name: str) -> None:
+    if train.shape != test.shape:
+        raise DataError(
+            f"{name}: training images have the shape {train.shape} (channels, height, width), test images {test.shape}. "
+            "They must agree; give a size to bring them to."
+        )
+
+
+def _write_durably(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    _sync(path)
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _publish(unfinished: Path, folder: Path) -> None:
+    try:
+        unfinished.rename(folder)
+    except OSError:
+        if not is_prepared(folder):  # a copy of an older format or a damaged one is in the way
+            shutil.rmtree(folder, ignore_errors=True)
+            unfinished.rename(folder)
+
+
+@contextmanager
+def _told_where(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        fix = "The disk is full: free some space" if full else "Check the folder's permissions"
+        raise DataError(
+            f"{folder}: the prepared copy cannot be written ({error.strerror or error}). {fix} or name another cache folder."
+        ) from error

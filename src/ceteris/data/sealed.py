@@ -1,0 +1,71 @@
+"""The test part of a data set under seal: counts are known, the images come out only with a note of the look."""
+
+from collections.abc import Callable
+
+from ceteris.data.imageset import ImageSet, class_counts
+from ceteris.records import IntArray
+
+
+class SealedTest:
+    """A test set that tells its size and its fingerprint, and gives its images out only through :meth:`open`.
+
+    Attributes:
+        count: number of test images.
+        class_counts: images per class, int64 (classes,).
+        image_shape: (channels, height, width).
+        classes: class names.
+        fingerprint: content digest of the images, labels and class names (sha256, hexadecimal).
+    """
+
+    __slots__ = ("__read", "class_counts", "classes", "count", "fingerprint", "image_shape")
+
+    def __init__(
+        self,
+        *,
+        read: Callable[[], ImageSet],
+        class_counts: IntArray,
+        image_shape: tuple[int, int, int],
+        classes: tuple[str, ...],
+        fingerprint: str,
+    ) -> None:
+        self.__read = read
+        self.count = int(class_counts.sum())
+        self.class_counts = class_counts
+        self.image_shape = image_shape
+        self.classes = classes
+        self.fingerprint = fingerprint
+
+    def open(self, *, record_look: Callable[[str], None]) -> ImageSet:
+        """Return the test images, after ``record_look(fingerprint)`` has written the look down.
+
+        When ``record_look`` raises, nothing is read and nothing is returned.
+        """
+        record_look(self.fingerprint)
+        return self.__read()
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __repr__(self) -> str:
+        return f"SealedTest({self.count} images, {len(self.classes)} classes, {self.fingerprint[:12]}…)"
+
+
+def seal(images: ImageSet) -> SealedTest:
+    """Put an ImageSet in memory under seal."""
+    return SealedTest(
+        read=_Held(images),
+        class_counts=class_counts(images.labels, images.classes),
+        image_shape=images.shape,
+        classes=images.classes,
+        fingerprint=images.digest,
+    )
+
+
+class _Held:
+    """Gives back what it was given; unlike a lambda it can travel to another process."""
+
+    def __init__(self, images: ImageSet) -> None:
+        self._images = images
+
+    def __call__(self) -> ImageSet:
+        return self._images

@@ -1,0 +1,82 @@
+"""Everything that is shown about one final model, as plain arrays."""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ceteris.explain.embedding import FEWEST_IMAGES, embed, embedding_layer, tsne
+from ceteris.explain.features import first_features
+from ceteris.explain.gradcam import grad_cam, grad_cam_layer
+from ceteris.explain.standardise import standardise
+from ceteris.findings import Explanation
+from ceteris.models import convolutions, evaluating
+from ceteris.records import ByteArray, Float32Array, FloatArray, IntArray
+
+
+def explain(
+    model: nn.Module,
+    *,
+    name: str,
+    images: ByteArray,
+    labels: IntArray,
+    mean: FloatArray,
+    deviation: FloatArray,
+    shown: IntArray,
+    embedded: IntArray,
+    seed: int,
+) -> Explanation:
+    """Return heat maps, first features and t-SNE of one trained model, which is left as it was.
+
+    Heat maps speak for the class that the model predicts. They are empty, (0, height, width), and ``layer`` is '' for a
+    model without convolutions; the embedding is empty, (0, 2), for a model without a linear layer or fewer than 5 images.
+
+    Args:
+        model: returns logits.
+        name: the model's name in the study.
+        images: uint8 (n, channels, height, width).
+        labels: int64 (n,).
+        mean: (channels,) in 0..255, as in training.
+        deviation: (channels,) in 0..255, as in training.
+        shown: places of the images whose heat maps are drawn, at least one; the first also shows the features.
+        embedded: places of the images in the t-SNE picture; about 1,000 take a few seconds.
+        seed: of the t-SNE.
+    """
+    pictures = images[shown]
+    pixels = standardise(pictures, mean=mean, deviation=deviation, model=model)
+    predictions = _predictions(model, pixels)
+    layer, heat = _heat(model, pixels, predictions)
+    place, points = _embedding(
+        model, standardise(images[embedded], mean=mean, deviation=deviation, model=model), seed=seed
+    )
+    return Explanation(
+        model=name,
+        layer=layer,
+        images=pictures,
+        labels=labels[shown],
+        predictions=predictions.cpu().numpy(),
+        heat=heat,
+        features=first_features(model, pictures[0], mean=mean, deviation=deviation),
+        embedding_layer=place,
+        embedding=points,
+        embedding_labels=labels[embedded][: len(points)],
+    )
+
+
+def _predictions(model: nn.Module, pixels: Tensor) -> Tensor:
+    with torch.no_grad(), evaluating(model):
+        logits: Tensor = model(pixels)
+    return logits.argmax(dim=1)
+
+
+def _heat(model: nn.Module, pixels: Tensor, predictions: Tensor) -> tuple[str, Float32Array]:
+    if not convolutions(model):
+        return "", np.zeros((0, *pixels.shape[2:]), dtype=np.float32)
+    layer = grad_cam_layer(model, pixels[0])
+    return layer, grad_cam(model, pixels, predictions, layer)
+
+
+def _embedding(model: nn.Module, pixels: Tensor, *, seed: int) -> tuple[str, Float32Array]:
+    layer = embedding_layer(model, pixels[0]) if len(pixels) >= FEWEST_IMAGES else ""
+    if not layer:
+        return layer, np.zeros((0, 2), dtype=np.float32)
+    return layer, tsne(embed(model, pixels), seed=seed)

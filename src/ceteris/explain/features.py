@@ -1,0 +1,79 @@
+"""What the first layers of a model respond to."""
+
+import math
+
+from torch import Tensor, nn
+
+from ceteris.errors import ConfigError
+from ceteris.explain.activations import convolution_outputs
+from ceteris.explain.standardise import standardise
+from ceteris.findings import FeatureMaps
+from ceteris.models import layer_named, linears
+from ceteris.records import ByteArray, Float32Array, FloatArray
+
+LARGEST_NUMBER_OF_FILTERS = 16
+
+
+def feature_maps(
+    model: nn.Module, image: ByteArray, layer: str, *, mean: FloatArray, deviation: FloatArray
+) -> FeatureMaps:
+    """Return the first filters of one layer as pictures and their responses to ``image``, at most 16.
+
+    For a convolution the pictures are the weights averaged over the input channels, the responses its output before
+    normalisation and activation. For a linear layer that sees the whole image the pictures are each unit's weights in
+    the image's places and the responses weight times pixel, whose sum is the unit's input without its bias; both are
+    summed over the channels.
+
+    Args:
+        model: left as it was.
+        image: uint8 (channels, height, width).
+        layer: name of the layer.
+        mean: (channels,) in 0..255, as in training.
+        deviation: (channels,) in 0..255, as in training.
+
+    Raises:
+        ConfigError: no such layer, or one of another kind.
+    """
+    pixels = standardise(image[None], mean=mean, deviation=deviation, model=model)[0]
+    match layer_named(model, layer):
+        case nn.Conv2d() as convolution:
+            filters = convolution.weight.mean(dim=1)  # (filters, kernel, kernel)
+            maps = _response(model, pixels, layer)
+        case nn.Linear() as linear if linear.in_features == image.size:
+            weights = linear.weight.view(-1, *image.shape)  # (units, channels, height, width)
+            filters = weights.sum(dim=1)
+            maps = (weights * pixels).sum(dim=1)
+        case other:
+            raise ConfigError(
+                f'"{layer}" is a {type(other).__name__}; features are shown for a Conv2d, or for a Linear layer with '
+                f"one input for each of the image's {math.prod(image.shape)} values"
+            )
+    return FeatureMaps(layer=layer, image=image, filters=_first(filters), maps=_first(maps))
+
+
+def first_features(
+    model: nn.Module, image: ByteArray, *, mean: FloatArray, deviation: FloatArray
+) -> tuple[FeatureMaps, ...]:
+    """Return the features of the two convolutions that run first, without convolutions those of the first linear layer.
+
+    Empty for a model that has neither; arguments as in :func:`feature_maps`.
+    """
+    pixels = standardise(image[None], mean=mean, deviation=deviation, model=model)[0]
+    names = list(convolution_outputs(model, pixels))[:2]
+    if not names:
+        names = [name for name, module in linears(model).items() if module.in_features == image.size][:1]
+    return tuple(feature_maps(model, image, name, mean=mean, deviation=deviation) for name in names)
+
+
+def _response(model: nn.Module, pixels: Tensor, layer: str) -> Tensor:
+    outputs = convolution_outputs(model, pixels)
+    if layer not in outputs:
+        raise ConfigError(
+            f'"{layer}" does not run in this model; these convolutions do: {", ".join(outputs) or "none"}'
+        )
+    return outputs[layer]
+
+
+def _first(pictures: Tensor) -> Float32Array:
+    chosen: Float32Array = pictures[:LARGEST_NUMBER_OF_FILTERS].detach().float().cpu().contiguous().numpy().copy()
+    return chosen

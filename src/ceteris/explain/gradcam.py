@@ -1,0 +1,77 @@
+"""Which parts of an image a prediction rests on."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate, relu
+
+from ceteris.errors import ConfigError
+from ceteris.explain.activations import convolution_outputs, outputs_kept
+from ceteris.models import evaluating
+from ceteris.records import Float32Array
+
+
+def grad_cam(model: nn.Module, images: Tensor, targets: Tensor, layer: str | None = None) -> Float32Array:
+    """Return Grad-CAM heat maps (n, height, width), each scaled to a maximum of 1 (0 where nothing speaks for the class).
+
+    The maps of a layer are weighted by the mean gradient of the class's logit, summed, cut off below 0 and enlarged
+    bilinearly to the image's size (Selvaraju et al. 2017).
+
+    Args:
+        model: returns logits; it is used in evaluation mode and left as it was.
+        images: standardised, float (n, channels, height, width).
+        targets: the class to explain for each image, int64 (n,).
+        layer: name of a layer that puts out (n, filters, h, w); by default :func:`grad_cam_layer`.
+
+    Raises:
+        ConfigError: no such layer, or a layer without maps.
+    """
+    name = layer if layer is not None else grad_cam_layer(model, images[0])
+    with evaluating(model), torch.enable_grad(), outputs_kept(model, [name]) as outputs:
+        # the images ask for a gradient so that layers whose weights are frozen have one too
+        logits = model(images.detach().requires_grad_())
+        maps = outputs[name]  # (n, filters, h, w)
+        if maps.ndim != 4:
+            raise ConfigError(
+                f'Grad-CAM needs a layer with maps (n, filters, h, w); "{name}" gives {tuple(maps.shape)}'
+            )
+        (gradients,) = torch.autograd.grad(_target_logits(logits, targets).sum(), maps)
+    weights = gradients.mean(dim=(2, 3), keepdim=True)  # (n, filters, 1, 1)
+    heat = relu((weights * maps.detach()).sum(dim=1, keepdim=True))  # (n, 1, h, w)
+    return _scaled(interpolate(heat, size=images.shape[2:], mode="bilinear", align_corners=False)[:, 0])
+
+
+def grad_cam_layer(model: nn.Module, image: Tensor) -> str:
+    """Return the name of the last convolution whose map is larger than 1x1 for the image (channels, height, width).
+
+    Raises:
+        ConfigError: the model has no such convolution; :func:`input_saliency` works without one.
+    """
+    names = [name for name, maps in convolution_outputs(model, image).items() if maps[0].numel() > 1]
+    if not names:
+        raise ConfigError(
+            "Grad-CAM needs a convolution whose map is larger than 1x1; use input_saliency for this model"
+        )
+    return names[-1]
+
+
+def input_saliency(model: nn.Module, images: Tensor, targets: Tensor) -> Float32Array:
+    """Return how strongly each pixel moves the class's logit, (n, height, width), each scaled to a maximum of 1.
+
+    It is the largest absolute gradient over the channels (Simonyan et al. 2014) and works for every model; arguments
+    as in :func:`grad_cam`.
+    """
+    with evaluating(model), torch.enable_grad():
+        pixels = images.detach().requires_grad_()
+        (gradients,) = torch.autograd.grad(_target_logits(model(pixels), targets).sum(), pixels)
+    return _scaled(gradients.abs().amax(dim=1))
+
+
+def _target_logits(logits: Tensor, targets: Tensor) -> Tensor:
+    return logits.gather(1, targets.to(logits.device)[:, None])
+
+
+def _scaled(heat: Tensor) -> Float32Array:
+    """Divide each map of (n, h, w), which is not negative, by its maximum; a map of zeros stays."""
+    maximum = heat.amax(dim=(1, 2), keepdim=True)
+    scaled: Float32Array = torch.where(maximum > 0, heat / maximum, 0).float().cpu().numpy()
+    return scaled

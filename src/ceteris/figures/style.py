@@ -1,0 +1,140 @@
+"""How the figures look: one palette, one set of matplotlib settings, layouts measured in inches.
+
+The colours follow Okabe & Ito (2008), darkened where thin lines need it; no figure relies on colour alone. INK, MUTED,
+FAINT and PAPER are reserved for text, secondary text, rules and background, so that a page can swap them in the dark.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, Literal, ParamSpec, TypeVar
+
+import matplotlib
+from matplotlib import font_manager
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+INK = "#1c2128"
+MUTED = "#66707c"
+FAINT = "#d9dee4"
+PAPER = "#ffffff"
+WHITE = "#fefefe"  # white that stays white in the dark: text on coloured cells
+ACCENT = "#0b6e99"
+WIDTH = 7.2  # inches: two columns of a paper
+
+MODEL_COLOURS = ("#0b6e99", "#d1622b", "#23896b", "#9c5c9e", "#b08900", "#4d9bd6", "#6b6b6b")
+VERDICT_COLOURS = {"better": "#0f7b5f", "worse": "#c2491d", "equivalent": "#5b6b8c", "undecided": "#8b949e"}
+VERDICT_MARKERS = {"better": "^", "worse": "v", "equivalent": "s", "undecided": "o"}
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+_FALLBACK_FAMILIES = (
+    "Noto Sans CJK SC",
+    "Noto Sans CJK JP",
+    "Noto Sans Arabic",
+    "Noto Sans Devanagari",
+    "Arial Unicode MS",
+)
+
+
+@functools.cache
+def _families() -> list[str]:
+    installed = {font.name for font in font_manager.fontManager.ttflist}
+    return ["DejaVu Sans", *(family for family in _FALLBACK_FAMILIES if family in installed)]
+
+
+@functools.cache
+def style() -> dict[str, Any]:
+    """Return the matplotlib settings of every figure."""
+    return {
+        "font.family": _families(), "font.size": 9.0, "axes.titlesize": 9.0, "axes.labelsize": 8.5,
+        "xtick.labelsize": 8.0, "ytick.labelsize": 8.0, "legend.fontsize": 8.0, "legend.frameon": False,
+        "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.7, "axes.edgecolor": MUTED,
+        "axes.labelcolor": INK, "axes.titlecolor": INK, "text.color": INK, "xtick.color": MUTED, "ytick.color": MUTED,
+        "xtick.labelcolor": INK, "ytick.labelcolor": INK, "xtick.major.width": 0.7, "ytick.major.width": 0.7,
+        "xtick.major.size": 3.0, "ytick.major.size": 3.0, "axes.grid": False, "grid.color": FAINT,
+        "grid.linewidth": 0.6, "axes.axisbelow": True, "axes.facecolor": "none", "figure.facecolor": PAPER,
+        "lines.linewidth": 1.5, "axes.titlelocation": "left", "axes.titleweight": "bold", "text.parse_math": False,
+        "text.usetex": False, "svg.fonttype": "path", "svg.hashsalt": "ceteris", "image.interpolation": "nearest",
+        "path.simplify": True, "axes.formatter.useoffset": False, "axes.unicode_minus": True,
+    }  # fmt: skip
+
+
+def styled(draw: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Make a function draw in the house style whatever the caller's settings are."""
+
+    @functools.wraps(draw)
+    def in_style(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        with matplotlib.rc_context(style()):
+            return draw(*args, **kwargs)
+
+    return in_style
+
+
+def model_colour(position: int) -> str:
+    """Return the colour of the model at ``position`` in the study; colours repeat after seven models."""
+    return MODEL_COLOURS[position % len(MODEL_COLOURS)]
+
+
+def open_page(figure: Figure, *, height: float, title: str, identity: str, width: float = WIDTH) -> None:
+    """Set the size in inches, write the title at the top left and the identifier line at the bottom right."""
+    figure.set_size_inches(width, height)
+    figure.text(0.1 / width, 1 - 0.08 / height, title, ha="left", va="top", fontsize=10, fontweight="bold")
+    figure.text(1 - 0.1 / width, 0.06 / height, identity, ha="right", va="bottom", fontsize=6, color=MUTED)
+
+
+def axes_at(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
+    """Add axes whose corner lies ``left`` and ``top`` inches from the upper left corner of the page."""
+    page_width, page_height = figure.get_size_inches()
+    bottom = page_height - top - height
+    return figure.add_axes((left / page_width, bottom / page_height, width / page_width, height / page_height))
+
+
+def blank(axes: Axes) -> None:
+    """Remove ticks and spines: the axes only hold pictures or words."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
+
+
+def grid(axes: Axes, axis: str = "y") -> None:
+    """Draw faint rules across ``axis``."""
+    axes.grid(visible=True, axis=axis)  # type: ignore[arg-type]  # the stubs want a literal
+
+
+def logarithmic(axes: Axes, which: Literal["x", "y"]) -> None:
+    """Scale an axis logarithmically with plain numbers at 1, 2 and 5, or at powers of ten where the range is wide."""
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    low, high = sorted(axis.get_data_interval())
+    axes.set(**{f"{which}scale": "log"})
+    narrow = low > 0 and high / low < 300
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if narrow else (1.0,), numticks=12))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: compact(value)))
+
+
+def compact(value: float) -> str:
+    """Write a number with at most three significant digits; thousands as k, millions as M, billions as G."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if abs(value) >= size:
+            return f"{value / (1e3 if letter == 'k' else size):.3g}{letter}"
+    return f"{value:.3g}"
+
+
+def shortened(text: str, limit: int) -> str:
+    """Cut ``text`` to ``limit`` characters, the last one an ellipsis."""
+    return text if len(text) <= limit else text[: max(1, limit - 1)].rstrip() + "…"
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """Write a share in 0..1 as a percentage; a missing number as a dash."""
+    return "–" if share != share else f"{100 * share:.{digits}f} %"
+
+
+def points(difference: float, digits: int = 1) -> str:
+    """Write a difference of shares in percentage points with its sign."""
+    if difference != difference:
+        return "–"
+    rounded = round(100 * difference, digits) + 0.0
+    return f"{'+' if rounded > 0 else '−' if rounded < 0 else '±'}{abs(rounded):.{digits}f}"

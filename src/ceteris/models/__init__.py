@@ -1,0 +1,26 @@
+"""Models built layer by layer from plain arguments, and their summary."""
+
+from ceteris.models.cnn import CNN
+from ceteris.models.dropout import Dropout, set_dropout_generator
+from ceteris.models.inspection import convolutions, device_of, evaluating, layer_named, linears, modes_kept
+from ceteris.models.mlp import MLP
+from ceteris.models.resnet import PaddingShortcut, ResidualBlock, ResNet
+from ceteris.models.summary import summarise, summary_text
+
+__all__ = [
+    "CNN",
+    "MLP",
+    "Dropout",
+    "PaddingShortcut",
+    "ResNet",
+    "ResidualBlock",
+    "convolutions",
+    "device_of",
+    "evaluating",
+    "layer_named",
+    "linears",
+    "modes_kept",
+    "set_dropout_generator",
+    "summarise",
+    "summary_text",
+]

@@ -1,0 +1,57 @@
+"""Dropout whose random numbers come from a generator that it is given (Srivastava et al. 2014)."""
+
+import torch
+from torch import Tensor, nn
+
+from ceteris.errors import ConfigError
+
+_STEPS = 2**16  # one 16-bit number decides about one value
+
+
+class Dropout(nn.Module):
+    """Set each value to 0 with probability ``p`` while training and scale the rest so that the mean stays.
+
+    The mask comes from the generator that :func:`set_dropout_generator` has set, never from the global one. One draw of
+    64 bits decides about four values, so ``p`` is rounded to a multiple of 2**-16; the scale fits the rounded value.
+
+    Raises:
+        ConfigError: ``p`` lies outside [0, 1), or the model trains before a generator was set.
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        if not 0 <= p < 1:
+            raise ConfigError(f"dropout is a probability with 0 <= dropout < 1, received {p}")
+        self.p = p
+        self.generator: torch.Generator | None = None
+        dropped = min(round(p * _STEPS), _STEPS - 1)
+        self._threshold = dropped - _STEPS // 2  # int16 values lie in -32768..32767
+        self._scale = _STEPS / (_STEPS - dropped)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return ``x`` with values dropped while training, ``x`` itself otherwise; any shape."""
+        if not self.training or self.p == 0:
+            return x
+        return x * self._mask(x)
+
+    def _mask(self, x: Tensor) -> Tensor:
+        if self.generator is None:
+            raise ConfigError(
+                "a model with dropout trains only with a random generator of its own: "
+                "call ceteris.models.set_dropout_generator(model, generator) first, or model.eval()"
+            )
+        words = torch.empty((x.numel() + 3) // 4, dtype=torch.int64, device=x.device)
+        words.random_(-(2**63), None, generator=self.generator)
+        numbers = words.view(torch.int16)[: x.numel()].view(x.shape)
+        return (numbers >= self._threshold).to(x.dtype).mul_(self._scale)
+
+    def extra_repr(self) -> str:
+        """Return the probability for the printed model."""
+        return f"p={self.p}"
+
+
+def set_dropout_generator(model: nn.Module, generator: torch.Generator) -> None:
+    """Let every :class:`Dropout` of ``model`` draw from ``generator``, which lies on the model's device."""
+    for module in model.modules():
+        if isinstance(module, Dropout):
+            module.generator = generator

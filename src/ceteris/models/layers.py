@@ -1,0 +1,44 @@
+"""The named pieces that the models are put together from."""
+
+from collections.abc import Callable, Sequence
+
+from torch import nn
+
+from ceteris.models.dropout import Dropout
+
+ActivationFactory = Callable[[], nn.Module]
+
+
+def convolution(
+    inputs: int, filters: int, kernel: int, *, stride: int = 1, batch_norm: bool, suffix: int | str = ""
+) -> dict[str, nn.Module]:
+    """Return a convolution that keeps the image's size (divided by ``stride``, rounded up) and its batch normalisation.
+
+    The bias is left out where batch normalisation follows, because the normalisation subtracts it again.
+    """
+    convolve = nn.Conv2d(inputs, filters, kernel, stride=stride, padding=kernel // 2, bias=not batch_norm)
+    if not batch_norm:
+        return {f"conv{suffix}": convolve}
+    return {f"conv{suffix}": convolve, f"norm{suffix}": nn.BatchNorm2d(filters)}
+
+
+def connected_head(
+    inputs: int, hidden: Sequence[int], classes: int, *, activation: ActivationFactory, dropout: float
+) -> dict[str, nn.Module]:
+    """Return the fully connected layers after the convolutions: ((dropout), linear, activation)*, (dropout), linear.
+
+    There is no batch normalisation in the head: behind dropout it would see another variance in training than in
+    evaluation (Li et al. 2019).
+    """
+    layers: dict[str, nn.Module] = {}
+    width = inputs
+    for number, units in enumerate(hidden, start=1):
+        if dropout:
+            layers[f"dropout{number}"] = Dropout(dropout)
+        layers[f"linear{number}"] = nn.Linear(width, units)
+        layers[f"activation{number}"] = activation()
+        width = units
+    if dropout:
+        layers["dropout"] = Dropout(dropout)
+    layers["classifier"] = nn.Linear(width, classes)
+    return layers

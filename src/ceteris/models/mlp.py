@@ -1,0 +1,49 @@
+"""Fully connected networks."""
+
+import math
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from torch import nn
+
+from ceteris.models.dropout import Dropout
+from ceteris.models.layers import ActivationFactory
+
+
+class MLP(nn.Sequential):
+    """Flatten, then for every hidden width linear, (batch normalisation), activation, (dropout), then a linear layer.
+
+    Takes images (n, channels, height, width) and returns logits (n, classes). A linear layer has no bias where batch
+    normalisation follows, because the normalisation subtracts it again.
+
+    Args:
+        input_shape: channels, height and width of an image.
+        classes: number of logits.
+        hidden: width of every hidden layer; () gives a linear classifier.
+        activation: makes the activation, called once per hidden layer.
+        batch_norm: normalise before every activation (Ioffe & Szegedy 2015).
+        dropout: probability of dropping a hidden unit, 0 <= dropout < 1.
+    """
+
+    def __init__(
+        self,
+        *,
+        input_shape: tuple[int, int, int],
+        classes: int,
+        hidden: Sequence[int],
+        activation: ActivationFactory,
+        batch_norm: bool,
+        dropout: float,
+    ) -> None:
+        layers: OrderedDict[str, nn.Module] = OrderedDict(flatten=nn.Flatten())
+        width = math.prod(input_shape)
+        for number, units in enumerate(hidden, start=1):
+            layers[f"linear{number}"] = nn.Linear(width, units, bias=not batch_norm)
+            if batch_norm:
+                layers[f"norm{number}"] = nn.BatchNorm1d(units)
+            layers[f"activation{number}"] = activation()
+            if dropout:
+                layers[f"dropout{number}"] = Dropout(dropout)
+            width = units
+        layers["classifier"] = nn.Linear(width, classes)
+        super().__init__(layers)

@@ -1,0 +1,145 @@
+"""What a model consists of: layers, output shapes, parameters and FLOPs.
+
+FLOPs are those of one image's forward pass, a multiply-add counted as two. Convolutions and products of matrices
+(linear layers, attention) are counted, biases, normalisations, activations and poolings are not (0), as in
+torch.utils.flop_counter, which does the counting.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from ceteris.findings import LayerRow, ModelSummary
+from ceteris.models.inspection import device_of, evaluating
+
+_IMAGES = 2  # two at once, because some models drop a batch dimension of 1
+
+
+def summarise(model: nn.Module, input_shape: tuple[int, int, int]) -> ModelSummary:
+    """Return the layers of any module in the order of execution, found by a forward pass of blank images.
+
+    A layer is a module without children, or one that owns parameters or computes products itself. A layer that runs
+    twice has two rows, its parameters in the first. The model keeps its mode, buffers and hooks.
+
+    Args:
+        model: takes images float (n, channels, height, width).
+        input_shape: channels, height and width.
+    """
+    visits = _visits(model, torch.zeros(_IMAGES, *input_shape, device=device_of(model)))
+    return ModelSummary(
+        layers=tuple(_rows(visits)),
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        flops=sum(visit.flops for visit in visits) // _IMAGES,
+    )
+
+
+def summary_text(summary: ModelSummary) -> str:
+    """Return the summary as a table in plain text, one line per layer and one with the totals."""
+    rows = [("layer", "kind", "output", "parameters", "FLOPs")]
+    rows += [
+        (row.name, row.kind, "x".join(map(str, row.output_shape)), f"{row.parameters:,}", f"{row.flops:,}")
+        for row in summary.layers
+    ]
+    rows.append(("total", "", "", f"{summary.parameters:,}", f"{summary.flops:,}"))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [_aligned(row, widths) for row in rows]
+    rule = "-" * len(lines[0])
+    return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
+
+
+def _aligned(row: tuple[str, ...], widths: list[int]) -> str:
+    words = [cell.ljust(width) for cell, width in zip(row[:3], widths[:3], strict=True)]
+    numbers = [cell.rjust(width) for cell, width in zip(row[3:], widths[3:], strict=True)]
+    return "  ".join(words + numbers)
+
+
+@dataclass
+class _Visit:
+    """One call of one module; ``flops`` are its own for all images, without those of the modules that it called."""
+
+    name: str
+    module: nn.Module
+    flops: int = 0
+    output_shape: tuple[int, ...] = ()
+
+
+@dataclass
+class _Recorder:
+    """Notes every call of every module and whose product each product of matrices is."""
+
+    counter: FlopCounterMode
+    visits: list[_Visit] = field(default_factory=list)
+    open_visits: list[_Visit] = field(default_factory=list)
+    counted: int = 0
+
+    def enter(self, visit: _Visit) -> None:
+        self._attribute()
+        self.visits.append(visit)
+        self.open_visits.append(visit)
+
+    def leave(self, output: Any) -> None:
+        self._attribute()
+        self.open_visits.pop().output_shape = _shape_per_image(output)
+
+    def _attribute(self) -> None:
+        total = self.counter.get_total_flops()
+        if self.open_visits:
+            self.open_visits[-1].flops += total - self.counted
+        self.counted = total
+
+
+def _visits(model: nn.Module, images: Tensor) -> list[_Visit]:
+    # functional_call lets modules that write into buffers write into copies; fork_rng is for modules that draw numbers
+    # even in evaluation mode
+    copies = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    recorder = _Recorder(FlopCounterMode(display=False))
+    with ExitStack() as stack:
+        stack.enter_context(evaluating(model))
+        stack.enter_context(torch.random.fork_rng(devices=[images.device] if images.is_cuda else []))
+        for name, module in model.named_modules():
+            _follow(stack, recorder, name or type(model).__name__, module)
+        stack.enter_context(torch.no_grad())
+        stack.enter_context(recorder.counter)
+        torch.func.functional_call(model, copies, (images,))
+    return recorder.visits
+
+
+def _follow(stack: ExitStack, recorder: _Recorder, name: str, module: nn.Module) -> None:
+    """Record every call of ``module`` until ``stack`` is closed."""
+
+    def before(module: nn.Module, inputs: Any) -> None:
+        recorder.enter(_Visit(name, module))
+
+    def after(module: nn.Module, inputs: Any, output: Any) -> None:
+        recorder.leave(output)
+
+    stack.enter_context(module.register_forward_pre_hook(before))
+    stack.enter_context(module.register_forward_hook(after))
+
+
+def _rows(visits: list[_Visit]) -> Iterator[LayerRow]:
+    seen: set[Tensor] = set()
+    for visit in visits:
+        own = [parameter for parameter in visit.module.parameters(recurse=False) if parameter not in seen]
+        seen.update(own)
+        if any(visit.module.children()) and not own and not visit.flops:
+            continue
+        yield LayerRow(
+            name=visit.name,
+            kind=type(visit.module).__name__,
+            output_shape=visit.output_shape,
+            parameters=sum(parameter.numel() for parameter in own),
+            flops=visit.flops // _IMAGES,
+        )
+
+
+def _shape_per_image(output: Any) -> tuple[int, ...]:
+    """Return the shape without the batch; of the first tensor when a module returns several, () when none."""
+    while isinstance(output, (tuple, list)) and output:
+        output = output[0]
+    return tuple(output.shape[1:]) if isinstance(output, Tensor) else ()

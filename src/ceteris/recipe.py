@@ -1,0 +1,839 @@
+"""The vocabulary that goes in: a recipe describes one training completely.
+
+Every choice is a type of its own (``optimizer: SGD | Adam | ...``), a frozen keyword-only dataclass whose fields carry
+their allowed ranges. The study file, the command line's overrides and the JSON schema come from these types; pydantic
+checks values wherever a recipe is made. Nothing here behaves: ``ceteris.training.build`` turns a recipe into objects.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+__all__ = [
+    "ACTIVATIONS", "AUGMENTATIONS", "AVERAGINGS", "CLIPPINGS", "INITIALISATIONS", "LOSSES", "MODELS", "OPTIMIZERS",
+    "PENALTIES", "SCHEDULES",
+]  # fmt: skip
+
+Count = Annotated[int, Field(strict=True, ge=1, le=10**9)]
+WholeNumber = Annotated[int, Field(strict=True, ge=0, le=10**9)]
+
+
+def _odd(value: int) -> int:
+    if value % 2 == 0:
+        raise ValueError(
+            f"a kernel has an odd size (1, 3, 5, ...) so that padding keeps the image's size, received {value}"
+        )
+    return value
+
+
+OddSize = Annotated[int, Field(strict=True, ge=1, le=31), AfterValidator(_odd)]
+Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(strict=True, ge=0, le=1)]
+OpenShare = Annotated[float, Field(strict=True, ge=0, lt=1)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Flag = Annotated[bool, Field(strict=True)]
+
+_FROZEN = ConfigDict(extra="forbid")
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Activations
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class ReLU:
+    """max(0, x) (Nair & Hinton 2010)."""
+
+    kind: Literal["relu"] = "relu"
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class LeakyReLU:
+    """x for x > 0, slope * x otherwise (Maas et al. 2013)."""
+
+    kind: Literal["leaky-relu"] = "leaky-relu"
+    slope: NotNegative = 0.01
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class ELU:
+    """x for x > 0, alpha * (exp(x) - 1) otherwise (Clevert et al. 2016)."""
+
+    kind: Literal["elu"] = "elu"
+    alpha: Positive = 1.0
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class SELU:
+    """Self-normalising ELU with fixed constants (Klambauer et al. 2017)."""
+
+    kind: Literal["selu"] = "selu"
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class GELU:
+    """x times the normal distribution function of x (Hendrycks & Gimpel 2016)."""
+
+    kind: Literal["gelu"] = "gelu"
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class SiLU:
+    """x times the logistic function of x, also called Swish (Ramachandran et al. 2017)."""
+
+    kind: Literal["silu"] = "silu"
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Mish:
+    """x * tanh(softplus(x)) (Misra 2019)."""
+
+    kind: Literal["mish"] = "mish"
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class PReLU:
+    """Leaky ReLU whose slope is learned (He et al. 2015)."""
+
+    kind: Literal["prelu"] = "prelu"
+    initial_slope: Number = 0.25
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Tanh:
+    """Hyperbolic tangent."""
+
+    kind: Literal["tanh"] = "tanh"
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Sigmoid:
+    """Logistic function 1 / (1 + exp(-x))."""
+
+    kind: Literal["sigmoid"] = "sigmoid"
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Softplus:
+    """log(1 + exp(beta * x)) / beta, a smooth ReLU (Dugas et al. 2000)."""
+
+    kind: Literal["softplus"] = "softplus"
+    beta: Positive = 1.0
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Weight initialisations (biases start at 0 except in the framework's default)
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class FrameworkDefault:
+    """What torch.nn does: weights and biases uniform in ±1/sqrt(fan in)."""
+
+    kind: Literal["default"] = "default"
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class KaimingNormal:
+    """Normal with the gain of the activation over the fan in (He et al. 2015)."""
+
+    kind: Literal["kaiming-normal"] = "kaiming-normal"
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class KaimingUniform:
+    """Uniform with the gain of the activation over the fan in (He et al. 2015)."""
+
+    kind: Literal["kaiming-uniform"] = "kaiming-uniform"
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class XavierNormal:
+    """Normal with variance 2 / (fan in + fan out) (Glorot & Bengio 2010)."""
+
+    kind: Literal["xavier-normal"] = "xavier-normal"
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class XavierUniform:
+    """Uniform with variance 2 / (fan in + fan out) (Glorot & Bengio 2010)."""
+
+    kind: Literal["xavier-uniform"] = "xavier-uniform"
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Orthogonal:
+    """Orthogonal matrices, filters flattened (Saxe et al. 2014)."""
+
+    kind: Literal["orthogonal"] = "orthogonal"
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Dirac:
+    """Filters that pass their input channel through where they fit; Kaiming normal for linear layers (Zagoruyko 2017)."""
+
+    kind: Literal["dirac"] = "dirac"
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Optimizers (defaults are the framework's)
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class SGD:
+    """Stochastic gradient descent, with momentum (Polyak 1964) or Nesterov's (Sutskever et al. 2013)."""
+
+    kind: Literal["sgd"] = "sgd"
+    lr: Positive = 1e-3
+    momentum: OpenShare = 0.0
+    dampening: OpenShare = 0.0
+    nesterov: Flag = False
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Adam:
+    """Adam (Kingma & Ba 2015)."""
+
+    kind: Literal["adam"] = "adam"
+    lr: Positive = 1e-3
+    beta1: OpenShare = 0.9
+    beta2: OpenShare = 0.999
+    epsilon: Positive = 1e-8
+    amsgrad: Flag = False
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class AdamW:
+    """Adam with decoupled weight decay on every weight (Loshchilov & Hutter 2019)."""
+
+    kind: Literal["adamw"] = "adamw"
+    lr: Positive = 1e-3
+    beta1: OpenShare = 0.9
+    beta2: OpenShare = 0.999
+    epsilon: Positive = 1e-8
+    weight_decay: NotNegative = 0.01
+    amsgrad: Flag = False
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class NAdam:
+    """Adam with Nesterov momentum (Dozat 2016)."""
+
+    kind: Literal["nadam"] = "nadam"
+    lr: Positive = 2e-3
+    beta1: OpenShare = 0.9
+    beta2: OpenShare = 0.999
+    epsilon: Positive = 1e-8
+    momentum_decay: NotNegative = 4e-3
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class RAdam:
+    """Rectified Adam (Liu et al. 2020)."""
+
+    kind: Literal["radam"] = "radam"
+    lr: Positive = 1e-3
+    beta1: OpenShare = 0.9
+    beta2: OpenShare = 0.999
+    epsilon: Positive = 1e-8
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class RMSprop:
+    """RMSprop (Tieleman & Hinton 2012)."""
+
+    kind: Literal["rmsprop"] = "rmsprop"
+    lr: Positive = 1e-2
+    alpha: OpenShare = 0.99
+    epsilon: Positive = 1e-8
+    momentum: OpenShare = 0.0
+    centered: Flag = False
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Adagrad:
+    """Adagrad (Duchi et al. 2011)."""
+
+    kind: Literal["adagrad"] = "adagrad"
+    lr: Positive = 1e-2
+    lr_decay: NotNegative = 0.0
+    epsilon: Positive = 1e-10
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Adadelta:
+    """Adadelta (Zeiler 2012)."""
+
+    kind: Literal["adadelta"] = "adadelta"
+    lr: Positive = 1.0
+    rho: OpenShare = 0.9
+    epsilon: Positive = 1e-6
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Adamax:
+    """Adam with the infinity norm (Kingma & Ba 2015)."""
+
+    kind: Literal["adamax"] = "adamax"
+    lr: Positive = 2e-3
+    beta1: OpenShare = 0.9
+    beta2: OpenShare = 0.999
+    epsilon: Positive = 1e-8
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class ASGD:
+    """Averaged stochastic gradient descent (Polyak & Juditsky 1992)."""
+
+    kind: Literal["asgd"] = "asgd"
+    lr: Positive = 1e-2
+    decay: NotNegative = 1e-4
+    power: Positive = 0.75
+    averaging_start: NotNegative = 1e6
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Muon:
+    """Momentum whose matrix updates are orthogonalised (Jordan et al. 2024); vectors, the first and the last layer by AdamW."""
+
+    kind: Literal["muon"] = "muon"
+    lr: Positive = 0.02
+    momentum: OpenShare = 0.95
+    nesterov: Flag = True
+    orthogonalisation_steps: Count = 5
+    weight_decay: NotNegative = 0.0
+    adamw_lr: Positive = 1e-3
+    adamw_beta1: OpenShare = 0.9
+    adamw_beta2: OpenShare = 0.999
+    adamw_epsilon: Positive = 1e-8
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Learning-rate schedules. Lengths are shares of the whole training, so that a shorter training keeps its shape.
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Constant:
+    """The learning rate of the optimizer, unchanged; with ``warmup`` it first rises linearly."""
+
+    kind: Literal["none"] = "none"
+    warmup: OpenShare = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Step:
+    """Multiply by ``factor`` after every ``every`` share of the training."""
+
+    kind: Literal["step"] = "step"
+    every: Annotated[float, Field(strict=True, gt=0, le=1)] = 1 / 3
+    factor: Positive = 0.1
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class MultiStep:
+    """Multiply by ``factor`` at each of the ``milestones``, given as shares of the training."""
+
+    kind: Literal["multi-step"] = "multi-step"
+    milestones: tuple[Share, ...] = (0.5, 0.75)
+    factor: Positive = 0.1
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Exponential:
+    """Fall exponentially until ``final`` times the learning rate is reached at the end."""
+
+    kind: Literal["exponential"] = "exponential"
+    final: Positive = 0.01
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Cosine:
+    """Half a cosine from the full rate to ``final`` times it, after a linear ``warmup`` (Loshchilov & Hutter 2017)."""
+
+    kind: Literal["cosine"] = "cosine"
+    warmup: OpenShare = 0.0
+    final: Share = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class CosineRestarts:
+    """Cosine with ``cycles`` warm restarts, each cycle ``growth`` times as long as the last (Loshchilov & Hutter 2017)."""
+
+    kind: Literal["cosine-restarts"] = "cosine-restarts"
+    cycles: Count = 2
+    growth: Annotated[float, Field(strict=True, ge=1)] = 2.0
+    warmup: OpenShare = 0.0
+    final: Share = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class OneCycle:
+    """Rise from 1/``start_divisor`` of the rate to the rate, then cosine to 1/``final_divisor`` of the start (Smith 2018)."""
+
+    kind: Literal["one-cycle"] = "one-cycle"
+    rise: Annotated[float, Field(strict=True, gt=0, lt=1)] = 0.3
+    start_divisor: Positive = 25.0
+    final_divisor: Positive = 1e4
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class ReduceOnPlateau:
+    """Multiply by ``factor`` when the training loss of an epoch has not improved for more than ``patience`` epochs.
+
+    The training loss is watched, not the validation loss: the held-out images of a fold must not steer its training.
+    """
+
+    kind: Literal["plateau"] = "plateau"
+    factor: Annotated[float, Field(strict=True, gt=0, lt=1)] = 0.1
+    patience: WholeNumber = 2
+    threshold: NotNegative = 1e-2
+    minimum: NotNegative = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Linear:
+    """Fall in a straight line to ``final`` times the rate, after a linear ``warmup``."""
+
+    kind: Literal["linear"] = "linear"
+    warmup: OpenShare = 0.0
+    final: Share = 0.0
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Losses
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class CrossEntropy:
+    """Cross-entropy, with label smoothing (Szegedy et al. 2016) when ``label_smoothing`` > 0."""
+
+    kind: Literal["cross-entropy"] = "cross-entropy"
+    label_smoothing: OpenShare = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Focal:
+    """Cross-entropy weighted by (1 - p)^gamma (Lin et al. 2017)."""
+
+    kind: Literal["focal"] = "focal"
+    gamma: NotNegative = 2.0
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class MeanSquaredError:
+    """Squared distance between the softmax output and the one-hot label (Brier 1950)."""
+
+    kind: Literal["mse"] = "mse"
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class CustomLoss:
+    """The user's own function ``f(logits, targets) -> scalar`` by import path ``package.module:function``."""
+
+    kind: Literal["custom"] = "custom"
+    path: str = Field(pattern=r"^[\w.]+:[\w.]+$")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Penalties on weights (matrices and filters; biases and normalisation parameters are left alone)
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class NoPenalty:
+    """No penalty on the weights."""
+
+    kind: Literal["none"] = "none"
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class L1:
+    """``strength`` times the sum of |w| added to the loss."""
+
+    kind: Literal["l1"] = "l1"
+    strength: NotNegative = 1e-5
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class L2:
+    """``strength`` times the sum of w² added to the loss."""
+
+    kind: Literal["l2"] = "l2"
+    strength: NotNegative = 1e-4
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class DecoupledWeightDecay:
+    """Weights shrink by learning rate times ``strength`` at every step, outside the gradient (Loshchilov & Hutter 2019)."""
+
+    kind: Literal["weight-decay"] = "weight-decay"
+    strength: NotNegative = 1e-2
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Gradient clipping
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class NoClipping:
+    """Gradients are used as they are."""
+
+    kind: Literal["none"] = "none"
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class ClipNorm:
+    """Scale the whole gradient down to at most ``maximum`` in Euclidean norm (Pascanu et al. 2013)."""
+
+    kind: Literal["norm"] = "norm"
+    maximum: Positive = 1.0
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class ClipValue:
+    """Limit each entry of the gradient to ±``maximum``."""
+
+    kind: Literal["value"] = "value"
+    maximum: Positive = 0.5
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Averaging of weights
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class NoAveraging:
+    """The weights of the last step are evaluated."""
+
+    kind: Literal["none"] = "none"
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class ExponentialMovingAverage:
+    """Evaluate avg ← decay * avg + (1 - decay) * weights, updated after every step (Polyak & Juditsky 1992)."""
+
+    kind: Literal["ema"] = "ema"
+    decay: OpenShare = 0.99
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Augmentation: operations on batches of tensors, applied in the order in which they are listed
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Shift:
+    """Move each image by up to ``fraction`` of its size in both directions."""
+
+    kind: Literal["shift"] = "shift"
+    fraction: Share = 0.1
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Rotate:
+    """Turn each image by up to ±``degrees``."""
+
+    kind: Literal["rotate"] = "rotate"
+    degrees: Annotated[float, Field(strict=True, ge=0, le=180)] = 10.0
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Scale:
+    """Zoom each image by a factor between 1 - ``fraction`` and 1 + ``fraction``."""
+
+    kind: Literal["scale"] = "scale"
+    fraction: OpenShare = 0.1
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Shear:
+    """Slant each image by up to ±``degrees`` along its rows."""
+
+    kind: Literal["shear"] = "shear"
+    degrees: Annotated[float, Field(strict=True, ge=0, lt=90)] = 10.0
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Elastic:
+    """Smooth random displacements of up to about ``pixels``, smoothed over ``smoothness`` pixels (Simard et al. 2003)."""
+
+    kind: Literal["elastic"] = "elastic"
+    pixels: NotNegative = 1.0
+    smoothness: Positive = 4.0
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Flip:
+    """Mirror each image with the given ``probability``."""
+
+    kind: Literal["flip"] = "flip"
+    axis: Literal["horizontal", "vertical"] = "horizontal"
+    probability: Share = 0.5
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class CropWithPadding:
+    """Pad by ``padding`` pixels on every side and crop back to the size at a random place (He et al. 2016)."""
+
+    kind: Literal["crop"] = "crop"
+    padding: WholeNumber = 4
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Cutout:
+    """Blank a square of ``fraction`` of the image's shorter side at a random place (DeVries & Taylor 2017)."""
+
+    kind: Literal["cutout"] = "cutout"
+    fraction: Share = 0.3
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Noise:
+    """Add normal noise with ``deviation`` in units of the standardised image."""
+
+    kind: Literal["noise"] = "noise"
+    deviation: NotNegative = 0.1
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class BrightnessContrast:
+    """Shift by up to ±``brightness`` and stretch by up to ±``contrast`` around the image's mean."""
+
+    kind: Literal["brightness-contrast"] = "brightness-contrast"
+    brightness: NotNegative = 0.2
+    contrast: OpenShare = 0.2
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Mixup:
+    """Mix each image and its label with another's, weights from Beta(alpha, alpha) (Zhang et al. 2018)."""
+
+    kind: Literal["mixup"] = "mixup"
+    alpha: Positive = 0.2
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class CutMix:
+    """Paste a rectangle of another image and mix the labels by area (Yun et al. 2019)."""
+
+    kind: Literal["cutmix"] = "cutmix"
+    alpha: Positive = 1.0
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class AdversarialNoise:
+    """Move a ``share`` of each batch by ``epsilon`` along the sign of the loss gradient (FGSM, Goodfellow et al. 2015)."""
+
+    kind: Literal["adversarial"] = "adversarial"
+    epsilon: NotNegative = 0.1
+    share: Share = 0.5
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Every choice as one type; in a study file the name alone ("adam") stands for the choice with its defaults
+
+
+def _named(value: Any) -> Any:
+    return {"kind": value} if isinstance(value, str) else value
+
+
+Activation = Annotated[
+    ReLU | LeakyReLU | ELU | SELU | GELU | SiLU | Mish | PReLU | Tanh | Sigmoid | Softplus,
+    Field(discriminator="kind"),
+    BeforeValidator(_named),
+]
+Initialisation = Annotated[
+    FrameworkDefault | KaimingNormal | KaimingUniform | XavierNormal | XavierUniform | Orthogonal | Dirac,
+    Field(discriminator="kind"),
+    BeforeValidator(_named),
+]
+Optimizer = Annotated[
+    SGD | Adam | AdamW | NAdam | RAdam | RMSprop | Adagrad | Adadelta | Adamax | ASGD | Muon,
+    Field(discriminator="kind"),
+    BeforeValidator(_named),
+]
+Schedule = Annotated[
+    Constant | Step | MultiStep | Exponential | Cosine | CosineRestarts | OneCycle | ReduceOnPlateau | Linear,
+    Field(discriminator="kind"),
+    BeforeValidator(_named),
+]
+Loss = Annotated[
+    CrossEntropy | Focal | MeanSquaredError | CustomLoss, Field(discriminator="kind"), BeforeValidator(_named)
+]
+Penalty = Annotated[NoPenalty | L1 | L2 | DecoupledWeightDecay, Field(discriminator="kind"), BeforeValidator(_named)]
+Clipping = Annotated[NoClipping | ClipNorm | ClipValue, Field(discriminator="kind"), BeforeValidator(_named)]
+Averaging = Annotated[NoAveraging | ExponentialMovingAverage, Field(discriminator="kind"), BeforeValidator(_named)]
+Augmentation = Annotated[
+    Shift
+    | Rotate
+    | Scale
+    | Shear
+    | Elastic
+    | Flip
+    | CropWithPadding
+    | Cutout
+    | Noise
+    | BrightnessContrast
+    | Mixup
+    | CutMix
+    | AdversarialNoise,
+    Field(discriminator="kind"),
+    BeforeValidator(_named),
+]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Models, described by plain values
+
+
+def _one_per_block(name: str, values: tuple[int, ...], other: str, others: tuple[int, ...]) -> None:
+    if len(values) != len(others) or not values:
+        raise ValueError(
+            f"{name} and {other} need the same number of entries, at least one each: "
+            f"received {len(values)} {name} {values} and {len(others)} {other} {others}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class MLP:
+    """A fully connected network; ``hidden`` gives the width of every hidden layer."""
+
+    kind: Literal["mlp"] = "mlp"
+    hidden: tuple[Count, ...] = (128, 128, 128)
+    activation: Activation = ReLU()
+    batch_norm: Flag = False
+    dropout: OpenShare = 0.0
+    initialisation: Initialisation = FrameworkDefault()
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class CNN:
+    """Blocks of convolutions (stride 1, zero padding that keeps the size), pooling between them, then a connected head.
+
+    ``filters`` and ``kernels`` have one entry per block. ``pool_after`` lists the blocks (from 1) that are followed by
+    pooling; without it every block is, as long as the image has at least 2 pixels on each side. ``order`` says whether
+    the activation comes before or after the pooling. Dropout acts before each linear layer of the head.
+    """
+
+    kind: Literal["cnn"] = "cnn"
+    filters: tuple[Count, ...] = (32, 64)
+    kernels: tuple[OddSize, ...] = (3, 3)
+    convolutions_per_block: Count = 1
+    pooling: Literal["max", "average", "none"] = "max"
+    pool_after: tuple[Count, ...] | None = None
+    order: Literal["activation-first", "pooling-first"] = "activation-first"
+    global_average_pooling: Flag = False
+    head: tuple[Count, ...] = (128,)
+    activation: Activation = ReLU()
+    batch_norm: Flag = False
+    dropout: OpenShare = 0.0
+    initialisation: Initialisation = FrameworkDefault()
+
+    def __post_init__(self) -> None:
+        _one_per_block("filters", self.filters, "kernels", self.kernels)
+        if self.pool_after and max(self.pool_after) > len(self.filters):
+            raise ValueError(f"pool_after names blocks from 1 to {len(self.filters)}, received {self.pool_after}")
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class ResNet:
+    """Stages of residual blocks (He et al. 2016); every stage after the first halves the image.
+
+    ``blocks`` and ``filters`` have one entry per stage. With ``residual`` off the same network is built without its
+    shortcuts; with ``shortcut`` "padding" (subsample and fill with zero channels) it has exactly the same parameters.
+    ``block`` "pre-activation" puts normalisation and activation before each convolution (He et al. 2016b).
+    """
+
+    kind: Literal["resnet"] = "resnet"
+    blocks: tuple[Count, ...] = (2, 2, 2)
+    filters: tuple[Count, ...] = (64, 128, 256)
+    kernel: OddSize = 3
+    block: Literal["basic", "pre-activation"] = "basic"
+    convolutions_per_block: Annotated[int, Field(strict=True, ge=2, le=3)] = 2
+    residual: Flag = True
+    shortcut: Literal["padding", "projection"] = "padding"
+    stem_stride: Annotated[int, Field(strict=True, ge=1, le=4)] = 1
+    head: tuple[Count, ...] = ()
+    activation: Activation = ReLU()
+    batch_norm: Flag = True
+    dropout: OpenShare = 0.0
+    initialisation: Initialisation = KaimingNormal()
+
+    def __post_init__(self) -> None:
+        _one_per_block("blocks", self.blocks, "filters", self.filters)
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class CustomModel:
+    """The user's own ``torch.nn.Module`` by import path; called with ``input_shape``, ``classes`` and ``arguments``."""
+
+    kind: Literal["custom"] = "custom"
+    path: str = Field(pattern=r"^[\w.]+:[\w.]+$")
+    arguments: dict[str, Any] = Field(default_factory=dict)
+
+
+MODEL_PRESETS: dict[str, dict[str, Any]] = {
+    # Krizhevsky et al. 2012, scaled to images of 28 to 64 pixels: five convolutions, three poolings, two wide layers.
+    "alexnet": {
+        "kind": "cnn",
+        "filters": (64, 192, 384, 256, 256),
+        "kernels": (5, 5, 3, 3, 3),
+        "pool_after": (1, 2, 5),
+        "head": (1024, 1024),
+        "dropout": 0.5,
+    },
+    # Three small convolutions, two poolings, one linear layer.
+    "small-cnn": {"kind": "cnn", "filters": (8, 16, 32), "kernels": (3, 3, 3), "pool_after": (1, 2), "head": ()},
+}
+
+
+def _model_named(value: Any) -> Any:
+    tree = _named(value)
+    if isinstance(tree, dict) and tree.get("kind") in MODEL_PRESETS:
+        return MODEL_PRESETS[tree["kind"]] | {key: part for key, part in tree.items() if key != "kind"}
+    return tree
+
+
+Model = Annotated[MLP | CNN | ResNet | CustomModel, Field(discriminator="kind"), BeforeValidator(_model_named)]
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class EarlyStopping:
+    """Stop when the validation loss has not improved for ``patience`` epochs, and go back to the best epoch.
+
+    Used by the final trainings only: in cross-validation the held-out images of a fold never steer the training.
+    """
+
+    patience: Count = 5
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Recipe:
+    """One complete description of a training: everything that may differ between two trainings."""
+
+    model: Model
+    optimizer: Optimizer = SGD(lr=0.1)
+    schedule: Schedule = Constant()
+    loss: Loss = CrossEntropy()
+    penalty: Penalty = NoPenalty()
+    augmentation: tuple[Augmentation, ...] = ()
+    clipping: Clipping = NoClipping()
+    averaging: Averaging = NoAveraging()
+    epochs: Count = 10
+    batch_size: Count = 128
+    precision: Literal["auto", "float32", "bfloat16"] = "float32"
+
+
+ACTIVATIONS = (ReLU, LeakyReLU, ELU, SELU, GELU, SiLU, Mish, PReLU, Tanh, Sigmoid, Softplus)
+AUGMENTATIONS = (
+    Shift, Rotate, Scale, Shear, Elastic, Flip, CropWithPadding, Cutout, Noise, BrightnessContrast, Mixup, CutMix,
+    AdversarialNoise,
+)  # fmt: skip
+AVERAGINGS = (NoAveraging, ExponentialMovingAverage)
+CLIPPINGS = (NoClipping, ClipNorm, ClipValue)
+INITIALISATIONS = (
+    FrameworkDefault, KaimingNormal, KaimingUniform, XavierNormal, XavierUniform, Orthogonal, Dirac,
+)  # fmt: skip
+LOSSES = (CrossEntropy, Focal, MeanSquaredError, CustomLoss)
+MODELS = (MLP, CNN, ResNet, CustomModel)
+OPTIMIZERS = (SGD, Adam, AdamW, NAdam, RAdam, RMSprop, Adagrad, Adadelta, Adamax, ASGD, Muon)
+PENALTIES = (NoPenalty, L1, L2, DecoupledWeightDecay)
+SCHEDULES = (Constant, Step, MultiStep, Exponential, Cosine, CosineRestarts, OneCycle, ReduceOnPlateau, Linear)

@@ -1,0 +1,273 @@
+"""Plain sentences made from the numbers: the answer first, and never more than the verdicts say."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ceteris.figures import TestResultsInfo, TestSummary, finished, model_titles
+from ceteris.findings import FactorFinding, LevelFinding, ModelFinding, StudyFindings, Version
+from ceteris.report.table import duration
+from ceteris.stats import McNemarResult, mcnemar
+
+LARGE_GAP = 0.03  # of accuracy: above it the training and validation part tell clearly different stories
+SMALL_GAP = 0.01
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """What speaks for and against one model, each point from a measured number."""
+
+    model: str
+    title: str
+    pros: tuple[str, ...]
+    cons: tuple[str, ...]
+
+
+def percent(share: float) -> str:
+    """Write a share with two decimals."""
+    return f"{100 * share:.2f} %"
+
+
+def _points(difference: float) -> str:
+    rounded = round(100 * difference, 2) + 0.0
+    return f"{rounded:+.2f}".replace("-", "−") if rounded else "0.00"
+
+
+def answer(findings: StudyFindings, results: TestResultsInfo) -> str:
+    """Give the study's answer in a few sentences."""
+    best = [summary for summary in results.summaries if summary.version == "best"]
+    if not best:
+        return "No final training finished, so there is no test result; the table of failures tells why."
+    ranked = sorted(best, key=lambda summary: -summary.mean("accuracy"))
+    reached = _listed([f"{percent(summary.mean('accuracy'))} ({summary.title})" for summary in ranked])
+    seeds = f", mean over {findings.seeds} seeds" if findings.seeds > 1 else ""
+    text = f"The best versions reach {reached} on the {results.images:,} test images{seeds}."
+    return f"{text} {_winners_sentence(findings)} {looks_sentence(findings)}"
+
+
+def _winners_sentence(findings: StudyFindings) -> str:
+    factors = [(model, factor) for model in findings.models for factor in model.factors]
+    if not factors:
+        return "No technique was explored."
+    won = [(model, factor) for model, factor in factors if changed_level(factor) is not None]
+    if not won:
+        return f"None of the {len(factors)} factors explored won by more than the noise, so the baselines stand."
+    named = [f"{_title(factor).lower()} {_level(factor)} ({model.title or model.name})" for model, factor in won]
+    return f"{len(won)} of {len(factors)} decisions changed the setting by more than the noise: {_listed(named)}."
+
+
+def changed_level(factor: FactorFinding) -> LevelFinding | None:
+    """Return the level that replaced the incumbent, None when the incumbent stayed."""
+    return next((level for level in factor.levels if level.chosen and not level.incumbent), None)
+
+
+def _title(factor: FactorFinding) -> str:
+    return factor.title or factor.name
+
+
+def _level(factor: FactorFinding) -> str:
+    level = changed_level(factor)
+    return level.label if level else ""
+
+
+def _listed(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def looks_sentence(findings: StudyFindings) -> str:
+    """Say how often the test set has been looked at."""
+    count = len(findings.looks)
+    if count == 0:
+        return "The test set has not been looked at."
+    if count == 1:
+        return "The test set has been looked at once, after all choices were made."
+    return (
+        f"The test set has been looked at {count} times; every choice made after seeing an earlier look makes its numbers "
+        "a little too good."
+    )
+
+
+def fit_sentence(findings: StudyFindings, results: TestResultsInfo, model: ModelFinding) -> str:
+    """Say what the gap between training and validation accuracy tells about over- and underfitting."""
+    title = model.title or model.name
+    parts = [
+        _fit(summary, results)
+        for version in ("baseline", "best")
+        if (summary := results.of(model.name, version)) is not None
+    ]
+    return f"{title}: {' '.join(parts)}" if parts else f"{title}: no final training finished."
+
+
+def _fit(summary: TestSummary, results: TestResultsInfo) -> str:
+    train, validation = summary.train_accuracy, summary.validation_accuracy
+    gap = train - validation
+    if not np.isfinite(gap):
+        return f"the {summary.version} version has no recorded history."
+    numbers = f"{percent(train)} in training and {percent(validation)} in validation, a gap of {_points(gap)} points"
+    highest = max(other.train_accuracy for other in results.summaries if np.isfinite(other.train_accuracy))
+    if gap > LARGE_GAP:
+        verdict = "it overfits"
+    elif train < highest - LARGE_GAP:
+        verdict = f"a sign of underfitting: another training here reaches {percent(highest)}"
+    elif gap > SMALL_GAP:
+        verdict = "it overfits slightly"
+    else:
+        verdict = "no sign of overfitting"
+    return f"The {summary.version} version has {numbers}: {verdict}."
+
+
+def comparison_on_test(
+    findings: StudyFindings, first: tuple[str, Version], second: tuple[str, Version]
+) -> McNemarResult | None:
+    """Compare two versions of models on the same test images at their first common seed, second minus first."""
+    mine = {final.seed: final for final in finished(findings, *first)}
+    theirs = {final.seed: final for final in finished(findings, *second)}
+    common = sorted(mine.keys() & theirs.keys())
+    if not common:
+        return None
+    right = [final.probabilities.argmax(axis=1) == findings.test_labels for final in (mine[common[0]], theirs[common[0]])]
+    return mcnemar(*right)
+
+
+def conclusions(findings: StudyFindings, results: TestResultsInfo) -> list[str]:
+    """State what follows from the numbers and what does not."""
+    sentences = [_model_conclusion(findings, results, model) for model in findings.models]
+    sentences += _rankings(findings, results)
+    sentences += _residual_conclusion(findings, results)
+    undecided = sum(
+        level.comparison is not None and level.comparison.verdict == "undecided"
+        for model in findings.models
+        for factor in model.factors
+        for level in factor.levels
+    )
+    if undecided:
+        sentences.append(
+            f"{undecided} of {_compared_levels(findings)} comparisons stay undecided: with {findings.folds} folds and "
+            f"{findings.seeds} seed{'s' if findings.seeds > 1 else ''} the data neither show a difference nor exclude one "
+            f"of {100 * findings.equivalence_margin:g} points."
+        )
+    sentences.append(looks_sentence(findings))
+    if findings.data.note:
+        sentences.append(f"All results hold for this data set: {findings.data.note}.".replace("..", "."))
+    return sentences
+
+
+def _compared_levels(findings: StudyFindings) -> int:
+    return sum(
+        level.comparison is not None for model in findings.models for factor in model.factors for level in factor.levels
+    )
+
+
+def _model_conclusion(findings: StudyFindings, results: TestResultsInfo, model: ModelFinding) -> str:
+    title = model.title or model.name
+    best, baseline = results.of(model.name), results.of(model.name, "baseline")
+    if best is None:
+        return f"{title}: no final training of the best version finished."
+    text = f"{title}: {percent(best.mean('accuracy'))} on the test set"
+    if baseline is None:
+        return f"{text}; its baseline has no test result."
+    difference = best.mean("accuracy") - baseline.mean("accuracy")
+    test = comparison_on_test(findings, (model.name, "baseline"), (model.name, "best"))
+    return f"{text}, {_points(difference)} points against its baseline {_significance(findings, test)}."
+
+
+def _significance(findings: StudyFindings, test: McNemarResult | None) -> str:
+    if test is None:
+        return "(no common seed to compare)"
+    p = "p < 0.001" if test.p_value < 0.001 else f"p = {test.p_value:.3f}"
+    sure = "a difference" if test.p_value < findings.significance else "undecided"
+    return f"({sure} on the same images by McNemar's test at the first seed, {p})"
+
+
+def _rankings(findings: StudyFindings, results: TestResultsInfo) -> list[str]:
+    best = sorted(
+        (summary for summary in results.summaries if summary.version == "best"), key=lambda s: -s.mean("accuracy")
+    )
+    sentences = []
+    for better, other in zip(best, best[1:], strict=False):
+        test = comparison_on_test(findings, (other.model, "best"), (better.model, "best"))
+        difference = better.mean("accuracy") - other.mean("accuracy")
+        sentences.append(
+            f"{better.title} against {other.title}: {_points(difference)} points on the test set {_significance(findings, test)}."
+        )
+    return sentences
+
+
+def _residual_conclusion(findings: StudyFindings, results: TestResultsInfo) -> list[str]:
+    sentences = []
+    for summary in results.summaries:
+        best = results.of(summary.model)
+        if summary.version == "plain" and best is not None:
+            test = comparison_on_test(findings, (summary.model, "plain"), (summary.model, "best"))
+            difference = best.mean("accuracy") - summary.mean("accuracy")
+            sentences.append(
+                f"Residual connections: {summary.title} with them reaches {_points(difference)} points compared with the "
+                f"same network without them {_significance(findings, test)}."
+            )
+    return sentences
+
+
+def judgements(findings: StudyFindings, results: TestResultsInfo) -> list[Judgement]:
+    """Weigh every model by its measured accuracy, training time, parameters and calibration against the others."""
+    measured = {name: _measured(findings, results, name) for name in model_titles(findings)}
+    known = {name: numbers for name, numbers in measured.items() if numbers}
+    return [
+        Judgement(
+            model=name, title=title, pros=tuple(_weigh(known, name, good=True)), cons=tuple(_weigh(known, name, good=False))
+        )
+        for name, title in model_titles(findings).items()
+        if name in known
+    ]  # fmt: skip
+
+
+def _measured(findings: StudyFindings, results: TestResultsInfo, name: str) -> dict[str, float]:
+    summary = results.of(name)
+    if summary is None:
+        return {}
+    numbers = {
+        "accuracy": summary.mean("accuracy"),
+        "calibration": float(np.mean([result.calibration.error for result in summary.results])),
+        "gap": summary.train_accuracy - summary.validation_accuracy,
+    }
+    known = [final.cost for final in finished(findings, name, "best") if final.cost]
+    if known:
+        numbers["seconds"] = float(np.mean([cost.train_seconds for cost in known]))
+        numbers["parameters"] = float(known[0].parameters)
+        numbers["flops"] = float(known[0].forward_flops_per_image)
+    return numbers
+
+
+_LABELS = {
+    "accuracy": ("highest test accuracy", "lowest test accuracy"),
+    "seconds": ("shortest training", "longest training"),
+    "parameters": ("fewest parameters", "most parameters"),
+    "flops": ("fewest operations per image", "most operations per image"),
+    "calibration": ("best calibrated", "worst calibrated"),
+    "gap": ("smallest gap between training and validation", "largest gap between training and validation"),
+}
+
+
+def _weigh(known: dict[str, dict[str, float]], name: str, *, good: bool) -> list[str]:
+    points = []
+    for quantity, labels in _LABELS.items():
+        values = {model: numbers[quantity] for model, numbers in known.items() if np.isfinite(numbers.get(quantity, np.nan))}
+        if name not in values or len(values) < 2 or len(set(values.values())) == 1:
+            continue
+        extreme = max(values.values()) if good == (quantity == "accuracy") else min(values.values())
+        if values[name] == extreme:
+            points.append(f"{labels[0 if good else 1]} ({_shown(quantity, extreme)})")
+    return points
+
+
+def _shown(quantity: str, value: float) -> str:
+    match quantity:
+        case "accuracy":
+            return percent(value)
+        case "seconds":
+            return duration(value)
+        case "calibration":
+            return f"expected error {100 * value:.1f} points"
+        case "gap":
+            return f"{_points(value)} points"
+        case _:
+            return f"{value:,.0f}"

@@ -1,0 +1,102 @@
+"""A table as data: full precision in CSV, rounded only where people read it."""
+
+import csv
+import html
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Cell = str | int | float | bool | None
+Kind = Literal["text", "count", "share", "points", "p", "number", "seconds", "megabytes", "flag"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """A column's title and what its cells are; shares lie in 0..1 and points are differences of shares."""
+
+    title: str
+    kind: Kind = "text"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Rows of cells under named columns; ``name`` is its file name.
+
+    ``exported`` is False for tables that depend on when something was done and therefore have no CSV file.
+    """
+
+    name: str
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    exported: bool = True
+
+    def csv(self) -> str:
+        """Return the table as CSV (RFC 4180, line feeds), numbers in full precision, missing values empty."""
+        buffer = io.StringIO()
+        writer = csv.writer(buffer, lineterminator="\n")
+        writer.writerow([column.title for column in self.columns])
+        writer.writerows([[_exact(cell) for cell in row] for row in self.rows])
+        return buffer.getvalue()
+
+    def texts(self) -> list[list[str]]:
+        """Return the cells as people read them."""
+        return [
+            [readable(cell, column.kind) for cell, column in zip(row, self.columns, strict=True)] for row in self.rows
+        ]
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{html.escape(column.title)}</th>" for column in self.columns)
+        body = "".join(f"<tr>{''.join(f'<td>{html.escape(t)}</td>' for t in row)}</tr>" for row in self.texts())
+        return f"<p><b>{html.escape(self.title)}</b></p><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def columns(*titles: str | tuple[str, Kind]) -> tuple[Column, ...]:
+    """Make columns from titles (text) and pairs of title and kind."""
+    pairs: Sequence[tuple[str, Kind]] = [(entry, "text") if isinstance(entry, str) else entry for entry in titles]
+    return tuple(Column(title=title, kind=kind) for title, kind in pairs)
+
+
+def readable(cell: Cell, kind: Kind) -> str:
+    """Write one cell for people: shares as percentages, points with a sign, a dash for what is missing."""
+    if cell is None or (isinstance(cell, float) and not math.isfinite(cell)):
+        return "–"
+    if kind == "flag" or isinstance(cell, bool):
+        return "yes" if cell else ""
+    return cell if isinstance(cell, str) else _number(cell, kind)
+
+
+def _number(value: float, kind: Kind) -> str:
+    match kind:
+        case "share":
+            return f"{100 * value:.2f} %"
+        case "points":
+            rounded = round(100 * value, 2) + 0.0
+            return f"{rounded:+.2f}".replace("-", "−") if rounded else "0.00"
+        case "p":
+            return "< 0.001" if value < 0.001 else f"{value:.3f}"
+        case "seconds":
+            return duration(value)
+        case "megabytes":
+            return f"{value:,.0f} MB"
+        case _:
+            return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
+
+
+def duration(seconds: float) -> str:
+    """Write a time in the unit that people would use."""
+    if seconds < 1:
+        return f"{1000 * seconds:.0f} ms"
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def _exact(cell: Cell) -> str:
+    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
+        return ""
+    if isinstance(cell, bool):
+        return "yes" if cell else "no"
+    return cell if isinstance(cell, str) else repr(cell)

@@ -1,0 +1,154 @@
+"""What a design can find out, told before anything is trained.
+
+Under the model of the corrected t-test its statistic is noncentral t with n - 1 degrees of freedom and noncentrality
+difference / (spread * sqrt(1/n + test_share)). Because test_share does not shrink with n, repeating a
+cross-validation on the same images does not make the detectable difference arbitrarily small.
+"""
+
+import numpy as np
+from scipy import optimize, stats
+
+from ceteris.errors import ConfigError
+from ceteris.stats.arguments import check_between, check_not_negative
+
+MOST_BLOCKS = 100_000
+
+
+def corrected_t_power(
+    difference: float, *, spread: float, blocks: int, test_share: float, significance: float = 0.05
+) -> float:
+    """Return the chance that the two-sided corrected t-test finds a true mean difference.
+
+    Args:
+        difference: true mean difference, in the unit of ``spread``.
+        spread: standard deviation of the differences between blocks, as a sample of blocks shows it; positive.
+        blocks: at least 2.
+        test_share: images held out over images fitted; 1 / (k - 1) for k folds.
+        significance: of the test; divide by the number of levels for a Bonferroni bound on Holm's.
+
+    Raises:
+        ConfigError: an argument out of its range.
+    """
+    _check_design(spread, blocks, test_share, significance)
+    critical = float(stats.t.isf(significance / 2, blocks - 1))
+    shift = abs(difference) / (spread * np.sqrt(1 / blocks + test_share))
+    return float(_beyond(critical, blocks - 1, shift) + _beyond(critical, blocks - 1, -shift))
+
+
+def detectable_difference(
+    *, spread: float, blocks: int, test_share: float, power: float = 0.8, significance: float = 0.05
+) -> float:
+    """Return the smallest true difference that the corrected t-test finds with the given power; see corrected_t_power.
+
+    Raises:
+        ConfigError: an argument out of its range; power must exceed the significance.
+    """
+    _check_design(spread, blocks, test_share, significance)
+    check_between("power", power, significance, 1)
+    critical = float(stats.t.isf(significance / 2, blocks - 1))
+
+    def lacking(shift: float) -> float:
+        return float(_beyond(critical, blocks - 1, shift) + _beyond(critical, blocks - 1, -shift)) - power
+
+    upper = 1.0
+    while lacking(upper) < 0:
+        upper *= 2
+    shift = float(optimize.brentq(lacking, 0, upper, xtol=1e-10))
+    return shift * spread * float(np.sqrt(1 / blocks + test_share))
+
+
+def blocks_needed(
+    difference: float,
+    *,
+    spread: float,
+    test_share: float,
+    power: float = 0.8,
+    significance: float = 0.05,
+    multiple_of: int = 1,
+) -> int:
+    """Return the fewest blocks with which the corrected t-test finds a difference with the given power.
+
+    ``multiple_of`` rounds up to whole cross-validations, the number of folds.
+
+    Raises:
+        ConfigError: an argument out of its range, or a difference so small that no number of repeats suffices; the
+            message then names the limit.
+    """
+    _check_design(spread, 2, test_share, significance)
+    check_between("power", power, significance, 1)
+    if multiple_of < 1:
+        raise ConfigError(f"multiple_of must be at least 1, received {multiple_of}")
+
+    def enough(repeats: int) -> bool:
+        blocks = max(2, repeats * multiple_of)
+        options = {"spread": spread, "test_share": test_share, "significance": significance}
+        return corrected_t_power(difference, blocks=blocks, **options) >= power
+
+    most = MOST_BLOCKS // multiple_of
+    if not enough(most):
+        limit = detectable_difference(
+            spread=spread, blocks=MOST_BLOCKS, test_share=test_share, power=power, significance=significance
+        )
+        raise ConfigError(
+            f"no number of repeats finds a difference of {abs(difference):g} with power {power:g}: the limit is {limit:.4g}, "
+            "because all repeats share the same images; use more folds or more training images"
+        )
+    low, high = 0, most  # enough(high) holds, enough(low) does not
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return max(2, high * multiple_of)
+
+
+def images_for_interval(accuracy: float, half_width: float, confidence: float = 0.95) -> int:
+    """Return the test images that give an accuracy an interval of ± half_width: z^2 p (1 - p) / half_width^2.
+
+    Raises:
+        ConfigError: an argument outside (0, 1).
+    """
+    for name, value in (("accuracy", accuracy), ("half_width", half_width), ("confidence", confidence)):
+        check_between(name, value, 0, 1)
+    z = float(stats.norm.ppf((1 + confidence) / 2))
+    return int(np.ceil(z**2 * accuracy * (1 - accuracy) / half_width**2))
+
+
+def images_for_difference(
+    difference: float, disagreement: float, *, power: float = 0.8, significance: float = 0.05
+) -> int:
+    """Return the test images with which McNemar's test finds a difference of two accuracies (Connor 1987).
+
+    n = (z_a sqrt(s) + z_b sqrt(s - d^2))^2 / d^2 with s the share of images that exactly one model gets right.
+
+    Raises:
+        ConfigError: an argument out of its range; the disagreement cannot be smaller than the difference.
+    """
+    check_between("significance", significance, 0, 1)
+    check_between("power", power, significance, 1)
+    size = abs(difference)
+    if not 0 < size <= disagreement <= 1:
+        raise ConfigError(
+            "disagreement, the share of images that exactly one model gets right, must lie between the difference "
+            f"(not 0) and 1, received difference {difference} and disagreement {disagreement}"
+        )
+    false_claim, found = float(stats.norm.isf(significance / 2)), float(stats.norm.ppf(power))
+    root = false_claim * np.sqrt(disagreement) + found * np.sqrt(disagreement - size**2)
+    return int(np.ceil((root / size) ** 2))
+
+
+def _beyond(critical: float, degrees: int, shift: float) -> float:
+    """Return P(T > critical) for noncentral t; where scipy's series fails, its normal limit (Johnson & Kotz 1970)."""
+    if degrees <= 1000:
+        value = float(stats.nct.sf(critical, degrees, shift)) if shift else float(stats.t.sf(critical, degrees))
+        if np.isfinite(value):
+            return value
+    centred = critical * (1 - 0.25 / degrees) - shift
+    return float(stats.norm.sf(centred / np.sqrt(1 + critical**2 / (2 * degrees))))
+
+
+def _check_design(spread: float, blocks: int, test_share: float, significance: float) -> None:
+    check_not_negative("test_share", test_share)
+    check_between("significance", significance, 0, 1)
+    if not (np.isfinite(spread) and spread > 0):
+        raise ConfigError(f"spread must be a finite number above 0, received {spread}")
+    if blocks < 2:
+        raise ConfigError(f"blocks must be at least 2, received {blocks}")

@@ -1,0 +1,131 @@
+"""Tests by ranks: Wilcoxon for two arms on independent blocks, Friedman with Nemenyi for several arms or data sets."""
+
+from dataclasses import dataclass
+from math import factorial
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from ceteris.errors import ConfigError
+from ceteris.records import FloatArray, IntArray
+from ceteris.stats.arguments import check_between, on_common_scale, paired_differences
+
+
+@dataclass(frozen=True, kw_only=True)
+class WilcoxonResult:
+    """Rank sums of the gains and of the losses and the exact two-sided p; ``pairs`` counts differences other than 0."""
+
+    gains: float
+    losses: float
+    pairs: int
+    p_value: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class FriedmanResult:
+    """Mean ranks (arms,), 1 is best, with Friedman's test and Nemenyi's critical difference of two mean ranks.
+
+    ``chi_square`` is corrected for ties; ``statistic`` is Iman & Davenport's F, of which ``p_value`` is taken.
+    ``pairwise_p`` (arms, arms) are Nemenyi's, adjusted for all pairs.
+    """
+
+    mean_ranks: FloatArray
+    chi_square: float
+    statistic: float
+    p_value: float
+    critical_difference: float
+    pairwise_p: FloatArray
+
+
+def wilcoxon_test(differences: ArrayLike, *, significance: float = 0.05) -> WilcoxonResult:
+    """Return the exact signed-rank test of paired differences (blocks,) (Wilcoxon 1945).
+
+    Differences of 0 are dropped; ties share ranks and the null distribution is that of the ranks at hand. The blocks
+    must be independent (data sets, or seeds with a fixed split), which the folds of one cross-validation are not.
+
+    Raises:
+        ConfigError: so few blocks that no outcome at all can reach ``significance``, or one that is not finite.
+    """
+    check_between("significance", significance, 0, 1)
+    values = paired_differences(differences, purpose="Wilcoxon's signed-rank test")
+    needed = wilcoxon_blocks_needed(significance)
+    if len(values) < needed:
+        raise ConfigError(
+            f"Wilcoxon's signed-rank test on {len(values)} blocks can never give p < {significance:g}: its smallest p is "
+            f"{2.0 ** (1 - len(values)):.3g}; at least {needed} blocks are needed, or the corrected t-test"
+        )
+    values = on_common_scale(values)
+    values = values[values != 0]
+    ranks = stats.rankdata(np.abs(values))
+    gains, losses = float(ranks[values > 0].sum()), float(ranks[values < 0].sum())
+    return WilcoxonResult(
+        gains=gains, losses=losses, pairs=len(values), p_value=_signed_rank_p(ranks, min(gains, losses))
+    )
+
+
+def wilcoxon_blocks_needed(significance: float) -> int:
+    """Return the smallest number of blocks whose most extreme outcome, 2^(1 - n), lies below ``significance``."""
+    return int(np.floor(1 - np.log2(significance))) + 1
+
+
+def friedman_test(results: ArrayLike, *, significance: float = 0.05) -> FriedmanResult:
+    """Rank the arms inside every block of results (blocks, arms), higher is better, and test whether all are alike.
+
+    Friedman (1937) with the F of Iman & Davenport (1980) and the critical difference q * sqrt(k (k + 1) / (6 n)) of
+    Nemenyi (1963), as Demšar (Statistical comparisons of classifiers over multiple data sets, JMLR 7, 2006) describes
+    them. The blocks must be independent.
+
+    Raises:
+        ConfigError: fewer than 2 blocks or arms, or a result that is not finite.
+    """
+    table = np.asarray(results, dtype=np.float64)
+    check_between("significance", significance, 0, 1)
+    if table.ndim != 2 or min(table.shape) < 2 or not np.isfinite(table).all():
+        raise ConfigError(
+            f"Friedman's test needs finite results (blocks, arms) of at least 2 blocks and 2 arms, received {table.shape}"
+        )
+    blocks, arms = table.shape
+    ranks = stats.rankdata(-table, axis=1)  # (blocks, arms)
+    mean_ranks = ranks.mean(axis=0)
+    chi_square = _friedman_chi_square(ranks)
+    statistic, p_value = _iman_davenport(chi_square, blocks, arms)
+    error = float(np.sqrt(arms * (arms + 1) / (6 * blocks)))
+    apart = np.abs(mean_ranks[:, None] - mean_ranks) / error * np.sqrt(2)
+    return FriedmanResult(
+        mean_ranks=mean_ranks,
+        chi_square=chi_square,
+        statistic=statistic,
+        p_value=p_value,
+        critical_difference=float(stats.studentized_range.isf(significance, arms, np.inf) / np.sqrt(2) * error),
+        pairwise_p=np.clip(stats.studentized_range.sf(apart, arms, np.inf), 0, 1),
+    )
+
+
+def _signed_rank_p(ranks: FloatArray, smaller: float) -> float:
+    """Count exactly, in half ranks, how often random signs give a rank sum of at most the smaller one; times two."""
+    halves: IntArray = np.rint(2 * ranks).astype(np.int64)
+    chances = np.zeros(int(halves.sum()) + 1)
+    chances[0] = 1
+    for rank in halves:
+        shifted = np.zeros_like(chances)
+        shifted[rank:] = chances[: len(chances) - rank]
+        chances = (chances + shifted) / 2
+    return min(1.0, float(2 * chances[: round(2 * smaller) + 1].sum()))
+
+
+def _friedman_chi_square(ranks: FloatArray) -> float:
+    """Return between-arm over total variation of the ranks, scaled to chi-square; 0 when every block is one tie."""
+    blocks, arms = ranks.shape
+    total = float(((ranks - (arms + 1) / 2) ** 2).sum()) / (arms - 1)
+    between = blocks**2 * float(((ranks.mean(axis=0) - (arms + 1) / 2) ** 2).sum())
+    return between / total if total > 0 else 0.0
+
+
+def _iman_davenport(chi_square: float, blocks: int, arms: int) -> tuple[float, float]:
+    rest = blocks * (arms - 1) - chi_square
+    if rest <= 1e-9 * blocks:
+        # All blocks rank the arms alike: the chance of that among the arms! orders of every block.
+        return float("inf"), float(factorial(arms)) ** (1 - blocks)
+    statistic = (blocks - 1) * chi_square / rest
+    return statistic, float(stats.f.sf(statistic, arms - 1, (arms - 1) * (blocks - 1)))

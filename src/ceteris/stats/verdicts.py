@@ -1,0 +1,120 @@
+"""From paired results to a verdict with its reason: better, worse, equivalent or undecided."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ceteris.errors import ConfigError
+from ceteris.findings import Comparison, Verdict
+from ceteris.records import FloatArray
+from ceteris.stats.arguments import check_between, check_not_negative
+from ceteris.stats.bayesian import bayesian_correlated_t_test
+from ceteris.stats.corrected import PairedResult, corrected_t_test
+from ceteris.stats.multiple import holm
+from ceteris.stats.sentences import comparison_sentence
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Rules:
+    test_share: float
+    significance: float
+    margin: float
+
+
+def compare_levels(
+    incumbent: FloatArray,
+    levels: Mapping[str, FloatArray],
+    *,
+    incumbent_label: str,
+    folds: int,
+    significance: float = 0.05,
+    margin: float,
+) -> dict[str, Comparison]:
+    """Compare every level of a factor with the incumbent over the blocks that both finished.
+
+    A level is better or worse if its Holm-adjusted p is below ``significance``; else equivalent if the corrected
+    interval at confidence 1 - 2 * significance lies inside ±margin (two one-sided tests, Schuirmann 1987) or if the
+    difference is exactly 0 on every block; else undecided.
+
+    Args:
+        incumbent: accuracy in 0..1 on every block, (blocks,); nan where the training failed.
+        levels: the same for each other level by its label.
+        incumbent_label: how the incumbent is called in the sentences; a level of this label is passed over.
+        folds: of the cross-validation that made the blocks, at least 2.
+        significance: chance of a false claim over the whole factor, in (0, 0.5).
+        margin: a difference up to this size does not matter in practice, in the unit of the results.
+
+    Returns:
+        One comparison per level that shares at least 2 finished blocks with the incumbent.
+
+    Raises:
+        ConfigError: an argument out of its range or a level with another number of blocks than the incumbent.
+    """
+    _check(folds, significance, margin)
+    rules = _Rules(test_share=1 / (folds - 1), significance=significance, margin=margin)
+    others = {label: results for label, results in levels.items() if label != incumbent_label}
+    paired = {label: _common_differences(incumbent, results, label) for label, results in others.items()}
+    paired = {label: differences for label, differences in paired.items() if len(differences) >= 2}
+    p_values = [corrected_t_test(d, test_share=rules.test_share).p_value for d in paired.values()]
+    return {
+        label: _comparison((label, incumbent_label), differences, float(adjusted_p), len(paired), rules)
+        for (label, differences), adjusted_p in zip(paired.items(), holm(p_values), strict=True)
+    }
+
+
+def _check(folds: int, significance: float, margin: float) -> None:
+    if folds < 2:
+        raise ConfigError(f"folds must be at least 2, received {folds}")
+    check_between("significance", significance, 0, 0.5)
+    check_not_negative("margin", margin)
+
+
+def _common_differences(incumbent: FloatArray, level: FloatArray, label: str) -> FloatArray:
+    if incumbent.shape != level.shape or incumbent.ndim != 1:
+        raise ConfigError(
+            f'level "{label}" must have one result per block as the incumbent has (nan where a training failed), '
+            f"received {level.shape} and {incumbent.shape}"
+        )
+    differences = level - incumbent
+    return differences[np.isfinite(differences)]
+
+
+def _comparison(
+    labels: tuple[str, str], differences: FloatArray, adjusted_p: float, levels: int, rules: _Rules
+) -> Comparison:
+    test = corrected_t_test(differences, test_share=rules.test_share)
+    narrow = corrected_t_test(differences, test_share=rules.test_share, confidence=1 - 2 * rules.significance)
+    probability = bayesian_correlated_t_test(differences, test_share=rules.test_share, margin=rules.margin)
+    comparison = Comparison(
+        difference=test.difference,
+        low=test.low,
+        high=test.high,
+        p_value=test.p_value,
+        adjusted_p=adjusted_p,
+        probability_worse=probability.worse,
+        probability_equivalent=probability.equivalent,
+        probability_better=probability.better,
+        effect_size=test.effect_size,
+        blocks=len(differences),
+        verdict=_verdict(test.difference, narrow, adjusted_p, rules),
+        sentence="",
+    )
+    sentence = comparison_sentence(
+        comparison,
+        labels=labels,
+        levels=levels,
+        narrow=(narrow.low, narrow.high),
+        confidence=1 - 2 * rules.significance,
+        margin=rules.margin,
+    )
+    return replace(comparison, sentence=sentence)
+
+
+def _verdict(difference: float, narrow: PairedResult, adjusted_p: float, rules: _Rules) -> Verdict:
+    if adjusted_p < rules.significance:
+        return "better" if difference > 0 else "worse"
+    exactly_zero = narrow.low == narrow.high == 0
+    if exactly_zero or (-rules.margin < narrow.low and narrow.high < rules.margin):
+        return "equivalent"
+    return "undecided"

@@ -1,0 +1,137 @@
+"""Frozen dataclasses to one safetensors file and back: plain values as JSON in its header, arrays as tensors.
+
+Nothing is pickled, and a file that does not fit the type it is read as is refused with a :class:`StoreError`.
+"""
+
+import dataclasses
+import json
+import types
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from ceteris.errors import StoreError
+from ceteris.store.atomic import write_bytes
+
+T = TypeVar("T")
+_ARRAY_KEY = "$array"
+_HEADER_KEY = "ceteris"
+
+
+def to_tree(value: Any) -> Any:
+    """Return a value as JSON-able dicts, lists and scalars; arrays are not allowed."""
+    arrays: dict[str, NDArray[Any]] = {}
+    tree = _pack(value, "", arrays)
+    if arrays:
+        raise TypeError(f"no arrays can stand in plain JSON, found {sorted(arrays)}")
+    return tree
+
+
+def from_tree(kind: Any, tree: Any) -> Any:
+    """Return the value of type ``kind`` that :func:`to_tree` turned into ``tree``."""
+    return _unpack(kind, tree, {})
+
+
+def canonical_json(value: Any) -> str:
+    """Return the one JSON text of a value: sorted keys, no spaces, shortest numbers that read back exactly."""
+    return json.dumps(to_tree(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def write_dataclass(value: Any, path: Path) -> None:
+    """Write a dataclass with its arrays to ``path``, atomically.
+
+    Raises:
+        StoreError: when the file cannot be written, for example because the disk is full.
+    """
+    arrays: dict[str, NDArray[Any]] = {}
+    tree = _pack(value, "", arrays)
+    write_bytes(path, save(arrays, metadata={_HEADER_KEY: json.dumps(tree)}))
+
+
+def read_dataclass(kind: type[T], path: Path) -> T:
+    """Read what :func:`write_dataclass` wrote.
+
+    Raises:
+        StoreError: when the file is missing, damaged or holds something else.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            header = file.metadata() or {}
+            arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - safe_open is no mapping
+        value = _unpack(kind, json.loads(header[_HEADER_KEY]), arrays)
+    except FileNotFoundError:
+        raise StoreError(f"{path} does not exist. Run the study again to make it.") from None
+    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
+        raise StoreError(
+            f"{path} is damaged or was not written by this version of ceteris ({error}). Delete it and run again."
+        ) from None
+    return typing.cast(T, value)
+
+
+def _pack(value: Any, place: str, arrays: dict[str, NDArray[Any]]) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {
+            field.name: _pack(getattr(value, field.name), f"{place}.{field.name}", arrays)
+            for field in dataclasses.fields(value)
+        }
+    if isinstance(value, np.ndarray):
+        name = place.lstrip(".")
+        arrays[name] = np.ascontiguousarray(value)
+        return {_ARRAY_KEY: name}
+    if isinstance(value, Mapping):
+        return {str(key): _pack(part, f"{place}.{key}", arrays) for key, part in value.items()}
+    if isinstance(value, tuple | list):
+        return [_pack(part, f"{place}.{index}", arrays) for index, part in enumerate(value)]
+    if isinstance(value, np.generic):
+        return value.item()
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    raise TypeError(f"{place}: a value of type {type(value).__name__} cannot be stored")
+
+
+def _unpack(hint: Any, tree: Any, arrays: Mapping[str, NDArray[Any]]) -> Any:
+    if isinstance(tree, dict) and _ARRAY_KEY in tree:
+        return arrays[tree[_ARRAY_KEY]]
+    origin = get_origin(hint)
+    if origin is typing.Annotated:
+        return _unpack(get_args(hint)[0], tree, arrays)
+    if origin in (typing.Union, types.UnionType):
+        return _unpack_union(get_args(hint), tree, arrays)
+    if dataclasses.is_dataclass(hint):
+        return _unpack_dataclass(hint, tree, arrays)
+    if origin is tuple:
+        return _unpack_tuple(get_args(hint), tree, arrays)
+    if origin is dict:
+        return {key: _unpack(get_args(hint)[1], part, arrays) for key, part in tree.items()}
+    return tree
+
+
+def _unpack_union(options: tuple[Any, ...], tree: Any, arrays: Mapping[str, NDArray[Any]]) -> Any:
+    if tree is None:
+        return None
+    present = [option for option in options if option is not type(None)]
+    if len(present) == 1:
+        return _unpack(present[0], tree, arrays)
+    if isinstance(tree, dict):
+        for option in present:
+            if getattr(option, "__dataclass_fields__", {}).get("kind") and option.kind == tree["kind"]:
+                return _unpack_dataclass(option, tree, arrays)
+        raise ValueError(f'unknown kind "{tree.get("kind")}"')
+    return tree
+
+
+def _unpack_dataclass(kind: Any, tree: Any, arrays: Mapping[str, NDArray[Any]]) -> Any:
+    hints = get_type_hints(kind, include_extras=True)
+    return kind(**{name: _unpack(hints[name], part, arrays) for name, part in tree.items()})
+
+
+def _unpack_tuple(parts: tuple[Any, ...], tree: Any, arrays: Mapping[str, NDArray[Any]]) -> Any:
+    if len(parts) == 2 and parts[1] is Ellipsis:
+        return tuple(_unpack(parts[0], part, arrays) for part in tree)
+    return tuple(_unpack(part, branch, arrays) for part, branch in zip(parts, tree, strict=True))

@@ -1,0 +1,43 @@
+"""The ledger of looks at a test set: one line for every time that one was opened, and why."""
+
+import json
+from pathlib import Path
+
+from ceteris.findings import Look
+from ceteris.store.atomic import append_line
+from ceteris.store.codec import from_tree, to_tree
+
+
+def looks_at(root: Path, fingerprint: str) -> tuple[Look, ...]:
+    """Return all looks at the test set with this fingerprint, oldest first.
+
+    A line that is no look was being written when the power went: its look was never allowed, so it does not count.
+    """
+    path = _ledger(root, fingerprint)
+    if not path.exists():
+        return ()
+    return tuple(look for line in path.read_text(encoding="utf-8").splitlines() if (look := _look_in(line)))
+
+
+def record_look(root: Path, fingerprint: str, look: Look) -> None:
+    """Write one look into the ledger; a look of the same study at the same models is written once.
+
+    Raises:
+        StoreError: when it cannot be written; then the test set must stay shut.
+    """
+    before = looks_at(root, fingerprint)
+    if any((known.study, known.reason, known.models) == (look.study, look.reason, look.models) for known in before):
+        return
+    append_line(_ledger(root, fingerprint), json.dumps(to_tree(look), ensure_ascii=False))
+
+
+def _ledger(root: Path, fingerprint: str) -> Path:
+    return root / "looks" / f"{fingerprint[:32]}.jsonl"
+
+
+def _look_in(line: str) -> Look | None:
+    try:
+        look: Look = from_tree(Look, json.loads(line))
+    except (ValueError, TypeError, AttributeError):
+        return None
+    return look

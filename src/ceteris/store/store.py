@@ -1,0 +1,138 @@
+"""Records, weights and test results on disk, each under the digest of what made it."""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
+
+from ceteris.errors import StoreError
+from ceteris.findings import StudyFindings
+from ceteris.records import Float32Array, FloatArray, Trial, TrialRecord
+from ceteris.store.atomic import write_bytes
+from ceteris.store.codec import canonical_json, read_dataclass, write_dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestResult:
+    """What one final model answered on one test set; curves have one entry per epoch and may be empty."""
+
+    __test__ = False  # not a pytest class
+
+    probabilities: Float32Array  # (n, classes)
+    curve_loss: FloatArray  # (epochs,)
+    curve_accuracy: FloatArray  # (epochs,)
+
+
+def digest_of(value: Any) -> str:
+    """Return the sha256 of a frozen dataclass (or of plain values), as 64 hexadecimal digits."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+def trial_digest(trial: Trial) -> str:
+    """Return a trial's address: the digest of all that can change its result."""
+    return digest_of(trial)
+
+
+@dataclass(frozen=True)
+class Store:
+    """A folder of finished trials that any study may reuse. A record is there whole or not at all."""
+
+    root: Path
+
+    def record_path(self, digest: str) -> Path:
+        """Return where the record of a trial lies."""
+        return self.root / "records" / digest[:2] / f"{digest}.safetensors"
+
+    def weights_path(self, digest: str) -> Path:
+        """Return where the weights of a trial lie."""
+        return self.root / "weights" / f"{digest}.safetensors"
+
+    def snapshots_path(self, digest: str) -> Path:
+        """Return where the weights of every epoch of a trial lie."""
+        return self.root / "weights" / f"{digest}.epochs.safetensors"
+
+    def find(self, digest: str) -> TrialRecord | None:
+        """Return the finished record of a trial, or None; a damaged file is put aside so that the trial runs again."""
+        path = self.record_path(digest)
+        if not path.exists():
+            return None
+        try:
+            return read_dataclass(TrialRecord, path)
+        except StoreError:
+            os.replace(path, path.with_suffix(".damaged"))
+            return None
+
+    def holds(self, digest: str) -> bool:
+        """Say whether a trial's record is there, without reading it."""
+        return self.record_path(digest).exists()
+
+    def put(
+        self,
+        record: TrialRecord,
+        weights: Mapping[str, NDArray[Any]] | None = None,
+        snapshots: Mapping[str, NDArray[Any]] | None = None,
+    ) -> None:
+        """Write a record, its weights first, so that a record that is there has its weights.
+
+        Raises:
+            StoreError: when the disk is full or the folder cannot be written.
+        """
+        if weights is not None:
+            write_bytes(self.weights_path(record.digest), save(dict(weights)))
+        if snapshots is not None:
+            write_bytes(self.snapshots_path(record.digest), save(dict(snapshots)))
+        write_dataclass(record, self.record_path(record.digest))
+
+    def weights(self, digest: str) -> dict[str, NDArray[Any]]:
+        """Return the weights of a finished trial by parameter name.
+
+        Raises:
+            StoreError: when they are missing or damaged.
+        """
+        return _load_tensors(self.weights_path(digest))
+
+    def snapshots(self, digest: str) -> dict[str, NDArray[Any]]:
+        """Return the weights of every epoch as "epoch/name"; see :meth:`weights`."""
+        return _load_tensors(self.snapshots_path(digest))
+
+    def test_result(self, digest: str, fingerprint: str) -> TestResult | None:
+        """Return what a final model answered on a test set, or None when it was not asked yet."""
+        path = self._test_path(digest, fingerprint)
+        return read_dataclass(TestResult, path) if path.exists() else None
+
+    def put_test_result(self, digest: str, fingerprint: str, result: TestResult) -> None:
+        """Keep what a final model answered on a test set."""
+        write_dataclass(result, self._test_path(digest, fingerprint))
+
+    def _test_path(self, digest: str, fingerprint: str) -> Path:
+        return self.root / "tests" / f"{digest[:32]}-{fingerprint[:32]}.safetensors"
+
+
+def write_findings(findings: StudyFindings, path: Path) -> None:
+    """Write everything a study found to one file."""
+    write_dataclass(findings, path)
+
+
+def read_findings(path: Path) -> StudyFindings:
+    """Read the findings of a study from its file, or from the ``findings.safetensors`` in a result folder.
+
+    Raises:
+        StoreError: when there are none, or when the file is damaged.
+    """
+    return read_dataclass(StudyFindings, path / "findings.safetensors" if path.is_dir() else path)
+
+
+def _load_tensors(path: Path) -> dict[str, NDArray[Any]]:
+    try:
+        tensors: dict[str, NDArray[Any]] = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise StoreError(
+            f"{path} is missing or damaged ({error}). Delete its record and run the study again."
+        ) from None
+    return tensors

@@ -1,0 +1,1 @@
+"""The studies room; see docs/architecture.md."""

@@ -1,0 +1,195 @@
+"""Study files: TOML as a user writes it -> Study. Every mistake is found before anything is trained."""
+
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from ceteris.errors import ConfigError, did_you_mean
+from ceteris.study.design import arm, value_label
+from ceteris.study.messages import explain_invalid
+from ceteris.study.study import Study, factors_of
+
+_STUDY = TypeAdapter(Study)
+
+
+def shipped_studies() -> dict[str, str]:
+    """Return the shipped studies as name -> text of the file."""
+    folder = resources.files("ceteris.studies")
+    files = [file for file in folder.iterdir() if file.name.endswith(".toml")]
+    return {file.name.removesuffix(".toml"): file.read_text(encoding="utf-8") for file in sorted(files, key=str)}
+
+
+def study_text(name_or_path: str) -> str:
+    """Return the text of a shipped study by name, or of a study file by path.
+
+    Raises:
+        ConfigError: when there is neither.
+    """
+    shipped = shipped_studies()
+    if name_or_path in shipped:
+        return shipped[name_or_path]
+    path = Path(name_or_path)
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(
+            f'study: there is no file "{name_or_path}" and no shipped study of that name.'
+            f"{did_you_mean(name_or_path, shipped)} Shipped: {', '.join(shipped)}. "
+            "`ceteris init` writes a commented copy of one to edit."
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f'study: "{name_or_path}" cannot be read as a text file ({error}).') from None
+
+
+def read_study(name_or_path: str, settings: Sequence[str] = ()) -> Study:
+    """Read a study, apply ``--set`` overrides and check all of it.
+
+    Args:
+        name_or_path: name of a shipped study, or path of a TOML file.
+        settings: overrides as "cnn.optimizer.lr=0.01"; a model's name or a key of the study comes first.
+
+    Raises:
+        ConfigError: when the file, a key or a value is wrong; the message names it and what is allowed.
+    """
+    return parse_study(study_text(name_or_path), settings, origin=name_or_path)
+
+
+def parse_study(text: str, settings: Sequence[str] = (), *, origin: str = "study") -> Study:
+    """Parse the text of a study file; see :func:`read_study`."""
+    try:
+        tree = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{origin}: this is not valid TOML: {error}.") from None
+    for setting in settings:
+        _override(tree, setting)
+    return study_from_tree(tree, origin=origin)
+
+
+def study_from_tree(tree: Mapping[str, Any], *, origin: str = "study") -> Study:
+    """Make a study from the plain values of a study file and check every arm of it."""
+    try:
+        normal = _normal_form(tree)
+        study = _STUDY.validate_json(json.dumps(normal, default=str))
+    except ValidationError as error:
+        raise ConfigError(f"{origin}: {explain_invalid(error, normal).replace('.recipe', '')}") from None
+    except ConfigError as error:
+        raise ConfigError(f"{origin}: {error}") from None
+    _check(study, origin)
+    return study
+
+
+def _normal_form(tree: Mapping[str, Any]) -> dict[str, Any]:
+    normal = dict(tree)
+    models = tree.get("models", {})
+    if not isinstance(models, dict) or not models:
+        raise ConfigError("models: at least one is needed, as a table [models.cnn] with its recipe.")
+    normal["models"] = [_normal_model(name, part) for name, part in models.items()]
+    factors = tree.get("factors", [])
+    if not isinstance(factors, list):
+        raise ConfigError("factors: write each one as a table [[factors]] with name, field and levels.")
+    normal["factors"] = [_normal_factor(factor) for factor in factors]
+    return normal
+
+
+def _normal_model(name: str, part: Any) -> dict[str, Any]:
+    if not isinstance(part, dict):
+        raise ConfigError(f"models.{name}: a table with the model's recipe is needed; received {part!r}.")
+    recipe = {key: value for key, value in part.items() if key != "title"}
+    return {"name": name, "title": part.get("title", name), "recipe": recipe}
+
+
+def _normal_factor(factor: Any) -> Any:
+    if not isinstance(factor, dict):
+        raise ConfigError(f"factors: a table with name, field and levels is needed; received {factor!r}.")
+    normal = {key: value for key, value in factor.items() if key != "field"}
+    name = factor.get("name", "?")
+    if ("field" in factor) == ("fields" in factor):
+        raise ConfigError(f'factors[{name}]: give either "field" (one) or "fields" (a list), not both or neither.')
+    fields = [factor["field"]] if "field" in factor else factor["fields"]
+    levels = factor.get("levels")
+    if not isinstance(levels, list) or not levels:
+        raise ConfigError(f"factors[{name}].levels: a list of at least one value is needed; received {levels!r}.")
+    normal["fields"] = fields
+    normal["levels"] = [_normal_level(level, fields, name) for level in levels]
+    return normal
+
+
+def _normal_level(level: Any, fields: list[str], factor: str) -> dict[str, Any]:
+    """A level is the field's value itself; { label, value }; or, for several fields, { label, field = value, ... }."""
+    if len(fields) == 1:
+        labelled = isinstance(level, dict) and "value" in level and set(level) <= {"label", "value"}
+        value = level["value"] if labelled else level
+        label = level.get("label") if labelled else None
+        return {"label": label or value_label(value), "changes": {fields[0]: value}}
+    if not isinstance(level, dict):
+        raise ConfigError(f"factors[{factor}].levels: with several fields a level is a table; received {level!r}.")
+    changes = {key: value for key, value in level.items() if key != "label"}
+    unknown = sorted(set(changes) - set(fields))
+    if unknown or not changes:
+        raise ConfigError(
+            f'factors[{factor}].levels: a level may set {", ".join(map(repr, fields))} (quoted keys) and "label"; '
+            f"received {', '.join(map(repr, unknown)) or 'nothing'}."
+        )
+    return {"label": level.get("label") or ", ".join(map(value_label, changes.values())), "changes": changes}
+
+
+def _check(study: Study, origin: str) -> None:
+    names = [model.name for model in study.models]
+    for factor in study.factors:
+        labels = [level.label for level in factor.levels]
+        if len(set(labels)) < len(labels):
+            raise ConfigError(f'{origin}: factors[{factor.name}].levels: two levels have the label "{_twice(labels)}".')
+        for model in factor.models:
+            if model not in names:
+                raise ConfigError(
+                    f'{origin}: factors[{factor.name}].models: there is no model "{model}".'
+                    f"{did_you_mean(model, names)} Allowed: {', '.join(names)}."
+                )
+    if len({factor.name for factor in study.factors}) < len(study.factors):
+        twice = _twice([factor.name for factor in study.factors])
+        raise ConfigError(f'{origin}: two factors have the name "{twice}"; give each its own.')
+    _check_arms(study, origin)
+
+
+def _check_arms(study: Study, origin: str) -> None:
+    for model in study.models:
+        for factor in factors_of(study, model.name):
+            for level in factor.levels:
+                try:
+                    arm(model.recipe, factor, level)
+                except ConfigError as error:
+                    raise ConfigError(f"{origin}: model {model.name}: {error}") from None
+
+
+def _twice(names: list[str]) -> str:
+    return next(name for name in names if names.count(name) > 1)
+
+
+def _override(tree: dict[str, Any], setting: str) -> None:
+    path, equals, text = setting.partition("=")
+    if not equals or not path.strip():
+        raise ConfigError(f'--set: "path=value" is needed, as in cnn.optimizer.lr=0.01; received "{setting}".')
+    parts = path.strip().split(".")
+    if parts[0] in tree.get("models", {}):
+        parts = ["models", *parts]
+    branch: dict[str, Any] = tree
+    for part in parts[:-1]:
+        inner = branch.setdefault(part, {})
+        if isinstance(inner, str):
+            inner = branch[part] = {"kind": inner}
+        if not isinstance(inner, dict):
+            raise ConfigError(f'--set {setting}: "{part}" is {inner!r}, not a table with keys of its own.')
+        branch = inner
+    branch[parts[-1]] = _value(text.strip())
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

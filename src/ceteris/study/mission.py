@@ -1,0 +1,49 @@
+"""One model's way through a study: explore by the strategy, then train what will meet the test set."""
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+
+from ceteris.findings import Version
+from ceteris.recipe import Recipe
+from ceteris.records import Trial, TrialRecord
+from ceteris.store import trial_digest
+from ceteris.study.greedy import Path, Records, Request, greedy
+from ceteris.study.study import StudyModel
+from ceteris.study.trials import Setting, final_trials, without_residual
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of one model: its path, and one record per seed of every version."""
+
+    path: Path
+    finals: Mapping[Version, tuple[TrialRecord, ...]]
+
+
+def mission(setting: Setting, model: StudyModel) -> Generator[Request, Records, Outcome]:
+    """Explore a model, then train its baseline, its best and, for a ResNet, the best without residual connections."""
+    path = yield from greedy(setting, model)
+    trials = {
+        version: final_trials(setting, recipe) for version, recipe in final_recipes(model.recipe, path.best).items()
+    }
+    records = yield _final_request(model.name, trials)
+    finals = {
+        version: tuple(records[trial_digest(trial)] for trial in of_version) for version, of_version in trials.items()
+    }
+    return Outcome(path=path, finals=finals)
+
+
+def final_recipes(baseline: Recipe, best: Recipe) -> dict[Version, Recipe]:
+    """Return the recipes that are trained on the whole training set."""
+    recipes: dict[Version, Recipe] = {"baseline": baseline, "best": best}
+    plain = without_residual(best)
+    return recipes | ({"plain": plain} if plain else {})
+
+
+def _final_request(model: str, trials: Mapping[Version, tuple[Trial, ...]]) -> Request:
+    return Request(
+        model=model,
+        stage="final",
+        trials=tuple(trial for of_version in trials.values() for trial in of_version),
+        labels=tuple(version for version, of_version in trials.items() for _ in of_version),
+    )

@@ -1,0 +1,176 @@
+"""Chains of augmentation operations on one batch, in the order in which they are listed.
+
+Every operation draws from a stream of its own that depends on the batch and the operation's name only: adding an
+operation to a chain leaves the draws of the others as they were, so that two chains stay paired in what they share.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from ceteris.techniques.adversarial import LossOf
+from ceteris.techniques.draws import draw_seed, substream
+from ceteris.techniques.geometric import Size, warp
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Standardised images (n, c, h, w) with labels (n,) or class shares (n, classes) as targets."""
+
+    images: Tensor
+    targets: Tensor
+    classes: int
+    loss_of: LossOf | None
+
+
+class Draw(Protocol):
+    """Draws one motion for a batch of a given size; see ``ceteris.techniques.geometric``."""
+
+    def __call__(self, size: Size, *, generator: torch.Generator, device: torch.device) -> Tensor:
+        """Return (n, 2, 3) or (n, 2, h, w)."""
+        ...
+
+
+class Change(Protocol):
+    """Changes the images of a batch."""
+
+    def __call__(self, images: Tensor, *, generator: torch.Generator) -> Tensor:
+        """Return images of the same shape."""
+        ...
+
+
+class Mix(Protocol):
+    """Mixes images and targets of a batch."""
+
+    def __call__(
+        self, images: Tensor, targets: Tensor, *, classes: int, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Return images of the same shape and class shares (n, classes)."""
+        ...
+
+
+class Attack(Protocol):
+    """Changes images so as to raise a loss."""
+
+    def __call__(self, images: Tensor, targets: Tensor, *, loss_of: LossOf, generator: torch.Generator) -> Tensor:
+        """Return images of the same shape."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Motion:
+    """A geometric operation: ``draw`` takes part in a fused chain, ``alone`` is a faster way when nothing is to be fused."""
+
+    name: str
+    draw: Draw
+    alone: Change | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """Any other operation on a batch."""
+
+    name: str
+    apply: Callable[[Batch, torch.Generator], Batch]
+
+
+class Augment(Protocol):
+    """A whole chain: images and labels in, images and targets out."""
+
+    def __call__(
+        self, images: Tensor, labels: Tensor, classes: int, generator: torch.Generator, loss_of: LossOf | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return images (n, c, h, w) and labels int64 (n,) or, after mixing, class shares float32 (n, classes)."""
+        ...
+
+
+def on_images(name: str, change: Change) -> Operation:
+    """Return the operation that changes the images only."""
+    return Operation(
+        name=name, apply=lambda batch, generator: replace(batch, images=change(batch.images, generator=generator))
+    )
+
+
+def on_images_and_targets(name: str, mix: Mix) -> Operation:
+    """Return the operation that mixes images and targets; afterwards the targets are class shares."""
+
+    def apply(batch: Batch, generator: torch.Generator) -> Batch:
+        images, shares = mix(batch.images, batch.targets, classes=batch.classes, generator=generator)
+        return replace(batch, images=images, targets=shares)
+
+    return Operation(name=name, apply=apply)
+
+
+def against_loss(name: str, attack: Attack) -> Operation:
+    """Return the operation that changes the images so as to raise the loss that the chain is called with."""
+
+    def apply(batch: Batch, generator: torch.Generator) -> Batch:
+        assert batch.loss_of is not None, f"{name} needs the loss: call the chain with loss_of"
+        images = attack(batch.images, batch.targets, loss_of=batch.loss_of, generator=generator)
+        return replace(batch, images=images)
+
+    return Operation(name=name, apply=apply)
+
+
+def chain(operations: Sequence[Motion | Operation], *, fill: Tensor) -> Augment:
+    """Return the chain of all operations; motions that follow each other are fused into one sampling of the images.
+
+    The chain takes one draw per batch from the generator that it is called with. ``fill`` is the background (c,).
+    """
+    steps = list(_steps(operations, fill))
+
+    def augment(
+        images: Tensor, labels: Tensor, classes: int, generator: torch.Generator, loss_of: LossOf | None = None
+    ) -> tuple[Tensor, Tensor]:
+        seed = draw_seed(generator)
+        batch = Batch(images=images, targets=labels, classes=classes, loss_of=loss_of)
+        for step in steps:
+            batch = step(batch, lambda name: substream(seed, name, device=generator.device))
+        return batch.images, batch.targets
+
+    return augment
+
+
+_Streams = Callable[[str], torch.Generator]
+_Step = Callable[[Batch, _Streams], Batch]
+
+
+def _steps(operations: Sequence[Motion | Operation], fill: Tensor) -> Iterator[_Step]:
+    for are_motions, group in groupby(_numbered(operations), key=lambda operation: isinstance(operation, Motion)):
+        if are_motions:
+            yield _motion_step([operation for operation in group if isinstance(operation, Motion)], fill)
+        else:
+            yield from (_operation_step(operation) for operation in group if isinstance(operation, Operation))
+
+
+def _numbered(operations: Sequence[Motion | Operation]) -> Iterator[Motion | Operation]:
+    """Give an operation that occurs again a name of its own, so that it does not repeat the first one's draws."""
+    seen: Counter[str] = Counter()
+    for operation in operations:
+        seen[operation.name] += 1
+        yield replace(operation, name=f"{operation.name} {seen[operation.name]}")
+
+
+def _operation_step(operation: Operation) -> _Step:
+    return lambda batch, streams: operation.apply(batch, streams(operation.name))
+
+
+def _motion_step(motions: Sequence[Motion], fill: Tensor) -> _Step:
+    alone = motions[0].alone if len(motions) == 1 else None
+
+    def move(batch: Batch, streams: _Streams) -> Batch:
+        if alone is not None:
+            return replace(batch, images=alone(batch.images, generator=streams(motions[0].name)))
+        count, _, height, width = batch.images.shape
+        drawn = [
+            motion.draw((count, height, width), generator=streams(motion.name), device=batch.images.device)
+            for motion in motions
+        ]
+        return replace(batch, images=warp(batch.images, drawn, fill=fill))
+
+    return move

@@ -1,0 +1,36 @@
+"""Random numbers for the techniques: every draw comes from a generator that is handed in."""
+
+import zlib
+
+import torch
+from torch import Tensor
+
+_LARGEST_SEED = 2**63 - 1
+
+
+def uniform(
+    shape: tuple[int, ...], low: float, high: float, *, generator: torch.Generator, device: torch.device
+) -> Tensor:
+    """Return float32 numbers uniform in [low, high), drawn where the generator lives and moved to ``device``."""
+    draws = torch.rand(shape, generator=generator, device=generator.device)
+    return draws.mul_(high - low).add_(low).to(device)
+
+
+def normal(shape: tuple[int, ...], *, generator: torch.Generator, device: torch.device) -> Tensor:
+    """Return standard normal float32 numbers, drawn where the generator lives and moved to ``device``."""
+    return torch.randn(shape, generator=generator, device=generator.device).to(device)
+
+
+def permutation(count: int, *, generator: torch.Generator, device: torch.device) -> Tensor:
+    """Return a random order of 0 .. count - 1, int64 (count,)."""
+    return torch.randperm(count, generator=generator, device=generator.device).to(device)
+
+
+def draw_seed(generator: torch.Generator) -> int:
+    """Return a random seed in 0 .. 2^63 - 2; it takes exactly one draw from the generator."""
+    return int(torch.randint(_LARGEST_SEED, (), generator=generator, device=generator.device))
+
+
+def substream(seed: int, name: str, *, device: torch.device) -> torch.Generator:
+    """Return the generator of one named consumer; how much one of them draws does not move another one's numbers."""
+    return torch.Generator(device).manual_seed((seed ^ (zlib.crc32(name.encode()) << 31)) & _LARGEST_SEED)

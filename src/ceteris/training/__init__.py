@@ -1,0 +1,18 @@
+"""From a recipe to a trained model and its record; ``build`` is the only place that turns a recipe into objects."""
+
+from ceteris.training.device import available_devices, environment, execution_of, has_fast_bfloat16, resolve_device
+from ceteris.training.loop import predict
+from ceteris.training.trial import TrialResult, failed_record, run_trial, standardisation_of
+
+__all__ = [
+    "TrialResult",
+    "available_devices",
+    "environment",
+    "execution_of",
+    "failed_record",
+    "has_fast_bfloat16",
+    "predict",
+    "resolve_device",
+    "run_trial",
+    "standardisation_of",
+]

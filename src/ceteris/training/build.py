@@ -1,0 +1,459 @@
+"""From a recipe to objects: the only place where a recipe is read.
+
+Every choice is matched exhaustively, so that a new type in ``ceteris.recipe`` is an error of the type checker here until
+it is built.
+"""
+
+import importlib
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, assert_never
+
+import torch
+from torch import Tensor, nn
+
+from ceteris import recipe, techniques
+from ceteris.errors import ConfigError, did_you_mean
+from ceteris.models import CNN, MLP, ResNet
+from ceteris.techniques import Augment, Motion, Operation, schedules
+
+__all__ = [
+    "Augment", "Schedule", "build_activation", "build_augmentation", "build_averaging", "build_clipping", "build_loss",
+    "build_model", "build_optimizer", "build_penalty", "build_schedule", "decay_of", "penalised_weights",
+]  # fmt: skip
+
+Shape = tuple[int, int, int]  # channels, height, width
+Schedule = Callable[
+    [float, Sequence[float]], float
+]  # (progress in [0, 1), training losses of the epochs) -> multiplier
+Loss = Callable[[Tensor, Tensor], Tensor]  # (logits, labels or class shares) -> scalar
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Models
+
+
+def build_activation(choice: recipe.Activation) -> Callable[[], nn.Module]:
+    """Return a function that makes the activation's module, for models that need several."""
+    match choice:
+        case recipe.ReLU():
+            return nn.ReLU
+        case recipe.LeakyReLU(slope=slope):
+            return partial(nn.LeakyReLU, slope)
+        case recipe.ELU(alpha=alpha):
+            return partial(nn.ELU, alpha)
+        case recipe.SELU():
+            return nn.SELU
+        case recipe.GELU():
+            return nn.GELU
+        case recipe.SiLU():
+            return nn.SiLU
+        case recipe.Mish():
+            return nn.Mish
+        case recipe.PReLU(initial_slope=slope):
+            return partial(nn.PReLU, init=slope)
+        case recipe.Tanh():
+            return nn.Tanh
+        case recipe.Sigmoid():
+            return nn.Sigmoid
+        case recipe.Softplus(beta=beta):
+            return partial(nn.Softplus, beta)
+        case _:
+            assert_never(choice)
+
+
+def build_model(
+    model: recipe.Model,
+    *,
+    input_shape: Shape,
+    classes: int,
+    generator: torch.Generator,
+    allow_imports: bool = False,
+) -> nn.Module:
+    """Return the model on the CPU with its initial weights, in training mode.
+
+    Args:
+        model: its description.
+        input_shape: channels, height and width of an image.
+        classes: number of logits.
+        generator: the stream of the initial weights; every layer draws from its own part of it.
+        allow_imports: whether a user's own model may be imported and run.
+
+    Raises:
+        ConfigError: when an own model may not or cannot be imported or made, or the image is too small for the model.
+    """
+    if isinstance(model, recipe.CustomModel):
+        return _custom_model(model, input_shape, classes, generator, allow_imports)
+    with torch.device("meta"):  # memory and default weights would be made only to be overwritten
+        network = _network(model, input_shape, classes)
+    network.to_empty(device="cpu")
+    techniques.initialise_(network, method=model.initialisation.kind, gain=_gain(model.activation), generator=generator)
+    return network
+
+
+def _network(model: recipe.MLP | recipe.CNN | recipe.ResNet, input_shape: Shape, classes: int) -> nn.Module:
+    outside: dict[str, Any] = {
+        "input_shape": input_shape,
+        "classes": classes,
+        "activation": build_activation(model.activation),
+        "batch_norm": model.batch_norm,
+        "dropout": model.dropout,
+    }
+    match model:
+        case recipe.MLP():
+            return MLP(hidden=model.hidden, **outside)
+        case recipe.CNN():
+            return CNN(
+                filters=model.filters,
+                kernels=model.kernels,
+                convolutions_per_block=model.convolutions_per_block,
+                pooling=model.pooling,
+                pool_after=model.pool_after,
+                order=model.order,
+                global_average_pooling=model.global_average_pooling,
+                head=model.head,
+                **outside,
+            )
+        case recipe.ResNet():
+            return ResNet(
+                blocks=model.blocks,
+                filters=model.filters,
+                kernel=model.kernel,
+                block=model.block,
+                convolutions_per_block=model.convolutions_per_block,
+                residual=model.residual,
+                shortcut=model.shortcut,
+                stem_stride=model.stem_stride,
+                head=model.head,
+                **outside,
+            )
+        case _:
+            assert_never(model)
+
+
+def _gain(activation: recipe.Activation) -> float:
+    match activation:
+        case recipe.LeakyReLU(slope=parameter) | recipe.PReLU(initial_slope=parameter):
+            return techniques.gain_of(activation.kind, parameter)
+        case recipe.ELU(alpha=parameter) | recipe.Softplus(beta=parameter):
+            return techniques.gain_of(activation.kind, parameter)
+        case _:
+            return techniques.gain_of(activation.kind)
+
+
+def _custom_model(
+    model: recipe.CustomModel, input_shape: Shape, classes: int, generator: torch.Generator, allow_imports: bool
+) -> nn.Module:
+    make = _imported(model.path, "model", allow_imports)
+    # Modules of torch.nn initialise themselves from the global generator and take no other one; it is lent a seed of
+    # this training's stream and gets its own state back. An own model keeps the initial weights that it gives itself.
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(int(torch.randint(2**62, (), generator=generator)))
+        try:
+            network = make(input_shape=input_shape, classes=classes, **model.arguments)
+        except TypeError as error:
+            raise ConfigError(
+                f'model: "{model.path}" could not be called with input_shape, classes and {sorted(model.arguments)}: '
+                f"{error}. Give it these parameters, or change the model's `arguments`."
+            ) from error
+    if not isinstance(network, nn.Module):
+        raise ConfigError(f'model: "{model.path}" must return a torch.nn.Module, received {type(network).__name__}.')
+    return network
+
+
+def _imported(path: str, parameter: str, allow_imports: bool) -> Callable[..., Any]:
+    """Return what ``package.module:name`` stands for.
+
+    Raises:
+        ConfigError: when importing was not allowed, or there is no such callable.
+    """
+    if not allow_imports:
+        raise ConfigError(
+            f'{parameter}: "{path}" is code of your own, which a study file may not run unasked. '
+            "If you trust it, add --allow-imports (in Python: allow_imports=True)."
+        )
+    module_name, _, names = path.partition(":")
+    try:
+        found: Any = importlib.import_module(module_name)
+    except ImportError as error:
+        raise ConfigError(
+            f'{parameter}: the module of "{path}" could not be imported: {error}. '
+            "Install it, or add its folder to the environment variable PYTHONPATH."
+        ) from error
+    for name in names.split("."):
+        if not hasattr(found, name):
+            raise ConfigError(f'{parameter}: "{path}" has no "{name}".{did_you_mean(name, dir(found))}')
+        found = getattr(found, name)
+    if not callable(found):
+        raise ConfigError(f'{parameter}: "{path}" must be a class or a function, received {type(found).__name__}.')
+    return found  # type: ignore[no-any-return]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Steps of the training
+
+
+def build_optimizer(choice: recipe.Optimizer, model: nn.Module) -> torch.optim.Optimizer:
+    """Return the optimizer of all parameters; its implementation is the fastest that torch has for their device.
+
+    Raises:
+        ConfigError: for Nesterov's momentum without momentum or with dampening.
+    """
+    weights = list(model.parameters())
+    device = weights[0].device.type
+    on_cpu = device == "cpu"
+    fused = {"fused": True} if device in ("cpu", "cuda") else {"foreach": True}
+    match choice:
+        case recipe.SGD(lr=lr, momentum=momentum, dampening=dampening, nesterov=nesterov):
+            _check_nesterov(choice)
+            return torch.optim.SGD(weights, lr, momentum, dampening, nesterov=nesterov, **fused)
+        case recipe.Adam(lr=lr, epsilon=epsilon, amsgrad=amsgrad):
+            return torch.optim.Adam(weights, lr, _betas(choice), epsilon, amsgrad=amsgrad, **fused)
+        case recipe.AdamW(lr=lr, epsilon=epsilon, weight_decay=decay, amsgrad=amsgrad):
+            return torch.optim.AdamW(weights, lr, _betas(choice), epsilon, decay, amsgrad=amsgrad, **fused)
+        case recipe.NAdam(lr=lr, epsilon=epsilon, momentum_decay=decay):
+            return torch.optim.NAdam(weights, lr, _betas(choice), epsilon, momentum_decay=decay, foreach=True)
+        case recipe.RAdam(lr=lr, epsilon=epsilon):
+            return torch.optim.RAdam(weights, lr, _betas(choice), epsilon, foreach=True)
+        case recipe.RMSprop(lr=lr, alpha=alpha, epsilon=epsilon, momentum=momentum, centered=centered):
+            return torch.optim.RMSprop(weights, lr, alpha, epsilon, momentum=momentum, centered=centered, foreach=True)
+        case recipe.Adagrad(lr=lr, lr_decay=decay, epsilon=epsilon):
+            return torch.optim.Adagrad(weights, lr, decay, eps=epsilon, fused=on_cpu, foreach=not on_cpu)
+        case recipe.Adadelta(lr=lr, rho=rho, epsilon=epsilon):
+            return torch.optim.Adadelta(weights, lr, rho, epsilon, foreach=True)
+        case recipe.Adamax(lr=lr, epsilon=epsilon):
+            return torch.optim.Adamax(weights, lr, _betas(choice), epsilon, foreach=True)
+        case recipe.ASGD(lr=lr, decay=decay, power=power, averaging_start=start):
+            return torch.optim.ASGD(weights, lr, lambd=decay, alpha=power, t0=start, foreach=not on_cpu)
+        case recipe.Muon():
+            return _muon(choice, model)
+        case _:
+            assert_never(choice)
+
+
+_WithBetas = recipe.Adam | recipe.AdamW | recipe.NAdam | recipe.RAdam | recipe.Adamax
+
+
+def _betas(choice: _WithBetas) -> tuple[float, float]:
+    return choice.beta1, choice.beta2
+
+
+def _check_nesterov(choice: recipe.SGD) -> None:
+    if choice.nesterov and (choice.momentum == 0 or choice.dampening != 0):
+        raise ConfigError(
+            "optimizer: nesterov needs momentum > 0 and dampening = 0, "
+            f"received momentum = {choice.momentum} and dampening = {choice.dampening}. Set momentum = 0.9, for example."
+        )
+
+
+def _muon(choice: recipe.Muon, model: nn.Module) -> techniques.Muon:
+    layers = [module for module in model.modules() if isinstance(module, nn.Linear | nn.Conv2d)]
+    matrices = [layer.weight for layer in layers[1:-1]]
+    chosen = {id(weight) for weight in matrices}
+    return techniques.Muon(
+        matrices,
+        [parameter for parameter in model.parameters() if id(parameter) not in chosen],
+        lr=choice.lr,
+        momentum=choice.momentum,
+        nesterov=choice.nesterov,
+        orthogonalisation_steps=choice.orthogonalisation_steps,
+        weight_decay=choice.weight_decay,
+        adamw_lr=choice.adamw_lr,
+        adamw_betas=(choice.adamw_beta1, choice.adamw_beta2),
+        adamw_epsilon=choice.adamw_epsilon,
+    )
+
+
+def build_schedule(choice: recipe.Schedule) -> Schedule:
+    """Return the multiplier of the learning rate as a function of progress in [0, 1) and the epochs' training losses."""
+    if isinstance(choice, recipe.ReduceOnPlateau):
+        plateau = partial(
+            schedules.plateau_multiplier,
+            factor=choice.factor,
+            patience=choice.patience,
+            threshold=choice.threshold,
+            minimum=choice.minimum,
+        )
+        return lambda progress, epoch_losses: plateau(epoch_losses)
+    curve = _curve(choice)
+    return lambda progress, epoch_losses: curve(progress)
+
+
+_Curve = (
+    recipe.Constant
+    | recipe.Step
+    | recipe.MultiStep
+    | recipe.Exponential
+    | recipe.Cosine
+    | recipe.CosineRestarts
+    | recipe.OneCycle
+    | recipe.Linear
+)
+
+
+def _curve(choice: _Curve) -> Callable[[float], float]:
+    match choice:
+        case recipe.Constant(warmup=warmup):
+            return partial(schedules.constant, warmup=warmup)
+        case recipe.Step(every=every, factor=factor):
+            return partial(schedules.step, every=every, factor=factor)
+        case recipe.MultiStep(milestones=milestones, factor=factor):
+            return partial(schedules.multi_step, milestones=milestones, factor=factor)
+        case recipe.Exponential(final=final):
+            return partial(schedules.exponential, final=final)
+        case recipe.Cosine(warmup=warmup, final=final):
+            return partial(schedules.cosine, warmup=warmup, final=final)
+        case recipe.CosineRestarts(cycles=cycles, growth=growth, warmup=warmup, final=final):
+            return partial(schedules.cosine_restarts, cycles=cycles, growth=growth, warmup=warmup, final=final)
+        case recipe.OneCycle(rise=rise, start_divisor=start, final_divisor=final):
+            return partial(schedules.one_cycle, rise=rise, start_divisor=start, final_divisor=final)
+        case recipe.Linear(warmup=warmup, final=final):
+            return partial(schedules.linear, warmup=warmup, final=final)
+        case _:
+            assert_never(choice)
+
+
+def build_loss(choice: recipe.Loss, allow_imports: bool = False) -> Loss:
+    """Return the loss of logits (n, classes) and targets, labels (n,) or, after mixing, class shares (n, classes).
+
+    Raises:
+        ConfigError: when an own loss may not or cannot be imported.
+    """
+    match choice:
+        case recipe.CrossEntropy(label_smoothing=share):
+            return partial(techniques.cross_entropy, label_smoothing=share)
+        case recipe.Focal(gamma=gamma):
+            return partial(techniques.focal, gamma=gamma)
+        case recipe.MeanSquaredError():
+            return techniques.mean_squared_error
+        case recipe.CustomLoss(path=path):
+            return _imported(path, "loss", allow_imports)
+        case _:
+            assert_never(choice)
+
+
+def penalised_weights(model: nn.Module) -> list[nn.Parameter]:
+    """Return the matrices and filters of a model: what penalties and weight decay act on."""
+    return [parameter for parameter in model.parameters() if parameter.ndim >= 2]
+
+
+def build_penalty(choice: recipe.Penalty, model: nn.Module) -> Callable[[], Tensor] | None:
+    """Return the penalty to be added to the loss; None for no penalty and for decoupled decay, see :func:`decay_of`."""
+    weights = penalised_weights(model)
+    match choice:
+        case recipe.L1(strength=strength):
+            return lambda: strength * techniques.l1(weights)
+        case recipe.L2(strength=strength):
+            return lambda: strength * techniques.l2(weights)
+        case recipe.NoPenalty() | recipe.DecoupledWeightDecay():
+            return None
+        case _:
+            assert_never(choice)
+
+
+def decay_of(choice: recipe.Penalty) -> float:
+    """Return the strength of decoupled weight decay: a step multiplies the weights by 1 - learning rate * strength."""
+    return choice.strength if isinstance(choice, recipe.DecoupledWeightDecay) else 0.0
+
+
+def build_clipping(choice: recipe.Clipping, model: nn.Module) -> Callable[[], Tensor] | None:
+    """Return the function that clips the model's gradients in place and returns their norm before; None for none."""
+
+    def gradients() -> list[Tensor]:
+        return [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+
+    match choice:
+        case recipe.NoClipping():
+            return None
+        case recipe.ClipNorm(maximum=maximum):
+            return lambda: techniques.clip_by_norm_(gradients(), maximum)
+        case recipe.ClipValue(maximum=maximum):
+            return lambda: techniques.clip_by_value_(gradients(), maximum)
+        case _:
+            assert_never(choice)
+
+
+def build_averaging(choice: recipe.Averaging, model: nn.Module) -> techniques.ExponentialMovingAverage | None:
+    """Return the average that follows the model, which must be on its device already; None for none."""
+    match choice:
+        case recipe.NoAveraging():
+            return None
+        case recipe.ExponentialMovingAverage(decay=decay):
+            return techniques.ExponentialMovingAverage(model, decay=decay)
+        case _:
+            assert_never(choice)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Augmentation
+
+
+def build_augmentation(operations: Sequence[recipe.Augmentation], *, fill: Tensor) -> Augment | None:
+    """Return the chain of all operations, None for none.
+
+    Args:
+        operations: in the order in which they act.
+        fill: what a black pixel is after standardisation, per channel (c,): the background that comes in from outside.
+    """
+    return techniques.chain([_operation(choice, fill) for choice in operations], fill=fill) if operations else None
+
+
+def _operation(choice: recipe.Augmentation, fill: Tensor) -> Motion | Operation:
+    match choice:
+        case (
+            recipe.Shift()
+            | recipe.Rotate()
+            | recipe.Scale()
+            | recipe.Shear()
+            | recipe.Elastic()
+            | recipe.Flip()
+            | recipe.CropWithPadding()
+        ):
+            return _motion(choice, fill)
+        case recipe.Cutout(fraction=fraction):
+            return techniques.on_images(choice.kind, partial(techniques.cutout, fraction=fraction, fill=fill))
+        case recipe.Noise(deviation=deviation):
+            return techniques.on_images(choice.kind, partial(techniques.add_noise, deviation=deviation))
+        case recipe.BrightnessContrast(brightness=brightness, contrast=contrast):
+            return techniques.on_images(
+                choice.kind, partial(techniques.brightness_contrast, brightness=brightness, contrast=contrast)
+            )
+        case recipe.Mixup(alpha=alpha):
+            return techniques.on_images_and_targets(choice.kind, partial(techniques.mixup, alpha=alpha))
+        case recipe.CutMix(alpha=alpha):
+            return techniques.on_images_and_targets(choice.kind, partial(techniques.cutmix, alpha=alpha))
+        case recipe.AdversarialNoise(epsilon=epsilon, share=share):
+            return techniques.against_loss(
+                choice.kind, partial(techniques.add_adversarial_noise, epsilon=epsilon, share=share)
+            )
+        case _:
+            assert_never(choice)
+
+
+_Motions = (
+    recipe.Shift | recipe.Rotate | recipe.Scale | recipe.Shear | recipe.Elastic | recipe.Flip | recipe.CropWithPadding
+)
+
+
+def _motion(choice: _Motions, fill: Tensor) -> Motion:
+    kind = choice.kind
+    match choice:
+        case recipe.Shift(fraction=fraction):
+            alone = partial(techniques.shift, fraction=fraction, fill=fill)
+            return Motion(name=kind, draw=partial(techniques.draw_shift, fraction=fraction), alone=alone)
+        case recipe.Rotate(degrees=degrees):
+            return Motion(name=kind, draw=partial(techniques.draw_rotation, degrees=degrees))
+        case recipe.Scale(fraction=fraction):
+            return Motion(name=kind, draw=partial(techniques.draw_scale, fraction=fraction))
+        case recipe.Shear(degrees=degrees):
+            return Motion(name=kind, draw=partial(techniques.draw_shear, degrees=degrees))
+        case recipe.Elastic(pixels=pixels, smoothness=smoothness):
+            return Motion(name=kind, draw=partial(techniques.draw_elastic, pixels=pixels, smoothness=smoothness))
+        case recipe.Flip(axis=axis, probability=probability):
+            draw = partial(techniques.draw_flip, axis=axis, probability=probability)
+            return Motion(name=kind, draw=draw, alone=partial(techniques.flip, axis=axis, probability=probability))
+        case recipe.CropWithPadding(padding=padding):
+            alone = partial(techniques.crop, padding=padding, fill=fill)
+            return Motion(name=kind, draw=partial(techniques.draw_crop, padding=padding), alone=alone)
+        case _:
+            assert_never(choice)

@@ -1,0 +1,86 @@
+"""Which device trains, in which precision, and what that means for the digits of a result."""
+
+import platform
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from ceteris.errors import ConfigError
+from ceteris.recipe import Recipe
+from ceteris.records import Execution
+
+Precision = Literal["float32", "bfloat16"]
+
+
+def resolve_device(name: str) -> str:
+    """Return the device to use: "cpu", "cuda", "cuda:1", "mps"; "auto" takes the fastest that is there.
+
+    Raises:
+        ConfigError: when the named device is not on this machine.
+    """
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    present = available_devices()
+    if name not in present:
+        raise ConfigError(
+            f'device: allowed on this machine are "auto", {", ".join(map(repr, present))}; received "{name}".'
+        )
+    return name
+
+
+def available_devices() -> list[str]:
+    """Return the names of all devices on this machine."""
+    cuda = (
+        ["cuda", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))] if torch.cuda.is_available() else []
+    )
+    return ["cpu", *cuda, *(["mps"] if torch.backends.mps.is_available() else [])]
+
+
+def has_fast_bfloat16(device: str) -> bool:
+    """Say whether bfloat16 is computed by the hardware (AVX512-BF16 or AMX on a CPU, Ampere or newer on CUDA)."""
+    if device.startswith("cuda"):
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device != "cpu" or platform.system() != "Linux":
+        return False
+    cpuinfo = Path("/proc/cpuinfo")
+    flags = cpuinfo.read_text().split() if cpuinfo.exists() else []
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def precision_of(recipe: Recipe, device: str) -> Precision:
+    """Return the precision that "auto" stands for: bfloat16 for convolutions where the hardware computes it."""
+    if recipe.precision != "auto":
+        return recipe.precision
+    convolutional = recipe.model.kind in ("cnn", "resnet")
+    return "bfloat16" if convolutional and has_fast_bfloat16(device) else "float32"
+
+
+def execution_of(recipe: Recipe, device: str) -> Execution:
+    """Return what of this machine can change the digits of a training with this recipe (workers use one thread each)."""
+    return Execution(
+        device=device,
+        precision=precision_of(recipe, device),
+        threads=1,
+        torch=".".join(torch.__version__.split(".")[:2]),
+    )
+
+
+def environment() -> dict[str, str]:
+    """Return versions and machine, as they belong into a record."""
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "system": f"{platform.system()} {platform.release()}",
+        "processor": processor_name(),
+    }
+
+
+def processor_name() -> str:
+    """Return the name of the processor as the system tells it."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,167 @@
+"""The training loop: what every trial of every study goes through, visible in one screen."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ceteris.techniques import ExponentialMovingAverage, shrink_weights_
+from ceteris.training.build import Augment
+from ceteris.training.history import BestEpoch, History
+from ceteris.training.images import ResidentImages
+from ceteris.training.streams import Streams
+
+State = dict[str, Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """The objects of one training, as a recipe describes them; None where the recipe asks for nothing."""
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    schedule: Callable[[float, list[float]], float]
+    loss: Callable[[Tensor, Tensor], Tensor]
+    augment: Augment | None
+    penalty: Callable[[], Tensor] | None
+    clip: Callable[[], Tensor] | None
+    average: ExponentialMovingAverage | None
+    decay: float
+    decayed: list[Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How long to train and how: ``patience`` 0 runs all ``epochs``; otherwise the best epoch is restored."""
+
+    epochs: int
+    batch_size: int
+    classes: int
+    patience: int
+    autocast: bool
+    snapshots: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """What came out: the history, the epoch (from 1) whose weights the model now has, the weights of every epoch."""
+
+    history: History
+    best_epoch: int
+    snapshots: list[State]
+
+
+def fit(
+    parts: Parts,
+    fit_images: ResidentImages,
+    held_out: ResidentImages,
+    *,
+    plan: Plan,
+    streams: Streams,
+    on_epoch: Callable[[int], None],
+) -> Fitted:
+    """Train a model; afterwards it has the weights of the best epoch (of the last one without early stopping).
+
+    Raises:
+        DivergedError: when the loss stops being a finite number.
+    """
+    history, best, snapshots = History(plan.classes), BestEpoch(plan.patience), list[State]()
+    full_rates = [float(group["lr"]) for group in parts.optimizer.param_groups]
+    for epoch in range(plan.epochs):
+        started = time.perf_counter()
+        parts.model.train()
+        for progress, places in batches(len(fit_images), plan.batch_size, epoch, streams.order):
+            rate = parts.schedule(progress / plan.epochs, history.train_losses)
+            set_learning_rates(parts.optimizer, full_rates, rate)
+            places = places.to(fit_images.labels.device)
+            images, labels = fit_images.batch(places), fit_images.labels.index_select(0, places)
+            loss, logits = train_step(parts, images, labels, plan, streams, rate * full_rates[0])
+            history.iteration(loss.detach(), logits.detach(), labels, rate * full_rates[0])
+        history.close_epoch(seconds=time.perf_counter() - started, model=parts.model)
+        with averaged_weights(parts):
+            history.measure(predict(parts.model, held_out, autocast=plan.autocast), held_out.labels)
+            snapshots += [state_of(parts.model)] if plan.snapshots else []
+            stop = best.should_stop(epoch, history, lambda: state_of(parts.model))
+        on_epoch(epoch + 1)
+        if stop:
+            break
+    if parts.average:
+        parts.average.copy_to_model()
+    return Fitted(history=history, best_epoch=best.restore(parts.model, history), snapshots=snapshots)
+
+
+def train_step(
+    parts: Parts, images: Tensor, labels: Tensor, plan: Plan, streams: Streams, rate: float
+) -> tuple[Tensor, Tensor]:
+    """Do one step of gradient descent; return the loss without penalty, (), and the logits, (b, classes)."""
+    targets = labels
+    if parts.augment:
+        images, targets = parts.augment(
+            images,
+            labels,
+            plan.classes,
+            streams.augmentation,
+            loss_of=lambda x, y: _undisturbed_loss(parts, plan, x, y),
+        )
+    with _autocast(images.device.type, plan.autocast):
+        logits = parts.model(images)
+    loss = parts.loss(logits.float(), targets)
+    parts.optimizer.zero_grad(set_to_none=True)
+    (loss + parts.penalty() if parts.penalty else loss).backward()  # type: ignore[no-untyped-call]
+    if parts.clip:
+        parts.clip()
+    if parts.decay:
+        shrink_weights_(parts.decayed, 1 - rate * parts.decay)
+    parts.optimizer.step()
+    if parts.average:
+        parts.average.update()
+    return loss, logits
+
+
+def batches(count: int, batch_size: int, epoch: int, order: torch.Generator) -> Iterator[tuple[float, Tensor]]:
+    """Yield (epochs done so far, places (b,)) for one shuffled pass; a last batch that is not full is left out."""
+    shuffled = torch.randperm(count, generator=order)
+    steps = max(1, count // batch_size)
+    for step in range(steps):
+        yield epoch + step / steps, shuffled[step * batch_size : (step + 1) * batch_size]
+
+
+def set_learning_rates(optimizer: torch.optim.Optimizer, full_rates: list[float], multiplier: float) -> None:
+    """Give every parameter group its full rate times ``multiplier``."""
+    for group, rate in zip(optimizer.param_groups, full_rates, strict=True):
+        group["lr"] = rate * multiplier
+
+
+@torch.inference_mode()
+def predict(model: nn.Module, images: ResidentImages, *, autocast: bool, batch_size: int = 1024) -> Tensor:
+    """Return the logits of all images in evaluation mode, float32 (n, classes)."""
+    model.eval()
+    with _autocast(images.labels.device.type, autocast):
+        parts = [model(images.slice(start, start + batch_size)) for start in range(0, len(images), batch_size)]
+    return torch.cat([part.float() for part in parts])
+
+
+def state_of(model: nn.Module) -> State:
+    """Return a copy of all weights and buffers."""
+    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+
+
+def averaged_weights(parts: Parts) -> AbstractContextManager[None]:
+    """Return a context in which the model has the weights that are evaluated: the averaged ones where there are some."""
+    return parts.average.applied() if parts.average else nullcontext()
+
+
+def _undisturbed_loss(parts: Parts, plan: Plan, images: Tensor, targets: Tensor) -> Tensor:
+    """The loss in evaluation mode, so that neither running statistics nor dropout draws are touched."""
+    parts.model.eval()
+    with _autocast(images.device.type, plan.autocast):
+        logits = parts.model(images)
+    parts.model.train()
+    return parts.loss(logits.float(), targets)
+
+
+def _autocast(device: str, enabled: bool) -> AbstractContextManager[object]:
+    return torch.autocast(device, dtype=torch.bfloat16) if enabled else nullcontext()

@@ -1,0 +1,226 @@
+"""From a trial to its record: the images, the objects, the training, the numbers."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ceteris.data import ImageSet, split_indices, standardisation
+from ceteris.errors import ConfigError, DataError, DivergedError
+from ceteris.models import set_dropout_generator, summarise
+from ceteris.records import Cost, FloatArray, IntArray, Predictions, Trial, TrialRecord
+from ceteris.training import build
+from ceteris.training.device import environment
+from ceteris.training.history import History
+from ceteris.training.images import ResidentImages, resident
+from ceteris.training.loop import Fitted, Parts, Plan, State, fit, predict
+from ceteris.training.memory import peak_bytes, reset_peak
+from ceteris.training.streams import Streams, streams_of
+
+Tensors = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialResult:
+    """A record, with the weights by name and the weights of every epoch as "epoch/name" where the trial keeps them."""
+
+    record: TrialRecord
+    weights: Tensors | None = None
+    snapshots: Tensors | None = None
+
+
+def run_trial(
+    trial: Trial,
+    train: ImageSet,
+    *,
+    on_epoch: Callable[[int], None] = lambda epoch: None,
+    allow_imports: bool = False,
+) -> TrialResult:
+    """Train one trial and return what was observed; a training that diverges or fails gives a record that says so.
+
+    Args:
+        trial: what to train.
+        train: the training images of the study.
+        on_epoch: called with the number of every finished epoch, from 1.
+        allow_imports: whether the user's own code may be imported by path.
+
+    Raises:
+        ConfigError, DataError: when the trial cannot be meant as it is.
+    """
+    try:
+        return _train(trial, train, on_epoch, allow_imports)
+    except DivergedError as error:
+        return TrialResult(record=_unfinished(trial, "diverged", str(error)))
+    except (ConfigError, DataError):
+        raise
+    except Exception as error:  # one failed trial never ends a study: it is a row that says what happened
+        return TrialResult(record=failed_record(trial, f"{type(error).__name__}: {error}"))
+
+
+def failed_record(trial: Trial, message: str) -> TrialRecord:
+    """Return the record of a trial that ended with an error."""
+    return _unfinished(trial, "failed", message.strip().splitlines()[0][:300] if message.strip() else "unknown error")
+
+
+def standardisation_of(trial: Trial, train: ImageSet) -> tuple[FloatArray, FloatArray]:
+    """Return mean and deviation per channel, (c,) each in 0..255, of the images that the trial fits on."""
+    return standardisation(train.images, split_indices(trial.split, train.labels)[0])
+
+
+def _train(trial: Trial, train: ImageSet, on_epoch: Callable[[int], None], allow_imports: bool) -> TrialResult:
+    device = trial.execution.device
+    reset_peak(device)
+    streams = streams_of(trial)
+    fit_places, held_places = split_indices(trial.split, train.labels)
+    fit_images, held_out = _resident_parts(trial, train, fit_places, held_places)
+    parts = make_parts(trial, train, fit_images, streams, allow_imports)
+    flops = summarise(parts.model, train.shape).flops
+    fitted = fit(parts, fit_images, held_out, plan=_plan(trial, train), streams=streams, on_epoch=on_epoch)
+    began = time.perf_counter()
+    logits = predict(parts.model, held_out, autocast=_autocast(trial))
+    seconds = time.perf_counter() - began
+    predictions = Predictions(
+        probabilities=logits.softmax(1).cpu().numpy(), labels=train.labels[held_places], indices=held_places
+    )
+    cost = _cost(fitted.history, parts, flops, len(fit_images), seconds, device)
+    return TrialResult(
+        record=_record(trial, fitted, predictions, cost),
+        weights=_arrays(parts.model.state_dict()) if trial.keep_weights else None,
+        snapshots=_epoch_arrays(fitted.snapshots) if trial.keep_snapshots else None,
+    )
+
+
+def _resident_parts(
+    trial: Trial, train: ImageSet, fit_places: IntArray, held_places: IntArray
+) -> tuple[ResidentImages, ResidentImages]:
+    mean, deviation = standardisation(train.images, fit_places)
+
+    def part(places: IntArray) -> ResidentImages:
+        return resident(
+            train.images,
+            train.labels,
+            places,
+            mean=mean,
+            deviation=deviation,
+            device=trial.execution.device,
+            channels_last=trial.recipe.model.kind != "mlp",
+        )
+
+    return part(fit_places), part(held_places)
+
+
+def make_parts(
+    trial: Trial, train: ImageSet, fit_images: ResidentImages, streams: Streams, allow_imports: bool
+) -> Parts:
+    """Return the objects of a trial; see :mod:`ceteris.training.build`."""
+    recipe = trial.recipe
+    model = build.build_model(
+        recipe.model,
+        input_shape=train.shape,
+        classes=len(train.classes),
+        generator=streams.initialisation,
+        allow_imports=allow_imports,
+    ).to(trial.execution.device)
+    if fit_images.channels_last:
+        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    set_dropout_generator(model, streams.dropout)
+    return Parts(
+        model=model,
+        optimizer=build.build_optimizer(recipe.optimizer, model),
+        schedule=build.build_schedule(recipe.schedule),
+        loss=build.build_loss(recipe.loss, allow_imports=allow_imports),
+        augment=build.build_augmentation(recipe.augmentation, fill=fit_images.standardised_zero()),
+        penalty=build.build_penalty(recipe.penalty, model),
+        clip=build.build_clipping(recipe.clipping, model),
+        average=build.build_averaging(recipe.averaging, model),
+        decay=build.decay_of(recipe.penalty),
+        decayed=list(build.penalised_weights(model)),
+    )
+
+
+def _plan(trial: Trial, train: ImageSet) -> Plan:
+    return Plan(
+        epochs=trial.recipe.epochs,
+        batch_size=trial.recipe.batch_size,
+        classes=len(train.classes),
+        patience=trial.patience,
+        autocast=_autocast(trial),
+        snapshots=trial.keep_snapshots,
+    )
+
+
+def _autocast(trial: Trial) -> bool:
+    return trial.execution.precision == "bfloat16"
+
+
+def _cost(history: History, parts: Parts, flops: int, images: int, evaluation: float, device: str) -> Cost:
+    epochs = history.epochs()
+    steps = len(history.iterations().loss)
+    seen = len(epochs.seconds) * images
+    seconds = float(epochs.seconds[-1])
+    return Cost(
+        train_seconds=seconds,
+        evaluation_seconds=evaluation,
+        peak_memory_bytes=peak_bytes(device),
+        parameters=sum(weight.numel() for weight in parts.model.parameters()),
+        forward_flops_per_image=flops,
+        # backward costs about twice the forward pass: once for the inputs, once for the weights
+        training_flops=3 * flops * seen,
+        images_per_second=seen / seconds if seconds and steps else 0.0,
+    )
+
+
+def _record(trial: Trial, fitted: Fitted, predictions: Predictions, cost: Cost) -> TrialRecord:
+    epochs = fitted.history.epochs()
+    best = fitted.best_epoch - 1
+    return TrialRecord(
+        digest="",
+        trial=trial,
+        status="finished",
+        error="",
+        accuracy=float(epochs.validation_accuracy[best]),
+        f1=float(epochs.validation_f1[best]),
+        loss=float(epochs.validation_loss[best]),
+        train_accuracy=float(epochs.train_accuracy[best]),
+        best_epoch=fitted.best_epoch,
+        epochs=epochs,
+        iterations=fitted.history.iterations(),
+        predictions=predictions,
+        cost=cost,
+        environment=environment(),
+    )
+
+
+def _unfinished(trial: Trial, status: Any, message: str) -> TrialRecord:
+    return TrialRecord(
+        digest="",
+        trial=trial,
+        status=status,
+        error=message,
+        accuracy=0.0,
+        f1=0.0,
+        loss=0.0,
+        train_accuracy=0.0,
+        best_epoch=0,
+        epochs=None,
+        iterations=None,
+        predictions=None,
+        cost=None,
+        environment=environment(),
+    )
+
+
+def _arrays(state: State) -> dict[str, NDArray[Any]]:
+    return {name: np.ascontiguousarray(tensor.cpu().numpy()) for name, tensor in state.items()}
+
+
+def _epoch_arrays(snapshots: list[State]) -> dict[str, NDArray[Any]]:
+    return {
+        f"{epoch}/{name}": array
+        for epoch, state in enumerate(snapshots, start=1)
+        for name, array in _arrays(state).items()
+    }

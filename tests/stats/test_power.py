@@ -1,0 +1,106 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from statsmodels.stats.power import TTestPower
+
+from ceteris.errors import ConfigError
+from ceteris.stats import (
+    blocks_needed,
+    corrected_t_power,
+    corrected_t_test,
+    detectable_difference,
+    images_for_difference,
+    images_for_interval,
+)
+
+
+@pytest.mark.parametrize("effect", [0.0, 0.2, 0.7, 3.0])
+@pytest.mark.parametrize("blocks", [2, 5, 30, 500])
+def test_power_without_overlap_agrees_with_statsmodels(effect: float, blocks: int) -> None:
+    expected = TTestPower().power(effect, blocks, 0.05, alternative="two-sided")
+    expected = 1.0 if np.isnan(expected) else expected  # its series fails where power is 1
+    assert corrected_t_power(effect, spread=1, blocks=blocks, test_share=0) == pytest.approx(expected, abs=2e-6)
+
+
+@pytest.mark.parametrize(("effect", "needed"), [(0.2, 199), (0.5, 34), (0.8, 15)])
+def test_blocks_needed_are_those_of_the_published_tables_for_paired_t_tests(effect: float, needed: int) -> None:
+    # Cohen's small, medium and large effect at power 0.8, two-sided 0.05.
+    assert blocks_needed(effect, spread=1, test_share=0) == needed
+
+
+def test_power_with_overlap_is_that_of_simulated_correlated_folds() -> None:
+    generator, studies, blocks, rho = np.random.default_rng(0), 4000, 5, 0.2
+    common, own = generator.normal(size=(studies, 1)), generator.normal(size=(studies, blocks))
+    differences = 2.0 + np.sqrt(rho) * common + np.sqrt(1 - rho) * own
+    found = np.mean([corrected_t_test(study, test_share=1 / 4).p_value < 0.05 for study in differences])
+    formula = corrected_t_power(2.0, spread=np.sqrt(1 - rho), blocks=blocks, test_share=1 / 4)
+    assert found == pytest.approx(formula, abs=0.025)
+
+
+@given(st.integers(2, 200), st.sampled_from([0.0, 1 / 9, 1 / 4, 1.0]), st.floats(0.3, 0.99), st.floats(0.001, 0.2))
+@settings(max_examples=40, deadline=None)
+def test_the_detectable_difference_is_found_with_exactly_its_power(
+    blocks: int, test_share: float, power: float, significance: float
+) -> None:
+    difference = detectable_difference(
+        spread=0.02, blocks=blocks, test_share=test_share, power=power, significance=significance
+    )
+    again = corrected_t_power(difference, spread=0.02, blocks=blocks, test_share=test_share, significance=significance)
+    assert again == pytest.approx(power, abs=1e-5)
+
+
+def test_power_grows_with_blocks_even_where_the_exact_distribution_gives_way_to_its_limit() -> None:
+    powers = [
+        corrected_t_power(0.7, spread=1, blocks=n, test_share=0.25) for n in (2, 5, 50, 900, 1001, 1002, 1100, 10**5)
+    ]
+    assert powers == sorted(powers)
+    assert powers[5] - powers[4] < 1e-3
+
+
+def test_blocks_needed_come_in_whole_cross_validations_and_are_the_fewest() -> None:
+    options = {"spread": 1.0, "test_share": 1 / 9}
+    blocks = blocks_needed(1.2, multiple_of=10, **options)
+    assert blocks % 10 == 0
+    assert corrected_t_power(1.2, blocks=blocks, **options) >= 0.8
+    assert corrected_t_power(1.2, blocks=blocks - 10, **options) < 0.8
+
+
+def test_a_difference_below_the_limit_of_repeating_is_refused_with_that_limit() -> None:
+    # With ever more repeats the standard error tends to spread * sqrt(1/4): (1.96 + 0.84) / 2 = 1.40.
+    with pytest.raises(ConfigError, match=r"no number of repeats .* the limit is 1\.401, .* use more folds"):
+        blocks_needed(1.3, spread=1, test_share=1 / 4)
+
+
+def test_test_images_for_an_interval_are_the_textbook_number() -> None:
+    assert images_for_interval(0.5, 0.05) == 385
+    assert images_for_interval(0.99, 0.002) == 9508
+
+
+@pytest.mark.parametrize(("difference", "disagreement"), [(0.01, 0.03), (0.05, 0.15), (-0.02, 0.1)])
+def test_test_images_for_a_difference_give_mcnemar_its_power(difference: float, disagreement: float) -> None:
+    images = images_for_difference(difference, disagreement)
+    generator = np.random.default_rng(0)
+    gain, loss = (disagreement + difference) / 2, (disagreement - difference) / 2
+    won, lost, _ = generator.multinomial(images, [gain, loss, 1 - gain - loss], 20_000).T
+    found = np.mean((won - lost) ** 2 / (won + lost) > stats.chi2.isf(0.05, 1))
+    assert found == pytest.approx(0.8, abs=0.015)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"spread": 0.0}, "spread must be a finite number above 0, received 0.0"),
+        ({"blocks": 1}, "blocks must be at least 2, received 1"),
+        ({"power": 0.01}, r"power must lie between 0.05 and 1, both excluded, received 0.01"),
+    ],
+)
+def test_designs_that_cannot_be_meant_are_refused(options: dict[str, float], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        detectable_difference(**{"spread": 1.0, "blocks": 5, "test_share": 0.25, **options})  # type: ignore[arg-type]
+
+
+def test_a_disagreement_smaller_than_the_difference_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"received difference 0\.02 and disagreement 0\.01"):
+        images_for_difference(0.02, 0.01)
