@@ -253,8 +253,9 @@ def _level(
 
 
 def _summary(name: str) -> ModelSummary:
+    kind = "Linear" if name == "mlp" else "Conv2d"
     layers = (
-        LayerRow(name="stem", kind="Conv2d" if name != "mlp" else "Linear", output_shape=(32, 8, 8), parameters=320, flops=36_864),
+        LayerRow(name="stem", kind=kind, output_shape=(32, 8, 8), parameters=320, flops=36_864),
         LayerRow(name="activation", kind="ReLU", output_shape=(32, 8, 8), parameters=0, flops=0),
         LayerRow(name="head", kind="Linear", output_shape=(10,), parameters=20_490, flops=40_960),
     )  # fmt: skip
@@ -307,7 +308,7 @@ def _probabilities(labels: IntArray, classes: int, accuracy: float, random: np.r
     peaks = np.where(right, labels, random.integers(0, classes, len(labels)))
     logits[np.arange(len(labels)), peaks] += random.gamma(9, 0.8, len(labels))
     exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return (exponentials / exponentials.sum(axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True), dtype=np.float32)
 
 
 def _explanation(

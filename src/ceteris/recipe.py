@@ -361,7 +361,7 @@ class CosineRestarts:
 
     kind: Literal["cosine-restarts"] = "cosine-restarts"
     cycles: Count = 2
-    growth: Annotated[float, Field(strict=True, ge=1)] = 2.0
+    growth: Annotated[float, Field(strict=True, ge=1, allow_inf_nan=False)] = 2.0
     warmup: OpenShare = 0.0
     final: Share = 0.0
 

@@ -94,7 +94,7 @@ def test_a_basic_block_computes_the_formula_of_the_paper() -> None:
 
 def test_a_pre_activation_block_computes_the_formula_of_the_paper() -> None:
     block = resnet(block="pre-activation", activation=nn.Tanh).stage1.block1  # type: ignore[union-attr]
-    weights = block.state_dict()  # type: ignore[operator, union-attr]
+    weights = block.state_dict()  # type: ignore[union-attr]
     x = values(3, 4, 8, 8)
     inner = conv2d(batch_norm(x, None, None, training=True).tanh(), weights["branch.conv1.weight"], padding=1)
     inner = conv2d(batch_norm(inner, None, None, training=True).tanh(), weights["branch.conv2.weight"], padding=1)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
@@ -28,7 +29,7 @@ from ceteris.recipe import Recipe
 from ceteris.records import TrialRecord
 from ceteris.store import Store, TestResult, digest_of, looks_at, read_findings, write_findings
 from ceteris.study import Outcome, Progress, Study
-from ceteris.training import environment
+from ceteris.training import environment, one_thread
 from ceteris.training.build import build_model
 
 _PACKAGES = (
@@ -80,7 +81,7 @@ def _identity(run: Run, outcomes: Sequence[Outcome]) -> str:
 def finished_finals(outcomes: Sequence[Outcome]) -> list[FinalModel]:
     """Return all final trainings that finished, in the order of the study."""
     return [
-        FinalModel(model=outcome.path.model.name, version=version, record=record)
+        FinalModel(model=outcome.route.model.name, version=version, record=record)
         for outcome in outcomes
         for version, records in outcome.finals.items()
         for record in records
@@ -93,18 +94,14 @@ def _gather(run: Run, outcomes: Sequence[Outcome], progress: Progress) -> StudyF
     progress.phase("opening the test set")
     test = open_test(run.data_set, run.store, run.study, finals, _REASON)
     progress.phase("asking the final models")
-    answers = {
-        final.record.digest: answers_of(
-            final, run.data_set, test, run.store, run.study, allow_imports=run.allow_imports
-        )
-        for final in finals
-    }
+    answers = _answers(run, finals, test)
     final_findings = tuple(_final_findings(outcomes, answers, len(run.data_set.train.classes)))
     progress.phase("explaining the best models")
-    explanations = tuple(
-        explanation_of(final, run.data_set, test, run.store, run.study, allow_imports=run.allow_imports)
-        for final in best_finals(finals)
-    )
+    with one_thread():
+        explanations = tuple(
+            explanation_of(final, run.data_set, test, run.store, run.study, allow_imports=run.allow_imports)
+            for final in best_finals(finals)
+        )
     study, records = run.study, list(run.trials.values())
     return StudyFindings(
         name=study.name,
@@ -137,6 +134,20 @@ def _gather(run: Run, outcomes: Sequence[Outcome], progress: Progress) -> StudyF
     )
 
 
+def _answers(run: Run, finals: Sequence[FinalModel], test: ImageSet) -> dict[str, TestResult]:
+    """Ask every model once, several at a time, each with one thread so that the digits do not depend on the machine."""
+
+    def ask(final: FinalModel) -> TestResult:
+        return answers_of(final, run.data_set, test, run.store, run.study, allow_imports=run.allow_imports)
+
+    with (
+        one_thread(),
+        ThreadPoolExecutor(max(1, run.workers), initializer=torch.set_num_threads, initargs=(1,)) as pool,
+    ):
+        asked = {final.record.digest: final for final in finals}
+        return dict(zip(asked, pool.map(ask, asked.values()), strict=True))
+
+
 def machine() -> dict[str, str]:
     """Return what the machine is, in words."""
     return environment() | {
@@ -157,15 +168,15 @@ def _shares(run: Run) -> str:
 
 
 def _model_finding(outcome: Outcome, run: Run) -> ModelFinding:
-    model = outcome.path.model
+    model = outcome.route.model
     return ModelFinding(
         name=model.name,
         title=model.title,
         baseline=model.recipe,
-        best=outcome.path.best,
+        best=outcome.route.best,
         baseline_summary=summary_of(model.recipe, run.data_set, allow_imports=run.allow_imports),
-        best_summary=summary_of(outcome.path.best, run.data_set, allow_imports=run.allow_imports),
-        factors=outcome.path.factors,
+        best_summary=summary_of(outcome.route.best, run.data_set, allow_imports=run.allow_imports),
+        factors=outcome.route.factors,
     )
 
 
@@ -183,7 +194,7 @@ def summary_of(recipe: Recipe, data_set: DataSet, *, allow_imports: bool) -> Mod
 
 def _final_findings(outcomes: Sequence[Outcome], answers: Mapping[str, TestResult], classes: int) -> list[FinalFinding]:
     return [
-        _final_finding(outcome.path.model.name, version, record, answers.get(record.digest), classes)
+        _final_finding(outcome.route.model.name, version, record, answers.get(record.digest), classes)
         for outcome in outcomes
         for version, records in outcome.finals.items()
         for record in records
@@ -214,7 +225,7 @@ def _final_finding(
 
 def _residual(outcomes: Sequence[Outcome], run: Run) -> ResidualFinding | None:
     for outcome in outcomes:
-        finding = residual_of(outcome.path.best, run.data_set, run.study)
+        finding = residual_of(outcome.route.best, run.data_set, run.study)
         if finding:
             return finding
     return None

@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from ceteris.api.gathering import Run, findings_of
 from ceteris.api.listening import Listener
 from ceteris.api.result import Result
 from ceteris.api.sizes import size_of_trials
-from ceteris.data import DataSet, load
+from ceteris.data import DataSet, ReadOptions, load
 from ceteris.errors import ConfigError
 from ceteris.store import Store
 from ceteris.study import (
@@ -50,8 +50,15 @@ class Options:
     formats: Sequence[str] = ("html", "pdf", "ipynb")
 
 
-def run_study(study: Study, study_text: str, options: Options, progress: Progress | None = None) -> Result:
-    """Run a study, or go on where it was stopped, and write its report.
+def run_study(
+    study: Study,
+    study_text: str,
+    options: Options,
+    progress: Progress | None = None,
+    *,
+    data_set: DataSet | None = None,
+) -> Result:
+    """Run a study, or go on where it was stopped, and write its report; ``data_set`` stands in for the study's data.
 
     Raises:
         ConfigError: when the study or an option cannot be meant as it is.
@@ -63,7 +70,7 @@ def run_study(study: Study, study_text: str, options: Options, progress: Progres
     store = Store(options.store)
     workers = worker_count(options.workers)
     progress.phase(f"preparing the data: {study.data}")
-    data_set = open_data(study, options)
+    data_set = data_set or open_data(study, options)
     setting = Setting(study=study, data=data_set.train.digest, device=resolve_device(options.device))
     listener = Listener(progress)
     outcomes = train(setting, data_set, store, options, workers, listener)
@@ -84,7 +91,8 @@ def run_study(study: Study, study_text: str, options: Options, progress: Progres
 
 def open_data(study: Study, options: Options) -> DataSet:
     """Return the data set of a study, prepared in the store's folder for memory-mapped reading."""
-    return load(study.data, data_dir=options.data_dir, cache_dir=options.store / "data")
+    reading = ReadOptions(**{field.name: getattr(study.reading, field.name) for field in fields(study.reading)})
+    return load(study.data, data_dir=options.data_dir, cache_dir=options.store / "data", options=reading)
 
 
 def train(

@@ -57,7 +57,10 @@ def describe(data_set: DataSet, *, shares: str = "", folds: int = 0) -> DataDesc
 def _problem(train: ImageSet) -> str:
     channels, height, width = train.shape
     colour = {1: "grey", 3: "colour"}.get(channels, f"{channels}-channel")
-    return f"Classification: each {colour} image of {height} x {width} pixels belongs to exactly one of {len(train.classes)} classes."
+    return (
+        f"Classification: each {colour} image of {height} x {width} pixels belongs to exactly one of "
+        f"{len(train.classes)} classes."
+    )
 
 
 def _shares(train: int, test: int) -> str:
@@ -89,6 +92,4 @@ def _small_classes(train: ImageSet, folds: int) -> tuple[str, ...]:
     small = [f"{train.classes[label]} ({counts[label]})" for label in np.flatnonzero((counts > 0) & (counts < folds))]
     if not small:
         return ()
-    return (
-        f"Classes with fewer training images than the {folds} folds: {', '.join(small[:10])}; they cannot be cross-validated.",
-    )
+    return (f"Classes with fewer training images than the {folds} folds: {', '.join(small[:10])}.",)

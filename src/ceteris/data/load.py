@@ -1,51 +1,66 @@
-"""From a name or a path to a DataSet: locate, reuse the prepared copy, otherwise read, split and prepare."""
+"""From a name or a path to a DataSet: locate or fetch, reuse the prepared copy, otherwise read, split and prepare."""
 
 import hashlib
 import os
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ceteris.data.catalogue import find_named, unknown_name
+from ceteris.data.catalogue import BuiltIn, NamedSet
 from ceteris.data.dataset import DataSet
+from ceteris.data.download import Progress, fetch
 from ceteris.data.formats.arrays import images_from_array, labels_from_array, number_labels
+from ceteris.data.formats.digits import digits_source
 from ceteris.data.formats.entries import damage_told
+from ceteris.data.formats.hugging_face import PREFIX, hugging_face_source
+from ceteris.data.formats.synthetic import synthetic_source
+from ceteris.data.held_out import with_test
 from ceteris.data.imageset import content_digest
-from ceteris.data.locate import Located, locate_named, locate_path
+from ceteris.data.locate import Located, find_files, not_found
+from ceteris.data.named import find_named, unknown_name
 from ceteris.data.options import ReadOptions
+from ceteris.data.paths import locate_path
 from ceteris.data.prepared import PREPARED_FORMAT, is_prepared, open_prepared, prepare
-from ceteris.data.source import Part, Source, array_part, without_classes_missing
-from ceteris.data.splits import stratified_share
-from ceteris.seeds import generator
+from ceteris.data.source import Source, array_part, without_classes_missing
+from ceteris.errors import DataError
 
 DATA_VARIABLE = "CETERIS_DATA"
+OFFLINE_VARIABLE = "CETERIS_OFFLINE"
 
 
 def load(
-    name_or_path: str, *, data_dir: Path | None = None, cache_dir: Path, options: ReadOptions | None = None
+    name_or_path: str,
+    *,
+    data_dir: Path | None = None,
+    cache_dir: Path,
+    options: ReadOptions | None = None,
+    offline: bool | None = None,
+    progress: Callable[[Progress], None] | None = None,
 ) -> DataSet:
     """Return the data set of that name, or the one that lies at that path.
 
-    The first time it is read and a prepared copy is written to ``cache_dir``; afterwards that copy is opened.
+    The first time it is read (a named set that is not in ``data_dir`` is downloaded) and a prepared copy is written to
+    ``cache_dir``; afterwards that copy is opened.
 
     Args:
-        name_or_path: a known name (see ``named_sets``) or the path of a file or folder.
+        name_or_path: a known name (see ``named_sets``), ``hf:owner/name``, or the path of a file or folder.
         data_dir: folder in which named sets are looked for; without it the environment variable CETERIS_DATA counts.
-        cache_dir: folder for prepared copies.
+        cache_dir: folder for prepared copies, downloads and splits.
         options: how the source is to be read.
+        offline: never touch the network; without it the environment variable CETERIS_OFFLINE counts.
+        progress: told how far a download is.
 
     Raises:
         DataError: unknown, not found, damaged, or not fitting together; the message says what and how to mend it.
     """
-    chosen = options or ReadOptions()
-    located = _located(name_or_path, data_dir, chosen)
-    folder = Path(cache_dir).resolve() / "prepared" / _content_key(located, chosen, Path(cache_dir))
-    if is_prepared(folder):
-        return open_prepared(folder)
-    return prepare(without_classes_missing(_with_test(located.read(), chosen)), folder)
+    chosen, cache = options or ReadOptions(), Path(cache_dir).resolve()
+    no_network = bool(os.environ.get(OFFLINE_VARIABLE)) if offline is None else offline
+    located = _located(name_or_path, data_dir or default_data_dir(), cache, chosen, no_network, progress)
+    folder = cache / "prepared" / _key(located, chosen, cache)
+    return open_prepared(folder) if is_prepared(folder) else _prepared(located.read(), chosen, folder, cache)
 
 
 def from_arrays(
@@ -72,42 +87,16 @@ def from_arrays(
     Raises:
         DataError: shapes, types or values that do not fit; see ``make_image_set``.
     """
-    source = arrays_source(train_images, train_labels, test_images, test_labels, name=name, classes=classes)
-    source = _with_test(source, ReadOptions())
-    assert source.test is not None
-    images = [np.empty((len(part.labels), *part.shape), np.uint8) for part in (source.train, source.test)]
-    for part, target in zip((source.train, source.test), images, strict=True):
-        part.fill(target)
-    digests = [
-        content_digest(pixels, part.labels, source.classes)
-        for pixels, part in zip(images, (source.train, source.test), strict=True)
-    ]
-    key = hashlib.sha256(f"arrays {PREPARED_FORMAT} {name} {digests}".encode()).hexdigest()[:32]
-    folder = Path(cache_dir).resolve() / "prepared" / key
-    return open_prepared(folder) if is_prepared(folder) else prepare(without_classes_missing(source), folder)
-
-
-def arrays_source(
-    train_images: NDArray[Any],
-    train_labels: NDArray[Any],
-    test_images: NDArray[Any] | None = None,
-    test_labels: NDArray[Any] | None = None,
-    *,
-    name: str,
-    classes: tuple[str, ...] | None = None,
-) -> Source:
-    """Return arrays as a source; see :func:`from_arrays` for what they may be."""
-    labels, texts = labels_from_array(train_labels, "train_labels")
-    parts = [labels]
-    if test_images is not None and test_labels is not None:
-        parts.append(labels_from_array(test_labels, "test_labels")[0])
-    numbered, names = number_labels(parts, texts, classes)
-    train = array_part(images_from_array(train_images, "train_images"), numbered[0])
-    test = array_part(images_from_array(test_images, "test_images"), numbered[1]) if test_images is not None else None
-    return Source(
-        name=name, title=name, citation="the user's own arrays", licence="not stated", classes=names, train=train,
-        test=test, label_meaning="the class given with each image",
-    )  # fmt: skip
+    source = _arrays_source(train_images, train_labels, test_images, test_labels, name, classes)
+    digest = hashlib.sha256(f"arrays {PREPARED_FORMAT} {name}".encode())
+    for part in (source.train, source.test):
+        if part is not None:
+            images = np.empty((len(part.labels), *part.shape), dtype=np.uint8)
+            part.fill(images)
+            digest.update(content_digest(images, part.labels, source.classes).encode())
+    cache = Path(cache_dir).resolve()
+    folder = cache / "prepared" / digest.hexdigest()[:32]
+    return open_prepared(folder) if is_prepared(folder) else _prepared(source, ReadOptions(), folder, cache)
 
 
 def default_data_dir() -> Path | None:
@@ -116,36 +105,125 @@ def default_data_dir() -> Path | None:
     return Path(value) if value else None
 
 
-def _located(name_or_path: str, data_dir: Path | None, options: ReadOptions) -> Located:
+def search_roots(data_dir: Path | None, cache_dir: Path) -> tuple[Path, ...]:
+    """Return the folders in which named sets are looked for: the user's, then the one for downloads."""
+    downloads = Path(cache_dir) / "downloads"
+    return (Path(data_dir), downloads) if data_dir is not None else (downloads,)
+
+
+def _prepared(source: Source, options: ReadOptions, folder: Path, cache: Path) -> DataSet:
+    return prepare(without_classes_missing(with_test(source, options, cache / "splits")), folder)
+
+
+def _located(
+    name_or_path: str,
+    data_dir: Path | None,
+    cache: Path,
+    options: ReadOptions,
+    offline: bool,
+    progress: Callable[[Progress], None] | None,
+) -> Located:
+    if name_or_path.startswith(PREFIX):
+        return Located(kind=name_or_path, files=(), read=lambda: hugging_face_source(name_or_path, options))
     known = find_named(name_or_path)
     if known is not None:
-        return locate_named(known, data_dir or default_data_dir())
+        options.only(f"the named set {known.name}", *(("test_fraction",) if known.name == "digits" else ()))
+        return _located_by_name(known, data_dir, cache, offline, progress)
     path = Path(name_or_path).expanduser()
     if not path.exists():
         raise unknown_name(name_or_path)
     return locate_path(path, options)
 
 
-def _content_key(located: Located, options: ReadOptions, cache_dir: Path) -> str:
-    digest = hashlib.sha256(f"{PREPARED_FORMAT} {located.kind} {options.key()}\n".encode())
-    for path in located.files:
-        with damage_told(path):
+def _located_by_name(
+    known: NamedSet, data_dir: Path | None, cache: Path, offline: bool, progress: Callable[[Progress], None] | None
+) -> Located:
+    if isinstance(known.layout, BuiltIn):
+        read = {"digits": digits_source, "synthetic": synthetic_source}[known.name]
+        return Located(kind=known.name, files=(), read=read)
+    roots = search_roots(data_dir, cache)
+    found = find_files(known, roots) or _downloaded(known, roots, offline, progress)
+    if found is None:
+        raise DataError(f"{not_found(known, roots)} Put the files there; this set cannot be downloaded.")
+    return found
+
+
+def _downloaded(
+    known: NamedSet, roots: tuple[Path, ...], offline: bool, progress: Callable[[Progress], None] | None
+) -> Located | None:
+    try:
+        for remote in known.remote:
+            fetch(remote, roots[-1] / known.folders[0], offline=offline, progress=progress)
+    except DataError as error:
+        raise DataError(f"{not_found(known, roots)} {error}") from error
+    return find_files(known, roots)
+
+
+def _key(located: Located, options: ReadOptions, cache: Path) -> str:
+    """Return the key of the prepared copy: of the content of the source, looked up by its files' sizes and times."""
+    reading = f"{PREPARED_FORMAT} {located.kind} {options.key()}\n"
+    stamp = hashlib.sha256(f"{reading}{located.stamp()}".encode())
+    with damage_told(located.kind):
+        for path in located.files:
             state = path.stat()
-            digest.update(f"{path.resolve()} {state.st_size} {state.st_mtime_ns}\n".encode())
-    digest.update(located.stamp().encode())
+            stamp.update(f"{path.resolve()} {state.st_size} {state.st_mtime_ns} {state.st_ino}\n".encode())
+    if not located.files:
+        return stamp.hexdigest()[:32]
+    known = cache / "stamps" / stamp.hexdigest()[:32]
+    if known.is_file():
+        return known.read_text(encoding="ascii").strip()
+    key = _content_key(located, reading)
+    _write_stamp(known, key)
+    return key
+
+
+def _content_key(located: Located, reading: str) -> str:
+    digest = hashlib.sha256(reading.encode())
+    for path in located.files:
+        with damage_told(path), path.open("rb") as stream:
+            digest.update(f"{path.name} ".encode() + hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()[:32]
 
 
-def _with_test(source: Source, options: ReadOptions) -> Source:
-    """Hold a stratified, always equal part of the images out as test part where the source has none."""
-    if source.test is not None:
-        return source
-    held_out = stratified_share(source.train.labels, options.test_fraction, generator(0, 0, "split"))
-    rest = np.setdiff1d(np.arange(len(source.train.labels)), held_out)
-    train, test = _taken(source.train, rest), _taken(source.train, held_out)
-    note = f"{source.note} The test part is a stratified {options.test_fraction:.0%} drawn by ceteris; the source has none.".strip()
-    return replace(source, train=train, test=test, note=note)
+def _write_stamp(place: Path, key: str) -> None:
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = place.with_name(f"{place.name}.{os.getpid()}")
+        unfinished.write_text(key, encoding="ascii")
+        unfinished.replace(place)
+    except OSError as error:
+        raise DataError(
+            f"{place}: cannot be written ({error.strerror or error}). Name another cache folder."
+        ) from error
 
 
-def _taken(part: Part, places: NDArray[np.int64]) -> Part:
-    return part.take(places)
+def _arrays_source(
+    train_images: NDArray[Any],
+    train_labels: NDArray[Any],
+    test_images: NDArray[Any] | None,
+    test_labels: NDArray[Any] | None,
+    name: str,
+    classes: tuple[str, ...] | None,
+) -> Source:
+    if (test_images is None) != (test_labels is None):
+        raise DataError("test_images and test_labels: give both or none.")
+    labels, texts = labels_from_array(train_labels, "train_labels")
+    tests = [] if test_labels is None else [labels_from_array(test_labels, "test_labels")[0]]
+    numbered, names = number_labels([labels, *tests], texts, classes)
+    images = [images_from_array(train_images, "train_images")]
+    if test_images is not None:
+        images.append(images_from_array(test_images, "test_images"))
+    for pixels, numbers, part in zip(images, numbered, ("train", "test"), strict=False):
+        if len(pixels) != len(numbers):
+            raise DataError(f"{part}: {len(pixels)} images, but {len(numbers)} labels.")
+    parts = [array_part(pixels, numbers) for pixels, numbers in zip(images, numbered, strict=True)]
+    return Source(
+        name=name,
+        title=name,
+        citation="the user's own arrays",
+        licence="not stated",
+        classes=names,
+        train=parts[0],
+        test=parts[1] if len(parts) > 1 else None,
+        label_meaning="the class given with each image",
+    )

@@ -1,21 +1,23 @@
-"""Finding the files of a set, by name below a data folder or by path, before anything is read."""
+"""Finding the files of a set that is known by name, in any form in which they are passed around."""
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ceteris.data.catalogue import BuiltIn, IdxLayout, NamedSet
+import numpy as np
+
+from ceteris.data.catalogue import IdxLayout, NamedSet, NpzLayout
 from ceteris.data.formats.cifar import CifarLayout, cifar_parts
-from ceteris.data.formats.digits import digits_source
 from ceteris.data.formats.entries import Entry, entries
-from ceteris.data.formats.folders import folder_source, folder_stamp
 from ceteris.data.formats.idx import idx_part, labels_inside, read_mapping
+from ceteris.data.formats.npz import npz_source
+from ceteris.data.formats.tables import pixel_table
 from ceteris.data.options import ReadOptions
-from ceteris.data.source import Source
+from ceteris.data.source import Part, Source, array_part
 from ceteris.errors import DataError
 
-_TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2")
+_ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".zip")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,143 +30,176 @@ class Located:
     stamp: Callable[[], str] = str
 
 
-def locate_named(known: NamedSet, data_dir: Path | None) -> Located:
-    """Return where a named set lies below ``data_dir``.
+def find_files(known: NamedSet, roots: tuple[Path, ...]) -> Located | None:
+    """Return where a named set lies below one of the folders ``roots``, or None.
 
     Raises:
-        DataError: not there; the message lists what was looked for and where.
+        DataError: an archive that was found cannot be opened.
     """
-    layout = known.layout
-    if isinstance(layout, BuiltIn):
-        return Located(kind=known.name, files=(), read=digits_source)
-    if data_dir is None:
-        raise DataError(
-            f"{known.name}: no data folder is given. Name the folder that holds the files (--data-dir, or the environment "
-            "variable CETERIS_DATA)."
-        )
-    for folder in _folders(known, data_dir):
-        found = _in_folder(known, layout, folder)
+    places = dict.fromkeys(root / folder for root in roots for folder in known.folders)
+    for place in places:
+        found = _in_folder(known, place) if place.is_dir() else None
         if found:
             return found
-    raise _not_found(known, data_dir)
+    return None
 
 
-def locate_path(path: Path, options: ReadOptions) -> Located:
-    """Return how the file or folder at ``path`` is to be read.
-
-    Raises:
-        DataError: nothing there, or nothing that a reader knows.
-    """
-    if path.is_dir():
-        return _locate_folder(path, options)
-    raise DataError(f"{path}: no data set in a format that is known. Known: IDX pairs, CIFAR archives, class folders.")
-
-
-def _folders(known: NamedSet, data_dir: Path) -> list[Path]:
-    found = [data_dir / folder for folder in known.folders]
-    return [folder for folder in dict.fromkeys(found) if folder.is_dir()]
-
-
-def _in_folder(known: NamedSet, layout: IdxLayout | CifarLayout, folder: Path) -> Located | None:
+def not_found(known: NamedSet, roots: tuple[Path, ...]) -> str:
+    """Return the sentence that tells what was looked for and where."""
+    layout = known.layout
     if isinstance(layout, IdxLayout):
-        return _idx_in(known, layout, entries(folder))
-    return _cifar_in(known, layout, folder)
+        first = f"{layout.prefix}{layout.train}-images-idx3-ubyte"
+        wanted = f"{first} with its labels and the test pair (plain, .gz, .xz, .bz2, or in a .zip)"
+    elif isinstance(layout, NpzLayout):
+        wanted = layout.file
+    else:
+        wanted = f"{' or '.join(known.archives)} (.tar.gz, .tar.xz, .tar, .zip, or the folder that it unpacks to)"
+    if not roots:
+        return f"{known.name}: no data folder was given, so nothing was looked for on this machine."
+    places = dict.fromkeys(str(root / folder) for root in roots for folder in known.folders)
+    return f"{known.name}: not found. Looked for {wanted} in: {', '.join(places)}."
 
 
-def _idx_in(known: NamedSet, layout: IdxLayout, files: list[Entry]) -> Located | None:
-    pairs = [
-        _idx_file(files, layout.prefix, part, kind)
+def _in_folder(known: NamedSet, folder: Path) -> Located | None:
+    match known.layout:
+        case IdxLayout() as layout:
+            files = entries(folder)
+            return _idx_among(known, layout, files) or _tables_among(known, layout, files)
+        case NpzLayout() as layout:
+            return _npz_in(known, folder / layout.file)
+        case CifarLayout() as layout:
+            return _cifar_in(known, layout, folder)
+        case _:
+            return None
+
+
+def _idx_among(known: NamedSet, layout: IdxLayout, files: list[Entry]) -> Located | None:
+    found = [
+        idx_file(files, layout.prefix, part, kind)
         for part in (layout.train, layout.test)
         for kind in ("images", "labels")
     ]
-    if None in pairs:
+    present = [entry for entry in found if entry is not None]
+    if len(present) < len(found):
         return None
-    present = [entry for entry in pairs if entry is not None]
-    mapping = next((entry for entry in files if entry.name.lower() == layout.mapping), None) if layout.mapping else None
+    mapping = _mapping(files, layout)
     paths = tuple(dict.fromkeys(entry.path for entry in (*present, *([mapping] if mapping else []))))
     return Located(kind=f"{known.name} idx", files=paths, read=lambda: _read_idx(known, layout, present, mapping))
 
 
-def _idx_file(files: list[Entry], prefix: str, part: str, kind: str) -> Entry | None:
+def idx_file(files: list[Entry], prefix: str, part: str, kind: str) -> Entry | None:
+    """Return the IDX file of ``part`` ("train") and ``kind`` ("images" or "labels") with this prefix, in usual spellings."""
     dimensions = 3 if kind == "images" else 1
-    pattern = re.compile(rf"{re.escape(prefix)}{part}[-_.]{kind}[-_.]idx{dimensions}[-_.]ubyte")
+    pattern = re.compile(rf"{re.escape(prefix)}{part}[-_.]{kind}[-_.]idx{dimensions}[-_.]ubyte(\.idx)?")
     return next((entry for entry in files if pattern.fullmatch(entry.name.lower())), None)
 
 
+def _mapping(files: list[Entry], layout: IdxLayout) -> Entry | None:
+    return next((entry for entry in files if layout.mapping and entry.name.lower() == layout.mapping), None)
+
+
 def _read_idx(known: NamedSet, layout: IdxLayout, files: list[Entry], mapping: Entry | None) -> Source:
-    classes = known.classes
-    if mapping is not None:
-        table = read_mapping(mapping)
-        classes = tuple(table.get(number + layout.first_label, name) for number, name in enumerate(known.classes))
+    classes = _mapped_classes(known, layout, mapping)
     train, test = (
         idx_part(images, labels, transposed=layout.transposed, first_label=layout.first_label)
         for images, labels in (files[:2], files[2:])
     )
     labels_inside(train.labels, len(classes), files[1])
     labels_inside(test.labels, len(classes), files[3])
-    return _named_source(known, Source(
-        name=known.name, title=known.title, citation=known.citation, licence=known.licence, classes=classes, train=train,
-        test=test, preprocessing=("turned upright (the files store columns first)",) if layout.transposed else (),
-    ))  # fmt: skip
+    return _named(known, classes, train, test, layout)
+
+
+def _mapped_classes(known: NamedSet, layout: IdxLayout, mapping: Entry | None) -> tuple[str, ...]:
+    table = read_mapping(mapping) if mapping else {}
+    return tuple(table.get(number + layout.first_label, name) for number, name in enumerate(known.classes))
+
+
+def _tables_among(known: NamedSet, layout: IdxLayout, files: list[Entry]) -> Located | None:
+    by_name = {entry.name.lower(): entry for entry in files}
+    present = ((by_name.get(train), by_name.get(test)) for train, test in layout.tables)
+    train, test = next((pair for pair in present if None not in pair), (None, None))
+    if train is None or test is None:
+        return None
+    pair, mapping = (train, test), _mapping(files, layout)
+    paths = tuple(dict.fromkeys(entry.path for entry in (*pair, *([mapping] if mapping else []))))
+    return Located(kind=f"{known.name} csv", files=paths, read=lambda: _read_tables(known, layout, pair, mapping))
+
+
+def _read_tables(known: NamedSet, layout: IdxLayout, pair: tuple[Entry, Entry], mapping: Entry | None) -> Source:
+    train, test = (_table_part(entry, layout, len(known.classes)) for entry in pair)
+    return _named(known, _mapped_classes(known, layout, mapping), train, test, layout)
+
+
+def _table_part(entry: Entry, layout: IdxLayout, classes: int) -> Part:
+    images, labels = pixel_table(entry, ReadOptions(), transposed=layout.transposed)
+    numbers = np.asarray(labels, dtype=np.int64) - layout.first_label
+    labels_inside(numbers, classes, entry)
+    return array_part(images, numbers)
+
+
+def _npz_in(known: NamedSet, path: Path) -> Located | None:
+    if not path.is_file():
+        return None
+    return Located(kind=f"{known.name} npz", files=(path,), read=lambda: _read_npz(known, path))
+
+
+def _read_npz(known: NamedSet, path: Path) -> Source:
+    source = npz_source(path, name=known.name, classes=known.classes)
+    if source.test is None:
+        raise DataError(f"{path}: has no test part, but {known.title} has one. Fetch the file again.")
+    return _named(known, source.classes, source.train, source.test, None, source.preprocessing)
 
 
 def _cifar_in(known: NamedSet, layout: CifarLayout, folder: Path) -> Located | None:
-    if all((folder / name).is_file() for name in (*layout.train, *layout.test)):
-        files = tuple(folder / name for name in layout.wanted if (folder / name).is_file())
-        return Located(kind=f"{known.name} binary", files=files, read=lambda: _read_cifar(known, layout, folder))
-    for stem in known.archives:
-        for suffix in _TAR_SUFFIXES:
-            archive = folder / f"{stem}{suffix}"
-            if archive.is_file():
-                return Located(
-                    kind=f"{known.name} binary", files=(archive,), read=lambda: _read_cifar(known, layout, archive)
-                )
-    return None
+    location = _cifar_location(known, layout, folder)
+    if location is None:
+        return None
+    files: tuple[Path, ...] = (location,)
+    if location.is_dir():
+        wanted = (*layout.versions[0], *layout.versions[1], layout.names, layout.pickled_names)
+        files = tuple(location / name for name in wanted if (location / name).is_file())
+    return Located(kind=f"{known.name} cifar", files=files, read=lambda: _read_cifar(known, layout, location))
+
+
+def _cifar_location(known: NamedSet, layout: CifarLayout, folder: Path) -> Path | None:
+    stem = known.archives[0].removesuffix("-binary")
+    unpacked = ("", f"{stem}-batches-bin", f"{stem}-binary", f"{stem}-batches-py", f"{stem}-python")
+    for place in (folder / name for name in unpacked):
+        if any(all((place / name).is_file() for name in version) for version in layout.versions):
+            return place
+    archives = (folder / f"{name}{suffix}" for name in known.archives for suffix in _ARCHIVE_SUFFIXES)
+    return next((archive for archive in archives if archive.is_file()), None)
 
 
 def _read_cifar(known: NamedSet, layout: CifarLayout, location: Path) -> Source:
     train, test, classes = cifar_parts(location, layout, known.classes)
-    return _named_source(known, Source(
+    return _named(known, classes, train, test, None)
+
+
+def _named(
+    known: NamedSet, classes: tuple[str, ...], train: Part, test: Part, layout: IdxLayout | None,
+    preprocessing: tuple[str, ...] = (),
+) -> Source:  # fmt: skip
+    if train.shape != known.image_shape:
+        raise DataError(
+            f"{known.name}: the files hold images of {train.shape} (channels, height, width), {known.title} has "
+            f"{known.image_shape}. They are of another set; name them by their path."
+        )
+    turned = ("turned upright (the files store columns first)",) if layout is not None and layout.transposed else ()
+    source = Source(
         name=known.name, title=known.title, citation=known.citation, licence=known.licence, classes=classes, train=train,
-        test=test,
-    ))  # fmt: skip
+        test=test, note=known.note, label_meaning=known.label_meaning, preprocessing=(*turned, *preprocessing),
+    )  # fmt: skip
+    return _complete(known, source, len(train.labels), len(test.labels))
 
 
-def _named_source(known: NamedSet, source: Source) -> Source:
-    assert source.test is not None
-    counts = (len(source.train.labels), len(source.test.labels))
-    official = (known.train_count, known.test_count)
-    note = known.note
-    if counts != official:
-        difference = (
-            f"The files hold {counts[0]} training and {counts[1]} test images; {known.title} has {official[0]} and "
-            f"{official[1]}. This is not the complete set."
-        )
-        note = f"{note} {difference}".strip()
-    from dataclasses import replace
-
-    warnings = (note,) if counts != official else ()
-    return replace(source, note=note, label_meaning=known.label_meaning, warnings=(*source.warnings, *warnings))
-
-
-def _locate_folder(folder: Path, options: ReadOptions) -> Located:
-    return Located(
-        kind=f"folder {options.key()}",
-        files=(),
-        read=lambda: folder_source(folder, options),
-        stamp=lambda: "\n".join(folder_stamp(folder)),
+def _complete(known: NamedSet, source: Source, train: int, test: int) -> Source:
+    """Say so when the files do not hold the official numbers of images."""
+    if (train, test) == (known.train_count, known.test_count):
+        return source
+    difference = (
+        f"The files hold {train} training and {test} test images; {known.title} has {known.train_count} and "
+        f"{known.test_count}. This is not the complete official set."
     )
-
-
-def _not_found(known: NamedSet, data_dir: Path) -> DataError:
-    layout = known.layout
-    if isinstance(layout, IdxLayout):
-        wanted = (
-            f"{layout.prefix}{layout.train}-images-idx3-ubyte (plain, .gz or in a .zip), its labels and the test pair"
-        )
-    else:
-        wanted = f"{known.archives[0]}.tar.gz (or .tar.xz, .tar) or the folder that it unpacks to"
-    places = ", ".join(str(data_dir / folder) if folder else str(data_dir) for folder in known.folders)
-    return DataError(
-        f"{known.name}: not found. Looked for {wanted} in: {places}. Put the files there or name another data folder."
-    )
+    note = f"{source.note} {difference}".strip()
+    return replace(source, note=note, warnings=(*source.warnings, difference))

@@ -44,3 +44,15 @@ class ReadOptions:
     def key(self) -> str:
         """Return a text that differs whenever the options differ."""
         return repr(sorted(asdict(self).items()))
+
+    def only(self, what: str, *allowed: str) -> None:
+        """Raise ConfigError when an option is set that reading ``what`` has no use for.
+
+        Args:
+            what: the source, for the message.
+            allowed: names of the options that do count.
+        """
+        plain = ReadOptions()
+        for name, value in asdict(self).items():
+            if name not in allowed and value != getattr(plain, name):
+                raise ConfigError(f"{name}: has no effect on {what}, received {value!r}. Leave it out.")

@@ -10,8 +10,9 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from ceteris.errors import DataError
 from ceteris.records import ByteArray, IntArray
 
 PREPARED_FORMAT = 1
+_ABANDONED_AFTER = 24 * 3600  # seconds
 
 
 def prepare(source: Source, folder: Path) -> DataSet:
@@ -42,6 +44,7 @@ def prepare(source: Source, folder: Path) -> DataSet:
         raise DataError(f"{source.name}: a source without a test part has to be split before it is prepared.")
     with _told_where(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(folder.parent)
         unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder.parent))
     try:
         with _told_where(folder):
@@ -75,9 +78,19 @@ def open_prepared(folder: Path) -> DataSet:
         classes=classes,
         fingerprint=meta["test"]["digest"],
     )
-    texts = {key: meta[key] for key in ("name", "title", "source", "licence", "note", "label_meaning")}
-    lines = {key: tuple(meta[key]) for key in ("warnings", "preprocessing")}
-    return DataSet(train=open_train(folder), test=test, prepared=folder, **texts, **lines)
+    return DataSet(
+        name=meta["name"],
+        title=meta["title"],
+        source=meta["source"],
+        licence=meta["licence"],
+        note=meta["note"],
+        label_meaning=meta["label_meaning"],
+        warnings=tuple(meta["warnings"]),
+        preprocessing=tuple(meta["preprocessing"]),
+        train=open_train(folder),
+        test=test,
+        prepared=folder,
+    )
 
 
 def open_train(folder: Path) -> ImageSet:
@@ -89,6 +102,11 @@ def open_train(folder: Path) -> ImageSet:
     return _open_part(folder, "train")
 
 
+def open_for_audit(folder: Path) -> ImageSet:
+    """Open the test part for comparisons inside the data room, whose results hold no pixels; everybody else asks the seal."""
+    return _open_part(folder, "test")
+
+
 def image_prints(folder: Path, part: str) -> NDArray[np.uint64]:
     """Return a 128-bit fingerprint per image, uint64 (n, 2); equal images have equal fingerprints. ``part``: train or test."""
     return _mapped(folder / f"{part}_prints.npy")
@@ -97,7 +115,7 @@ def image_prints(folder: Path, part: str) -> NDArray[np.uint64]:
 def _open_part(folder: Path, part: str) -> ImageSet:
     meta = _meta(folder)
     images: ByteArray = _mapped(folder / f"{part}_images.npy")
-    labels: IntArray = np.asarray(_mapped(folder / f"{part}_labels.npy"))
+    labels: IntArray = _mapped(folder / f"{part}_labels.npy")
     if images.shape != (sum(meta[part]["class_counts"]), *meta["image_shape"]) or len(labels) != len(images):
         raise DataError(
             f"{folder}: the prepared copy does not fit its description. Delete the folder; it is made again."
@@ -107,7 +125,7 @@ def _open_part(folder: Path, part: str) -> ImageSet:
 
 def _mapped(path: Path) -> NDArray[Any]:
     try:
-        mapped: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        mapped: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
     except (OSError, ValueError, EOFError) as error:
         message = f"{path}: the prepared copy is damaged ({error}). Delete the folder {path.parent}; it is made again."
         raise DataError(message) from error
@@ -172,7 +190,7 @@ def prints(images: ByteArray) -> NDArray[np.uint64]:
     digests = bytearray()
     for piece in pieces(images):
         for image in np.ascontiguousarray(piece).reshape(len(piece), -1):
-            digests += hashlib.blake2b(image, digest_size=16).digest()
+            digests += hashlib.blake2b(image.data, digest_size=16).digest()
     return np.frombuffer(bytes(digests), dtype="<u8").reshape(-1, 2)
 
 
@@ -181,13 +199,18 @@ def _leakage(folder: Path) -> tuple[str, ...]:
     shared = len(np.intersect1d(train, test))
     if not shared:
         return ()
+    return (leakage_warning(shared),)
+
+
+def leakage_warning(shared: int) -> str:
+    """Return the sentence that warns of ``shared`` images in both parts."""
     text = "image is" if shared == 1 else "images are"
-    return (f"{shared} {text} in both the training and the test part; test results are a little too good by that.",)
+    return f"{shared} {text} in both the training and the test part; test results are a little too good by that."
 
 
-def _reserved(path: Path, shape: tuple[int, ...]) -> ByteArray:
+def _reserved(path: Path, shape: tuple[int, ...]) -> np.memmap[tuple[int, ...], np.dtype[np.uint8]]:
     """Make the .npy file with all its space reserved, since writing to a map on a full disk would end the process."""
-    images = open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    images: np.memmap[tuple[int, ...], np.dtype[np.uint8]] = open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
     if hasattr(os, "posix_fallocate"):
         with path.open("rb+") as file:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
@@ -212,6 +235,14 @@ def _write_durably(path: Path, content: bytes) -> None:
 def _sync(path: Path) -> None:
     with path.open("rb+") as file:
         os.fsync(file.fileno())
+
+
+def _remove_abandoned(parent: Path) -> None:
+    """Remove what a killed process left unfinished, once it is so old that nobody can still be writing it."""
+    for path in parent.glob(".unfinished-*"):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > _ABANDONED_AFTER:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _publish(unfinished: Path, folder: Path) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
+from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
 from ceteris.errors import ConfigError, DataError
@@ -91,9 +92,10 @@ def tsne(features: Float32Array, *, seed: int) -> Float32Array:
         raise DataError(f"t-SNE needs at least {FEWEST_IMAGES} images, received {len(features)}")
     if np.ptp(features, axis=0).max() == 0:
         return np.zeros((len(features), 2), dtype=np.float32)
-    components = PCA(min(PRINCIPAL_COMPONENTS, *features.shape), random_state=seed).fit_transform(features)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about numbers of threads and about features that are nearly constant
+    # one thread: the loops are short, and on a busy machine threads that wait for each other took ten times as long
+    with threadpool_limits(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about features that are nearly constant
+        components = PCA(min(PRINCIPAL_COMPONENTS, *features.shape), random_state=seed).fit_transform(features)
         points: Float32Array = TSNE(
             init="pca" if components.shape[1] > 1 else "random",
             perplexity=min(LARGEST_PERPLEXITY, (len(features) - 1) / NEIGHBOURS_PER_PERPLEXITY),

@@ -13,6 +13,7 @@ from ceteris.figures.data_overview import (
     draw_sample_sheet,
     sample_sheet_info,
 )
+from ceteris.figures.decisions import Decision, DecisionsInfo, decisions_info
 from ceteris.figures.explanations import (
     AttentionInfo,
     EmbeddingInfo,
@@ -46,17 +47,17 @@ from ceteris.figures.predictions import (
 )
 from ceteris.figures.rendering import to_png, to_svg
 from ceteris.figures.residual import ResidualInfo, draw_residual, residual_info
+from ceteris.figures.results import (
+    ResultsInfo,
+    SeedResult,
+    VersionResults,
+    draw_generalisation_gap,
+    draw_results,
+    results_info,
+)
 from ceteris.figures.roc import ModelRoc, RocInfo, draw_roc, roc_info
 from ceteris.figures.search_path import ModelPath, PathStep, SearchPathInfo, draw_search_path, search_path_info
 from ceteris.figures.style import FAINT, INK, MUTED, PAPER
-from ceteris.figures.test_results import (
-    TestResult,
-    TestResultsInfo,
-    TestSummary,
-    draw_generalisation_gap,
-    draw_test_results,
-    test_results_info,
-)
 from ceteris.figures.training_curves import (
     IterationCurve,
     IterationsInfo,
@@ -68,6 +69,8 @@ from ceteris.figures.training_curves import (
     iterations_info,
     learning_curves_info,
 )
+
+test_results_info = results_info  # the name until the callers have followed
 
 __all__ = [
     "FAINT",
@@ -81,6 +84,8 @@ __all__ = [
     "ClassScoresInfo",
     "ConfusionInfo",
     "CostsInfo",
+    "Decision",
+    "DecisionsInfo",
     "EmbeddingInfo",
     "FactorEffect",
     "FactorEffectsInfo",
@@ -98,18 +103,19 @@ __all__ = [
     "Plate",
     "PredictedImagesInfo",
     "ResidualInfo",
+    "ResultsInfo",
     "RocInfo",
     "SampleSheetInfo",
     "SearchPathInfo",
-    "TestResult",
-    "TestResultsInfo",
-    "TestSummary",
+    "SeedResult",
+    "VersionResults",
     "attention_info",
     "calibration_info",
     "class_balance_info",
     "class_scores_info",
     "confusion_info",
     "costs_info",
+    "decisions_info",
     "draw_attention",
     "draw_calibration",
     "draw_class_balance",
@@ -125,10 +131,10 @@ __all__ = [
     "draw_learning_rate",
     "draw_predicted_images",
     "draw_residual",
+    "draw_results",
     "draw_roc",
     "draw_sample_sheet",
     "draw_search_path",
-    "draw_test_results",
     "embedding_info",
     "factor_effects_info",
     "features_info",
@@ -147,6 +153,7 @@ __all__ = [
     "random_images_info",
     "random_test_indices",
     "residual_info",
+    "results_info",
     "right_counts",
     "roc_info",
     "sample_sheet_info",

@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ceteris.evaluation import Calibration
+from ceteris.figures.results import ResultsInfo
 from ceteris.figures.style import MUTED, axes_at, grid, model_colour, open_page, shortened, styled
-from ceteris.figures.test_results import TestResultsInfo
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,7 @@ class CalibrationInfo:
     identity: str
 
 
-def calibration_info(results: TestResultsInfo) -> CalibrationInfo:
+def calibration_info(results: ResultsInfo) -> CalibrationInfo:
     """Collect the reliability bins of the best version of every model."""
     models = tuple(
         ModelCalibration(model=summary.title, position=summary.position, bins=summary.results[0].calibration)

@@ -36,14 +36,14 @@ from ceteris.figures.predictions import (
 )
 from ceteris.figures.rendering import to_png, to_svg
 from ceteris.figures.residual import draw_residual, residual_info
+from ceteris.figures.results import (
+    ResultsInfo,
+    draw_generalisation_gap,
+    draw_results,
+    results_info,
+)
 from ceteris.figures.roc import draw_roc, roc_info
 from ceteris.figures.search_path import draw_search_path, search_path_info
-from ceteris.figures.test_results import (
-    TestResultsInfo,
-    draw_generalisation_gap,
-    draw_test_results,
-    test_results_info,
-)
 from ceteris.figures.training_curves import (
     draw_iteration_loss,
     draw_learning_curves,
@@ -92,14 +92,14 @@ def plate(findings: StudyFindings, name: str) -> Plate:
     raise KeyError(f"no figure {name!r}; there are {', '.join(entry.name for entry in known)}")
 
 
-def plates(findings: StudyFindings, results: TestResultsInfo | None = None) -> Iterator[Plate]:
+def plates(findings: StudyFindings, results: ResultsInfo | None = None) -> Iterator[Plate]:
     """Yield every figure that the findings allow; what was not recorded is left out.
 
     Args:
         findings: what the study found.
         results: the evaluated finals, where the caller has them already.
     """
-    evaluated = results or test_results_info(findings)
+    evaluated = results or results_info(findings)
     yield from _data(findings)
     yield from _exploration(findings)
     yield from _training(findings, evaluated)
@@ -117,10 +117,11 @@ def _data(findings: StudyFindings) -> Iterator[Plate]:
         caption=f"Training images with their labels, drawn from each of the {count} classes.",
         description=f"A sheet of {len(samples.labels)} training images, each under or over the name of its class.",
     )  # fmt: skip
-    low, high = int(balance.train_counts.min(initial=0)), int(balance.train_counts.max(initial=0))
+    low, high = int(min(balance.train_counts, default=0)), int(max(balance.train_counts, default=0))
     yield Plate(
         name="class-balance", section="data", model="", draw=partial(draw_class_balance, balance),
-        caption=f"Images per class in the training and the test part; the training part holds between {low:,} and {high:,} per class.",
+        caption="Images per class in the training and the test part; the training part holds between "
+        f"{low:,} and {high:,} per class.",
         description=f"Two bar charts of the number of images in each of {count} classes, training and test.",
     )  # fmt: skip
 
@@ -150,7 +151,7 @@ def _exploration(findings: StudyFindings) -> Iterator[Plate]:
         )  # fmt: skip
 
 
-def _training(findings: StudyFindings, results: TestResultsInfo) -> Iterator[Plate]:
+def _training(findings: StudyFindings, results: ResultsInfo) -> Iterator[Plate]:
     for name, title in model_titles(findings).items():
         curves = learning_curves_info(findings, name)
         if curves.versions:
@@ -182,11 +183,11 @@ def _training(findings: StudyFindings, results: TestResultsInfo) -> Iterator[Pla
         )  # fmt: skip
 
 
-def _results(findings: StudyFindings, results: TestResultsInfo) -> Iterator[Plate]:
+def _results(findings: StudyFindings, results: ResultsInfo) -> Iterator[Plate]:
     if not results.summaries:
         return
     yield Plate(
-        name="test-results", section="results", model="", draw=partial(draw_test_results, results),
+        name="test-results", section="results", model="", draw=partial(draw_results, results),
         caption="Accuracy, macro-averaged precision, recall and F1, and AUC on the test set: mean over seeds (large), every "
         "seed (small), 95 % Wilson interval of the accuracy.",
         description="Dot plots of five metrics for every version of every model; the numbers are in the table of test results.",
@@ -245,20 +246,22 @@ def _explanations(findings: StudyFindings) -> Iterator[Plate]:
         if attention is not None:
             yield Plate(
                 name=f"attention-{name}", section="explanations", model=name, draw=partial(draw_attention, attention),
-                caption=f"{title}: the bright regions speak for the predicted class (Grad-CAM, Selvaraju et al. 2017). It shows "
-                "where the last feature maps were active, not why the model is right.",
+                caption=f"{title}: the bright regions speak for the predicted class (Grad-CAM, Selvaraju et al. 2017). It "
+                "shows where the last feature maps were active, not why the model is right.",
                 description=f"{len(attention.images)} images above the same images overlaid with a heat map.",
             )  # fmt: skip
         if features is not None:
             yield Plate(
                 name=f"features-{name}", section="explanations", model=name, draw=partial(draw_features, features),
-                caption=f"{title}: weights of the first layers and what they make of one image; each picture is scaled to its own range.",
+                caption=f"{title}: weights of the first layers and what they make of one image; each picture is "
+                "scaled to its own range.",
                 description="Small grey pictures of filters and of their responses to one image.",
             )  # fmt: skip
         if embedding is not None:
             yield Plate(
                 name=f"embedding-{name}", section="explanations", model=name, draw=partial(draw_embedding, embedding),
-                caption=f"{title}: t-SNE of the layer {embedding.layer} for {len(embedding.points):,} images, coloured by true class. "
+                caption=f"{title}: t-SNE of the layer {embedding.layer} for {len(embedding.points):,} images, "
+                "coloured by true class. "
                 "Distances between far groups carry no meaning (van der Maaten & Hinton 2008).",
                 description="A scatter chart of images placed by t-SNE and coloured by class.",
             )  # fmt: skip
@@ -267,10 +270,11 @@ def _explanations(findings: StudyFindings) -> Iterator[Plate]:
 def _errors(findings: StudyFindings) -> Iterator[Plate]:
     first, random = first_images_info(findings), random_images_info(findings)
     if len(first.labels) and first.models:
+        counted = _counted(right_counts(first), len(first.labels))
         yield Plate(
             name="first-images", section="errors", model="", draw=partial(draw_predicted_images, first),
             caption="The first six test images with the answers of the best versions.",
-            description=f"Six images with true and predicted classes. Right: {_counted(right_counts(first), len(first.labels))}.",
+            description=f"Six images with true and predicted classes. Right: {counted}.",
         )  # fmt: skip
     if len(random.labels) and random.models:
         counted = _counted(right_counts(random), len(random.labels))

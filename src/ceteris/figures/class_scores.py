@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
+from ceteris.figures.results import ResultsInfo
 from ceteris.figures.style import FAINT, MUTED, axes_at, model_colour, open_page, shortened, styled
-from ceteris.figures.test_results import TestResultsInfo
 from ceteris.findings import StudyFindings
 from ceteris.records import FloatArray
 
@@ -25,7 +25,7 @@ class ClassScoresInfo:
     identity: str
 
 
-def class_scores_info(findings: StudyFindings, results: TestResultsInfo) -> ClassScoresInfo:
+def class_scores_info(findings: StudyFindings, results: ResultsInfo) -> ClassScoresInfo:
     """Collect the per-class F1 of every model's best version."""
     best = [summary for summary in results.summaries if summary.version == "best"]
     classes = findings.data.classes

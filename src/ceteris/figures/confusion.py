@@ -8,10 +8,10 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from ceteris.figures.finals import identity, model_titles
+from ceteris.figures.results import ResultsInfo
 from ceteris.figures.style import INK, MUTED, WHITE, axes_at, open_page, shortened, styled
-from ceteris.figures.test_results import TestResultsInfo
 from ceteris.findings import StudyFindings
-from ceteris.records import IntArray
+from ceteris.records import ByteArray, IntArray
 
 _RIGHT = LinearSegmentedColormap.from_list("right", ["#dcebf2", "#0b6e99", "#084c6b"])
 _WRONG = LinearSegmentedColormap.from_list("wrong", ["#fdeee6", "#eda27c", "#d1622b"])
@@ -36,7 +36,7 @@ class ConfusionInfo:
         return [(self.classes[row], self.classes[column], int(wrong[row, column])) for row, column in pairs]
 
 
-def confusion_info(findings: StudyFindings, results: TestResultsInfo, model: str) -> ConfusionInfo | None:
+def confusion_info(findings: StudyFindings, results: ResultsInfo, model: str) -> ConfusionInfo | None:
     """Collect the confusion matrix of the best version of ``model``, None when it did not finish."""
     summary = results.of(model)
     if summary is None:
@@ -54,25 +54,24 @@ def draw_confusion(info: ConfusionInfo, figure: Figure) -> None:
     """Draw the matrix; right answers in blue, mistakes in orange, each on its own scale so that mistakes stay visible."""
     count = len(info.classes)
     side = min(max(2.4, 0.36 * count), 5.0)
-    open_page(
-        figure, height=side + 1.45, title=f"{info.model}: confusion matrix on the test set", identity=info.identity
-    )
+    title = f"{shortened(info.model, 30)}: confusion matrix on the test set"
+    open_page(figure, height=side + 1.25, title=title, identity=info.identity, width=side + 2.75)
     axes = axes_at(figure, 1.0, 0.95, side, side)
     axes.imshow(_coloured(info.counts), interpolation="nearest", extent=(-0.5, count - 0.5, count - 0.5, -0.5))
     _name_classes(axes, info.classes, side)
     if count <= 20:
         _write_counts(axes, info.counts, size=min(8.0, 90 / count))
-    _draw_list(axes_at(figure, side + 1.25, 0.95, 7.2 - side - 1.35, 2.6), info)
+    _draw_list(axes_at(figure, side + 1.25, 0.95, 1.4, 2.4), info)
 
 
-def _coloured(counts: IntArray) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def _coloured(counts: IntArray) -> ByteArray:
     """Colour the cells (classes, classes, 4); an empty cell stays transparent."""
     diagonal = np.eye(len(counts), dtype=bool)
     right = counts / max(1, counts[diagonal].max(initial=0))
     wrong = counts / max(5, counts[~diagonal].max(initial=0))
     cells = np.where(diagonal[..., None], _RIGHT(right), _WRONG(np.clip(wrong, 0, 1)))
     cells[counts == 0] = (0, 0, 0, 0)
-    return np.rint(255 * cells).astype(np.uint8)
+    return np.asarray(np.rint(255 * cells), dtype=np.uint8)
 
 
 def _name_classes(axes: Axes, classes: tuple[str, ...], side: float) -> None:

@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from ceteris.figures.finals import VERSION_TITLES, finished
+from ceteris.figures.results import ResultsInfo
 from ceteris.figures.style import PAPER, axes_at, compact, grid, logarithmic, model_colour, open_page, shortened, styled
-from ceteris.figures.test_results import TestResultsInfo
 from ceteris.findings import StudyFindings, Version
 
 PANELS = (
@@ -41,7 +41,7 @@ class CostsInfo:
     identity: str
 
 
-def costs_info(findings: StudyFindings, results: TestResultsInfo) -> CostsInfo:
+def costs_info(findings: StudyFindings, results: ResultsInfo) -> CostsInfo:
     """Collect the costs of every version that finished and has its costs recorded."""
     costs = []
     for summary in results.summaries:

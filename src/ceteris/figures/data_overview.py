@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from ceteris.figures.finals import identity
 from ceteris.figures.mosaic import as_colour, draw_sheet, sheet
@@ -108,6 +109,7 @@ def draw_class_balance(info: ClassBalanceInfo, figure: Figure) -> None:
         axes.spines["bottom"].set_visible(False)
         axes.tick_params(axis="x", length=0)
         axes.set_ylim(0, max(1, int(counts.max(initial=0))) * 1.08)
+        axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
         grid(axes)
         _name_classes(axes, info.classes, many=many)
 
@@ -115,7 +117,10 @@ def draw_class_balance(info: ClassBalanceInfo, figure: Figure) -> None:
 def _name_classes(axes: Axes, names: tuple[str, ...], *, many: bool) -> None:
     if many:
         axes.set_xlabel(f"{len(names)} classes, in the order of their numbers")
-        axes.set_xticks([0, len(names) - 1], [shortened(names[0], 14), shortened(names[-1], 14)])
+        axes.set_xticks([0, len(names) - 1], [shortened(names[0], 20), shortened(names[-1], 20)], fontsize=7)
+        first, last = axes.get_xticklabels()
+        first.set_horizontalalignment("left")
+        last.set_horizontalalignment("right")
         return
     longest = max((len(name) for name in names), default=0)
     turned = longest * len(names) > 42

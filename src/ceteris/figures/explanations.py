@@ -109,7 +109,7 @@ def overlaid(images: ByteArray, heat: Float32Array) -> ByteArray:
     grey = as_colour(images).mean(axis=-1, keepdims=True).repeat(3, axis=-1)
     colours = 255 * matplotlib.colormaps["inferno"](np.clip(heat, 0, 1))[..., :3]
     weight = 0.15 + 0.6 * np.clip(heat, 0, 1)[..., None]
-    return np.rint((1 - weight) * grey + weight * colours).astype(np.uint8)
+    return np.asarray(np.rint((1 - weight) * grey + weight * colours), dtype=np.uint8)
 
 
 @styled

@@ -202,7 +202,7 @@ def _draw_label(axes: Axes, level: LevelEffect, y: float) -> None:
 
 
 def _draw_folds(axes: Axes, level: LevelEffect, y: float) -> None:
-    low, high = axes.get_xlim()
+    low = axes.get_xlim()[0]
     if not np.isfinite(level.mean):
         axes.text(low, y, "  no fold finished", fontsize=7.5, color=VERDICT_COLOURS["worse"], va="center")
         return

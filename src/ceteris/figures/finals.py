@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from ceteris.figures.style import shortened
 from ceteris.findings import FinalFinding, ModelFinding, StudyFindings, Version
 
 VERSION_TITLES: dict[Version, str] = {"baseline": "baseline", "best": "best", "plain": "best, no shortcuts"}
@@ -13,8 +14,8 @@ def identity(findings: StudyFindings) -> str:
     The data set's note (for instance that a set is not the official one) follows where there is one.
     """
     people = " · ".join(part for part in (findings.group, findings.author) if part)
-    parts = (people, findings.title or findings.name, findings.date, findings.data.note)
-    return "  ·  ".join(part[:110] for part in parts if part)
+    parts = ((people, 60), (findings.title or findings.name, 70), (findings.date, 20), (findings.data.note, 120))
+    return "  ·  ".join(shortened(part, limit) for part, limit in parts if part)
 
 
 def finished(

@@ -132,9 +132,9 @@ def _draw_row(info: PredictedImagesInfo, figure: Figure, part: slice, *, top: fl
             column + 0.5, -0.09, shortened(info.classes[label], limit), fontsize=8, ha="center", va="center", color=INK
         )
         for row, predicted in enumerate(predictions[:, column]):
-            right = predicted == label
+            right, name = predicted == label, info.classes[predicted]
+            text = shortened(name, limit) if right else f"{shortened(name, max(3, limit - 3))} ✗"
             axes.text(
-                column + 0.5, 1.12 + row * line, shortened(info.classes[predicted], limit) + ("" if right else " ✗"),
-                fontsize=8, ha="center", va="center", fontweight="normal" if right else "bold",
-                color=VERDICT_COLOURS["better" if right else "worse"],
+                column + 0.5, 1.12 + row * line, text, fontsize=8, ha="center", va="center",
+                fontweight="normal" if right else "bold", color=VERDICT_COLOURS["better" if right else "worse"],
             )  # fmt: skip

@@ -2,6 +2,7 @@
 
 import io
 import warnings
+from typing import Any
 
 import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -18,10 +19,12 @@ def to_svg(figure: Figure) -> str:
 
 def to_png(figure: Figure, *, dpi: int = 200) -> bytes:
     """Return the drawing as PNG on white at ``dpi`` dots per inch."""
-    return _saved(figure, "png", facecolor=PAPER, dpi=dpi, metadata={"Software": None})
+    return _saved(
+        figure, "png", facecolor=PAPER, dpi=dpi, metadata={"Software": None}, pil_kwargs={"compress_level": 4}
+    )
 
 
-def _saved(figure: Figure, kind: str, **options: object) -> bytes:
+def _saved(figure: Figure, kind: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
     with matplotlib.rc_context(style()), warnings.catch_warnings():
         # A letter that no installed font has is drawn as an empty box; the tables hold the name in full.

@@ -7,9 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ceteris.evaluation import RocCurve, RocCurves
+from ceteris.figures.results import ResultsInfo
 from ceteris.figures.style import MUTED, PAPER, axes_at, grid, model_colour, open_page, shortened, styled
-from ceteris.figures.test_results import TestResultsInfo
 from ceteris.findings import StudyFindings
+from ceteris.records import FloatArray
 
 CORNERS = 200  # points of a curve that are drawn
 
@@ -32,7 +33,7 @@ class RocInfo:
     identity: str
 
 
-def roc_info(findings: StudyFindings, results: TestResultsInfo) -> RocInfo:
+def roc_info(findings: StudyFindings, results: ResultsInfo) -> RocInfo:
     """Collect the ROC curves of the best version of every model."""
     models = tuple(
         ModelRoc(model=summary.title, position=summary.position, curves=summary.results[0].roc)
@@ -100,7 +101,7 @@ def _worst(entry: ModelRoc, classes: tuple[str, ...]) -> str:
     return f"lowest class: {shortened(classes[lowest], 12)}, {areas[lowest]:.4f}"
 
 
-def _thinned(curve: RocCurve) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+def _thinned(curve: RocCurve) -> tuple[FloatArray, FloatArray]:
     """Return at most ``CORNERS`` points, denser where the curve rises, so that a large test set keeps the file small."""
     x, y = curve.false_positive_rate, curve.true_positive_rate
     if len(x) <= CORNERS:

@@ -64,7 +64,7 @@ def _path(model: ModelFinding, position: int) -> ModelPath:
     steps = [_step(factor, next((level for level in factor.levels if level.chosen), None)) for factor in model.factors]
     start = next((level for factor in model.factors[:1] for level in factor.levels if level.incumbent), None)
     first = [] if start is None else [_made("baseline", "", start, changed=False)]
-    kept = tuple([*first, *(step for step in steps if step is not None)])
+    kept = (*first, *(step for step in steps if step is not None))
     return ModelPath(model=model.title or model.name, position=position, steps=kept)
 
 

@@ -45,8 +45,8 @@ def _families() -> list[str]:
 
 
 @functools.cache
-def style() -> dict[str, Any]:
-    """Return the matplotlib settings of every figure."""
+def style() -> Any:  # the type of its keys differs between versions of matplotlib
+    """Return the matplotlib settings of every figure, a dictionary."""
     return {
         "font.family": _families(), "font.size": 9.0, "axes.titlesize": 9.0, "axes.labelsize": 8.5,
         "xtick.labelsize": 8.0, "ytick.labelsize": 8.0, "legend.fontsize": 8.0, "legend.frameon": False,
@@ -81,7 +81,9 @@ def open_page(figure: Figure, *, height: float, title: str, identity: str, width
     """Set the size in inches, write the title at the top left and the identifier line at the bottom right."""
     figure.set_size_inches(width, height)
     figure.text(0.1 / width, 1 - 0.08 / height, title, ha="left", va="top", fontsize=10, fontweight="bold")
-    figure.text(1 - 0.1 / width, 0.06 / height, identity, ha="right", va="bottom", fontsize=6, color=MUTED)
+    size = min(6.0, max(4.0, 6.0 * (width - 0.2) / (0.047 * max(len(identity), 1))))
+    line = shortened(identity, int((width - 0.2) / (0.047 * size / 6.0)))
+    figure.text(1 - 0.1 / width, 0.06 / height, line, ha="right", va="bottom", fontsize=size, color=MUTED)
 
 
 def axes_at(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
@@ -108,7 +110,7 @@ def logarithmic(axes: Axes, which: Literal["x", "y"]) -> None:
     axis = axes.xaxis if which == "x" else axes.yaxis
     low, high = sorted(axis.get_data_interval())
     axes.set(**{f"{which}scale": "log"})
-    narrow = low > 0 and high / low < 300
+    narrow = low > 0 and high / low < (30 if which == "x" else 300)
     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if narrow else (1.0,), numticks=12))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: compact(value)))
@@ -119,7 +121,7 @@ def compact(value: float) -> str:
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
         if abs(value) >= size:
             return f"{value / (1e3 if letter == 'k' else size):.3g}{letter}"
-    return f"{value:.3g}"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def shortened(text: str, limit: int) -> str:

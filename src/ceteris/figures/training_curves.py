@@ -107,8 +107,9 @@ def _headline(recipe: Recipe, final: FinalFinding, machine: dict[str, str]) -> s
     ]
     if final.cost:
         parts.append(f"{final.cost.train_seconds:.1f} s")
-    if "device" in machine:
-        parts.append(machine["device"])
+    device = machine.get("device") or machine.get("processor")
+    if device:
+        parts.append(device)
     return ", ".join(parts)
 
 
@@ -149,15 +150,15 @@ def running_mean(values: Float32Array, width: int = SMOOTHING) -> FloatArray:
 @styled
 def draw_learning_curves(info: LearningCurvesInfo, figure: Figure) -> None:
     """Draw one row per version: loss, accuracy and F1 against the epoch, training and validation (and test)."""
-    height = 0.75 + 2.15 * max(len(info.versions), 1)
+    height = 0.7 + 2.3 * max(len(info.versions), 1)
     open_page(figure, height=height, title=f"{info.model}: learning curves", identity=info.identity)
     panels = [
-        [axes_at(figure, 0.55 + 2.3 * column, 0.85 + 2.15 * row, 1.85, 1.35) for column in range(3)]
+        [axes_at(figure, 0.55 + 2.3 * column, 0.85 + 2.3 * row, 1.85, 1.35) for column in range(3)]
         for row in range(len(info.versions))
     ]
     for row, (axes, curves) in enumerate(zip(panels, info.versions, strict=True)):
         label = f"{VERSION_TITLES[curves.version].capitalize()}: {curves.headline}"
-        figure.text(0.1 / WIDTH, 1 - (0.42 + 2.15 * row) / height, label, fontsize=8, va="top", color=INK)
+        figure.text(0.1 / WIDTH, 1 - (0.42 + 2.3 * row) / height, label, fontsize=8, va="top", color=INK)
         _draw_version(axes, curves)
     _share_limits(panels)
     if panels:

@@ -1,10 +1,11 @@
 """Plain sentences made from the numbers: the answer first, and never more than the verdicts say."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
-from ceteris.figures import TestResultsInfo, TestSummary, finished, model_titles
+from ceteris.figures import ConfusionInfo, ResultsInfo, VersionResults, confusion_info, finished, model_titles
 from ceteris.findings import FactorFinding, LevelFinding, ModelFinding, StudyFindings, Version
 from ceteris.report.table import duration
 from ceteris.stats import McNemarResult, mcnemar
@@ -33,14 +34,15 @@ def _points(difference: float) -> str:
     return f"{rounded:+.2f}".replace("-", "−") if rounded else "0.00"
 
 
-def answer(findings: StudyFindings, results: TestResultsInfo) -> str:
+def answer(findings: StudyFindings, results: ResultsInfo) -> str:
     """Give the study's answer in a few sentences."""
     best = [summary for summary in results.summaries if summary.version == "best"]
     if not best:
         return "No final training finished, so there is no test result; the table of failures tells why."
     ranked = sorted(best, key=lambda summary: -summary.mean("accuracy"))
     reached = _listed([f"{percent(summary.mean('accuracy'))} ({summary.title})" for summary in ranked])
-    seeds = f", mean over {findings.seeds} seeds" if findings.seeds > 1 else ""
+    most = max(len(summary.results) for summary in best)
+    seeds = f", mean over {most} seeds" if most > 1 else ""
     text = f"The best versions reach {reached} on the {results.images:,} test images{seeds}."
     return f"{text} {_winners_sentence(findings)} {looks_sentence(findings)}"
 
@@ -52,8 +54,14 @@ def _winners_sentence(findings: StudyFindings) -> str:
     won = [(model, factor) for model, factor in factors if changed_level(factor) is not None]
     if not won:
         return f"None of the {len(factors)} factors explored won by more than the noise, so the baselines stand."
-    named = [f"{_title(factor).lower()} {_level(factor)} ({model.title or model.name})" for model, factor in won]
-    return f"{len(won)} of {len(factors)} decisions changed the setting by more than the noise: {_listed(named)}."
+    return f"{len(won)} of {len(factors)} decisions changed a setting because it won by more than the noise: {_by_model(won)}."
+
+
+def _by_model(won: list[tuple[ModelFinding, FactorFinding]]) -> str:
+    named: dict[str, list[str]] = {}
+    for model, factor in won:
+        named.setdefault(model.title or model.name, []).append(f"{_title(factor)} {_level(factor)}")
+    return "; ".join(f"{model}: {', '.join(changes)}" for model, changes in named.items())
 
 
 def changed_level(factor: FactorFinding) -> LevelFinding | None:
@@ -87,7 +95,7 @@ def looks_sentence(findings: StudyFindings) -> str:
     )
 
 
-def fit_sentence(findings: StudyFindings, results: TestResultsInfo, model: ModelFinding) -> str:
+def fit_sentence(findings: StudyFindings, results: ResultsInfo, model: ModelFinding) -> str:
     """Say what the gap between training and validation accuracy tells about over- and underfitting."""
     title = model.title or model.name
     parts = [
@@ -98,7 +106,7 @@ def fit_sentence(findings: StudyFindings, results: TestResultsInfo, model: Model
     return f"{title}: {' '.join(parts)}" if parts else f"{title}: no final training finished."
 
 
-def _fit(summary: TestSummary, results: TestResultsInfo) -> str:
+def _fit(summary: VersionResults, results: ResultsInfo) -> str:
     train, validation = summary.train_accuracy, summary.validation_accuracy
     gap = train - validation
     if not np.isfinite(gap):
@@ -125,11 +133,13 @@ def comparison_on_test(
     common = sorted(mine.keys() & theirs.keys())
     if not common:
         return None
-    right = [final.probabilities.argmax(axis=1) == findings.test_labels for final in (mine[common[0]], theirs[common[0]])]
+    right = [
+        final.probabilities.argmax(axis=1) == findings.test_labels for final in (mine[common[0]], theirs[common[0]])
+    ]
     return mcnemar(*right)
 
 
-def conclusions(findings: StudyFindings, results: TestResultsInfo) -> list[str]:
+def conclusions(findings: StudyFindings, results: ResultsInfo) -> list[str]:
     """State what follows from the numbers and what does not."""
     sentences = [_model_conclusion(findings, results, model) for model in findings.models]
     sentences += _rankings(findings, results)
@@ -148,7 +158,7 @@ def conclusions(findings: StudyFindings, results: TestResultsInfo) -> list[str]:
         )
     sentences.append(looks_sentence(findings))
     if findings.data.note:
-        sentences.append(f"All results hold for this data set: {findings.data.note}.".replace("..", "."))
+        sentences.append(f"All results hold for this data set: {findings.data.note.rstrip('.')}.")
     return sentences
 
 
@@ -158,7 +168,7 @@ def _compared_levels(findings: StudyFindings) -> int:
     )
 
 
-def _model_conclusion(findings: StudyFindings, results: TestResultsInfo, model: ModelFinding) -> str:
+def _model_conclusion(findings: StudyFindings, results: ResultsInfo, model: ModelFinding) -> str:
     title = model.title or model.name
     best, baseline = results.of(model.name), results.of(model.name, "baseline")
     if best is None:
@@ -179,21 +189,20 @@ def _significance(findings: StudyFindings, test: McNemarResult | None) -> str:
     return f"({sure} on the same images by McNemar's test at the first seed, {p})"
 
 
-def _rankings(findings: StudyFindings, results: TestResultsInfo) -> list[str]:
+def _rankings(findings: StudyFindings, results: ResultsInfo) -> list[str]:
     best = sorted(
         (summary for summary in results.summaries if summary.version == "best"), key=lambda s: -s.mean("accuracy")
     )
     sentences = []
-    for better, other in zip(best, best[1:], strict=False):
+    for better, other in pairwise(best):
         test = comparison_on_test(findings, (other.model, "best"), (better.model, "best"))
         difference = better.mean("accuracy") - other.mean("accuracy")
-        sentences.append(
-            f"{better.title} against {other.title}: {_points(difference)} points on the test set {_significance(findings, test)}."
-        )
+        sure = _significance(findings, test)
+        sentences.append(f"{better.title} against {other.title}: {_points(difference)} points on the test set {sure}.")
     return sentences
 
 
-def _residual_conclusion(findings: StudyFindings, results: TestResultsInfo) -> list[str]:
+def _residual_conclusion(findings: StudyFindings, results: ResultsInfo) -> list[str]:
     sentences = []
     for summary in results.summaries:
         best = results.of(summary.model)
@@ -207,7 +216,45 @@ def _residual_conclusion(findings: StudyFindings, results: TestResultsInfo) -> l
     return sentences
 
 
-def judgements(findings: StudyFindings, results: TestResultsInfo) -> list[Judgement]:
+def mistakes_sentences(findings: StudyFindings, results: ResultsInfo) -> list[str]:
+    """Say for every model's best version which class is hardest and which pair is confused most often."""
+    return [
+        _mistakes(summary, confusion)
+        for summary in results.summaries
+        if summary.version == "best" and (confusion := confusion_info(findings, results, summary.model)) is not None
+    ]
+
+
+def _mistakes(summary: VersionResults, confusion: ConfusionInfo) -> str:
+    scores = summary.results[0].scores.f1
+    hardest = int(scores.argmin())
+    right, total = int(confusion.counts.trace()), int(confusion.counts.sum())
+    text = f"{summary.title}: {right:,} of {total:,} right at the first seed"
+    pairs = confusion.most_confused(1)
+    if not pairs:
+        return f"{text}, no mistake at all."
+    true, taken, count = pairs[0]
+    times = "once" if count == 1 else f"{count:,} times"
+    return (
+        f"{text}; the hardest class is {confusion.classes[hardest]} (F1 {percent(float(scores[hardest]))}), "
+        f"the most frequent confusion {true} taken for {taken} ({times})."
+    )
+
+
+def residual_sentences(findings: StudyFindings, results: ResultsInfo) -> list[str]:
+    """Say what residual connections change in accuracy and in the first layer's gradient."""
+    sentences = _residual_conclusion(findings, results)
+    gradients = findings.residual
+    if sentences and gradients is not None and len(gradients.layers):
+        sentences.append(
+            f"At the first step the gradient of the first convolution has the norm {gradients.gradient_norms_with[0]:.3g} with "
+            f"and {gradients.gradient_norms_without[0]:.3g} without them; the two networks have "
+            f"{gradients.parameters_with:,} and {gradients.parameters_without:,} parameters."
+        )
+    return sentences
+
+
+def judgements(findings: StudyFindings, results: ResultsInfo) -> list[Judgement]:
     """Weigh every model by its measured accuracy, training time, parameters and calibration against the others."""
     measured = {name: _measured(findings, results, name) for name in model_titles(findings)}
     known = {name: numbers for name, numbers in measured.items() if numbers}
@@ -220,7 +267,7 @@ def judgements(findings: StudyFindings, results: TestResultsInfo) -> list[Judgem
     ]  # fmt: skip
 
 
-def _measured(findings: StudyFindings, results: TestResultsInfo, name: str) -> dict[str, float]:
+def _measured(findings: StudyFindings, results: ResultsInfo, name: str) -> dict[str, float]:
     summary = results.of(name)
     if summary is None:
         return {}
@@ -250,7 +297,9 @@ _LABELS = {
 def _weigh(known: dict[str, dict[str, float]], name: str, *, good: bool) -> list[str]:
     points = []
     for quantity, labels in _LABELS.items():
-        values = {model: numbers[quantity] for model, numbers in known.items() if np.isfinite(numbers.get(quantity, np.nan))}
+        values = {
+            model: numbers[quantity] for model, numbers in known.items() if np.isfinite(numbers.get(quantity, np.nan))
+        }
         if name not in values or len(values) < 2 or len(set(values.values())) == 1:
             continue
         extreme = max(values.values()) if good == (quantity == "accuracy") else min(values.values())

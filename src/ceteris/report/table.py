@@ -5,11 +5,11 @@ import html
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Cell = str | int | float | bool | None
-Kind = Literal["text", "count", "share", "points", "p", "number", "seconds", "megabytes", "flag"]
+Kind = Literal["text", "count", "share", "points", "p", "number", "seconds", "megabytes", "flag", "area"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +41,12 @@ class Table:
         writer.writerows([[_exact(cell) for cell in row] for row in self.rows])
         return buffer.getvalue()
 
+    def only(self, *titles: str) -> "Table":
+        """Return the table with the named columns only, in their order; unknown titles are passed over."""
+        places = [place for place, column in enumerate(self.columns) if column.title in titles]
+        rows = tuple(tuple(row[place] for place in places) for row in self.rows)
+        return replace(self, columns=tuple(self.columns[place] for place in places), rows=rows)
+
     def texts(self) -> list[list[str]]:
         """Return the cells as people read them."""
         return [
@@ -50,7 +56,9 @@ class Table:
     def _repr_html_(self) -> str:
         head = "".join(f"<th>{html.escape(column.title)}</th>" for column in self.columns)
         body = "".join(f"<tr>{''.join(f'<td>{html.escape(t)}</td>' for t in row)}</tr>" for row in self.texts())
-        return f"<p><b>{html.escape(self.title)}</b></p><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        return (
+            f"<p><b>{html.escape(self.title)}</b></p><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        )
 
 
 def columns(*titles: str | tuple[str, Kind]) -> tuple[Column, ...]:
@@ -77,6 +85,8 @@ def _number(value: float, kind: Kind) -> str:
             return f"{rounded:+.2f}".replace("-", "−") if rounded else "0.00"
         case "p":
             return "< 0.001" if value < 0.001 else f"{value:.3f}"
+        case "area":
+            return f"{value:.4f}"
         case "seconds":
             return duration(value)
         case "megabytes":

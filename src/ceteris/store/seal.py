@@ -16,7 +16,7 @@ def looks_at(root: Path, fingerprint: str) -> tuple[Look, ...]:
     path = _ledger(root, fingerprint)
     if not path.exists():
         return ()
-    return tuple(look for line in path.read_text(encoding="utf-8").splitlines() if (look := _look_in(line)))
+    return tuple(look for line in path.read_bytes().split(b"\n") if (look := _look_in(line)))
 
 
 def record_look(root: Path, fingerprint: str, look: Look) -> None:
@@ -35,7 +35,7 @@ def _ledger(root: Path, fingerprint: str) -> Path:
     return root / "looks" / f"{fingerprint[:32]}.jsonl"
 
 
-def _look_in(line: str) -> Look | None:
+def _look_in(line: bytes) -> Look | None:
     try:
         look: Look = from_tree(Look, json.loads(line))
     except (ValueError, TypeError, AttributeError):

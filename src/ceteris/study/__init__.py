@@ -3,12 +3,12 @@
 from ceteris.study.design import arm, describe_changes, difference
 from ceteris.study.execute import Queue
 from ceteris.study.files import parse_study, read_study, shipped_studies, study_from_tree, study_text
-from ceteris.study.greedy import Path, Request, greedy
+from ceteris.study.greedy import Request, Route, greedy
 from ceteris.study.here import HerePool
 from ceteris.study.mission import Outcome, final_recipes, mission
 from ceteris.study.plan import PlannedStage, images_fitted, planned_stages
 from ceteris.study.progress import Progress, Silent, Work
-from ceteris.study.study import Exploration, Factor, Final, Level, Study, StudyModel, factors_of
+from ceteris.study.study import Exploration, Factor, Final, Level, Reading, Study, StudyModel, factors_of
 from ceteris.study.trials import Setting, exploration_trials, final_trials, without_residual
 from ceteris.study.workers import WorkerPool, Workplace
 
@@ -19,11 +19,12 @@ __all__ = [
     "HerePool",
     "Level",
     "Outcome",
-    "Path",
     "PlannedStage",
     "Progress",
     "Queue",
+    "Reading",
     "Request",
+    "Route",
     "Setting",
     "Silent",
     "Study",

@@ -61,7 +61,7 @@ def _choice(
     better = [label for label in complete if label in comparisons and comparisons[label].verdict == "better"]
     if better:
         best = max(better, key=lambda label: float(results[label].mean()))
-        return best, f"{best} is kept: {comparisons[best].sentence}."
+        return best, f"{best} is kept: {comparisons[best].sentence}"
     cost = {label: _training_flops(records[label]) for label in complete}
     cheap = [
         label

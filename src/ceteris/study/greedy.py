@@ -5,10 +5,11 @@ found. It neither trains nor knows who does.
 """
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ceteris.errors import ConfigError
 from ceteris.findings import Comparison, FactorFinding, LevelFinding
 from ceteris.recipe import Recipe
 from ceteris.records import FloatArray, Trial, TrialRecord
@@ -30,7 +31,7 @@ class Request:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Path:
+class Route:
     """Where a strategy went with one model: from the baseline to the best recipe."""
 
     model: StudyModel
@@ -39,9 +40,10 @@ class Path:
 
 
 Records = Mapping[str, TrialRecord]
+_ABSENT = object()
 
 
-def greedy(setting: Setting, model: StudyModel) -> Generator[Request, Records, Path]:
+def greedy(setting: Setting, model: StudyModel) -> Generator[Request, Records, Route]:
     """Explore one model's factors in the order of the study."""
     best, found = model.recipe, []
     for factor in factors_of(setting.study, model.name):
@@ -49,31 +51,56 @@ def greedy(setting: Setting, model: StudyModel) -> Generator[Request, Records, P
         trials = {label: exploration_trials(setting, recipe) for label, recipe in arms.items()}
         records = yield _request(model.name, factor, trials)
         blocks = {label: [records[trial_digest(trial)] for trial in trials[label]] for label in arms}
-        decision = decide(setting.study, incumbent, blocks)
+        decision = _with_misfits(decide(setting.study, incumbent, blocks), misfits(factor, best))
         found.append(factor_finding(factor, arms, incumbent, blocks, decision))
         best = arms[decision.label]
     if not found:
         yield _request(model.name, None, {"baseline": exploration_trials(setting, best)})
-    return Path(model=model, best=best, factors=tuple(found))
+    return Route(model=model, best=best, factors=tuple(found))
 
 
 def arms_of(factor: Factor, incumbent: Recipe) -> tuple[dict[str, Recipe], str]:
-    """Return label -> recipe for every level, and the label of the incumbent, which is added when it is no level."""
-    arms = {level.label: arm(incumbent, factor, level) for level in factor.levels}
+    """Return label -> recipe for every level, and the label of the incumbent, which is added when it is no level.
+
+    Levels that do not fit the incumbent are left out, see :func:`misfits`.
+    """
+    left_out = misfits(factor, incumbent)
+    arms = {level.label: arm(incumbent, factor, level) for level in factor.levels if level.label not in left_out}
     present = [label for label, recipe in arms.items() if recipe == incumbent]
     if present:
         return arms, present[0]
-    label = f"as before ({_values(factor, incumbent)})"
+    values = _values(factor, incumbent)
+    label = f"as before ({values})" if values else "as before"
     return {label: incumbent} | arms, label
 
 
+def misfits(factor: Factor, incumbent: Recipe) -> dict[str, str]:
+    """Return label -> reason for the levels that cannot be made of a recipe, though they could of the baseline.
+
+    A factor for the momentum of SGD, for example, has nothing to change once Adam is the best optimizer.
+    """
+    found = {}
+    for level in factor.levels:
+        try:
+            arm(incumbent, factor, level)
+        except ConfigError as error:
+            found[level.label] = str(error).partition(f'level "{level.label}": ')[2].partition(". ")[0] or str(error)
+    return found
+
+
+def _with_misfits(decision: Decision, reasons: Mapping[str, str]) -> Decision:
+    told = [f"{label} was left out, as it does not fit the best setting so far: {reasons[label]}." for label in reasons]
+    return replace(decision, sentence=" ".join([decision.sentence, *told]))
+
+
 def _values(factor: Factor, recipe: Recipe) -> str:
+    """Return the factor's values in a recipe; fields that the recipe does not have are passed over."""
     shown = []
     for field in factor.fields:
         value = to_tree(recipe)
         for name in field.split("."):
-            value = value[name]
-        shown.append(value_label(value))
+            value = value.get(name, _ABSENT) if isinstance(value, dict) else _ABSENT
+        shown += [] if value is _ABSENT else [value_label(value)]
     return ", ".join(shown)
 
 

@@ -1,16 +1,14 @@
 """Training in this process, one trial at a time: for debuggers and for classes that only this process knows."""
 
 from collections.abc import Generator
+from contextlib import ExitStack
 from dataclasses import replace
-from types import TracebackType
-
-import torch
 
 from ceteris.data import ImageSet
 from ceteris.records import Trial
 from ceteris.store import Store
 from ceteris.study.workers import Event
-from ceteris.training import run_trial
+from ceteris.training import one_thread, run_trial
 
 
 class HerePool:
@@ -19,15 +17,14 @@ class HerePool:
     def __init__(self, train: ImageSet, store: Store, *, allow_imports: bool) -> None:
         self._train, self._store, self._allow_imports = train, store, allow_imports
         self._waiting: list[tuple[str, Trial]] = []
-        self._threads = torch.get_num_threads()
+        self._one_thread = ExitStack()
 
     def __enter__(self) -> "HerePool":
-        self._threads = torch.get_num_threads()
-        torch.set_num_threads(1)
+        self._one_thread.enter_context(one_thread())
         return self
 
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        torch.set_num_threads(self._threads)
+    def __exit__(self, *_: object) -> None:
+        self._one_thread.close()
 
     def idle(self) -> int:
         """Return 1 when nothing is waiting."""

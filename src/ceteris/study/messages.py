@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from ceteris import recipe
 from ceteris.errors import did_you_mean
+from ceteris.study import study
 
 _WORDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "string": "a text", "tuple": "a list"}
 
@@ -93,7 +94,5 @@ def _fields_at(location: tuple[int | str, ...], tree: Any) -> set[str]:
 
 
 def _all_fields() -> set[str]:
-    from ceteris.study import study
-
-    kinds = (study.Study, study.Exploration, study.Final, study.Factor)
+    kinds = (study.Study, study.Exploration, study.Final, study.Factor, study.Reading)
     return {field.name for kind in kinds for field in dataclasses.fields(kind)}

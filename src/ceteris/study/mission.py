@@ -7,7 +7,7 @@ from ceteris.findings import Version
 from ceteris.recipe import Recipe
 from ceteris.records import Trial, TrialRecord
 from ceteris.store import trial_digest
-from ceteris.study.greedy import Path, Records, Request, greedy
+from ceteris.study.greedy import Records, Request, Route, greedy
 from ceteris.study.study import StudyModel
 from ceteris.study.trials import Setting, final_trials, without_residual
 
@@ -16,21 +16,21 @@ from ceteris.study.trials import Setting, final_trials, without_residual
 class Outcome:
     """What became of one model: its path, and one record per seed of every version."""
 
-    path: Path
+    route: Route
     finals: Mapping[Version, tuple[TrialRecord, ...]]
 
 
 def mission(setting: Setting, model: StudyModel) -> Generator[Request, Records, Outcome]:
     """Explore a model, then train its baseline, its best and, for a ResNet, the best without residual connections."""
-    path = yield from greedy(setting, model)
+    route = yield from greedy(setting, model)
     trials = {
-        version: final_trials(setting, recipe) for version, recipe in final_recipes(model.recipe, path.best).items()
+        version: final_trials(setting, recipe) for version, recipe in final_recipes(model.recipe, route.best).items()
     }
     records = yield _final_request(model.name, trials)
     finals = {
         version: tuple(records[trial_digest(trial)] for trial in of_version) for version, of_version in trials.items()
     }
-    return Outcome(path=path, finals=finals)
+    return Outcome(route=route, finals=finals)
 
 
 def final_recipes(baseline: Recipe, best: Recipe) -> dict[Version, Recipe]:

@@ -36,6 +36,22 @@ class Final:
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Reading:
+    """How a folder, table or archive of images is read; nothing here is needed for the named sets.
+
+    ``size`` (height, width) brings images of different sizes to one, by the rule ``fit``; ``channels`` 1 or 3 makes them
+    grey or coloured; columns name the labels and the groups (writers, patients) that a split must not tear apart.
+    """
+
+    size: tuple[Count, Count] | None = None
+    fit: Literal["pad", "crop", "stretch"] = "pad"
+    channels: Literal[1, 3] | None = None
+    label_column: str | None = None
+    group_column: str | None = None
+    test_fraction: Annotated[float, Field(strict=True, gt=0, lt=1)] = 0.2
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
 class Level:
     """One value of a factor: what it changes, by dotted field of the recipe."""
 
@@ -74,6 +90,7 @@ class Study:
     author: str = ""
     group: str = ""
     data: str
+    reading: Reading = Reading()
     seed: WholeNumber = 0
     strategy: Literal["greedy"] = "greedy"
     significance: Annotated[float, Field(strict=True, gt=0, lt=0.5)] = 0.05

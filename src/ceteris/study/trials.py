@@ -2,6 +2,8 @@
 
 import hashlib
 import importlib.util
+import inspect
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -76,8 +78,14 @@ def code_digest(recipe: Recipe) -> str:
 
 
 def _source(path: str) -> bytes:
+    module, _, names = path.partition(":")
     try:
-        spec = importlib.util.find_spec(path.partition(":")[0])
+        spec = importlib.util.find_spec(module)
+        if spec and spec.origin and Path(spec.origin).is_file():
+            return Path(spec.origin).read_bytes()
     except (ImportError, ValueError):
+        pass  # a module without a file, such as a notebook: its class may still tell its source
+    try:
+        return inspect.getsource(getattr(sys.modules[module], names.split(".")[0])).encode()
+    except (KeyError, AttributeError, OSError, TypeError):
         return b""
-    return Path(spec.origin).read_bytes() if spec and spec.origin and Path(spec.origin).is_file() else b""

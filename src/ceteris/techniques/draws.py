@@ -1,6 +1,6 @@
 """Random numbers for the techniques: every draw comes from a generator that is handed in."""
 
-import zlib
+import hashlib
 
 import torch
 from torch import Tensor
@@ -33,4 +33,6 @@ def draw_seed(generator: torch.Generator) -> int:
 
 def substream(seed: int, name: str, *, device: torch.device) -> torch.Generator:
     """Return the generator of one named consumer; how much one of them draws does not move another one's numbers."""
-    return torch.Generator(device).manual_seed((seed ^ (zlib.crc32(name.encode()) << 31)) & _LARGEST_SEED)
+    # Torch's generator on the CPU uses the lower 32 bits only, so seed and name are hashed into all bits.
+    digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
+    return torch.Generator(device).manual_seed(int.from_bytes(digest[:8], "big") >> 1)

@@ -1,8 +1,15 @@
 """From a recipe to a trained model and its record; ``build`` is the only place that turns a recipe into objects."""
 
-from ceteris.training.device import available_devices, environment, execution_of, has_fast_bfloat16, resolve_device
+from ceteris.training.device import (
+    available_devices,
+    environment,
+    execution_of,
+    has_fast_bfloat16,
+    one_thread,
+    resolve_device,
+)
 from ceteris.training.loop import predict
-from ceteris.training.trial import TrialResult, failed_record, run_trial, standardisation_of
+from ceteris.training.trial import TrialResult, failed_record, measure_speed, run_trial, standardisation_of
 
 __all__ = [
     "TrialResult",
@@ -11,6 +18,8 @@ __all__ = [
     "execution_of",
     "failed_record",
     "has_fast_bfloat16",
+    "measure_speed",
+    "one_thread",
     "predict",
     "resolve_device",
     "run_trial",

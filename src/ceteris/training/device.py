@@ -1,6 +1,8 @@
 """Which device trains, in which precision, and what that means for the digits of a result."""
 
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -64,6 +66,17 @@ def execution_of(recipe: Recipe, device: str) -> Execution:
         threads=1,
         torch=".".join(torch.__version__.split(".")[:2]),
     )
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch compute with one thread inside the block, as in every training: the digits depend on their number."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def environment() -> dict[str, str]:

@@ -14,10 +14,10 @@ from ceteris.errors import ConfigError, DataError, DivergedError
 from ceteris.models import set_dropout_generator, summarise
 from ceteris.records import Cost, FloatArray, IntArray, Predictions, Trial, TrialRecord
 from ceteris.training import build
-from ceteris.training.device import environment
+from ceteris.training.device import environment, one_thread
 from ceteris.training.history import History
 from ceteris.training.images import ResidentImages, resident
-from ceteris.training.loop import Fitted, Parts, Plan, State, fit, predict
+from ceteris.training.loop import Fitted, Parts, Plan, State, batches, fit, predict, train_step
 from ceteris.training.memory import peak_bytes, reset_peak
 from ceteris.training.streams import Streams, streams_of
 
@@ -69,6 +69,39 @@ def failed_record(trial: Trial, message: str) -> TrialRecord:
 def standardisation_of(trial: Trial, train: ImageSet) -> tuple[FloatArray, FloatArray]:
     """Return mean and deviation per channel, (c,) each in 0..255, of the images that the trial fits on."""
     return standardisation(train.images, split_indices(trial.split, train.labels)[0])
+
+
+def measure_speed(
+    trial: Trial, train: ImageSet, *, allow_imports: bool = False, seconds: float = 0.15
+) -> tuple[float, float]:
+    """Return the seconds per image of training and of predicting, measured over a few steps of a trial."""
+    places = np.arange(min(len(train), 8 * trial.recipe.batch_size))
+    streams = streams_of(trial)
+    fit_images, held_out = _resident_parts(trial, train, places, places)
+    with one_thread():
+        parts = make_parts(trial, train, fit_images, streams, allow_imports)
+        plan = _plan(trial, train)
+        fitting = _seconds_per_image(lambda: _one_pass(parts, fit_images, plan, streams), len(fit_images), seconds)
+        predicting = _seconds_per_image(
+            lambda: predict(parts.model, held_out, autocast=plan.autocast), len(held_out), seconds / 4
+        )
+    return fitting, predicting
+
+
+def _one_pass(parts: Parts, images: ResidentImages, plan: Plan, streams: Streams) -> None:
+    parts.model.train()
+    for _, places in batches(len(images), plan.batch_size, 0, streams.order):
+        chosen = places.to(images.labels.device)
+        train_step(parts, images.batch(chosen), images.labels[chosen], plan, streams, rate=0.0)
+
+
+def _seconds_per_image(run: Callable[[], object], images: int, seconds: float) -> float:
+    run()  # the first pass allocates and compiles
+    began, passes = time.perf_counter(), 0
+    while passes == 0 or time.perf_counter() - began < seconds:
+        run()
+        passes += 1
+    return (time.perf_counter() - began) / (passes * images)
 
 
 def _train(trial: Trial, train: ImageSet, on_epoch: Callable[[int], None], allow_imports: bool) -> TrialResult:

@@ -74,7 +74,7 @@ def number_labels(
     for part, numbers in zip(parts, numbered, strict=True):
         if np.any(known[numbers] != part):
             raise DataError(
-                f"labels: {part[known[numbers] != part][0]!r} is none of the classes {', '.join(map(str, known[:20]))}."
+                f"labels: {str(part[known[numbers] != part][0])!r} is none of the classes {', '.join(map(str, known[:20]))}."
             )
     return numbered, tuple(str(value) for value in known)
 
@@ -108,7 +108,7 @@ def _bytes(images: NDArray[Any], name: str) -> ByteArray:
 
 
 def _scale(dtype: np.dtype[Any], low: float, high: float, name: str) -> float:
-    if dtype == bool or (dtype.kind == "f" and low >= 0 and high <= 1):
+    if dtype.kind == "b" or (dtype.kind == "f" and low >= 0 and high <= 1):
         return 255.0
     if low >= 0 and high <= 255:
         return 1.0

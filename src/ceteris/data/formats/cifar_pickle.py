@@ -11,9 +11,12 @@ from ceteris.errors import DataError
 from ceteris.records import ByteArray
 
 # What a dictionary of texts, lists of whole numbers, and one array of bytes is written with (pickle protocols 0 to 2).
-_OPCODES = frozenset(
-    ["PROTO", "EMPTY_DICT", "DICT", "BINPUT", "LONG_BINPUT", "PUT", "MARK", "EMPTY_LIST", "LIST", "EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "BINGET", "LONG_BINGET", "GET", "SHORT_BINSTRING", "BINSTRING", "STRING", "BINUNICODE", "UNICODE", "BININT", "BININT1", "BININT2", "INT", "LONG", "LONG1", "APPEND", "APPENDS", "SETITEM", "SETITEMS", "GLOBAL", "REDUCE", "BUILD", "NONE", "NEWTRUE", "NEWFALSE", "STOP"]
-)
+_OPCODES = frozenset((
+    "PROTO", "EMPTY_DICT", "DICT", "BINPUT", "LONG_BINPUT", "PUT", "MARK", "EMPTY_LIST", "LIST", "EMPTY_TUPLE",
+    "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "BINGET", "LONG_BINGET", "GET", "SHORT_BINSTRING", "BINSTRING",
+    "STRING", "BINUNICODE", "UNICODE", "BININT", "BININT1", "BININT2", "INT", "LONG", "LONG1", "APPEND",
+    "APPENDS", "SETITEM", "SETITEMS", "GLOBAL", "REDUCE", "BUILD", "NONE", "NEWTRUE", "NEWFALSE", "STOP",
+))  # fmt: skip
 _ARRAY_MODULES = ("numpy.core.multiarray", "numpy._core.multiarray")
 
 
@@ -65,7 +68,7 @@ def pickled_names(meta: dict[str, Any], key: str, name: str) -> tuple[str, ...]:
     return tuple(_text(entry) for entry in names)
 
 
-class _CifarUnpickler(pickle._Unpickler):  # type: ignore[name-defined,misc]
+class _CifarUnpickler(pickle._Unpickler):
     """Finds two functions of its own in place of the three names of numpy that the official files contain.
 
     Python's own implementation is used since the one in C reserves as much memory as a forged memo number says.

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
-from ceteris.errors import DataError
+from ceteris.errors import CeterisError, DataError
 
 MAX_ARCHIVE_MEMBERS = 2_000_000
 MAX_BYTES = 64 << 30  # no single file of a data set may unpack to more than this
@@ -84,7 +84,7 @@ def damage_told(source: object) -> Iterator[None]:
     """Turn what goes wrong in reading ``source`` into one DataError that names it."""
     try:
         yield
-    except DataError:
+    except CeterisError:
         raise
     except FileNotFoundError as error:
         raise DataError(f"{source}: the file does not exist. Check the path.") from error
@@ -146,7 +146,7 @@ def read_into(stream: IO[bytes], target: memoryview) -> int:
 def _unpacked(stream: IO[bytes], suffix: str) -> Iterator[IO[bytes]]:
     if suffix == ".gz":
         with gzip.GzipFile(fileobj=stream) as unpacked:
-            yield unpacked
+            yield cast(IO[bytes], unpacked)
     elif suffix == ".xz":
         with lzma.LZMAFile(stream) as unpacked_xz:
             yield unpacked_xz

@@ -9,7 +9,7 @@ import numpy as np
 
 from ceteris.data.formats.entries import damage_told
 from ceteris.data.formats.picture_parts import common_shape, file_headers, file_part, preprocessing_of, sorted_classes
-from ceteris.data.formats.pictures import SUFFIXES
+from ceteris.data.formats.pictures import SUFFIXES, picture_header, read_picture
 from ceteris.data.options import ReadOptions
 from ceteris.data.source import Part, Source
 from ceteris.errors import DataError
@@ -77,6 +77,25 @@ def folder_source(root: Path, options: ReadOptions) -> Source:
         label_meaning="the folder that a picture lies in",
         preprocessing=(*preprocessing_of(options), *(joined if layout.joined else ())),
     )
+
+
+def unreadable_pictures(root: Path, options: ReadOptions) -> tuple[str, ...]:
+    """Return one message for every picture of the folder that cannot be read; loading stops at the first of them.
+
+    Raises:
+        DataError: the folder itself cannot be understood; see :func:`folder_source`.
+    """
+    layout = folder_layout(root)
+    classes = _class_names(layout.train)
+    folders = (*layout.train, *((layout.test,) if layout.test else ()))
+    messages = []
+    for path in (path for folder in folders for path, _ in _pictures(folder, classes)):
+        try:
+            content = Path(path).read_bytes()
+            read_picture(content, path, picture_header(content, path).channels, options)
+        except (DataError, OSError) as error:
+            messages.append(str(error))
+    return tuple(messages)
 
 
 def folder_stamp(root: Path) -> Iterator[str]:

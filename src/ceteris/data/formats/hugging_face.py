@@ -1,6 +1,7 @@
 """Data sets from the Hugging Face hub by name, ``hf:owner/name`` or ``hf:owner/name:configuration`` (needs ``datasets``)."""
 
 from collections.abc import Iterator
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ def hugging_face_source(name: str, options: ReadOptions) -> Source:
     """
     path, _, configuration = name.removeprefix(PREFIX).partition(":")
     try:
-        import datasets
+        datasets = import_module("datasets")
     except ImportError as error:
         raise ConfigError(f"{name}: needs the package datasets: pip install datasets.") from error
     try:

@@ -108,7 +108,8 @@ def _header(stream: IO[bytes], entry: Entry, dimensions: tuple[int, ...]) -> tup
     if len(start) < 4 or start[:2] != b"\0\0" or start[2] != _UNSIGNED_BYTE or start[3] not in dimensions:
         expected = " or ".join(f"0x0000{_UNSIGNED_BYTE:02x}{dimension:02x}" for dimension in dimensions)
         raise DataError(
-            f"{entry}: no IDX file of unsigned bytes: expected the magic number {expected}, received 0x{start.hex() or '(nothing)'}."
+            f"{entry}: no IDX file of unsigned bytes: expected the magic number {expected}, "
+            f"received 0x{start.hex() or '(nothing)'}."
         )
     sizes = stream.read(4 * start[3])
     if len(sizes) < 4 * start[3]:
@@ -130,7 +131,7 @@ def _fill(entry: Entry, shape: tuple[int, ...], target: ByteArray, transposed: b
 
 
 def _read_pixels(stream: IO[bytes], target: ByteArray, entry: Entry, shape: tuple[int, ...]) -> None:
-    if read_into(stream, memoryview(target)) < len(target):
+    if read_into(stream, target.data) < len(target):
         raise DataError(
             f"{entry}: the header claims {_times(shape)} bytes, but the file ends before that. "
             "It is truncated; fetch it again."

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,7 @@ def _files(path: Path) -> tuple[list[Path], list[Path]]:
 
 def _parquet(path: Path) -> Any:
     try:
-        import pyarrow.parquet as parquet
+        parquet = import_module("pyarrow.parquet")
     except ImportError as error:
         raise ConfigError("Reading Parquet needs the package pyarrow: pip install pyarrow.") from error
     return parquet.ParquetFile(path, memory_map=False)

@@ -84,6 +84,10 @@ def stream_part(
         place = -1
         with _pillow_quiet():
             for place, (name, content) in enumerate(pictures()):
+                if place == len(target):
+                    raise DataError(
+                        f"{name}: more pictures than the {len(target)} labels; they do not belong together."
+                    )
                 target[place] = _picture(content, name, shape, options)
         if place + 1 != len(target):
             raise DataError(f"{len(target)} labels, but {place + 1} pictures; they do not belong together.")
@@ -124,7 +128,7 @@ def _picture(content: bytes, name: str, shape: tuple[int, int, int], options: Re
     return pixels
 
 
-class _pillow_quiet(warnings.catch_warnings):  # type: ignore[type-arg] # noqa: N801
+class _pillow_quiet(warnings.catch_warnings):  # noqa: N801
     """Pillow warns of odd metadata; what matters raises."""
 
     def __enter__(self) -> None:

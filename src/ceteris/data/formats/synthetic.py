@@ -42,5 +42,5 @@ def _draw(count: int, random: np.random.Generator) -> tuple[ByteArray, IntArray]
 
 def _glyph(digit: int) -> ByteArray:
     columns = np.array(_FONT[digit], dtype=np.uint8)
-    dots = (columns[None, :] >> np.arange(7, dtype=np.uint8)[:, None]) & 1  # (7, 5)
+    dots = ((columns[None, :] >> np.arange(7, dtype=np.uint8)[:, None]) & 1).astype(np.uint8)  # (7, 5)
     return dots.repeat(2, axis=0).repeat(2, axis=1)

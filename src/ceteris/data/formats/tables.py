@@ -127,7 +127,7 @@ def _header(stream: IO[bytes], entry: Entry) -> tuple[list[str] | None, bytes]:
         )
     if all(_is_number(cell) for cell in text.split(b",")):
         return None, text
-    names = next(csv.reader([text.decode("utf-8")]))
+    names = next(_cells(text, entry))
     return [name.strip().lower() for name in names], text
 
 
@@ -224,13 +224,20 @@ def _whole_numbers(text: ByteArray, columns: int) -> IntArray | None:
 
 def _slowly_parsed(text: bytes, columns: int, entry: Entry) -> IntArray:
     rows = []
-    for number, row in enumerate(csv.reader(io.StringIO(text.decode("utf-8", "replace"))), start=1):
+    for number, row in enumerate(_cells(text, entry), start=1):
         if not row:
             continue
         if len(row) != columns:
             raise DataError(f"{entry}: row {number} has {len(row)} columns, the first line has {columns}.")
         rows.append(_numbers(row, number, entry))
     return np.array(rows, dtype=np.int64).reshape(-1, columns)
+
+
+def _cells(text: bytes, entry: Entry) -> Iterator[list[str]]:
+    try:
+        yield from csv.reader(io.StringIO(text.decode("utf-8", "replace"), newline=""))
+    except csv.Error as error:
+        raise DataError(f"{entry}: no readable CSV ({error}).") from error
 
 
 def _numbers(row: list[str], number: int, entry: Entry) -> list[int]:

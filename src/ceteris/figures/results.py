@@ -30,10 +30,8 @@ METRICS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class TestResult:
+class SeedResult:
     """What one final training answered on the test set; all scores in 0..1."""
-
-    __test__ = False  # not a pytest class
 
     model: str
     version: Version
@@ -52,20 +50,18 @@ class TestResult:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TestSummary:
+class VersionResults:
     """The mean over the seeds of one version of a model, with the 95 % Wilson interval of its accuracy.
 
     The interval says how far the accuracy on other images of the same kind may lie; it does not hold the spread over
     seeds, which ``results`` show one by one.
     """
 
-    __test__ = False
-
     model: str
     title: str
     position: int
     version: Version
-    results: tuple[TestResult, ...]
+    results: tuple[SeedResult, ...]
     accuracy_interval: Interval
     train_accuracy: float
     validation_accuracy: float
@@ -76,22 +72,20 @@ class TestSummary:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TestResultsInfo:
+class ResultsInfo:
     """The summaries of all versions of all models, in the study's order."""
 
-    __test__ = False
-
-    summaries: tuple[TestSummary, ...]
+    summaries: tuple[VersionResults, ...]
     images: int
     identity: str
 
-    def of(self, model: str, version: Version = "best") -> TestSummary | None:
+    def of(self, model: str, version: Version = "best") -> VersionResults | None:
         """Return the summary of one version of a model, None when it has no finished final."""
         matches = (summary for summary in self.summaries if (summary.model, summary.version) == (model, version))
         return next(matches, None)
 
 
-def test_results_info(findings: StudyFindings) -> TestResultsInfo:
+def results_info(findings: StudyFindings) -> ResultsInfo:
     """Evaluate every finished final on the test labels."""
     titles = model_titles(findings)
     summaries = tuple(
@@ -99,18 +93,15 @@ def test_results_info(findings: StudyFindings) -> TestResultsInfo:
         for position, name in enumerate(titles)
         for version in versions_present(findings, name)
     )
-    return TestResultsInfo(summaries=summaries, images=len(findings.test_labels), identity=identity(findings))
+    return ResultsInfo(summaries=summaries, images=len(findings.test_labels), identity=identity(findings))
 
 
-test_results_info.__test__ = False  # type: ignore[attr-defined]  # not a pytest function
-
-
-def _summary(findings: StudyFindings, name: str, title: str, position: int, version: Version) -> TestSummary:
+def _summary(findings: StudyFindings, name: str, title: str, position: int, version: Version) -> VersionResults:
     finals = finished(findings, name, version)
     results = tuple(_result(final, findings.test_labels) for final in finals)
     images = len(findings.test_labels)
     correct = round(sum(result.accuracy for result in results) / len(results) * images)
-    return TestSummary(
+    return VersionResults(
         model=name,
         title=title,
         position=position,
@@ -129,12 +120,12 @@ def _train_accuracy(final: FinalFinding) -> float:
     return float(final.epochs.train_accuracy[min(max(final.best_epoch, 1), len(final.epochs.train_accuracy)) - 1])
 
 
-def _result(final: FinalFinding, labels: IntArray) -> TestResult:
+def _result(final: FinalFinding, labels: IntArray) -> SeedResult:
     predicted = final.probabilities.argmax(axis=1)
     confusion = confusion_matrix(labels, predicted, final.probabilities.shape[1])
     scores = precision_recall_f1(confusion)
     roc = roc_one_vs_rest(final.probabilities, labels)
-    return TestResult(
+    return SeedResult(
         model=final.model,
         version=final.version,
         seed=final.seed,
@@ -153,7 +144,7 @@ def _result(final: FinalFinding, labels: IntArray) -> TestResult:
 
 
 @styled
-def draw_test_results(info: TestResultsInfo, figure: Figure) -> None:
+def draw_results(info: ResultsInfo, figure: Figure) -> None:
     """Draw one row per version: the mean of each metric, the accuracy with its interval, every seed as a small dot."""
     rows = max(len(info.summaries), 1)
     open_page(
@@ -186,14 +177,14 @@ def _prepare(axes: Axes, rows: int, title: str) -> None:
     axes.margins(x=0.12)
 
 
-def _name_row(axes: Axes, summary: TestSummary, row: int) -> None:
+def _name_row(axes: Axes, summary: VersionResults, row: int) -> None:
     page = axes.get_yaxis_transform()
     label = f"{shortened(summary.title, 14)}, {VERSION_TITLES[summary.version]}"
     weight = "bold" if summary.version == "best" else "normal"
     axes.text(-0.1, row, shortened(label, 30), transform=page, ha="right", va="center", fontsize=7.5, fontweight=weight)
 
 
-def _draw_summary(axes: Axes, summary: TestSummary, metric: str, row: int) -> None:
+def _draw_summary(axes: Axes, summary: VersionResults, metric: str, row: int) -> None:
     colour = model_colour(summary.position)
     mean = 100 * summary.mean(metric)
     if metric == "accuracy":
@@ -206,7 +197,7 @@ def _draw_summary(axes: Axes, summary: TestSummary, metric: str, row: int) -> No
 
 
 @styled
-def draw_generalisation_gap(info: TestResultsInfo, figure: Figure) -> None:
+def draw_generalisation_gap(info: ResultsInfo, figure: Figure) -> None:
     """Draw training, validation and test accuracy of every version in one row each: the line between them is the gap."""
     rows = max(len(info.summaries), 1)
     open_page(
@@ -223,7 +214,7 @@ def draw_generalisation_gap(info: TestResultsInfo, figure: Figure) -> None:
         axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, handletextpad=0.2, columnspacing=1.2)
 
 
-def _name_row_wide(axes: Axes, summary: TestSummary, row: int) -> None:
+def _name_row_wide(axes: Axes, summary: VersionResults, row: int) -> None:
     page = axes.get_yaxis_transform()
     label = f"{shortened(summary.title, 16)}, {VERSION_TITLES[summary.version]}"
     axes.text(-0.03, row, shortened(label, 34), transform=page, ha="right", va="center", fontsize=8)
@@ -232,7 +223,7 @@ def _name_row_wide(axes: Axes, summary: TestSummary, row: int) -> None:
     axes.text(1.03, row, text, transform=page, va="center", fontsize=8, color=INK)
 
 
-def _draw_gap(axes: Axes, summary: TestSummary, row: int, *, labelled: bool) -> None:
+def _draw_gap(axes: Axes, summary: VersionResults, row: int, *, labelled: bool) -> None:
     colour = model_colour(summary.position)
     train, validation = 100 * summary.train_accuracy, 100 * summary.validation_accuracy
     test = 100 * summary.mean("accuracy")

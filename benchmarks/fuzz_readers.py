@@ -1,0 +1,414 @@
+"""Throw damaged and forged files at every reader: each must end in an image set or in an error for people.
+
+    python benchmarks/fuzz_readers.py --inputs 120000
+
+Valid files of every format are damaged by random changes of bytes, cuts, insertions, repetitions and forged numbers. A
+crash is any other exception, the death of the process, more than 5 seconds, or memory beyond the limit (1 GiB above that
+of the idle process). Inputs that crash are kept in the folder ``--keep``.
+"""
+
+import argparse
+import gzip
+import io
+import multiprocessing
+import os
+import queue
+import resource
+import signal
+import struct
+import sys
+import tarfile
+import tempfile
+import time
+import traceback
+import warnings
+import zipfile
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ceteris.data.class_names import CIFAR10, CIFAR100
+from ceteris.data.formats import cifar
+from ceteris.data.formats.cifar_pickle import read_cifar_pickle
+from ceteris.data.formats.entries import Entry, zip_entries
+from ceteris.data.formats.idx import idx_part, read_mapping
+from ceteris.data.formats.npz import npz_source
+from ceteris.data.formats.parquet import parquet_source
+from ceteris.data.formats.pictures import picture_header, read_picture
+from ceteris.data.formats.tables import table_source
+from ceteris.data.imageset import check_labels
+from ceteris.data.options import ReadOptions
+from ceteris.data.source import Part, Source
+from ceteris.errors import CeterisError, DataError
+from ceteris.records import ByteArray
+
+SECONDS = 5
+MEMORY = 1 << 30
+NUMBERS = (0, 1, 0x7F, 0x80, 0xFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 1 << 40)
+OPTIONS = ReadOptions()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """A reader under fire: its valid files and what is done with a damaged one."""
+
+    name: str
+    suffix: str
+    seeds: tuple[bytes, ...]
+    read: Callable[[Path], None]
+    packed: Callable[[bytes], bytes] | None = None  # how a damaged content is packed so that its checksums are right
+
+    def forged(self, random: np.random.Generator) -> bytes:
+        seed = self.seeds[int(random.integers(0, len(self.seeds)))]
+        if self.packed is None:
+            return mutated(seed, random)
+        return self.packed(mutated(seed, random)) if random.random() < 0.7 else mutated(self.packed(seed), random)
+
+
+def materialise(part: Part, classes: tuple[str, ...]) -> None:
+    images = np.empty((len(part.labels), *part.shape), dtype=np.uint8)
+    part.fill(images)
+    if len(part.labels):
+        check_labels(part.labels, classes, count=len(images))
+
+
+def materialise_source(source: Source) -> None:
+    for part in (source.train, source.test):
+        if part is not None:
+            materialise(part, source.classes)
+
+
+def images(count: int, shape: tuple[int, ...]) -> ByteArray:
+    return np.random.default_rng(1).integers(0, 256, (count, *shape), dtype=np.uint8)
+
+
+def idx(array: ByteArray) -> bytes:
+    header = bytes([0, 0, 8, array.ndim]) + b"".join(size.to_bytes(4, "big") for size in array.shape)
+    return header + array.tobytes()
+
+
+def zipped(members: dict[str, bytes]) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return stream.getvalue()
+
+
+def tarred(members: dict[str, bytes], mode: str) -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode=mode) as archive:  # type: ignore[call-overload]
+        for name, content in members.items():
+            information = tarfile.TarInfo(f"cifar-100-binary/{name}")
+            information.size = len(content)
+            archive.addfile(information, io.BytesIO(content))
+    return stream.getvalue()
+
+
+def cifar_files() -> dict[str, bytes]:
+    records = images(4, (3074,)) % 20
+    names = "\n".join(CIFAR100).encode()
+    return {"train.bin": records.tobytes(), "test.bin": records[:2].tobytes(), "fine_label_names.txt": names}
+
+
+def pictures() -> tuple[bytes, ...]:
+    grey, colour = images(1, (9, 7))[0], images(1, (9, 7, 3))[0]
+    found = []
+    for array in (grey, colour, images(1, (9, 7, 4))[0], np.arange(63, dtype=np.uint16).reshape(9, 7) * 1000):
+        for kind in ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF"):
+            stream = io.BytesIO()
+            try:
+                Image.fromarray(array).save(stream, kind)
+            except (OSError, KeyError, ValueError):
+                continue
+            found.append(stream.getvalue())
+    return tuple(found)
+
+
+def npz_files() -> tuple[bytes, ...]:
+    found = []
+    for save in (np.savez, np.savez_compressed):
+        stream = io.BytesIO()
+        save(stream, x_train=images(6, (5, 5)), y_train=np.arange(6) % 3, x_test=images(3, (5, 5)), y_test=np.arange(3))
+        found.append(stream.getvalue())
+    return tuple(found)
+
+
+def parquet_files() -> tuple[bytes, ...]:
+    pyarrow, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
+    stream = io.BytesIO()
+    cells = [{"bytes": content, "path": None} for content in pictures()[:1] * 4]
+    parquet.write_table(pyarrow.table({"image": cells, "label": [0, 1, 0, 1]}), stream)
+    return (stream.getvalue(),)
+
+
+def pickles() -> tuple[bytes, ...]:
+    """Write what Python 2 wrote for the official files: byte strings, lists of small numbers, an array of bytes."""
+    pixels = images(3, (3072,)).tobytes()
+    empty = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\nK\x00\x85U\x01btR"
+    dtype = b"cnumpy\ndtype\n(U\x02u1K\x00K\x01tR(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
+    array = empty + b"(K\x01K\x03M\x00\x0c\x86" + dtype + b"\x89T" + struct.pack("<i", len(pixels)) + pixels + b"tb"
+    labels = b"U\x0bfine_labels](K\x01K\x02K\x03eU\x0dcoarse_labels](K\x00K\x00K\x01e"
+    return b"\x80\x02}(U\x04data" + array + labels + b"u.", b"\x80\x02}(" + labels + b"U\x04nameU\x05applu."
+
+
+def read_idx_pair(path: Path) -> None:
+    labels = path.with_name("labels")
+    labels.write_bytes(idx(np.arange(6, dtype=np.uint8)))
+    materialise(idx_part(Entry(path), Entry(labels), transposed=True), tuple("012345"))
+
+
+def idx_zip(content: bytes) -> bytes:
+    return zipped({"images": content, "labels": idx(np.arange(6, dtype=np.uint8))})
+
+
+def fast_gzip(content: bytes) -> bytes:
+    return gzip.compress(content, compresslevel=1)
+
+
+def npy(array: ByteArray) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array)
+    return stream.getvalue()
+
+
+def npz_file(content: bytes) -> bytes:
+    return zipped({"images.npy": content, "labels.npy": npy(np.arange(6, dtype=np.uint8) % 3)})
+
+
+def read_npz(path: Path) -> None:
+    materialise_source(npz_source(path, name="x"))
+
+
+def read_zip(path: Path) -> None:
+    found = zip_entries(path)
+    if not found:
+        raise DataError("an empty archive is refused where a set is looked for in it")
+    materialise(idx_part(found[0], found[-1], transposed=False), tuple("012345"))
+
+
+def read_cifar(path: Path) -> None:
+    train, test, names = cifar.cifar_parts(path, cifar.CIFAR100, CIFAR100)
+    materialise(train, names)
+    materialise(test, names)
+
+
+def read_cifar_folder(path: Path) -> None:
+    for number in range(1, 6):
+        (path.parent / f"data_batch_{number}.bin").write_bytes(path.read_bytes())
+    (path.parent / "test_batch.bin").write_bytes(path.read_bytes())
+    train, _, names = cifar.cifar_parts(path.parent, cifar.CIFAR10, CIFAR10)
+    materialise(train, names)
+
+
+def read_one_picture(path: Path) -> None:
+    content = path.read_bytes()
+    header = picture_header(content, str(path))
+    read_picture(content, str(path), header.channels, OPTIONS)
+    read_picture(content, str(path), 3, ReadOptions(size=(8, 8)))
+
+
+def read_picture_table(path: Path) -> None:
+    (path.parent / "a.png").write_bytes(pictures_cache[0])
+    materialise_source(table_source(path, OPTIONS))
+
+
+pictures_cache = pictures()
+
+
+def targets() -> tuple[Target, ...]:
+    image_file, label_file = idx(images(6, (5, 4))), idx(np.arange(6, dtype=np.uint8))
+    rows = "".join(",".join(map(str, row)) + "\n" for row in (images(5, (10,)) % 200).tolist())
+    table = "label," + ",".join(f"p{place}" for place in range(9)) + "\n" + rows
+    paths = "path,label,split\n" + "".join(
+        f"a.png,{place % 2},{'test' if place > 3 else 'train'}\n" for place in range(6)
+    )
+    pair = zipped({"images.gz": gzip.compress(image_file), "labels": label_file})
+    return (
+        Target(name="IDX", suffix="", seeds=(image_file,), read=read_idx_pair),
+        Target(name="IDX gz", suffix=".gz", seeds=(image_file,), read=read_idx_pair, packed=gzip.compress),
+        Target(name="IDX in zip", suffix=".zip", seeds=(image_file,), read=read_zip, packed=idx_zip),
+        Target(name="zip archive", suffix=".zip", seeds=(pair,), read=read_zip),
+        Target(
+            name="EMNIST mapping",
+            suffix=".txt",
+            seeds=(b"0 48\n1 49\n10 65 97\n",),
+            read=lambda p: void(read_mapping(Entry(p))),
+        ),
+        Target(
+            name="CIFAR binary", suffix=".bin", seeds=((images(2, (3073,)) % 10).tobytes(),), read=read_cifar_folder
+        ),
+        Target(
+            name="CIFAR tar",
+            suffix=".tar.gz",
+            seeds=tuple(tarred(cifar_files(), mode) for mode in ("w", "w:gz", "w:xz", "w:bz2")),
+            read=read_cifar,
+        ),
+        Target(
+            name="CIFAR tar.gz",
+            suffix=".tar.gz",
+            seeds=(tarred(cifar_files(), "w"),),
+            read=read_cifar,
+            packed=fast_gzip,
+        ),
+        Target(
+            name="CIFAR pickle",
+            suffix=".pickle",
+            seeds=pickles(),
+            read=lambda p: void(read_cifar_pickle(p.read_bytes(), str(p))),
+        ),
+        Target(name="picture", suffix=".png", seeds=pictures_cache, read=read_one_picture),
+        Target(
+            name="pixel table",
+            suffix=".csv",
+            seeds=(table.encode(), rows.encode()),
+            read=lambda p: materialise_source(table_source(p, OPTIONS)),
+        ),
+        Target(name="picture table", suffix=".csv", seeds=(paths.encode(),), read=read_picture_table),
+        Target(name="npz", suffix=".npz", seeds=(npy(images(6, (5, 5))),), read=read_npz, packed=npz_file),
+        Target(
+            name="npz archive",
+            suffix=".npz",
+            seeds=npz_files(),
+            read=lambda p: materialise_source(npz_source(p, name="x")),
+        ),
+        Target(
+            name="Parquet",
+            suffix=".parquet",
+            seeds=parquet_files(),
+            read=lambda p: materialise_source(parquet_source(p, OPTIONS)),
+        ),
+    )
+
+
+def void(value: object) -> None:
+    """Drop what a reader gives."""
+
+
+def mutated(seed: bytes, random: np.random.Generator) -> bytes:
+    content = bytearray(seed)
+    for _ in range(int(random.integers(1, 6))):
+        place = int(random.integers(0, max(1, len(content))))
+        match int(random.integers(0, 8)):
+            case 0:
+                content[place : place + 1] = bytes([int(random.integers(0, 256))])
+            case 1:
+                if content:
+                    content[place % len(content)] ^= 1 << int(random.integers(0, 8))
+            case 2:
+                del content[place:]
+            case 3:
+                del content[place : place + int(random.integers(1, 32))]
+            case 4:
+                content[place:place] = random.bytes(int(random.integers(1, 32)))
+            case 5:
+                width = int(random.choice([1, 2, 4, 8]))
+                number = int(random.choice(NUMBERS)) % (1 << (8 * width))
+                order = ("big", "little")[int(random.integers(0, 2))]
+                content[place : place + width] = number.to_bytes(width, order)  # type: ignore[arg-type]
+            case 6:
+                length = int(random.integers(1, 64))
+                content[place:place] = content[place : place + length] * int(random.integers(1, 20))
+            case _:
+                text = (b"9" * 30, b"-1", b"nan", b"1e999", b",", b"\n", b"\0", b'"', b"\xff", b"inf")
+                content[place:place] = text[int(random.integers(0, len(text)))]
+    return bytes(content) if random.random() > 0.02 else random.bytes(int(random.integers(0, 300)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What a child process reports: an input that crashed, or at its end the outcomes and its peak memory in KiB."""
+
+    outcomes: Counter[str]
+    peak: int = 0
+    content: bytes = b""
+    text: str = ""
+
+
+def too_long(*_: object) -> None:
+    raise TimeoutError(f"more than {SECONDS} seconds")
+
+
+def fire(target: Target, count: int, seed: int, folder: Path, report: "multiprocessing.Queue[Result]") -> None:
+    warnings.simplefilter("ignore")
+    idle = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (idle + MEMORY, idle + MEMORY))
+    signal.signal(signal.SIGALRM, too_long)
+    random, outcomes = np.random.default_rng(seed), Counter[str]()
+    path = folder / f"input{target.suffix}"
+    for _ in range(count):
+        path.write_bytes(target.forged(random))
+        signal.setitimer(signal.ITIMER_REAL, SECONDS)
+        try:
+            target.read(path)
+            outcomes["read"] += 1
+        except CeterisError:
+            outcomes["refused"] += 1
+        except BaseException:
+            crash = Counter(crashed=1)
+            report.put(Result(outcomes=crash, content=path.read_bytes(), text=traceback.format_exc()))
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    report.put(Result(outcomes=outcomes, peak=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))
+
+
+def fire_in_child(target: Target, count: int, seed: int, keep: Path) -> tuple[Counter[str], int]:
+    context = multiprocessing.get_context("fork")
+    report: multiprocessing.Queue[Result] = context.Queue()
+    shared = "/dev/shm" if os.path.isdir("/dev/shm") else None
+    outcomes = Counter[str]()
+    with tempfile.TemporaryDirectory(dir=shared) as folder:
+        child = context.Process(target=fire, args=(target, count, seed, Path(folder), report))
+        child.start()
+        while True:
+            result = next_result(report, child, Path(folder) / f"input{target.suffix}")
+            outcomes += result.outcomes
+            if not result.content:
+                child.join()
+                return outcomes, result.peak
+            (keep / f"{target.name}-{outcomes['crashed']}{target.suffix}").write_bytes(result.content)
+            if outcomes["crashed"] <= 3:
+                print(result.text)
+            if not child.is_alive() and report.empty():
+                return outcomes, 0
+
+
+def next_result(report: "multiprocessing.Queue[Result]", child: BaseProcess, path: Path) -> Result:
+    while True:
+        try:
+            return report.get(timeout=1)
+        except queue.Empty:
+            if not child.is_alive():
+                return Result(outcomes=Counter(crashed=1), content=path.read_bytes(), text="the process died")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--inputs", type=int, default=120_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--keep", type=Path, default=Path("fuzz-crashes"))
+    parser.add_argument("--only", default="")
+    arguments = parser.parse_args()
+    arguments.keep.mkdir(parents=True, exist_ok=True)
+    chosen = [target for target in targets() if arguments.only in target.name]
+    total: Counter[str] = Counter()
+    print(f"{'reader':16} {'inputs':>8} {'read':>8} {'refused':>8} {'crashed':>8} {'peak MiB':>9} {'seconds':>8}")
+    for number, target in enumerate(chosen):
+        started = time.perf_counter()
+        count = -(-arguments.inputs // len(chosen))
+        outcomes, peak = fire_in_child(target, count, arguments.seed * 1000 + number, arguments.keep)
+        total += outcomes
+        row = f"{target.name:16} {sum(outcomes.values()):8} {outcomes['read']:8} {outcomes['refused']:8}"
+        print(f"{row} {outcomes['crashed']:8} {peak / 1024:9.0f} {time.perf_counter() - started:8.1f}", flush=True)
+    print(f"inputs {sum(total.values())}, crashes {total['crashed']}")
+    return 1 if total["crashed"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,114 @@
+"""``ceteris.run``: a study from a notebook or a script, with the user's own models and arrays."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ceteris.api.result import Result
+from ceteris.api.running import Options, run_study
+from ceteris.data import DataSet, from_arrays
+from ceteris.errors import ConfigError
+from ceteris.recipe import CustomModel
+from ceteris.study import Progress, Study, StudyModel, read_study, study_from_tree, study_text
+
+Arrays = Sequence[Any]
+
+
+def run(
+    study: str | Path | Mapping[str, Any] | Study,
+    *,
+    settings: Sequence[str] = (),
+    data: DataSet | Arrays | None = None,
+    models: Mapping[str, type[torch.nn.Module]] | None = None,
+    out: str | Path | None = None,
+    store: str | Path | None = None,
+    data_dir: str | Path | None = None,
+    device: str = "auto",
+    workers: int | None = None,
+    allow_imports: bool = False,
+    formats: Sequence[str] = ("html", "pdf", "ipynb"),
+    progress: Progress | None = None,
+) -> Result:
+    """Run a study, or go on where it was stopped, and return its result.
+
+    Args:
+        study: name of a shipped study, path of a TOML file, the same as a dictionary, or a Study.
+        settings: overrides such as "cnn.optimizer.lr=0.01", for a study given by name or path.
+        data: instead of the study's data: a DataSet, or arrays (train images, train labels[, test images, test labels]).
+        models: own classes that take part beside the study's models, by name; each is called with ``input_shape`` and
+            ``classes`` and starts from the first model's training recipe. Factors of the model's inside pass them over.
+        out: folder for the result; ceteris-results/<name> without it.
+        store: folder of finished trainings; "store" beside ``out`` without it.
+        data_dir: where named data sets are looked for.
+        device: "auto", "cpu", "cuda", ...
+        workers: training processes; one per core without it; 0 trains here, as classes defined in a notebook need.
+        allow_imports: whether the study may name code of your own by import path.
+        formats: which reports to write.
+        progress: a listener, see :class:`ceteris.study.Progress`.
+
+    Raises:
+        ConfigError, DataError, StoreError: as the command line tells them.
+    """
+    asked, text = _asked(study, settings)
+    if models:
+        asked = _with_models(asked, models)
+        here = any(model.__module__ == "__main__" for model in models.values())
+        workers, allow_imports = 0 if here else workers, True
+    folder = Path(out) if out else Path("ceteris-results") / asked.name
+    options = Options(
+        out=folder,
+        store=Path(store) if store else folder.parent / "store",
+        data_dir=Path(data_dir) if data_dir else None,
+        device=device,
+        workers=workers,
+        allow_imports=allow_imports,
+        formats=tuple(formats),
+    )
+    return run_study(asked, text, options, progress, data_set=_data_set(data, asked, options))
+
+
+def _asked(study: str | Path | Mapping[str, Any] | Study, settings: Sequence[str]) -> tuple[Study, str]:
+    if isinstance(study, Study):
+        return study, repr(study)
+    if isinstance(study, Mapping):
+        import tomli_w
+
+        return study_from_tree(study), tomli_w.dumps(dict(study))
+    return read_study(str(study), settings), study_text(str(study))
+
+
+def _with_models(study: Study, models: Mapping[str, type[torch.nn.Module]]) -> Study:
+    own = tuple(_study_model(study, name, model) for name, model in models.items())
+    shipped = tuple(model.name for model in study.models)
+    factors = tuple(
+        replace(factor, models=factor.models or shipped)
+        if any(field.startswith("model.") for field in factor.fields)
+        else factor
+        for factor in study.factors
+    )
+    return replace(study, models=(*study.models, *own), factors=factors)
+
+
+def _study_model(study: Study, name: str, model: type[torch.nn.Module]) -> StudyModel:
+    if "<locals>" in model.__qualname__ or getattr(sys.modules.get(model.__module__), model.__name__, None) is None:
+        raise ConfigError(
+            f'models: "{name}" must be a class at the top level of a module or notebook, so that its import path '
+            f"({model.__module__}:{model.__qualname__}) leads to it."
+        )
+    path = f"{model.__module__}:{model.__qualname__}"
+    recipe = replace(study.models[0].recipe, model=CustomModel(path=path))
+    return StudyModel(name=name, title=name, recipe=recipe)
+
+
+def _data_set(data: DataSet | Arrays | None, study: Study, options: Options) -> DataSet | None:
+    if data is None or isinstance(data, DataSet):
+        return data
+    if len(data) not in (2, 4):
+        raise ConfigError(
+            f"data: arrays are (train images, train labels) or these and (test images, test labels); received {len(data)}."
+        )
+    return from_arrays(*data, name=study.data, cache_dir=options.store / "data")

@@ -1,0 +1,371 @@
+"""The commands of ``ceteris``. What they need is imported inside them, so that ``--help`` answers at once."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+from rich.console import Console
+
+from ceteris.errors import CeterisError, ConfigError
+
+app = App(
+    name="ceteris",
+    help="Controlled experiments on image classifiers: one change at a time, everything else equal.",
+    version_flags=["--version"],
+)
+data_app = App(name="data", help="List the known data sets; describe one.")
+app.command(data_app)
+
+RESULTS = Path("ceteris-results")
+
+Settings = Annotated[
+    list[str],
+    Parameter(name="--set", negative="", help="Override a key of the study, as cnn.optimizer.lr=0.01; repeatable."),
+]
+DataDir = Annotated[Path | None, Parameter(help="Folder in which named data sets are looked for (or CETERIS_DATA).")]
+StoreDir = Annotated[
+    Path | None,
+    Parameter(name="--store", help="Folder of finished trainings, shared by all studies (or CETERIS_STORE)."),
+]
+Out = Annotated[Path | None, Parameter(help="Folder for the result; ceteris-results/<name of the study> without it.")]
+Device = Annotated[str, Parameter(help='"auto", "cpu", "cuda", "cuda:1" or "mps".')]
+Workers = Annotated[
+    int | None, Parameter(help="Training processes; one per core without it, 0 trains in this process.")
+]
+AllowImports = Annotated[
+    bool,
+    Parameter(
+        negative="", help="Allow a study or model to import your own module or loss by path (it runs that code)."
+    ),
+]
+AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON for a program instead of tables.")]
+
+
+def main() -> None:
+    """Run the command line; a mistake of the user ends with one short message and status 1."""
+    sys.exit(run_command(sys.argv[1:]))
+
+
+def run_command(arguments: list[str]) -> int:
+    """Run one command and return its exit status: 0, 1 for the user's mistakes, 130 when it was interrupted."""
+    errors = Console(stderr=True, soft_wrap=True)
+    try:
+        app(arguments, result_action="return_value", console=Console(soft_wrap=False), error_console=errors)
+    except CeterisError as error:
+        errors.print(f"error: {error}", style="red", markup=False, highlight=False)
+        return 1
+    except KeyboardInterrupt:
+        errors.print("Stopped. What was finished is kept: the same command goes on from there.", highlight=False)
+        return 130
+    except BrokenPipeError:
+        return 1
+    return 0
+
+
+@app.command
+def run(
+    study: str,
+    *,
+    set: Settings | None = None,  # noqa: A002 - the option is called --set
+    out: Out = None,
+    store: StoreDir = None,
+    data_dir: DataDir = None,
+    device: Device = "auto",
+    workers: Workers = None,
+    allow_imports: AllowImports = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run a study (a shipped one by name, or your own TOML file) and write its report.
+
+    Parameters
+    ----------
+    study:
+        Name of a shipped study (digits, mnist, ...) or path of a study file.
+    """
+    from ceteris.api import run_study, worker_count
+    from ceteris.cli.display import Display
+    from ceteris.cli.printing import print_result, result_json
+
+    asked, text = _study(study, set)
+    options = _options(asked.name, out, store, data_dir, device, workers, allow_imports)
+    console = Console(stderr=True)
+    with Display(console, worker_count(workers)) as display:
+        result = run_study(asked, text, options, display)
+    if as_json:
+        _print_json(result_json(result))
+    else:
+        print_result(Console(), result)
+
+
+@app.command
+def plan(
+    study: str,
+    *,
+    set: Settings | None = None,  # noqa: A002 - the option is called --set
+    out: Out = None,
+    store: StoreDir = None,
+    data_dir: DataDir = None,
+    device: Device = "auto",
+    workers: Workers = None,
+    allow_imports: AllowImports = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a study would train, how much of it is done already, and how long the rest will take.
+
+    Parameters
+    ----------
+    study:
+        Name of a shipped study or path of a study file.
+    """
+    from ceteris.api import plan_study
+    from ceteris.cli.printing import plan_json, print_plan
+
+    asked, _ = _study(study, set)
+    options = _options(asked.name, out, store, data_dir, device, workers, allow_imports)
+    console = Console(stderr=True)
+    with console.status("measuring a few steps of every arm") as status:
+        estimate = plan_study(asked, options, progress=status.update)
+    if as_json:
+        _print_json(plan_json(estimate))
+    else:
+        print_plan(Console(), asked, estimate)
+
+
+@app.command
+def init(study: str = "digits", path: Path | None = None) -> None:
+    """Write a commented copy of a shipped study, to be edited and run.
+
+    Parameters
+    ----------
+    study:
+        Name of the shipped study.
+    path:
+        The file to write; <name>.toml in this folder without it.
+    """
+    from ceteris.store import write_bytes
+    from ceteris.study import shipped_studies, study_text
+
+    shipped = shipped_studies()
+    if study not in shipped:
+        study_text(study if not Path(study).exists() else f"{study}?")
+    target = path or Path(f"{study}.toml")
+    if target.exists():
+        raise ConfigError(f"path: {target} exists already and is not overwritten. Give another path.")
+    write_bytes(target, shipped[study].encode())
+    Console().print(f"Wrote {target}. Edit it, then: ceteris run {target}", highlight=False)
+
+
+@data_app.command(name="list")
+def data_list(*, data_dir: DataDir = None, store: StoreDir = None, as_json: AsJson = False) -> None:
+    """List the data sets that are known by name."""
+    from ceteris.cli.printing import print_sets
+    from ceteris.data import list_sets
+
+    rows = list_sets(data_dir, cache_dir=_store(None, store) / "data")
+    if as_json:
+        from ceteris.store import to_tree
+
+        _print_json(to_tree(rows))
+    else:
+        print_sets(Console(), rows)
+
+
+@data_app.command(name="describe")
+def data_describe(
+    name_or_path: str, *, data_dir: DataDir = None, store: StoreDir = None, as_json: AsJson = False
+) -> None:
+    """Say what is in a data set: counts, classes, values, shapes, what is missing or wrong.
+
+    Parameters
+    ----------
+    name_or_path:
+        A known name (see ``ceteris data list``) or the path of a folder or file.
+    """
+    from ceteris.cli.printing import description_json, print_description
+    from ceteris.data import describe, load
+
+    description = describe(load(name_or_path, data_dir=data_dir, cache_dir=_store(None, store) / "data"))
+    if as_json:
+        _print_json(description_json(description))
+    else:
+        print_description(Console(), description)
+
+
+@app.command
+def evaluate(
+    model: Path,
+    *,
+    data: str,
+    data_dir: DataDir = None,
+    store: StoreDir = None,
+    reason: str = "evaluate a trained model",
+    allow_imports: AllowImports = False,
+    as_json: AsJson = False,
+) -> None:
+    """Evaluate a trained model on the test part of a data set; the look is noted in the ledger of that test set.
+
+    Parameters
+    ----------
+    model:
+        A model.safetensors that a study wrote, or its folder.
+    data:
+        A known name or the path of a folder or file.
+    reason:
+        Why the test set is looked at; it is written into the ledger.
+    """
+    from ceteris.api import evaluate_model, read_model
+    from ceteris.cli.printing import evaluation_json, print_evaluation
+    from ceteris.data import load
+
+    root = _store(None, store)
+    trained = read_model(model, allow_imports=allow_imports)
+    data_set = load(data, data_dir=data_dir, cache_dir=root / "data")
+    evaluation = evaluate_model(trained, data_set, root, reason=reason)
+    if as_json:
+        _print_json(evaluation_json(evaluation))
+    else:
+        print_evaluation(Console(), trained, data_set, evaluation)
+
+
+@app.command
+def predict(
+    model: Path,
+    pictures: list[Path],
+    *,
+    top: int = 3,
+    invert: Annotated[
+        bool, Parameter(negative="", help="Turn dark on light into light on dark, as MNIST has it.")
+    ] = False,
+    allow_imports: AllowImports = False,
+    as_json: AsJson = False,
+) -> None:
+    """Name the class of pictures, with probabilities.
+
+    Parameters
+    ----------
+    model:
+        A model.safetensors that a study wrote, or its folder.
+    pictures:
+        One or more picture files.
+    top:
+        How many classes to show for each picture.
+    """
+    from ceteris.api import predict_pictures, read_model
+    from ceteris.cli.printing import prediction_rows, print_predictions
+
+    trained = read_model(model, allow_imports=allow_imports)
+    rows = prediction_rows(trained.card.classes, pictures, predict_pictures(trained, pictures, invert=invert), top)
+    if as_json:
+        _print_json(rows)
+    else:
+        print_predictions(Console(), rows)
+
+
+@app.command
+def summary(
+    study_or_model: str,
+    *,
+    set: Settings | None = None,  # noqa: A002 - the option is called --set
+    store: StoreDir = None,
+    data_dir: DataDir = None,
+    allow_imports: AllowImports = False,
+) -> None:
+    """Show the layers, output shapes, parameters and FLOPs of a study's models, or of a trained model.
+
+    Parameters
+    ----------
+    study_or_model:
+        Name or path of a study, or a model.safetensors.
+    """
+    from ceteris.api import model_summaries, study_summaries
+
+    path = Path(study_or_model)
+    if path.suffix == ".safetensors" or (path / "model.safetensors").exists():
+        tables = model_summaries(path, allow_imports=allow_imports)
+    else:
+        asked, _ = _study(study_or_model, set)
+        options = _options(asked.name, None, store, data_dir, "auto", None, allow_imports)
+        tables = study_summaries(asked, options)
+    for title, text in tables:
+        Console(soft_wrap=True).print(f"\n{title}\n{text}", highlight=False, markup=False)
+
+
+@app.command
+def report(folder: Path, *, formats: Annotated[list[str] | None, Parameter(negative="")] = None) -> None:
+    """Write the report again from the findings in a result folder, without training anything.
+
+    Parameters
+    ----------
+    folder:
+        The folder that a study wrote.
+    formats:
+        Any of html, pdf, ipynb; all of them without it.
+    """
+    from ceteris.report import write_report
+    from ceteris.store import read_findings
+
+    chosen = tuple(formats or ("html", "pdf", "ipynb"))
+    unknown = [name for name in chosen if name not in ("html", "pdf", "ipynb")]
+    if unknown:
+        raise ConfigError(f'formats: allowed are html, pdf, ipynb; received "{unknown[0]}".')
+    console = Console(stderr=True)
+    with console.status("writing the report") as status:
+        write_report(read_findings(folder), folder, formats=chosen, progress=status.update)
+    Console().print(f"Report: {folder / 'report.html'}", highlight=False)
+
+
+@app.command
+def doctor(*, as_json: AsJson = False) -> None:
+    """Show versions, devices and threads, and say what is wrong or slow on this machine."""
+    from ceteris.cli.checks import diagnose, print_diagnosis
+
+    facts, problems = diagnose(RESULTS)
+    if as_json:
+        _print_json({"facts": facts, "problems": problems})
+    else:
+        print_diagnosis(Console(), facts, problems)
+
+
+def _study(name_or_path: str, settings: list[str] | None) -> tuple[Any, str]:
+    from ceteris.study import read_study, study_text
+
+    text = study_text(name_or_path)
+    overrides = "".join(f"# --set {setting}\n" for setting in settings or [])
+    return read_study(name_or_path, settings or []), overrides + text
+
+
+def _options(
+    name: str,
+    out: Path | None,
+    store: Path | None,
+    data_dir: Path | None,
+    device: str,
+    workers: int | None,
+    allow_imports: bool,
+) -> Any:
+    from ceteris.api import Options
+
+    folder = out or RESULTS / name
+    return Options(
+        out=folder,
+        store=_store(folder, store),
+        data_dir=data_dir,
+        device=device,
+        workers=workers,
+        allow_imports=allow_imports,
+    )
+
+
+def _store(out: Path | None, store: Path | None) -> Path:
+    """The store: as given, as CETERIS_STORE says, else "store" beside the result folder."""
+    if store:
+        return store
+    named = os.environ.get("CETERIS_STORE")
+    return Path(named) if named else (out.parent if out else RESULTS) / "store"
+
+
+def _print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")

@@ -1,0 +1,128 @@
+"""What a running study looks like in a terminal: what runs, what is done, what remains, when it will end."""
+
+import time
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from ceteris.cli.estimate import Estimate
+from ceteris.records import TrialRecord
+from ceteris.study import Work
+
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+class Display:
+    """Draws a live table where there is a terminal, and plain lines where there is none; use it as a context manager."""
+
+    def __init__(self, console: Console, workers: int) -> None:
+        self.estimate = Estimate(workers=max(1, workers))
+        self._console = console
+        self._running: dict[str, tuple[Work, int]] = {}
+        self._began: dict[str, float] = {}
+        self._phase = ""
+        self._started = time.monotonic()
+        self._last_line = 0.0
+        self._live = Live(get_renderable=self._draw, console=console, refresh_per_second=4, transient=True)
+
+    def __enter__(self) -> "Display":
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._console.is_terminal:
+            self._live.stop()
+
+    def planned(self, stages: Sequence[Sequence[Work]]) -> None:
+        """Take what is planned."""
+        self.estimate.planned(stages)
+
+    def asked(self, work: Sequence[Work]) -> None:
+        """Take what a stage asks for."""
+        self.estimate.asked(work)
+
+    def started(self, digest: str, work: Work) -> None:
+        """Show a trial as running."""
+        self._running[digest] = (work, 0)
+        self._began[digest] = time.monotonic()
+
+    def epoch(self, digest: str, epoch: int) -> None:
+        """Show how far a trial is."""
+        if digest in self._running:
+            self._running[digest] = (self._running[digest][0], epoch)
+
+    def finished(self, digest: str, work: Work, record: TrialRecord, *, reused: bool) -> None:
+        """Count a trial; tell of one that did not end well."""
+        self._running.pop(digest, None)
+        seconds = time.monotonic() - self._began.pop(digest, time.monotonic())
+        failed = record.status != "finished"
+        self.estimate.finished(work, seconds=seconds, reused=reused, failed=failed)
+        if failed and not reused:
+            self._console.print(
+                f"{work.model}, {work.stage}, {work.label}: {record.status}: {record.error}",
+                style="yellow",
+                markup=False,
+            )
+        if not self._console.is_terminal:
+            self._line()
+
+    def phase(self, text: str) -> None:
+        """Show what is done besides training."""
+        self._phase = text
+        if not self._console.is_terminal:
+            self._console.print(f"{self._clock()}  {text}", highlight=False, markup=False)
+
+    def _line(self) -> None:
+        now = time.monotonic()
+        if now - self._last_line < _SECONDS_BETWEEN_LINES:
+            return
+        self._last_line = now
+        running = "; ".join(_running_text(work, epoch) for work, epoch in self._running.values())
+        self._console.print(f"{self._clock()}  {self._summary()}  {running}", highlight=False, markup=False)
+
+    def _summary(self) -> str:
+        estimate = self.estimate
+        left = estimate.seconds_left()
+        end = datetime.now() + timedelta(seconds=left)
+        extra = f", {estimate.reused} from the store" if estimate.reused else ""
+        extra += f", {estimate.failed} did not finish" if estimate.failed else ""
+        return (
+            f"{estimate.done} of {estimate.total} trainings{extra}; about {duration(left)} left, until {end:%H:%M:%S}"
+        )
+
+    def _draw(self) -> Group:
+        table = Table.grid(padding=(0, 2))
+        models = dict.fromkeys(model for model, _ in self.estimate.stages)
+        for model in models:
+            table.add_row(model, *self._model_cells(model))
+        running = [Text(f"  {_running_text(work, epoch)}", style="dim") for work, epoch in self._running.values()]
+        head = Text(f"{self._clock()}  {self._summary() if self.estimate.total else ''}")
+        return Group(head, table, *running, Text(f"  {self._phase}", style="italic"))
+
+    def _model_cells(self, model: str) -> tuple[ProgressBar, str, str]:
+        stages = [(name, stage) for (of, name), stage in self.estimate.stages.items() if of == model]
+        done = sum(stage.done for _, stage in stages)
+        total = sum(max(stage.trials, stage.done) for _, stage in stages)
+        open_stages = [name for name, stage in stages if stage.done < stage.trials]
+        text = f"{open_stages[0]}, then {len(open_stages) - 1} more" if open_stages else "done"
+        return ProgressBar(total=max(total, 1), completed=done, width=30), f"{done}/{total}", text
+
+    def _clock(self) -> str:
+        return duration(time.monotonic() - self._started)
+
+
+def duration(seconds: float) -> str:
+    """Return a time span for people, such as "2:05" or "1:02:05"."""
+    whole = round(max(0.0, seconds))
+    hours, rest = divmod(whole, 3600)
+    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
+
+
+def _running_text(work: Work, epoch: int) -> str:
+    return f"{work.model} · {work.stage} · {work.label} · epoch {epoch}/{work.epochs}"

@@ -1,0 +1,237 @@
+"""Results in a terminal: tables for people; the same as plain values for programs."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich import box
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from ceteris.api import Evaluation, PlanEstimate, Result, TrainedModel
+from ceteris.cli.display import duration
+from ceteris.data import DataSet
+from ceteris.findings import DataDescription
+from ceteris.records import Float32Array
+from ceteris.report import Table
+from ceteris.study import Study
+
+
+def rich_table(
+    title: str, titles: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()
+) -> RichTable:
+    """Return a plain table for the terminal; columns in ``right`` are right-aligned."""
+    made = RichTable(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    for place, name in enumerate(titles):
+        made.add_column(name, justify="right" if place in right else "left", overflow="fold")
+    for row in rows:
+        made.add_row(*row)
+    return made
+
+
+def print_table(console: Console, table: Table) -> None:
+    """Print a table of the report."""
+    numbers = [place for place, column in enumerate(table.columns) if column.kind != "text"]
+    console.print(rich_table(table.title, [column.title for column in table.columns], table.texts(), right=numbers))
+
+
+def print_result(console: Console, result: Result) -> None:
+    """Print what helped, the test results and where everything lies."""
+    for name in ("what_helped", "test_results"):
+        print_table(console, result.table(name))
+    findings = result.findings
+    if findings.data.note:
+        console.print(f"Note: {findings.data.note}", markup=False)
+    console.print(
+        f"{findings.trials_total} trainings ({findings.trials_failed} did not finish), "
+        f"{duration(findings.training_seconds)} of training; the test set was looked at {len(findings.looks)} time"
+        f"{'s' if len(findings.looks) != 1 else ''}.",
+        highlight=False,
+    )
+    for name, text in (
+        ("report.html", "Report"),
+        ("report.pdf", "PDF"),
+        ("report.ipynb", "Notebook"),
+        ("models", "Weights"),
+    ):
+        if (result.folder / name).exists():
+            console.print(f"{text + ':':10}{result.folder / name}", highlight=False, soft_wrap=True, markup=False)
+
+
+def result_json(result: Result) -> dict[str, Any]:
+    """Return the main tables of a result and where its files lie."""
+    names = ("what_helped", "test_results", "test_results_by_seed", "model_comparisons", "failures")
+    return {"folder": str(result.folder), "report": str(result.report)} | {
+        name: _rows(result.table(name)) for name in names
+    }
+
+
+def _rows(table: Table) -> list[dict[str, Any]]:
+    titles = [column.title for column in table.columns]
+    return [{name: _plain(cell) for name, cell in zip(titles, row, strict=True)} for row in table.rows]
+
+
+def _plain(cell: Any) -> Any:
+    return None if isinstance(cell, float) and not np.isfinite(cell) else cell
+
+
+def print_plan(console: Console, study: Study, estimate: PlanEstimate) -> None:
+    """Print the stages of a plan and how long they will take."""
+    rows = [
+        (
+            stage.stage.model,
+            stage.stage.stage,
+            str(len(stage.stage.arms)),
+            str(len(stage.stage.trials)),
+            str(stage.known),
+            duration(stage.seconds),
+        )
+        for stage in estimate.stages
+    ]
+    titles = ("model", "stage", "arms", "trainings", "in the store", "one core")
+    console.print(rich_table(f"Plan of {study.name}", titles, rows, right=(2, 3, 4, 5)))
+    console.print(
+        f"{estimate.trials} trainings, {estimate.known} of them in the store already; about {duration(estimate.seconds)} "
+        f"on {estimate.workers} workers. A better setting found on the way changes the times of what follows.",
+        highlight=False,
+    )
+
+
+def plan_json(estimate: PlanEstimate) -> dict[str, Any]:
+    """Return a plan as plain values."""
+    stages = [
+        {
+            "model": stage.stage.model,
+            "stage": stage.stage.stage,
+            "arms": list(stage.stage.arms),
+            "trainings": len(stage.stage.trials),
+            "in_store": stage.known,
+            "core_seconds": stage.seconds,
+        }
+        for stage in estimate.stages
+    ]
+    return {
+        "trainings": estimate.trials,
+        "in_store": estimate.known,
+        "workers": estimate.workers,
+        "seconds": estimate.seconds,
+        "stages": stages,
+    }
+
+
+def print_sets(console: Console, rows: Sequence[Any]) -> None:
+    """Print the known data sets."""
+    cells = [
+        (
+            row.name,
+            row.title,
+            f"{row.train_count:,}",
+            f"{row.test_count:,}",
+            str(row.classes),
+            "×".join(map(str, row.image_shape)),
+            f"{row.download_bytes / 2**20:,.0f} MiB" if row.download_bytes else "",
+            row.licence,
+            row.where or "not here",
+        )
+        for row in rows
+    ]
+    titles = ("name", "title", "training", "test", "classes", "shape", "download", "licence", "where")
+    console.print(rich_table("Data sets known by name", titles, cells, right=(2, 3, 4, 6)))
+    console.print("A folder of class folders, a CSV, npz or Parquet file, or a pair of IDX files is given by its path.")
+
+
+def print_description(console: Console, description: DataDescription) -> None:
+    """Print what is in a data set."""
+    counts = description.train_class_counts
+    shape = "×".join(map(str, description.image_shape))
+    rows = [
+        ("problem", description.problem),
+        ("training images", f"{description.train_count:,}"),
+        ("test images", f"{description.test_count:,}"),
+        ("shape of an image", f"{shape} (channels × height × width)"),
+        ("smallest and largest value", f"{description.minimum} and {description.maximum}"),
+        ("mean per channel", ", ".join(f"{value:.2f}" for value in description.channel_mean)),
+        ("deviation per channel", ", ".join(f"{value:.2f}" for value in description.channel_deviation)),
+        ("missing values", str(description.missing)),
+        ("label", description.label_meaning),
+        ("classes", f"{len(description.classes)}: {', '.join(description.classes)}"),
+        ("training images per class", f"{counts.min():,} to {counts.max():,}"),
+        ("shares", description.shares),
+        ("preprocessing", "; ".join(description.preprocessing)),
+        ("source", description.source),
+    ]
+    rows += [("note", description.note)] if description.note else []
+    rows += [("warning", warning) for warning in description.warnings]
+    console.print(rich_table(description.title, ("question", "answer"), rows))
+
+
+def description_json(description: DataDescription) -> dict[str, Any]:
+    """Return a description as plain values, without the sample images."""
+    left_out = ("sample_images", "sample_labels")
+    values = {name: getattr(description, name) for name in description.__dataclass_fields__ if name not in left_out}
+    return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in values.items()}
+
+
+def print_evaluation(console: Console, model: TrainedModel, data_set: DataSet, evaluation: Evaluation) -> None:
+    """Print what a model reached on a test set."""
+    rows = [
+        (name, f"{precision:.4f}", f"{recall:.4f}", f"{f1:.4f}", f"{count:,}")
+        for name, precision, recall, f1, count in evaluation.per_class
+    ]
+    titles = ("class", "precision", "recall", "F1", "images")
+    title = f"{model.card.name} ({model.card.version}) on {data_set.title}"
+    console.print(rich_table(title, titles, rows, right=(1, 2, 3, 4)))
+    interval = evaluation.accuracy
+    console.print(
+        f"accuracy {100 * interval.estimate:.2f} % (95 % interval {100 * interval.low:.2f} to {100 * interval.high:.2f}), "
+        f"macro precision {evaluation.precision:.4f}, recall {evaluation.recall:.4f}, F1 {evaluation.f1:.4f}, "
+        f"ROC AUC {evaluation.auc:.4f}, loss {evaluation.loss:.4f} on {evaluation.images:,} images",
+        highlight=False,
+    )
+    if data_set.note:
+        console.print(f"Note: {data_set.note}", markup=False)
+    console.print(f"Looks at this test set so far: {evaluation.looks}.", highlight=False)
+
+
+def evaluation_json(evaluation: Evaluation) -> dict[str, Any]:
+    """Return an evaluation as plain values."""
+    interval = evaluation.accuracy
+    return {
+        "images": evaluation.images,
+        "accuracy": interval.estimate,
+        "accuracy_low": interval.low,
+        "accuracy_high": interval.high,
+        "precision": evaluation.precision,
+        "recall": evaluation.recall,
+        "f1": evaluation.f1,
+        "auc": evaluation.auc,
+        "loss": evaluation.loss,
+        "looks": evaluation.looks,
+        "per_class": [
+            dict(zip(("class", "precision", "recall", "f1", "images"), row, strict=True))
+            for row in evaluation.per_class
+        ],
+        "confusion": evaluation.confusion.tolist(),
+    }
+
+
+def prediction_rows(
+    classes: Sequence[str], files: Sequence[Path], probabilities: Float32Array, top: int
+) -> list[dict[str, Any]]:
+    """Return, file by file, the most probable classes with their probabilities."""
+    rows = []
+    for file, shares in zip(files, probabilities, strict=True):
+        best = np.argsort(-shares, kind="stable")[: max(1, top)]
+        answers = [{"class": classes[place], "probability": round(float(shares[place]), 6)} for place in best]
+        rows.append({"file": str(file), "answers": answers})
+    return rows
+
+
+def print_predictions(console: Console, rows: Sequence[dict[str, Any]]) -> None:
+    """Print the predictions for pictures."""
+    cells = [
+        (row["file"], "  ".join(f"{answer['class']} {100 * answer['probability']:.1f} %" for answer in row["answers"]))
+        for row in rows
+    ]
+    console.print(rich_table("Predictions", ("picture", "classes"), cells))

@@ -1,0 +1,255 @@
+import gzip
+import json
+import os
+import struct
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tomli_w
+from PIL import Image
+
+import ceteris
+from ceteris.cli.app import run_command
+from ceteris.study import shipped_studies
+from tests.api.tiny import TINY
+
+
+def command(*arguments: object) -> int:
+    return run_command([str(argument) for argument in arguments])
+
+
+def study_file(folder: Path, **changes: object) -> Path:
+    path = folder / "study.toml"
+    path.write_text(tomli_w.dumps(TINY | changes))
+    return path
+
+
+def write_idx(path: Path, array: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> None:
+    header = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
+    path.write_bytes(gzip.compress(header + array.tobytes()))
+
+
+def mnist_like(folder: Path) -> Path:
+    random = np.random.default_rng(0)
+    for part, count in (("train", 60), ("t10k", 20)):
+        write_idx(folder / f"{part}-images-idx3-ubyte.gz", random.integers(0, 255, (count, 28, 28), np.uint8))
+        write_idx(folder / f"{part}-labels-idx1-ubyte.gz", (np.arange(count) % 10).astype(np.uint8))
+    return folder
+
+
+def test_a_study_file_runs_and_the_report_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = study_file(tmp_path, factors=[], models={"mlp": TINY["models"]["mlp"]})
+    assert command("run", path, "--out", tmp_path / "out", "--workers", 0, "--set", "final.epochs=1") == 0
+    shown = capsys.readouterr().out
+    assert "report.html" in shown.replace("\n", "")
+    assert (tmp_path / "out" / "report.pdf").read_bytes().startswith(b"%PDF")
+    assert json.loads((tmp_path / "out" / "report.ipynb").read_text())["nbformat"] == 4
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("mlp.optimizer.lrr=0.1", 'Did you mean "lr"'),
+        ("mlp.optimizer=adm", 'Did you mean "adam"'),
+        ("mlp.model.hidden=[0]", "greater than or equal to 1"),
+        ("mlp.epochs=-1", "greater than or equal to 1"),
+        ("mlp.epochs=ten", "received 'ten'"),
+        ("mlp.optimizer.lr=nan", "mlp"),
+        ("exploration.fold=3", 'Did you mean "folds"'),
+        ("sede=3", 'Did you mean "seed"'),
+        ("no-equals-sign", "path=value"),
+    ],
+)
+def test_a_typo_gets_one_message_and_a_status(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], setting: str, told: str
+) -> None:
+    assert command("run", study_file(tmp_path), "--out", tmp_path / "out", "--set", setting) == 1
+    shown = capsys.readouterr().err
+    assert told in shown
+    assert "Traceback" not in shown
+    assert len(shown.splitlines()) < 12
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_study_names_the_shipped_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("plan", "digit") == 1
+    shown = capsys.readouterr().err
+    assert 'Did you mean "digits"' in shown
+    assert "ceteris init" in shown
+
+
+def test_missing_data_says_where_it_was_looked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    study = study_file(tmp_path, data=str(tmp_path / "nowhere"))
+    assert command("run", study, "--out", tmp_path / "out") == 1
+    assert "nowhere" in capsys.readouterr().err
+
+
+def test_a_truncated_gz_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = mnist_like(tmp_path)
+    images = folder / "train-images-idx3-ubyte.gz"
+    images.write_bytes(images.read_bytes()[:-2000])
+    assert command("data", "describe", "mnist", "--data-dir", folder, "--store", tmp_path / "store") == 1
+    shown = capsys.readouterr().err
+    assert "train-images-idx3-ubyte.gz" in shown.replace("\n", "")
+    assert "Traceback" not in shown
+
+
+def test_a_label_outside_the_classes_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = mnist_like(tmp_path)
+    write_idx(folder / "train-labels-idx1-ubyte.gz", np.full(60, 11, np.uint8))
+    assert command("data", "describe", "mnist", "--data-dir", folder, "--store", tmp_path / "store") == 1
+    assert "11" in capsys.readouterr().err
+
+
+def test_an_image_of_another_size_in_a_folder_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, size in (("a", 8), ("b", 8), ("b", 9)):
+        (tmp_path / "set" / name).mkdir(parents=True, exist_ok=True)
+        for number in range(4):
+            Image.new("L", (size, size), number).save(tmp_path / "set" / name / f"{size}-{number}.png")
+    assert command("data", "describe", tmp_path / "set", "--store", tmp_path / "store") == 1
+    shown = capsys.readouterr().err.replace("\n", " ")
+    assert "9" in shown
+    assert ".png" in shown
+
+
+def test_init_writes_a_study_that_can_be_run_and_never_overwrites(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "mine.toml"
+    assert command("init", "digits", target) == 0
+    assert target.read_text() == shipped_studies()["digits"]
+    assert command("init", "digits", target) == 1
+    assert "not overwritten" in capsys.readouterr().err
+
+
+def test_plan_counts_what_is_in_the_store(
+    finished: ceteris.Result, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    capsys.readouterr()
+    store = finished.folder.parent / "store"
+    assert command("plan", study_file(tmp_path), "--store", store, "--json") == 0
+    plan = json.loads(capsys.readouterr().out)
+    # two folds: 2 levels of optimizer, one more of width (mlp); 2 levels (resnet); finals 2 x 2 and 3 x 2
+    assert [stage["trainings"] for stage in plan["stages"]] == [4, 2, 4, 4, 6]
+    assert plan["in_store"] >= 8
+    assert plan["seconds"] >= 0
+
+
+def test_evaluate_reports_metrics_and_counts_the_look(
+    finished: ceteris.Result, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    model = finished.folder / "models" / "mlp-best"
+    store = finished.folder.parent / "store"
+    assert command("evaluate", model, "--data", "digits", "--store", store, "--json") == 0
+    answer = json.loads(capsys.readouterr().out)
+    findings = finished.findings
+    card = ceteris.read_model(model).card
+    final = next(final for final in findings.finals if final.digest == card.trial)
+    assert answer["accuracy"] == pytest.approx(float((final.probabilities.argmax(1) == findings.test_labels).mean()))
+    assert answer["looks"] == len(findings.looks) + 1
+    assert np.array(answer["confusion"]).sum() == len(findings.test_labels)
+
+
+def test_evaluate_refuses_data_of_another_shape(
+    finished: ceteris.Result, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = finished.folder / "models" / "mlp-best"
+    folder = mnist_like(tmp_path)
+    assert command("evaluate", model, "--data", "mnist", "--data-dir", folder, "--store", tmp_path / "store") == 1
+    assert "(1, 28, 28)" in capsys.readouterr().err
+
+
+def test_predict_names_the_class_of_pictures(
+    finished: ceteris.Result, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    findings = finished.findings
+    files = []
+    for place, pixels in enumerate(findings.test_images.images[:3]):
+        files.append(tmp_path / f"{place}.png")
+        Image.fromarray(pixels[0]).save(files[-1])
+    capsys.readouterr()
+    model = finished.folder / "models" / "mlp-best" / "model.safetensors"
+    assert command("predict", model, *files, "--top", 2, "--json") == 0
+    rows = json.loads(capsys.readouterr().out)
+    expected = ceteris.read_model(model).probabilities(findings.test_images.images[:3])
+    for row, shares in zip(rows, expected, strict=True):
+        assert len(row["answers"]) == 2
+        assert row["answers"][0]["class"] == findings.data.classes[int(shares.argmax())]
+        assert row["answers"][0]["probability"] == pytest.approx(float(shares.max()), abs=1e-5)
+
+
+def test_predict_refuses_what_is_no_picture(
+    finished: ceteris.Result, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "no.png").write_text("no picture")
+    model = finished.folder / "models" / "mlp-best"
+    assert command("predict", model, tmp_path / "no.png") == 1
+    assert command("predict", model, tmp_path / "missing.png") == 1
+    shown = capsys.readouterr().err
+    assert "no picture" in shown
+    assert "missing.png" in shown.replace("\n", "")
+
+
+def test_summary_lists_layers_and_parameters(finished: ceteris.Result, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert command("summary", finished.folder / "models" / "mlp-baseline") == 0
+    shown = capsys.readouterr().out
+    assert f"{64 * 16 + 16 + 16 * 10 + 10:,}" in shown
+
+
+def test_report_is_written_again_from_the_findings(finished: ceteris.Result, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    (copy / "findings.safetensors").write_bytes((finished.folder / "findings.safetensors").read_bytes())
+    assert command("report", copy, "--formats", "html") == 0
+    assert (copy / "report.html").stat().st_size > 10_000
+
+
+def test_doctor_tells_versions_and_devices(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("doctor", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["facts"]["ceteris"] == ceteris.__version__
+    assert "cpu" in told["facts"]["devices"]
+
+
+def test_a_killed_run_goes_on_and_ends_with_the_same_tables(tmp_path: Path) -> None:
+    study = study_file(tmp_path, exploration={"folds": 3})
+    whole, killed = tmp_path / "a" / "out", tmp_path / "b" / "out"
+    _run(study, whole).wait()
+    for _ in range(2):
+        process = _run(study, killed)
+        before = _records(killed)
+        deadline = time.monotonic() + 120
+        while process.poll() is None and _records(killed) <= before + 1 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        if process.poll() is None:
+            os.killpg(process.pid, 9)
+            process.wait()
+    assert not (killed / "report.html").exists()
+    assert _run(study, killed).wait() == 0
+    tables = [
+        {path.name: path.read_bytes() for path in (folder / "tables").glob("*.csv")} for folder in (whole, killed)
+    ]
+    names = [name for name in tables[0] if not name.startswith("costs")]
+    assert len(names) > 5
+    assert {name: tables[0][name] for name in names} == {name: tables[1][name] for name in names}
+
+
+def _run(study: Path, out: Path) -> subprocess.Popen[bytes]:
+    code = "from ceteris.cli import main; main()"
+    arguments = ["run", str(study), "--out", str(out), "--workers", "1"]
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def _records(out: Path) -> int:
+    return len(list((out.parent / "store" / "records").glob("*/*.safetensors")))

@@ -1,0 +1,143 @@
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.data.data_samples import even_labels, no_look, png, random_images
+
+from ceteris.data import ReadOptions, load
+from ceteris.errors import ConfigError, DataError
+from ceteris.records import ByteArray, IntArray
+
+pyarrow = pytest.importorskip("pyarrow")
+parquet = pytest.importorskip("pyarrow.parquet")
+
+IMAGES, LABELS = random_images(30, (3, 5, 5)), even_labels(30, 3)
+
+
+def write(path: Path, images: ByteArray, labels: Any, *, names: list[str] | None = None, struct: bool = True) -> None:
+    pictures: list[Any] = [png(image) for image in images]
+    if struct:
+        pictures = [{"bytes": picture, "path": None} for picture in pictures]
+    content = pyarrow.table({"image": pictures, "label": labels})
+    if names:
+        features = {"info": {"features": {"label": {"names": names, "_type": "ClassLabel"}}}}
+        content = content.replace_schema_metadata({"huggingface": json.dumps(features)})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    parquet.write_table(content, path, row_group_size=7)
+
+
+def test_a_folder_as_the_hub_writes_it(tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    names = ["cat", "dog", "ant"]
+    write(folder / "data" / "train-00000-of-00002.parquet", IMAGES[:10], LABELS[:10], names=names)
+    write(folder / "data" / "train-00001-of-00002.parquet", IMAGES[10:20], LABELS[10:20], names=names)
+    write(folder / "data" / "test-00000-of-00001.parquet", IMAGES[20:], LABELS[20:], names=names)
+    loaded = load(str(folder), cache_dir=tmp_path / "cache")
+    assert loaded.train.classes == ("cat", "dog", "ant")
+    assert np.array_equal(loaded.train.images, IMAGES[:20])
+    assert np.array_equal(loaded.train.labels, LABELS[:20])
+    assert np.array_equal(loaded.test.open(record_look=no_look).images, IMAGES[20:])
+
+
+@pytest.mark.parametrize("struct", [True, False])
+def test_a_single_file_with_texts_as_labels(tmp_path: Path, struct: bool) -> None:
+    write(tmp_path / "set.parquet", IMAGES, [["cat", "dog", "ant"][label] for label in LABELS], struct=struct)
+    loaded = load(str(tmp_path / "set.parquet"), cache_dir=tmp_path / "cache")
+    assert loaded.train.classes == ("ant", "cat", "dog")
+    assert loaded.test.class_counts.tolist() == [2, 2, 2]
+    small = load(
+        str(tmp_path / "set.parquet"), cache_dir=tmp_path / "cache", options=ReadOptions(size=(2, 2), channels=1)
+    )
+    assert small.train.shape == (1, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"image": [b"no picture"], "label": [1]}, "the image cannot be read"),
+        ({"image": [None], "label": [1]}, "holds no encoded picture"),
+        ({"image": [png(IMAGES[0])], "label": [None]}, "has gaps"),
+        ({"image": [png(IMAGES[0])], "label": [1.5]}, "neither whole numbers nor texts"),
+        ({"pixels": [1], "label": [1]}, "no image column"),
+        ({"image": [png(IMAGES[0])], "kind": [1]}, "no label column"),
+    ],
+)
+def test_other_tables_are_refused(tmp_path: Path, columns: dict[str, list[Any]], message: str) -> None:
+    parquet.write_table(pyarrow.table(columns), tmp_path / "set.parquet")
+    with pytest.raises(DataError, match=message):
+        load(str(tmp_path / "set.parquet"), cache_dir=tmp_path / "cache")
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1" + b"\xff" * 100 + b"PAR1"])
+def test_files_that_are_no_parquet_are_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "set.parquet").write_bytes(content)
+    with pytest.raises(DataError, match=r"set\.parquet"):
+        load(str(tmp_path / "set.parquet"), cache_dir=tmp_path / "cache")
+
+
+def test_without_pyarrow_the_message_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "set.parquet", IMAGES, LABELS)
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    with pytest.raises(ConfigError, match="pip install pyarrow"):
+        load(str(tmp_path / "set.parquet"), cache_dir=tmp_path / "cache")
+
+
+class HubSplit:
+    """The part of a split of the package ``datasets`` that the reader uses."""
+
+    def __init__(self, images: ByteArray, labels: IntArray) -> None:
+        self.columns: dict[str, list[Any]] = {
+            "img": [{"bytes": png(image), "path": None} for image in images],
+            "label": labels.tolist(),
+        }
+        self.features = {"img": object(), "label": type("ClassLabel", (), {"names": ["cat", "dog", "ant"]})()}
+        self.decoded = True
+
+    def cast_column(self, column: str, feature: Any) -> "HubSplit":
+        assert (column, feature) == ("img", "undecoded")
+        self.decoded = False
+        return self
+
+    def __getitem__(self, column: str) -> list[Any]:
+        assert column != "img" or not self.decoded
+        return self.columns[column]
+
+    def __iter__(self) -> Iterator[Any]:
+        raise AssertionError("rows are read column by column")
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    module = ModuleType("datasets")
+    splits = {"train": HubSplit(IMAGES[:20], LABELS[:20]), "test": HubSplit(IMAGES[20:], LABELS[20:])}
+
+    def load_dataset(path: str, configuration: str | None) -> dict[str, HubSplit]:
+        if (path, configuration) != ("owner/pets", "small"):
+            raise FileNotFoundError("no such set")
+        return splits
+
+    module.load_dataset = load_dataset  # type: ignore[attr-defined]
+    module.Image = lambda decode: "undecoded" if decode is False else "decoded"  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "datasets", module)
+    return module
+
+
+@pytest.mark.usefixtures("hub")
+def test_a_set_of_the_hub_by_its_name(tmp_path: Path) -> None:
+    loaded = load("hf:owner/pets:small", cache_dir=tmp_path)
+    assert loaded.train.classes == ("cat", "dog", "ant")
+    assert np.array_equal(loaded.train.images, IMAGES[:20])
+    assert np.array_equal(loaded.test.open(record_look=no_look).labels, LABELS[20:])
+    with pytest.raises(DataError, match=r"hf:owner/other: cannot be fetched .*no such set"):
+        load("hf:owner/other", cache_dir=tmp_path)
+
+
+def test_without_the_package_the_hub_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(ConfigError, match="pip install datasets"):
+        load("hf:owner/pets", cache_dir=tmp_path)

@@ -1,0 +1,312 @@
+"""The numbers behind every figure, against computations that share no code with them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support, roc_auc_score
+from tests.example_findings import example_findings
+
+from ceteris.figures import (
+    ResultsInfo,
+    attention_info,
+    class_balance_info,
+    class_scores_info,
+    confusion_info,
+    costs_info,
+    decisions_info,
+    embedding_info,
+    factor_effects_info,
+    features_info,
+    finished,
+    first_images_info,
+    identity,
+    images_to_show,
+    iterations_info,
+    learning_curves_info,
+    mistakes_info,
+    random_images_info,
+    random_test_indices,
+    residual_info,
+    results_info,
+    right_counts,
+    roc_info,
+    sample_sheet_info,
+    search_path_info,
+)
+from ceteris.figures.explanations import overlaid
+from ceteris.figures.factor_effects import readable_range
+from ceteris.figures.mosaic import scaled_to_bytes, sheet
+from ceteris.figures.training_curves import running_mean
+from ceteris.findings import StudyFindings
+from ceteris.records import Float32Array
+
+
+def test_test_metrics_agree_with_scikit_learn_for_every_final(findings: StudyFindings, results: ResultsInfo) -> None:
+    finals = {(final.model, final.version, final.seed): final for final in findings.finals}
+    checked = 0
+    for summary in results.summaries:
+        for result in summary.results:
+            probabilities = finals[result.model, result.version, result.seed].probabilities.astype(np.float64)
+            predicted = probabilities.argmax(axis=1)
+            precision, recall, f1, _ = precision_recall_fscore_support(
+                findings.test_labels, predicted, average="macro", zero_division=0
+            )
+            normalised = probabilities / probabilities.sum(axis=1, keepdims=True)
+            area = roc_auc_score(findings.test_labels, normalised, multi_class="ovr", average="macro")
+            assert result.accuracy == accuracy_score(findings.test_labels, predicted)
+            assert (result.precision, result.recall, result.f1) == pytest.approx((precision, recall, f1))
+            assert result.auc == pytest.approx(area, abs=1e-6)
+            checked += 1
+    assert checked == len(findings.finals)
+
+
+def test_summary_is_the_mean_over_seeds_and_its_interval_holds_it(results: ResultsInfo) -> None:
+    for summary in results.summaries:
+        accuracies = [result.accuracy for result in summary.results]
+        assert summary.mean("accuracy") == pytest.approx(sum(accuracies) / len(accuracies))
+        assert summary.accuracy_interval.low < summary.mean("accuracy") < summary.accuracy_interval.high
+
+
+def test_confusion_counts_agree_with_scikit_learn_and_mistakes_come_most_frequent_first(
+    findings: StudyFindings, results: ResultsInfo
+) -> None:
+    info = confusion_info(findings, results, "cnn")
+    assert info is not None
+    predicted = finished(findings, "cnn", "best")[0].probabilities.argmax(axis=1)
+    np.testing.assert_array_equal(info.counts, confusion_matrix(findings.test_labels, predicted, labels=range(10)))
+    counts = [count for _, _, count in info.most_confused()]
+    assert counts == sorted(counts, reverse=True)
+    assert all(true != taken for true, taken, _ in info.most_confused())
+    assert sum(count for _, _, count in info.most_confused(count=100)) == info.counts.sum() - np.trace(info.counts)
+
+
+def test_effects_hold_every_fold_and_the_comparison_of_every_level(findings: StudyFindings) -> None:
+    info = factor_effects_info(findings, "cnn")
+    model = findings.models[1]
+    assert [factor.title for factor in info.factors] == [factor.title for factor in model.factors]
+    for shown, factor in zip(info.factors, model.factors, strict=True):
+        for effect, level in zip(shown.levels, factor.levels, strict=True):
+            np.testing.assert_array_equal(effect.accuracies, level.accuracies)
+            if level.comparison is None:
+                assert effect.verdict is None
+                assert np.isnan([effect.difference, effect.low, effect.high]).all()
+            else:
+                assert (effect.difference, effect.verdict) == (level.comparison.difference, level.comparison.verdict)
+
+
+def test_a_level_whose_trainings_all_failed_has_no_mean(findings: StudyFindings) -> None:
+    failed = [
+        effect
+        for factor in factor_effects_info(findings, "mlp").factors
+        for effect in factor.levels
+        if np.isnan(effect.accuracies).all()
+    ]
+    assert len(failed) == 1
+    assert np.isnan(failed[0].mean)
+    assert failed[0].failures == 1
+
+
+def test_search_path_starts_at_the_baseline_and_rises_by_the_kept_differences(findings: StudyFindings) -> None:
+    for path, model in zip(search_path_info(findings).paths, findings.models, strict=True):
+        assert path.steps[0].mean == pytest.approx(model.factors[0].levels[0].accuracies.mean())
+        kept = [
+            level.comparison.difference
+            for factor in model.factors
+            for level in factor.levels
+            if level.chosen and level.comparison is not None
+        ]
+        assert path.steps[-1].mean - path.steps[0].mean == pytest.approx(sum(kept))
+        assert sum(step.changed for step in path.steps) == len(kept)
+
+
+def test_decisions_name_what_was_kept_for_every_factor_and_model(findings: StudyFindings) -> None:
+    info = decisions_info(findings)
+    assert info.factors == tuple(factor.title for factor in findings.models[0].factors)
+    for row, factors in zip(
+        info.decisions, zip(*(model.factors for model in findings.models), strict=True), strict=True
+    ):
+        for decision, factor in zip(row, factors, strict=True):
+            kept = next(level for level in factor.levels if level.chosen)
+            assert decision is not None
+            assert (decision.level, decision.changed) == (kept.label, not kept.incumbent)
+
+
+def test_learning_curves_name_batch_rate_epochs_time_and_device(findings: StudyFindings) -> None:
+    info = learning_curves_info(findings, "mlp")
+    assert [curves.version for curves in info.versions] == ["baseline", "best"]
+    final = finished(findings, "mlp", "best")[0]
+    assert final.cost is not None
+    headline = info.versions[1].headline
+    for part in ("mini-batch 64", "0.002", "adam", "20 epochs", f"{final.cost.train_seconds:.1f} s", "cpu"):
+        assert part in headline
+    assert len(info.versions[1].histories) == findings.seeds
+
+
+def test_iteration_curves_hold_every_mini_batch(findings: StudyFindings) -> None:
+    info = iterations_info(findings)
+    assert [(curve.position, curve.version) for curve in info.curves] == [
+        (position, version) for position in range(3) for version in ("baseline", "best")
+    ]
+    assert all(len(curve.loss) == len(curve.smooth_loss) == len(curve.learning_rate) == 420 for curve in info.curves)
+
+
+@given(
+    arrays.arrays(np.float32, st.integers(1, 60), elements=st.floats(0, 10, width=32)),
+    st.integers(1, 30),
+)
+@settings(max_examples=60, deadline=None)
+def test_running_mean_is_the_mean_of_the_last_values(values: Float32Array, width: int) -> None:
+    expected = [values[max(0, end - width) : end].astype(np.float64).mean() for end in range(1, len(values) + 1)]
+    np.testing.assert_allclose(running_mean(values, width), expected, atol=1e-9)
+
+
+def test_roc_areas_are_those_of_scikit_learn(findings: StudyFindings, results: ResultsInfo) -> None:
+    for entry, name in zip(roc_info(findings, results).models, ("mlp", "cnn", "resnet"), strict=True):
+        scores = finished(findings, name, "best")[0].probabilities
+        for label, curve in enumerate(entry.curves.per_class):
+            assert curve.auc == pytest.approx(roc_auc_score(findings.test_labels == label, scores[:, label]))
+
+
+def test_class_scores_are_ordered_from_the_hardest_class(findings: StudyFindings, results: ResultsInfo) -> None:
+    info = class_scores_info(findings, results)
+    assert info.f1.shape == (3, 10)
+    assert sorted(info.order) == list(range(10))
+    means = info.f1.mean(axis=0)[list(info.order)]
+    assert (np.diff(means) >= 0).all()
+
+
+def test_costs_are_means_over_the_seeds(findings: StudyFindings, results: ResultsInfo) -> None:
+    cost = next(
+        entry for entry in costs_info(findings, results).costs if (entry.model, entry.version) == ("cnn", "best")
+    )
+    seconds = [final.cost.train_seconds for final in finished(findings, "cnn", "best") if final.cost]
+    assert cost.train_seconds == pytest.approx(np.mean(seconds))
+    assert (cost.memory_megabytes, cost.parameters, cost.megaflops) == (310.0, 40_000, 0.9)
+
+
+def test_training_accuracy_is_that_of_the_restored_epoch(findings: StudyFindings, results: ResultsInfo) -> None:
+    summary = results.of("mlp")
+    assert summary is not None
+    kept = [
+        final.epochs.train_accuracy[final.best_epoch - 1] for final in finished(findings, "mlp", "best") if final.epochs
+    ]
+    assert summary.train_accuracy == pytest.approx(np.mean(kept))
+
+
+def test_residual_comparison_pairs_the_best_with_the_plain_version(findings: StudyFindings) -> None:
+    info = residual_info(findings)
+    assert info is not None
+    assert len(info.with_shortcuts) == len(info.without_shortcuts) == 2
+    assert info.layers == (findings.residual.layers if findings.residual else ())
+    assert residual_info(example_findings(models=("mlp",))) is None
+
+
+def test_predictions_shown_are_the_models_own(findings: StudyFindings) -> None:
+    for info, count in ((first_images_info(findings), 6), (random_images_info(findings), 10)):
+        assert len(info.labels) == count
+        np.testing.assert_array_equal(info.labels, findings.test_labels[info.indices])
+        for row, name in enumerate(("mlp", "cnn", "resnet")):
+            answers = finished(findings, name, "best")[0].probabilities[info.indices].argmax(axis=1)
+            np.testing.assert_array_equal(info.predictions[row], answers)
+            title = info.models[row]
+            assert right_counts(info)[title] == int((answers == info.labels).sum())
+
+
+def test_random_images_are_ten_different_ones_and_always_the_same() -> None:
+    assert len(set(random_test_indices(360).tolist())) == 10
+    np.testing.assert_array_equal(random_test_indices(360), random_test_indices(360))
+    assert random_test_indices(4).size == 4
+
+
+def test_mistakes_are_wrong_and_of_as_many_classes_as_possible(findings: StudyFindings) -> None:
+    info = mistakes_info(findings, "mlp")
+    answers = finished(findings, "mlp", "best")[0].probabilities.argmax(axis=1)
+    wrong = answers != findings.test_labels
+    assert (info.predictions[0] != info.labels).all()
+    assert len(set(info.labels.tolist())) == min(10, len(set(findings.test_labels[wrong].tolist())))
+
+
+def test_images_to_show_hold_all_that_the_figures_look_up(findings: StudyFindings) -> None:
+    shown = set(images_to_show(findings.test_labels, findings.finals).tolist())
+    for info in (first_images_info(findings), random_images_info(findings), mistakes_info(findings, "cnn")):
+        assert set(info.indices.tolist()) <= shown
+    assert set(range(6)) <= shown
+
+
+def test_images_without_a_stored_picture_are_left_out(findings: StudyFindings) -> None:
+    few = replace(
+        findings.test_images, indices=findings.test_images.indices[:3], images=findings.test_images.images[:3]
+    )
+    info = first_images_info(replace(findings, test_images=few))
+    np.testing.assert_array_equal(info.indices, [0, 1, 2])
+
+
+def test_failed_finals_take_no_part(findings: StudyFindings) -> None:
+    broken = replace(findings.finals[0], status="diverged", probabilities=np.zeros((0, 10), np.float32), epochs=None)
+    summary = results_info(replace(findings, finals=(broken, *findings.finals[1:]))).of("mlp", "baseline")
+    assert summary is not None
+    assert [result.seed for result in summary.results] == [1]
+
+
+def test_data_figures_hold_the_described_samples_and_counts(findings: StudyFindings) -> None:
+    assert sample_sheet_info(findings).images is findings.data.sample_images
+    info = class_balance_info(findings)
+    assert info.train_counts.sum() == findings.data.train_count
+    assert info.test_counts.sum() == findings.data.test_count
+
+
+def test_a_model_without_grad_cam_has_no_attention_figure(findings: StudyFindings) -> None:
+    assert attention_info(findings, "mlp") is None
+    assert attention_info(findings, "cnn") is not None
+    assert features_info(findings, "mlp") is not None
+    embedding = embedding_info(findings, "cnn")
+    assert embedding is not None
+    assert embedding.points.shape == (360, 2)
+
+
+def test_identity_names_people_study_date_and_note(findings: StudyFindings) -> None:
+    line = identity(replace(findings, data=replace(findings.data, note="not the official split")))
+    for part in ("Group 12", "A. Author", "Which techniques help on digits?", "2026-11-21", "not the official split"):
+        assert part in line
+
+
+def test_an_unknown_model_is_named_with_those_that_exist(findings: StudyFindings) -> None:
+    with pytest.raises(KeyError, match="mlp, cnn, resnet"):
+        factor_effects_info(findings, "transformer")
+
+
+def test_the_range_of_an_axis_leaves_far_outliers_to_the_edge() -> None:
+    centres = np.array([0.97, 0.972, 0.968, 0.975, 0.13, np.nan])
+    low, high = readable_range(centres, centres - 0.004, centres + 0.004)
+    assert 0.9 < low < 0.964
+    assert 0.979 < high < 1.0
+    assert readable_range(np.array([np.nan]), np.array([np.nan]), np.array([np.nan])) == (0.0, 1.0)
+
+
+def test_a_sheet_keeps_every_picture_whole() -> None:
+    pictures = np.arange(3 * 4 * 4 * 3, dtype=np.uint8).reshape(3, 4, 4, 3)
+    content = sheet(pictures, 2)
+    assert (content.rows, content.columns) == (2, 2)
+    opaque = content.picture[..., 3] == 255
+    zoom = 64 // 4
+    assert opaque.sum() == 3 * (4 * zoom) ** 2
+    assert set(map(tuple, content.picture[opaque][:, :3].tolist())) == set(map(tuple, pictures.reshape(-1, 3).tolist()))
+
+
+def test_filters_are_scaled_around_zero_and_constant_pictures_do_not_fail() -> None:
+    pictures = np.array([[[-1.0, 0.0], [0.5, 1.0]], [[2.0, 2.0], [2.0, 2.0]]], dtype=np.float32)
+    grey = scaled_to_bytes(pictures, symmetric=True)[..., 0]
+    np.testing.assert_array_equal(grey[0], [[0, 128], [191, 255]])
+    assert scaled_to_bytes(pictures)[1].max() == 0
+
+
+def test_overlay_without_heat_is_close_to_the_grey_image_and_hot_places_are_coloured() -> None:
+    image = np.full((1, 1, 2, 2), 200, np.uint8)
+    heat = np.array([[[0.0, 1.0], [0.0, 1.0]]], dtype=np.float32)
+    result = overlaid(image, heat).astype(int)
+    assert np.ptp(result[0, 0, 0]) < 5
+    assert np.ptp(result[0, 0, 1]) > 40

@@ -1,0 +1,236 @@
+"""The documents themselves: the page asks for nothing outside, the PDF keeps to five pages, the notebook runs."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+from tests.example_findings import example_findings
+
+from ceteris.errors import ConfigError, StoreError
+from ceteris.figures import results_info
+from ceteris.findings import StudyFindings
+from ceteris.report import compose, html_report, notebook_report, pdf_report, tables, write_report
+from ceteris.report.content import Report
+from ceteris.report.inline_svg import inlined
+from ceteris.report.pdf import LAYOUTS, MOST_PAGES, content
+from ceteris.store import write_findings
+
+HOSTILE = '#panic() $x$ *b* _i_ <script>alert(1)</script> 漢字 \\ @x `y` [z] {{ 7*7 }} "q" // /* €'
+VOID = {"meta", "link", "br", "img", "hr", "input"}
+
+
+class Page(HTMLParser):
+    """Collects what the tests ask about and checks that every element is closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    def having(self, tag: str) -> Iterator[dict[str, str | None]]:
+        return (attributes for name, attributes in self.elements if name == tag)
+
+
+def _parsed(html: str) -> Page:
+    page = Page()
+    page.feed(html)
+    page.close()
+    assert page.open == []
+    return page
+
+
+@pytest.fixture(scope="module")
+def small() -> StudyFindings:
+    """A study of one model, quick to draw, in which every name tries to be markup."""
+    made = example_findings(models=("resnet",), factors=2, seeds=1, title=HOSTILE)
+    factor = replace(made.models[0].factors[0], title=HOSTILE, question=HOSTILE, decision=HOSTILE)
+    model = replace(made.models[0], title=HOSTILE[:40], factors=(factor, *made.models[0].factors[1:]))
+    data = replace(
+        made.data, note="not the official split", classes=("<b>", "$", "#", "_", "*", "漢", "\\", "{{", "%", "@")
+    )
+    return replace(made, author=HOSTILE, question=HOSTILE, models=(model,), data=data, study_text=HOSTILE)
+
+
+@pytest.fixture(scope="module")
+def report(small: StudyFindings) -> Report:
+    return compose(small)
+
+
+@pytest.fixture(scope="module")
+def page(report: Report) -> Page:
+    return _parsed(html_report(report))
+
+
+def test_page_asks_for_nothing_outside_itself(report: Report) -> None:
+    html = html_report(report)
+    page = _parsed(html)
+    names = ("src", "href", "xlink:href", "srcset", "data", "action", "poster")
+    for tag, attributes in page.elements:
+        for name in names:
+            value = attributes.get(name)
+            assert value is None or value.startswith(("#", "data:")), (tag, name, value)
+    assert not re.search(r"@import|url\((?!#)", html)
+    assert not {"script", "link", "iframe", "object"} & {tag for tag, _ in page.elements}
+
+
+def test_every_picture_has_words_for_those_who_cannot_see_it(page: Page, report: Report) -> None:
+    pictures = [entry for entry in page.having("svg") if entry.get("role") == "img"]
+    assert len(pictures) == len(report.drawn)
+    assert all(len(entry["aria-label"] or "") > 30 for entry in pictures)
+    assert all(entry.get("alt") for entry in page.having("img"))
+
+
+def test_page_has_headers_in_every_table_and_a_contents_list_whose_links_lead_somewhere(page: Page) -> None:
+    assert sum(1 for _ in page.having("thead")) == sum(1 for _ in page.having("table")) > 10
+    assert all(entry.get("scope") in ("col", "row") for entry in page.having("th"))
+    places = {attributes["id"] for _, attributes in page.elements if "id" in attributes}
+    links = [entry["href"] or "" for entry in page.having("a")]
+    assert len(links) > 10
+    assert all(link[1:] in places for link in links)
+
+
+def test_no_two_elements_of_the_page_share_a_name(page: Page) -> None:
+    names = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(names) == len(set(names))
+
+
+def test_hostile_names_stay_words(page: Page, report: Report) -> None:
+    html = html_report(report)
+    assert "<script" not in html
+    assert HOSTILE in "".join(page.words)
+    assert "49" not in "".join(page.words).split("{{ 7*7 }}")[0][-5:]
+
+
+def test_note_on_the_data_stands_at_every_figure(report: Report) -> None:
+    assert html_report(report).count("Data: not the official split") == len(report.drawn)
+
+
+def test_page_stays_small(report: Report) -> None:
+    assert len(html_report(report).encode()) < 8_000_000
+
+
+def test_colours_of_an_inlined_drawing_follow_the_page(report: Report) -> None:
+    drawn = report.figure("search-path")
+    assert drawn is not None
+    text = inlined(drawn.svg, name="a", label='"<&>"')
+    assert "var(--ink, #1c2128)" in text
+    assert 'aria-label="&quot;&lt;&amp;&gt;&quot;"' in text
+    assert "<metadata" not in text
+
+
+def _pages(pdf: bytes, folder: Path) -> int:
+    """Count the pages with poppler where it is installed, otherwise by the page objects that typst leaves readable."""
+    if shutil.which("pdfinfo"):
+        path = folder / "counted.pdf"
+        path.write_bytes(pdf)
+        text = subprocess.run(["pdfinfo", str(path)], check=True, capture_output=True, text=True).stdout
+        return int(re.findall(r"Pages:\s+(\d+)", text)[0])
+    return len(re.findall(rb"/Type\s*/Page\b(?!s)", pdf))
+
+
+def test_pdf_of_hostile_names_keeps_to_five_pages(report: Report, tmp_path: Path) -> None:
+    pdf = pdf_report(report)
+    assert pdf.startswith(b"%PDF")
+    assert 1 <= _pages(pdf, tmp_path) <= MOST_PAGES
+
+
+def test_pdf_of_a_large_study_keeps_to_five_pages_and_says_what_it_leaves_out(
+    report: Report, results_of_large: tuple[StudyFindings, Report], tmp_path: Path
+) -> None:
+    _, large = results_of_large
+    assert 1 <= _pages(pdf_report(large), tmp_path) <= MOST_PAGES
+    assert any(content(large, layout)["effects_left_out"] > 0 for layout in LAYOUTS)
+
+
+@pytest.fixture(scope="module")
+def results_of_large(report: Report) -> tuple[StudyFindings, Report]:
+    """Twenty factors, three models, a hundred long class names; the drawings are borrowed, their number is what counts."""
+    names = [f"a class with a rather long name, number {number}" for number in range(100)]
+    large = example_findings(factors=20, classes=100, seeds=1, class_names=names, title="A long title " * 12)
+    models = tuple(replace(model, title=f"{model.title} with a long name") for model in large.models)
+    large = replace(large, models=models, question="A long question, asked at length. " * 20)
+    borrowed = {entry.plate.name.replace("resnet", "cnn"): entry for entry in report.drawn}
+    evaluated = results_info(large)
+    drawn = tuple(replace(entry, plate=replace(entry.plate, name=name)) for name, entry in borrowed.items())
+    return large, Report(large, evaluated, tables(large, evaluated), drawn)
+
+
+def test_every_layout_of_the_pdf_is_tighter_than_the_one_before() -> None:
+    for wide, tight in pairwise(LAYOUTS):
+        assert tight.size <= wide.size
+        assert set(tight.figures) <= set(wide.figures)
+        assert tight.effect_rows <= wide.effect_rows
+        assert tight != wide
+
+
+def test_pdf_without_any_final_training_still_compiles(small: StudyFindings, report: Report, tmp_path: Path) -> None:
+    lost = replace(small, finals=(), explanations=(), residual=None)
+    assert 1 <= _pages(pdf_report(compose(lost)), tmp_path) <= MOST_PAGES
+
+
+def test_notebook_is_executed_without_errors_and_shows_tables_and_figures(small: StudyFindings, tmp_path: Path) -> None:
+    write_findings(small, tmp_path / "findings.safetensors")
+    notebook = nbformat.from_dict(json.loads(notebook_report(small, tmp_path)))  # type: ignore[no-untyped-call]
+    nbformat.validate(notebook)
+    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    assert all(output.output_type != "error" and output.get("name") != "stderr" for output in outputs)
+    kinds = [kind for output in outputs for kind in output.get("data", {})]
+    assert kinds.count("image/png") >= 10
+    assert kinds.count("text/html") >= 6
+    assert sum(cell.cell_type == "markdown" for cell in notebook.cells) > 15
+    assert str(tmp_path) not in json.dumps(notebook)
+
+
+def test_notebook_without_findings_beside_it_says_so(small: StudyFindings, tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"findings\.safetensors"):
+        notebook_report(small, tmp_path)
+
+
+def test_write_report_leaves_whole_files_and_names_them(small: StudyFindings, tmp_path: Path) -> None:
+    told: list[str] = []
+    written = write_report(small, tmp_path / "out", formats=("html", "pdf"), progress=told.append)
+    assert sorted(path.relative_to(tmp_path / "out") for path in written) == sorted(
+        Path(folder, name).relative_to(tmp_path / "out")
+        for folder, _, names in os.walk(tmp_path / "out")
+        for name in names
+    )
+    assert all(path.stat().st_size > 0 for path in written)
+    stems = {path.stem for path in written if path.suffix == ".svg"}
+    assert stems == {path.stem for path in written if path.suffix == ".png"}
+    assert any("report.pdf" in line for line in told)
+
+
+def test_an_unknown_format_is_answered_with_those_there_are(small: StudyFindings, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="html, pdf, ipynb"):
+        write_report(small, tmp_path, formats=("docx",))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_arrays_of_the_findings_are_left_as_they_were(small: StudyFindings, report: Report) -> None:
+    fresh = example_findings(models=("resnet",), factors=2, seeds=1)
+    np.testing.assert_array_equal(small.finals[0].probabilities, fresh.finals[0].probabilities)

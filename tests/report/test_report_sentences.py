@@ -1,0 +1,130 @@
+"""Sentences: made from the numbers, and never more than the verdicts say."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tests.example_findings import example_findings
+
+from ceteris.figures import ResultsInfo, results_info
+from ceteris.findings import FinalFinding, StudyFindings
+from ceteris.records import Float32Array
+from ceteris.report import sentences
+
+
+def _with_curves(final: FinalFinding, train: float, validation: float) -> FinalFinding:
+    assert final.epochs is not None
+    epochs = replace(final.epochs, train_accuracy=np.full(20, train), validation_accuracy=np.full(20, validation))
+    return replace(final, epochs=epochs, validation_accuracy=validation)
+
+
+@pytest.mark.parametrize(
+    ("train", "validation", "expected"),
+    [
+        (0.99, 0.90, "it overfits:"),
+        (0.99, 0.97, "it overfits slightly"),
+        (0.99, 0.985, "no sign of overfitting"),
+        (0.80, 0.79, "a sign of underfitting"),
+    ],
+)
+def test_the_gap_between_training_and_validation_is_put_into_words(
+    findings: StudyFindings, train: float, validation: float, expected: str
+) -> None:
+    finals = tuple(
+        _with_curves(final, train, validation) if (final.model, final.version) == ("cnn", "best")
+        else _with_curves(final, 0.985, 0.98)
+        for final in findings.finals
+    )  # fmt: skip
+    made = replace(findings, finals=finals)
+    text = sentences.fit_sentence(made, results_info(made), made.models[1])
+    assert expected.rstrip(":") in text.split("The best version")[1]
+    assert f"{100 * train:.2f} %" in text
+
+
+def test_the_answer_ranks_the_models_and_names_what_won(findings: StudyFindings, results: ResultsInfo) -> None:
+    text = sentences.answer(findings, results)
+    accuracies = {s.title: s.mean("accuracy") for s in results.summaries if s.version == "best"}
+    ranked = sorted(accuracies, key=lambda title: -accuracies[title])
+    assert [text.index(f"({title})") for title in ranked] == sorted(text.index(f"({title})") for title in ranked)
+    for model in findings.models:
+        for factor in model.factors:
+            changed = sentences.changed_level(factor)
+            assert changed is None or f"{factor.title} {changed.label}" in text
+
+
+def test_without_a_winner_the_answer_says_that_the_baselines_stand(
+    findings: StudyFindings, results: ResultsInfo
+) -> None:
+    models = tuple(
+        replace(
+            model,
+            factors=tuple(
+                replace(factor, levels=tuple(replace(level, chosen=level.incumbent) for level in factor.levels))
+                for factor in model.factors
+            ),
+        )
+        for model in findings.models
+    )
+    assert "so the baselines stand" in sentences.answer(replace(findings, models=models), results)
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"), [(0, "not been looked at"), (1, "once, after all choices"), (3, "3 times")]
+)
+def test_the_number_of_looks_is_stated(findings: StudyFindings, count: int, expected: str) -> None:
+    assert expected in sentences.looks_sentence(replace(findings, looks=findings.looks * count))
+
+
+def _answers(labels: Float32Array, wrong: int) -> Float32Array:
+    answers: Float32Array = np.eye(10, dtype=np.float32)[labels.astype(int)]
+    answers[:wrong] = np.roll(answers[:wrong], 1, axis=1)
+    return answers
+
+
+@pytest.mark.parametrize(
+    ("wrong", "word"), [(60, "a difference on the same images"), (2, "undecided on the same images")]
+)
+def test_a_difference_on_the_test_set_is_claimed_only_where_mcnemar_finds_one(
+    findings: StudyFindings, wrong: int, word: str
+) -> None:
+    labels = findings.test_labels.astype(np.float32)
+    finals = tuple(
+        replace(final, probabilities=_answers(labels, wrong if final.version == "baseline" else 0))
+        for final in findings.finals
+    )
+    made = replace(findings, finals=finals)
+    assert word in sentences.conclusions(made, results_info(made))[0]
+
+
+def test_undecided_comparisons_are_counted_as_undecided(findings: StudyFindings, results: ResultsInfo) -> None:
+    undecided = sum(
+        level.comparison.verdict == "undecided"
+        for model in findings.models
+        for factor in model.factors
+        for level in factor.levels
+        if level.comparison
+    )
+    assert undecided > 0
+    assert any(text.startswith(f"{undecided} of ") for text in sentences.conclusions(findings, results))
+
+
+def test_every_judgement_is_the_extreme_of_a_measured_number(findings: StudyFindings, results: ResultsInfo) -> None:
+    judged = {entry.model: entry for entry in sentences.judgements(findings, results)}
+    assert any("fewest parameters (13,000)" in pro for pro in judged["mlp"].pros)
+    assert any("most parameters (70,000)" in con for con in judged["resnet"].cons)
+    best = max((s for s in results.summaries if s.version == "best"), key=lambda s: s.mean("accuracy"))
+    assert any(pro.startswith("highest test accuracy") for pro in judged[best.model].pros)
+
+
+def test_one_model_alone_is_neither_best_nor_worst() -> None:
+    alone = example_findings(models=("mlp",), factors=1, seeds=1)
+    [judged] = sentences.judgements(alone, results_info(alone))
+    assert judged.pros == judged.cons == ()
+
+
+def test_without_finals_nothing_is_claimed_about_the_test_set(findings: StudyFindings) -> None:
+    nothing = replace(findings, finals=())
+    results = results_info(nothing)
+    assert "no test result" in sentences.answer(nothing, results)
+    assert all("no final training" in text for text in sentences.conclusions(nothing, results)[:3])
+    assert sentences.judgements(nothing, results) == []

@@ -1,0 +1,193 @@
+"""Tables: full precision and deterministic as CSV, rounded for people, complete for whoever repeats the run."""
+
+import csv
+import io
+import re
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+from tests.example_findings import example_findings
+
+from ceteris import recipe
+from ceteris.figures import ResultsInfo, finished
+from ceteris.findings import StudyFindings
+from ceteris.recipe import Recipe
+from ceteris.report import Table, tables
+from ceteris.report.recipes import described, flattened
+from ceteris.report.table import columns, duration, readable
+
+
+@pytest.fixture(scope="module")
+def by_name(findings: StudyFindings, results: ResultsInfo) -> dict[str, Table]:
+    return {table.name: table for table in tables(findings, results)}
+
+
+def _cells(table: Table) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(table.csv())))
+
+
+def test_csv_keeps_full_precision_and_empty_cells_for_what_is_missing() -> None:
+    table = Table(
+        name="t", title="T", columns=columns("name", ("share", "share"), ("n", "count"), ("yes", "flag")),
+        rows=(("a,\"b\"\nc", 0.1 + 0.2, 3, True), ("é漢", float("nan"), None, False)),
+    )  # fmt: skip
+    rows = list(csv.reader(io.StringIO(table.csv())))
+    assert rows == [
+        ["name", "share", "n", "yes"],
+        ['a,"b"\nc', "0.30000000000000004", "3", "yes"],
+        ["é漢", "", "", "no"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("cell", "kind", "text"),
+    [
+        (0.98765, "share", "98.77 %"),
+        (0.0123, "points", "+1.23"),
+        (-0.0123, "points", "−1.23"),
+        (-0.00000001, "points", "0.00"),
+        (0.0004, "p", "< 0.001"),
+        (0.0416, "p", "0.042"),
+        (1234567, "count", "1,234,567"),
+        (None, "share", "–"),
+        (float("nan"), "points", "–"),
+        (float("inf"), "number", "–"),
+        (True, "flag", "yes"),
+        (0.968, "area", "0.9680"),
+        ("sgd", "text", "sgd"),
+    ],
+)
+def test_cells_as_people_read_them(cell: str | float | None, kind: str, text: str) -> None:
+    assert readable(cell, kind) == text  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0.25, "250 ms"), (5.03, "5.0 s"), (600, "10.0 min"), (9000, "2.5 h")])
+def test_times_have_the_unit_that_people_would_use(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_tables_are_the_same_for_equal_findings(by_name: dict[str, Table]) -> None:
+    again = {table.name: table.csv() for table in tables(example_findings())}
+    assert again == {name: table.csv() for name, table in by_name.items()}
+
+
+def test_only_the_tables_of_costs_hold_what_changes_from_run_to_run(findings: StudyFindings) -> None:
+    slower = tuple(
+        replace(final, cost=replace(final.cost, train_seconds=99.0, peak_memory_bytes=1)) if final.cost else final
+        for final in findings.finals
+    )
+    other_day = replace(
+        findings, finals=slower, date="2031-01-01", wall_seconds=1.0, training_seconds=2.0,
+        looks=(replace(findings.looks[0], date="2031-01-01"),), machine={"device": "cuda"},
+    )  # fmt: skip
+    before, after = (
+        {table.name: table.csv() for table in tables(made) if table.exported} for made in (findings, other_day)
+    )
+    assert {name for name in before if before[name] != after[name]} == {"costs", "costs_study"}
+
+
+def test_factor_tables_hold_every_fold_and_every_comparison(findings: StudyFindings, by_name: dict[str, Table]) -> None:
+    for model in findings.models:
+        rows = iter(_cells(by_name[f"factors_{model.name}"]))
+        for factor in model.factors:
+            for level in factor.levels:
+                row = next(rows)
+                assert (row["factor"], row["level"]) == (factor.title, level.label)
+                folds = [float(row[f"fold {number}"] or "nan") for number in range(1, 6)]
+                np.testing.assert_array_equal(folds, level.accuracies)
+                if level.comparison:
+                    assert float(row["difference"]) == level.comparison.difference
+                    assert row["verdict"] == level.comparison.verdict
+        assert next(rows, None) is None
+
+
+def test_test_results_stand_with_interval_and_every_seed(
+    findings: StudyFindings, results: ResultsInfo, by_name: dict[str, Table]
+) -> None:
+    rows = _cells(by_name["test_results"])
+    assert len(rows) == 7
+    for row in rows:
+        assert float(row["low"]) < float(row["accuracy"]) < float(row["high"])
+    assert len(by_name["test_results_by_seed"].rows) == len(findings.finals)
+
+
+def test_comparisons_of_models_use_the_exact_test_on_the_same_images(
+    findings: StudyFindings, by_name: dict[str, Table]
+) -> None:
+    row = next(
+        row for row in _cells(by_name["model_comparisons"])
+        if (row["first"], row["second"], row["seed"]) == ("MLP, best", "ResNet, best", "0")
+    )  # fmt: skip
+    right = [
+        finished(findings, name, "best")[0].probabilities.argmax(axis=1) == findings.test_labels
+        for name in ("mlp", "resnet")
+    ]
+    only_first, only_second = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
+    assert (int(row["only first right"]), int(row["only second right"])) == (only_first, only_second)
+    if only_first + only_second < 25:
+        expected = binomtest(only_first, only_first + only_second, 0.5).pvalue
+        assert float(row["McNemar p"]) == pytest.approx(expected)
+
+
+def test_confusion_tables_count_every_test_image(findings: StudyFindings, by_name: dict[str, Table]) -> None:
+    rows = _cells(by_name["confusion_cnn"])
+    counts = np.array([[int(row[name]) for name in findings.data.classes] for row in rows])
+    np.testing.assert_array_equal(counts.sum(axis=1), np.bincount(findings.test_labels, minlength=10))
+
+
+def test_recipes_list_every_hyperparameter_with_its_default() -> None:
+    made = Recipe(
+        model=recipe.CNN(), optimizer=recipe.Adam(), augmentation=(recipe.Shift(), recipe.Rotate(degrees=7.0))
+    )
+    parts = dict(flattened(made))
+    for field in fields(recipe.Adam):
+        assert f"optimizer.{field.name}" in parts or field.name == "kind"
+    assert parts["optimizer"] == "adam"
+    assert parts["optimizer.epsilon"] == "1e-08"
+    assert parts["augmentation[2].degrees"] == "7.0"
+    assert parts["model.pool_after"] == "automatic"
+    assert parts["model.activation"] == "relu"
+    assert parts["epochs"] == "10"
+
+
+@pytest.mark.parametrize("kind", [*recipe.OPTIMIZERS, *recipe.SCHEDULES, *recipe.ACTIVATIONS, *recipe.AUGMENTATIONS])
+def test_every_choice_can_be_named_in_short(kind: type) -> None:
+    assert described(kind()).startswith(kind().kind)
+
+
+def test_structures_stand_side_by_side(by_name: dict[str, Table]) -> None:
+    rows = {row["property"]: row for row in _cells(by_name["models"])}
+    assert rows["structure"]["CNN, baseline"].startswith("filters 32, 64; kernels 3×3, 3×3")
+    assert rows["optimizer"]["MLP, baseline"] == "sgd (lr 0.05)"
+    assert "shift (fraction 0.1), rotate (degrees 8)" in rows["augmentation"]["ResNet, best"]
+
+
+def test_failures_name_what_diverged(findings: StudyFindings, by_name: dict[str, Table]) -> None:
+    rows = _cells(by_name["failures"])
+    assert {row["model"] for row in rows} == {"MLP", "CNN", "ResNet"}
+    assert all("diverged" in row["what happened"] for row in rows)
+    broken = replace(findings.finals[0], status="failed", error="out of memory")
+    made = tables(replace(findings, finals=(broken, *findings.finals[1:])))
+    failures = next(table for table in made if table.name == "failures")
+    assert "out of memory" in failures.csv()
+
+
+def test_the_note_on_the_data_stands_in_its_description(findings: StudyFindings) -> None:
+    noted = replace(findings, data=replace(findings.data, note="not the official split", warnings=("few images",)))
+    text = next(table for table in tables(noted) if table.name == "data").csv()
+    assert "not the official split" in text
+    assert "few images" in text
+
+
+def test_a_table_shows_itself_in_a_notebook_with_its_words_escaped() -> None:
+    table = Table(name="t", title="<T>", columns=columns("<c>"), rows=(("<script>",),))
+    shown = table._repr_html_()
+    assert not re.search(r"<(T|c|script)>", shown)
+    assert "&lt;script&gt;" in shown
+
+
+def test_only_keeps_the_named_columns_in_their_order() -> None:
+    table = Table(name="t", title="T", columns=columns("a", "b", "c"), rows=(("1", "2", "3"),))
+    assert table.only("c", "a", "unknown").rows == (("1", "3"),)

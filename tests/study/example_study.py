@@ -1,0 +1,46 @@
+"""A small study of one factor for the tests of its execution."""
+
+from dataclasses import replace
+from typing import Any
+
+from ceteris import recipe as r
+from ceteris.records import Trial, TrialRecord
+from ceteris.study import Exploration, Factor, Final, Level, Setting, Study, StudyModel
+from tests.example_records import example_record
+from tests.tiny_trials import MLP
+
+FACTOR = Factor(
+    name="rate",
+    fields=("optimizer.lr",),
+    levels=tuple(Level(label=f"lr {lr}", changes={"optimizer.lr": lr}) for lr in (0.05, 0.2, 0.5)),
+)
+NORM = Factor(
+    name="norm",
+    fields=("model.batch_norm",),
+    levels=tuple(Level(label=label, changes={"model.batch_norm": norm}) for label, norm in (("off", False), ("on", True))),
+)
+
+
+def model(name: str = "mlp", recipe: r.Recipe = MLP) -> StudyModel:
+    return StudyModel(name=name, title=name, recipe=recipe)
+
+
+def example_study(**other: Any) -> Study:
+    parts: dict[str, Any] = {
+        "name": "example",
+        "data": "tiny",
+        "exploration": Exploration(folds=3),
+        "final": Final(seeds=2, validation=0.25, patience=2, epochs=3),
+        "models": (model(),),
+        "factors": (FACTOR, NORM),
+    }
+    return Study(**parts | other)
+
+
+def setting(**other: Any) -> Setting:
+    return Setting(study=example_study(**other), data="tiny", device="cpu")
+
+
+def invented_record(trial: Trial, digest: str) -> TrialRecord:
+    """A record that any pool would give for this trial: a function of its digest alone."""
+    return replace(example_record(trial, accuracy=0.5 + int(digest[:4], 16) / 2**18), digest=digest)

@@ -1,0 +1,148 @@
+"""Real processes train real (tiny) trials; they are started once for all tests of this file."""
+
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from ceteris import recipe as r
+from ceteris.data import DataSet, from_arrays
+from ceteris.errors import StoreError
+from ceteris.records import HoldoutSplit, Trial, TrialRecord
+from ceteris.store import Store, trial_digest
+from ceteris.study import HerePool, Queue, Silent, WorkerPool, Workplace
+from tests.example_records import assert_same
+from tests.study.test_queue import Found, asking
+from tests.tiny_trials import CNN, MLP, RESNET, tiny_images, tiny_trial
+
+MEASURED = frozenset({"seconds", "cost"})
+DROPOUT = replace(MLP, model=r.MLP(hidden=(16,), dropout=0.3), augmentation=(r.Shift(), r.Noise()))
+FINAL = tiny_trial(
+    DROPOUT, split=HoldoutSplit(fraction=0.25, seed=0), patience=1, keep_weights=True, keep_snapshots=True
+)
+TRIALS = [FINAL, tiny_trial(MLP), tiny_trial(CNN, fold=1), tiny_trial(RESNET, fold=2)]
+BROKEN = tiny_trial(replace(MLP, model=r.CustomModel(path="tests.training.own_code:Broken")))
+LONG = tiny_trial(replace(MLP, epochs=1500))
+UNWRITABLE = tiny_trial(MLP, seed=77)
+
+
+class Killer(Silent):
+    """Kills the process that trains LONG as soon as it has finished an epoch, once."""
+
+    def __init__(self, pool: WorkerPool) -> None:
+        self._pool, self.killed = pool, list[int]()
+
+    def epoch(self, digest: str, epoch: int) -> None:
+        if digest == trial_digest(LONG) and not self.killed:
+            process = next(worker.process for worker in self._pool._workers if worker.digest == digest)
+            assert process.pid
+            self.killed.append(process.pid)
+            os.kill(process.pid, signal.SIGKILL)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What the pools gave."""
+
+    here: Found
+    one: Found
+    two: Found
+    broken: TrialRecord
+    survived: TrialRecord
+    killed: list[int]
+    refused: str
+    stores: tuple[Store, Store, Store]
+    alive: list[bool]
+
+
+def ask(pool: WorkerPool | HerePool, store: Store, trials: list[Trial], listener: Silent | None = None) -> Found:
+    queue: Queue[Found] = Queue(store, pool, listener or Silent(), lambda trial: 1.0)
+    return queue.run([asking(trials)])[0]
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> DataSet:
+    images = tiny_images()
+    cache = tmp_path_factory.mktemp("cache")
+    return from_arrays(images.images, images.labels, images.images[:6], images.labels[:6], name="tiny", cache_dir=cache)
+
+
+@pytest.fixture(scope="module")
+def trained(prepared: DataSet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
+    stores = tuple(Store(tmp_path_factory.mktemp("store")) for _ in range(3))
+    with HerePool(prepared.train, stores[0], allow_imports=True) as here:
+        at_home = ask(here, stores[0], TRIALS)
+    with WorkerPool(workplace(prepared, stores[1]), 1) as pool:
+        alone = ask(pool, stores[1], TRIALS)
+        refused = refusal_of(pool, stores[1])
+    with WorkerPool(workplace(prepared, stores[2]), 2) as pool:
+        together = ask(pool, stores[2], [*TRIALS, BROKEN])
+        killer = Killer(pool)
+        survived = ask(pool, stores[2], [LONG], killer)[trial_digest(LONG)]
+        processes = [worker.process for worker in pool._workers]
+    yield Trained(
+        here=at_home,
+        one=alone,
+        two={digest: record for digest, record in together.items() if digest != trial_digest(BROKEN)},
+        broken=together[trial_digest(BROKEN)],
+        survived=survived,
+        killed=killer.killed,
+        refused=refused,
+        stores=(stores[0], stores[1], stores[2]),
+        alive=[process.is_alive() for process in processes],
+    )
+
+
+def workplace(prepared: DataSet, store: Store) -> Workplace:
+    return Workplace(train=prepared.prepared, store=store.root, allow_imports=True)
+
+
+def refusal_of(pool: WorkerPool, store: Store) -> str:
+    """What is said when a record's place is taken by a file."""
+    folder = store.record_path(trial_digest(UNWRITABLE)).parent
+    if not folder.exists():
+        folder.write_text("in the way")
+    with pytest.raises(StoreError) as caught:
+        ask(pool, store, [UNWRITABLE])
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("pool", ["one", "two"])
+def test_one_worker_two_workers_and_this_process_give_the_same_records(trained: Trained, pool: str) -> None:
+    found: Found = getattr(trained, pool)
+    assert found.keys() == trained.here.keys() == {trial_digest(trial) for trial in TRIALS}
+    for digest, record in trained.here.items():
+        assert record.status == "finished", record.error
+        assert_same(found[digest], record, but=MEASURED)
+
+
+def test_every_pool_writes_records_and_weights_before_it_tells_of_them(trained: Trained) -> None:
+    digest = trial_digest(FINAL)
+    for store, found in zip(trained.stores, (trained.here, trained.one, trained.two), strict=True):
+        assert_same(store.find(digest), found[digest])
+        assert_same(store.weights(digest), trained.stores[0].weights(digest))
+        assert_same(store.snapshots(digest), trained.stores[0].snapshots(digest))
+
+
+def test_a_failed_trial_is_told_but_not_kept_so_that_it_is_tried_again_next_time(trained: Trained) -> None:
+    assert trained.broken.status == "failed"
+    assert "cannot handle" in trained.broken.error
+    assert not trained.stores[2].holds(trial_digest(BROKEN))
+
+
+def test_a_worker_that_is_killed_is_replaced_and_its_trial_trained_again(trained: Trained) -> None:
+    assert len(trained.killed) == 1
+    assert trained.survived.status == "finished"
+    assert trained.survived.best_epoch == LONG.recipe.epochs
+    assert_same(trained.stores[2].find(trial_digest(LONG)), trained.survived)
+
+
+def test_a_record_that_cannot_be_written_ends_the_study_with_a_reason(trained: Trained) -> None:
+    assert "cannot be written" in trained.refused
+
+
+def test_no_worker_outlives_its_pool(trained: Trained) -> None:
+    assert trained.alive == [False, False]

@@ -1,0 +1,180 @@
+import random
+from collections import Counter
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ceteris import recipe as r
+from ceteris.records import Trial, TrialRecord
+from ceteris.store import Store, trial_digest
+from ceteris.study import Outcome, Queue, Request, Silent, Work, mission
+from ceteris.study.workers import Event
+from tests.example_records import assert_same
+from tests.study.example_study import invented_record, model, setting
+from tests.tiny_trials import CNN, MLP, RESNET, tiny_trial
+
+Found = dict[str, TrialRecord]
+
+
+class InventedPool:
+    """Finishes trials at random times, in any order; some are lost on the way, as often as ``losses`` says."""
+
+    def __init__(self, seed: int = 0, places: int = 2, losses: Mapping[str, int] | None = None) -> None:
+        self._random, self._places = random.Random(seed), places
+        self._losses = Counter(losses or {})
+        self._running: dict[str, Trial] = {}
+        self.submitted: list[str] = []
+
+    def idle(self) -> int:
+        return self._places - len(self._running)
+
+    def submit(self, digest: str, trial: Trial) -> None:
+        assert self.idle() > 0
+        assert digest == trial_digest(trial)
+        assert digest not in self._running
+        self.submitted.append(digest)
+        self._running[digest] = trial
+
+    def events(self, timeout: float) -> Iterator[Event]:
+        for digest in self._random.sample(sorted(self._running), self._random.randint(0, len(self._running))):
+            trial = self._running.pop(digest)
+            if self._losses[digest]:
+                self._losses[digest] -= 1
+                yield Event(kind="lost", digest=digest, message="the training process died (exit code -9)")
+                continue
+            yield Event(kind="epoch", digest=digest, epoch=1)
+            yield Event(kind="done", digest=digest, record=invented_record(trial, digest))
+
+
+class Listener(Silent):
+    """Notes what it hears."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, str]] = []
+        self.asked_for: list[Sequence[Work]] = []
+
+    def asked(self, work: Sequence[Work]) -> None:
+        self.asked_for.append(work)
+
+    def started(self, digest: str, work: Work) -> None:
+        self.heard.append(("started", digest))
+
+    def epoch(self, digest: str, epoch: int) -> None:
+        self.heard.append((f"epoch {epoch}", digest))
+
+    def finished(self, digest: str, work: Work, record: TrialRecord, *, reused: bool) -> None:
+        self.heard.append(("reused" if reused else record.status, digest))
+
+
+def asking(*stages: Sequence[Trial]) -> Generator[Request, Mapping[str, TrialRecord], Found]:
+    """A strategy that checks that it is given exactly what it asked for, and returns all of it."""
+    found: Found = {}
+    for number, trials in enumerate(stages):
+        request = Request(
+            model="m", stage=str(number), trials=tuple(trials), labels=tuple(str(trial.seed) for trial in trials)
+        )
+        records = yield request
+        assert records.keys() == {trial_digest(trial) for trial in trials}
+        assert all(record.digest == digest for digest, record in records.items())
+        found |= records
+    return found
+
+
+def queue(folder: Path, pool: InventedPool, listener: Silent | None = None) -> Queue[Found]:
+    return Queue(Store(folder), pool, listener or Silent(), lambda trial: 1.0)
+
+
+def trials(*seeds: int, recipe: r.Recipe = MLP) -> list[Trial]:
+    return [tiny_trial(recipe, seed=seed) for seed in seeds]
+
+
+def test_every_strategy_gets_what_it_asked_for_and_its_result_comes_back_in_order(tmp_path: Path) -> None:
+    found = queue(tmp_path, InventedPool()).run([asking(trials(1, 2), trials(3)), asking([]), asking(trials(4))])
+    assert [{record.trial.seed for record in one.values()} for one in found] == [{1, 2, 3}, set(), {4}]
+    assert all(record.status == "finished" for one in found for record in one.values())
+
+
+def test_no_strategies_no_work(tmp_path: Path) -> None:
+    assert queue(tmp_path, InventedPool()).run([]) == []
+
+
+def test_a_trial_that_two_strategies_ask_for_is_trained_once(tmp_path: Path) -> None:
+    pool = InventedPool(places=1)
+    shared = trials(1, 2, 3)
+    first, second = queue(tmp_path, pool).run([asking([*shared, *shared], trials(4)), asking(trials(4), shared)])
+    assert Counter(pool.submitted) == Counter(trial_digest(trial) for trial in trials(1, 2, 3, 4))
+    assert_same(first, dict(sorted(second.items(), key=lambda pair: list(first).index(pair[0]))))
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_a_trial_in_the_store_is_not_trained_again(tmp_path: Path, later: bool) -> None:
+    known, unknown = trials(1, 2)
+    record = replace(invented_record(known, trial_digest(known)), accuracy=0.123)
+    Store(tmp_path).put(record)
+    pool, listener = InventedPool(), Listener()
+    stages = (trials(2), trials(1)) if later else (trials(1, 2),)
+    (found,) = queue(tmp_path, pool, listener).run([asking(*stages)])
+    assert pool.submitted == [trial_digest(unknown)]
+    assert_same(found[trial_digest(known)], record)
+    assert listener.heard.count(("reused", trial_digest(known))) == 1
+
+
+def test_a_lost_trial_is_trained_again_once(tmp_path: Path) -> None:
+    digest = trial_digest(tiny_trial(seed=1))
+    pool = InventedPool(losses={digest: 1})
+    (found,) = queue(tmp_path, pool).run([asking(trials(1, 2))])
+    assert pool.submitted.count(digest) == 2
+    assert found[digest].status == "finished"
+
+
+def test_a_trial_that_is_lost_again_is_a_row_that_says_so_and_the_study_goes_on(tmp_path: Path) -> None:
+    digest = trial_digest(tiny_trial(seed=1))
+    pool = InventedPool(losses={digest: 5})
+    first, second = queue(tmp_path, pool).run([asking(trials(1, 2), trials(3)), asking(trials(1))])
+    assert pool.submitted.count(digest) == 2
+    assert (first[digest].status, first[digest].error) == ("failed", "the training process died (exit code -9)")
+    assert_same(first[digest], second[digest])
+    assert first[trial_digest(tiny_trial(seed=3))].status == "finished"
+
+
+def test_the_listener_hears_every_trial_start_and_end(tmp_path: Path) -> None:
+    listener, digest = Listener(), trial_digest(tiny_trial(seed=1))
+    queue(tmp_path, InventedPool(), listener).run([asking(trials(1))])
+    assert listener.heard == [("started", digest), ("epoch 1", digest), ("finished", digest)]
+    assert listener.asked_for == [[Work(model="m", stage="0", label="1", epochs=2, units=1.0)]]
+
+
+def test_a_strategy_s_own_error_is_not_swallowed(tmp_path: Path) -> None:
+    def broken() -> Generator[Request, Mapping[str, TrialRecord], Found]:
+        yield Request(model="m", stage="s", trials=(tiny_trial(),), labels=("l",))
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        queue(tmp_path, InventedPool()).run([broken()])
+
+
+PLACE = setting(models=(model("mlp"), model("cnn", CNN), model("resnet", RESNET)))
+
+
+def outcomes(folder: Path, pool: InventedPool) -> list[Outcome]:
+    studied: Queue[Outcome] = Queue(Store(folder), pool, Silent(), lambda trial: 1.0)
+    return studied.run([mission(PLACE, one) for one in PLACE.study.models])
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory: pytest.TempPathFactory) -> list[Outcome]:
+    return outcomes(tmp_path_factory.mktemp("store"), InventedPool(places=1))
+
+
+@settings(max_examples=12, deadline=None)
+@given(seed=st.integers(0, 10**6), places=st.integers(1, 40))
+def test_neither_the_order_of_ends_nor_the_number_of_workers_changes_an_outcome(
+    tmp_path_factory: pytest.TempPathFactory, expected: list[Outcome], seed: int, places: int
+) -> None:
+    found = outcomes(tmp_path_factory.getbasetemp() / "empty", InventedPool(seed, places))
+    for one, other in zip(found, expected, strict=True):
+        assert_same(one, other)

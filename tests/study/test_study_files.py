@@ -1,0 +1,349 @@
+import copy
+import tomllib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomli_w
+
+from ceteris import recipe as r
+from ceteris.errors import ConfigError
+from ceteris.study import (
+    Factor,
+    Level,
+    Study,
+    arm,
+    describe_changes,
+    difference,
+    factors_of,
+    parse_study,
+    read_study,
+    shipped_studies,
+    study_from_tree,
+    study_text,
+)
+from ceteris.study.design import value_label
+
+GOOD = """
+name = "try"
+data = "digits"
+[exploration]
+folds = 3
+[models.mlp]
+title = "A plain one"
+model = { kind = "mlp", hidden = [8] }
+optimizer = { kind = "sgd", lr = 0.1 }
+epochs = 2
+[models.cnn]
+model = "small-cnn"
+optimizer = "adam"
+[[factors]]
+name = "rate"
+field = "optimizer.lr"
+levels = [0.1, { label = "slow", value = 0.01 }]
+[[factors]]
+name = "sizes"
+fields = ["model.filters", "model.kernels"]
+models = ["cnn"]
+levels = [{ "model.filters" = [4, 8], "model.kernels" = [3, 3], label = "two", "model.pool_after" = [1] }]
+"""
+GOOD = GOOD.replace(', "model.pool_after" = [1]', "").replace("[4, 8]", "[4, 8, 8]").replace("[3, 3]", "[3, 5, 3]")
+
+Edit = Callable[[dict[str, Any]], object]
+
+
+def tree() -> dict[str, Any]:
+    return tomllib.loads(GOOD)
+
+
+def put(*path: str | int, value: object) -> Edit:
+    def change(root: Any) -> None:
+        for part in path[:-1]:
+            root = root[part]
+        root[path[-1]] = value
+
+    return change
+
+
+def drop(*path: str | int) -> Edit:
+    def change(root: Any) -> None:
+        for part in path[:-1]:
+            root = root[part]
+        del root[path[-1]]
+
+    return change
+
+
+def refusal(edit: Edit) -> str:
+    """The message for an edited study file; it must be short and speak to a person."""
+    edited = copy.deepcopy(tree())
+    edit(edited)
+    with pytest.raises(ConfigError) as caught:
+        parse_study(tomli_w.dumps(edited), origin="my.toml")
+    return short(str(caught.value))
+
+
+def short(message: str) -> str:
+    assert message.startswith("my.toml: ")
+    assert len(message.splitlines()) <= 4, message
+    for word in ("Traceback", "pydantic", "https://", "ArgsKwargs", "Input should", "validation error", "[type="):
+        assert word not in message
+    return message
+
+
+def test_a_study_is_read_as_it_is_written() -> None:
+    study = parse_study(GOOD)
+    mlp, cnn = study.models
+    assert (mlp.name, mlp.title, cnn.title) == ("mlp", "A plain one", "cnn")
+    assert mlp.recipe == r.Recipe(model=r.MLP(hidden=(8,)), optimizer=r.SGD(lr=0.1), epochs=2)
+    assert cnn.recipe.optimizer == r.Adam()
+    rate, sizes = study.factors
+    assert rate.fields == ("optimizer.lr",)
+    assert [(level.label, level.changes) for level in rate.levels] == [
+        ("0.1", {"optimizer.lr": 0.1}),
+        ("slow", {"optimizer.lr": 0.01}),
+    ]
+    assert sizes.levels[0].changes == {"model.filters": [4, 8, 8], "model.kernels": [3, 5, 3]}
+    assert factors_of(study, "mlp") == (rate,)
+    assert factors_of(study, "cnn") == (rate, sizes)
+
+
+@pytest.mark.parametrize("name", shipped_studies())
+def test_the_shipped_studies_are_right(name: str) -> None:
+    study = read_study(name)
+    assert study.name == name
+    assert [model.name for model in study.models] == ["mlp", "cnn", "resnet"]
+    fields = {field for factor in study.factors for field in factor.fields}
+    assert fields >= {
+        "model.activation", "model.batch_norm", "model.dropout", "optimizer", "schedule", "penalty", "augmentation",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("edit", "told"),
+    [
+        (put("sede", value=1), ["sede", 'Did you mean "seed"', "equivalence_margin"]),
+        (put("exploration", "fold", value=5), ["exploration.fold", 'Did you mean "folds"', "images"]),
+        (put("final", value={"patiense": 5}), ["final.patiense", 'Did you mean "patience"']),
+        (put("reading", value={"sise": [8, 8]}), ["reading.sise", 'Did you mean "size"']),
+        (put("models", "mlp", "epoch", value=5), ["models[mlp].epoch", 'Did you mean "epochs"', "batch_size"]),
+        (put("models", "mlp", "model", "hiden", value=[5]), ["models[mlp].model.hiden", 'Did you mean "hidden"']),
+        (put("models", "mlp", "optimizer", "rate", value=5), ["models[mlp].optimizer.rate", "lr, momentum, nesterov"]),
+        (put("models", "mlp", "model", "kind", value="mpl"), ["models[mlp].model", '"mpl"', 'Did you mean "mlp"']),
+        (put("models", "mlp", "optimizer", "kind", value="adan"), ['"adan"', 'Did you mean "adam"', "muon"]),
+        (put("models", "mlp", "optimizer", value="adan"), ["models[mlp].optimizer", 'Did you mean "adam"']),
+        (put("models", "mlp", "schedule", value={"final": 0.1}), ["models[mlp].schedule", "kind"]),
+        (put("models", "mlp", "augmentation", value=["shift", "twist"]), ["augmentation[2]", '"twist"', "shift"]),
+        (put("models", "mlp", "model", "activation", value="relo"), ["model.activation", 'Did you mean "relu"']),
+        (put("factors", 0, "feild", value="x"), ["factors[rate].feild", 'Did you mean "fields"']),
+        (put("factors", 0, "field", value="optimizer.rate"), ['"optimizer" (sgd) has no field "rate"', "lr"]),
+        (put("factors", 0, "field", value="optimiser.lr"), ["optimiser.lr", "optimizer"]),
+        (put("factors", 0, "models", value=["cnm"]), ["factors[rate].models", '"cnm"', 'Did you mean "cnn"', "mlp"]),
+        (put("factors", 1, "name", value="rate"), ['two factors have the name "rate"']),
+        (put("factors", 0, "levels", value=[0.1, 0.1]), ["factors[rate].levels", 'two levels have the label "0.1"']),
+        (put("factors", 0, "levels", value=[]), ["factors[rate].levels", "at least one"]),
+        (put("factors", 0, "levels", value=0.1), ["factors[rate].levels", "list", "0.1"]),
+        (put("factors", 0, "fields", value=["epochs"]), ["factors[rate]", '"field"', '"fields"', "not both"]),
+        (drop("factors", 0, "field"), ["factors[rate]", '"field"', "neither"]),
+        (put("factors", 0, "levels", value=["fast"]), ["rate", "fast", "optimizer.lr", "number"]),
+        (put("factors", 0, "levels", value=[-0.1]), ["rate", "-0.1", "greater than 0"]),
+        (put("factors", 1, "levels", value=[{"model.head": [3]}]), ["factors[sizes].levels", "model.head"]),
+        (put("factors", 1, "levels", value=[[3]]), ["factors[sizes].levels", "a table"]),
+        (
+            put("factors", 1, "levels", value=[{"model.filters": [4]}]),
+            ["sizes", "1 filters (4,)", "3 kernels (3, 3, 3)"],
+        ),
+        (put("models", "mlp", "epochs", value=0), ["models[mlp].epochs", "greater than or equal to 1", "0"]),
+        (put("models", "mlp", "epochs", value="5"), ["models[mlp].epochs", "whole number", "'5'"]),
+        (put("models", "mlp", "epochs", value=2.5), ["models[mlp].epochs", "whole number", "2.5"]),
+        (put("models", "mlp", "optimizer", "lr", value=float("nan")), ["models[mlp].optimizer.lr", "finite", "nan"]),
+        (put("models", "mlp", "optimizer", "lr", value=float("inf")), ["models[mlp].optimizer.lr", "finite", "inf"]),
+        (put("models", "mlp", "optimizer", "lr", value=-1), ["models[mlp].optimizer.lr", "greater than 0", "-1"]),
+        (put("models", "mlp", "optimizer", "lr", value="1e-3"), ["models[mlp].optimizer.lr", "number", "1e-3"]),
+        (put("models", "mlp", "model", "batch_norm", value="yes"), ["models[mlp].model.batch_norm", "'yes'"]),
+        (put("models", "mlp", "precision", value="half"), ["models[mlp].precision", "bfloat16", "half"]),
+        (put("models", "cnn", "model", value={"kind": "cnn", "kernels": [3, 4]}), ["models[cnn]", "odd", "4"]),
+        (put("models", "cnn", "model", value={"kind": "cnn", "filters": [3]}), ["models[cnn]", "1 filters (3,)"]),
+        (put("models", "cnn", "model", value=3), ["models[cnn].model", "3"]),
+        (put("models", "cnn", value="alexnet"), ["models.cnn", "table", "alexnet"]),
+        (put("models", "two words", value={"model": "mlp"}), ["two words"]),
+        (drop("models", "mlp", "model"), ["models[mlp].model", "missing"]),
+        (drop("models"), ["models", "at least one"]),
+        (drop("data"), ["data", "missing"]),
+        (put("factors", value={"name": "rate"}), ["factors", "[[factors]]"]),
+        (put("factors", 0, "name", value="a/b"), ["factors[a/b].name", "a/b"]),
+        (put("seed", value=-1), ["seed", "greater than or equal to 0", "-1"]),
+        (put("significance", value=0.7), ["significance", "less than 0.5", "0.7"]),
+        (put("equivalence_margin", value=float("nan")), ["equivalence_margin", "finite"]),
+        (put("exploration", "folds", value=1), ["exploration.folds", "greater than or equal to 2", "1"]),
+        (put("strategy", value="random"), ["strategy", "greedy", "random"]),
+    ],
+)
+def test_a_mistake_is_told_with_its_place_what_is_allowed_and_what_was_received(edit: Edit, told: list[str]) -> None:
+    message = refusal(edit)
+    assert [part for part in told if part not in message] == [], message
+
+
+def test_several_mistakes_are_told_at_once_but_not_too_many() -> None:
+    def spoil(root: dict[str, Any]) -> None:
+        root |= {f"key{number}": 1 for number in range(12)}
+
+    edited = tree()
+    spoil(edited)
+    with pytest.raises(ConfigError) as caught:
+        study_from_tree(edited)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 9
+    assert lines[-1] == "… and 4 more problems"
+
+
+@pytest.mark.parametrize("text", ["name = ", "name = 'a'\nname = 'b'", "[models.mlp\n", "lr = 1e", "a = 5 b = 6"])
+def test_what_is_no_toml_is_told_with_its_line(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"my.toml: this is not valid TOML: .*line \d"):
+        parse_study(text + "\n", origin="my.toml")
+
+
+def test_a_study_that_is_not_there_is_told_with_those_that_are() -> None:
+    with pytest.raises(ConfigError, match=r'Did you mean "digits".*Shipped: digits'):
+        study_text("digit")
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00name", None])
+def test_what_is_no_text_file_is_told(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "study.toml"
+    path.mkdir() if content is None else path.write_bytes(content)
+    with pytest.raises(ConfigError, match="cannot be read as a text file"):
+        read_study(str(path))
+
+
+def test_a_study_is_read_from_a_path(tmp_path: Path) -> None:
+    path = tmp_path / "study.toml"
+    path.write_text(GOOD, encoding="utf-8")
+    assert read_study(str(path)) == parse_study(GOOD)
+
+
+@pytest.mark.parametrize(
+    ("setting", "read"),
+    [
+        ("mlp.optimizer.lr=0.01", lambda study: study.models[0].recipe.optimizer == r.SGD(lr=0.01)),
+        ("cnn.optimizer.lr = 0.5", lambda study: study.models[1].recipe.optimizer == r.Adam(lr=0.5)),
+        ("mlp.optimizer=adam", lambda study: study.models[0].recipe.optimizer == r.Adam()),
+        ('mlp.optimizer={ kind = "adam", lr = 0.2 }', lambda study: study.models[0].recipe.optimizer == r.Adam(lr=0.2)),
+        ("mlp.model.hidden=[4, 5]", lambda study: study.models[0].recipe.model == r.MLP(hidden=(4, 5))),
+        ("models.mlp.epochs=7", lambda study: study.models[0].recipe.epochs == 7),
+        ("mlp.schedule.kind=cosine", lambda study: study.models[0].recipe.schedule == r.Cosine()),
+        ("mlp.model.batch_norm=true", lambda study: study.models[0].recipe.model.batch_norm is True),
+        ("exploration.folds=4", lambda study: study.exploration.folds == 4),
+        ("final.seeds=2", lambda study: study.final.seeds == 2),
+        ("title=My study = best", lambda study: study.title == "My study = best"),
+    ],
+)
+def test_a_setting_overrides_one_key(setting: str, read: Callable[[Study], bool]) -> None:
+    study = parse_study(GOOD, [setting])
+    assert read(study)
+    assert study != parse_study(GOOD)
+
+
+def test_the_last_setting_counts() -> None:
+    assert parse_study(GOOD, ["seed=1", "seed=2"]).seed == 2
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("mlp.optimizer.lr", "path=value"),
+        ("=3", "path=value"),
+        ("mlp.epochs.x=3", '"epochs" is 2, not a table'),
+        ("mlp.optimizer.lrr=3", 'Did you mean "lr"'),
+        ("mpl.epochs=3", "mpl"),
+        ("mlp.epochs=many", "'many'"),
+    ],
+)
+def test_a_setting_that_cannot_be_meant_is_refused(setting: str, told: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_study(GOOD, [setting], origin="my.toml")
+    assert told in str(caught.value)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# One thing at a time
+
+MLP = r.Recipe(model=r.MLP(hidden=(8,)), optimizer=r.SGD(lr=0.1))
+
+
+def factor(*fields: str, changes: dict[str, Any]) -> tuple[Factor, Level]:
+    level = Level(label="l", changes=changes)
+    return Factor(name="f", fields=fields, levels=(level,)), level
+
+
+def test_equal_recipes_differ_in_nothing() -> None:
+    assert difference(MLP, replace(MLP)) == {}
+
+
+@pytest.mark.parametrize(
+    ("other", "fields"),
+    [
+        (replace(MLP, optimizer=r.SGD(lr=0.2)), {"optimizer.lr": (0.1, 0.2)}),
+        (replace(MLP, epochs=3, batch_size=4), {"epochs": (10, 3), "batch_size": (128, 4)}),
+        (replace(MLP, model=r.MLP(hidden=(8, 8))), {"model.hidden": ([8], [8, 8])}),
+        (replace(MLP, model=r.MLP(hidden=(8,), activation=r.LeakyReLU(slope=0.3))), {"model.activation": ...}),
+        (replace(MLP, augmentation=(r.Shift(),)), {"augmentation": ([], [{"kind": "shift", "fraction": 0.1}])}),
+        (replace(MLP, optimizer=r.Adam(lr=0.1)), {"optimizer": ...}),
+    ],
+)
+def test_the_differing_fields_are_named_with_both_values(other: r.Recipe, fields: dict[str, Any]) -> None:
+    found = difference(MLP, other)
+    assert found.keys() == fields.keys()
+    assert all(found[name] == values for name, values in fields.items() if values is not ...)
+    assert {name: (after, before) for name, (before, after) in difference(other, MLP).items()} == found
+
+
+def test_an_arm_changes_what_its_factor_declares() -> None:
+    changed = arm(MLP, *factor("optimizer", changes={"optimizer": "adam"}))
+    assert changed == replace(MLP, optimizer=r.Adam())
+    assert arm(MLP, *factor("optimizer", changes={"optimizer.lr": 0.3})) == replace(MLP, optimizer=r.SGD(lr=0.3))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"optimizer.lr": 0.3, "epochs": 3}, {"epochs": 3}, {"optimizer": "adam"}, {"optimizer.lr": 0.3, "model.dropout": 0.5}],
+)
+def test_a_level_that_changes_an_undeclared_field_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"does not declare \(fields: optimizer.lr\).*changes one thing"):
+        arm(MLP, *factor("optimizer.lr", changes=changes))
+
+
+def test_a_declared_field_covers_its_own_parts_only() -> None:
+    with pytest.raises(ConfigError, match='"model.dropout"'):
+        arm(MLP, *factor("model.drop", "epochs", changes={"model.dropout": 0.5}))
+
+
+def test_the_recipe_that_is_changed_stays_as_it_is() -> None:
+    before = replace(MLP)
+    arm(MLP, *factor("model", changes={"model.hidden": [1]}))
+    assert before == MLP
+
+
+@pytest.mark.parametrize(
+    ("value", "label"),
+    [
+        (True, "on"), (False, "off"), (0.05, "0.05"), (1e-5, "1e-05"), (3, "3"), ("cosine", "cosine"), ([], "none"),
+        ([32, 64], "32-64"), ([{"kind": "shift"}, {"kind": "flip"}], "shift + flip"), (None, "None"),
+        ({"kind": "sgd", "lr": 0.1}, "sgd (lr 0.1)"), ({"kind": "relu"}, "relu"),
+    ],
+)  # fmt: skip
+def test_values_have_short_labels(value: Any, label: str) -> None:
+    assert value_label(value) == label
+
+
+def test_a_long_choice_is_cut_to_its_name_unless_it_is_asked_for_in_full() -> None:
+    muon = {"kind": "muon", **{f"parameter{number}": number for number in range(5)}}
+    assert value_label(muon) == "muon"
+    assert value_label(muon, detailed=True).startswith("muon (parameter0 0, ")
+
+
+def test_changes_are_told_one_a_line() -> None:
+    changed = replace(MLP, epochs=3, optimizer=r.SGD(lr=0.2))
+    assert describe_changes(MLP, changed) == ("epochs: 10 → 3", "optimizer.lr: 0.1 → 0.2")

@@ -1,0 +1,227 @@
+"""The shape of the house: who imports whom, what loads what, and where randomness may come from."""
+
+import ast
+import importlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import ceteris
+
+SOURCE = Path(ceteris.__file__).parent
+
+# Lowest first; rooms on one floor do not know each other, a room imports only from the floors below it. `ceteris` itself
+# is a door: it hands out the names of `study` and `api` when they are asked for.
+FLOORS: list[set[str]] = [
+    {"errors"},
+    {"recipe", "seeds"},
+    {"records"},
+    {"findings"},
+    {"data", "models", "techniques", "evaluation", "stats"},
+    {"training", "explain", "store"},
+    {"study", "figures"},
+    {"report"},
+    {"api"},
+    {"cli"},
+]
+DATA_ONLY = {"studies"}  # holds .toml files, no code
+WITHOUT_TORCH = {"errors", "recipe", "seeds", "records", "findings", "data", "evaluation", "stats", "store", "figures"}
+CHOICE_GROUPS = (
+    "ACTIVATIONS", "AUGMENTATIONS", "AVERAGINGS", "CLIPPINGS", "INITIALISATIONS", "LOSSES", "MODELS", "OPTIMIZERS",
+    "PENALTIES", "SCHEDULES",
+)  # fmt: skip
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(SOURCE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_name(path): path for path in sorted(SOURCE.rglob("*.py"))}
+PACKAGES = [name for name, path in MODULES.items() if path.name == "__init__.py"]
+TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MODULES.items()}
+
+
+def imported_names(tree: ast.Module) -> Iterator[str]:
+    """Every imported module or name, dotted, wherever the import stands: in a function it counts too."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def imported_modules(name: str) -> set[str]:
+    """The modules of ceteris that a module imports."""
+    owners = set()
+    for imported in imported_names(TREES[name]):
+        owner = imported if imported in MODULES else imported.rpartition(".")[0]
+        owners |= {owner} & MODULES.keys()
+    return owners - {name}
+
+
+def room(module: str) -> str:
+    return module.split(".")[1] if "." in module else module
+
+
+def floor(name: str) -> int:
+    return next(number for number, rooms in enumerate(FLOORS) if name in rooms)
+
+
+def test_every_room_stands_on_a_floor() -> None:
+    rooms = {room(name) for name in MODULES} - {"ceteris"} - DATA_ONLY
+    assert rooms == set().union(*FLOORS)
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name != "ceteris" and room(name) not in DATA_ONLY])
+def test_a_room_imports_only_rooms_below_it(name: str) -> None:
+    wrong = {
+        other
+        for other in imported_modules(name)
+        if other != "ceteris" and room(other) != room(name) and floor(room(other)) >= floor(room(name))
+    }
+    assert not wrong
+
+
+def test_only_the_uppermost_rooms_enter_through_the_front_door() -> None:
+    entered = {room(name) for name in MODULES if "ceteris" in imported_modules(name)}
+    assert entered <= {"api", "cli"}
+
+
+def test_imports_have_no_cycle() -> None:
+    waiting = {name: imported_modules(name) - {"ceteris"} for name in MODULES if name != "ceteris"}
+    while free := [name for name, needed in waiting.items() if not needed & waiting.keys()]:
+        for name in free:
+            del waiting[name]
+    assert not waiting, f"these modules import each other in a ring: {sorted(waiting)}"
+
+
+def test_imports_are_absolute_so_that_the_floors_can_be_read() -> None:
+    relative = {
+        name
+        for name, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.level
+    }
+    assert not relative
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if room(name) in WITHOUT_TORCH])
+def test_rooms_of_plain_numbers_never_import_torch(name: str) -> None:
+    assert not [imported for imported in imported_names(TREES[name]) if imported.split(".")[0] == "torch"]
+
+
+def test_torchvision_is_nowhere() -> None:
+    assert not [
+        name
+        for name, tree in TREES.items()
+        if any(imported.split(".")[0] == "torchvision" for imported in imported_names(tree))
+    ]
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_every_package_says_sorted_what_it_offers(name: str) -> None:
+    module = importlib.import_module(name)
+    if room(name) in DATA_ONLY or not hasattr(module, "__all__"):
+        assert MODULES[name].read_text(encoding="utf-8").count("\n") <= 1, f"{name} has code but no __all__"
+        return
+    offered = module.__all__
+    assert list(offered) == sorted(set(offered), key=place_in_a_list_of_names)
+    assert [wanted for wanted in offered if not hasattr(module, wanted)] == []
+
+
+def place_in_a_list_of_names(name: str) -> tuple[int, str]:
+    """CONSTANTS first, then Classes, then functions, as isort and ruff sort them."""
+    return (0 if name.isupper() and len(name) > 1 else 1 if name[0].isupper() else 2), name
+
+
+@pytest.mark.parametrize("module", ["ceteris", "ceteris.cli"])
+def test_importing_is_light(module: str) -> None:
+    code = f"import sys, {module}; print(*sorted({{'torch', 'matplotlib', 'sklearn', 'scipy'}} & set(sys.modules)))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert loaded.stdout.split() == []
+
+
+def choice_types() -> set[str]:
+    from ceteris import recipe
+
+    return {choice.__name__ for group in CHOICE_GROUPS for choice in getattr(recipe, group)}
+
+
+def choices_named_in(tree: ast.Module) -> set[str]:
+    """The concrete choices of ceteris.recipe that a module names, imported by name or through `recipe.`."""
+    direct = {
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module == "ceteris.recipe"
+        for alias in node.names
+    }
+    through = {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "recipe"
+    }
+    return (direct | through) & choice_types()
+
+
+def test_a_recipe_is_turned_into_objects_in_one_place_only() -> None:
+    naming = {name: choices for name, tree in TREES.items() if (choices := choices_named_in(tree))}
+    everything = naming.pop("ceteris.training.build")
+    assert everything >= choice_types() - {
+        choice.__name__ for choice in __import__("ceteris.recipe", fromlist=["x"]).INITIALISATIONS
+    }
+    naming.pop("ceteris.recipe", None)
+    # Code of the user's own is digested where trials are made, and made a recipe where it is handed in from Python.
+    own = {"CustomModel", "CustomLoss"}
+    others = {name: choices - own for name, choices in naming.items() if room(name) != "report"}
+    assert {name: choices for name, choices in others.items() if choices} == {}
+
+
+def calls_in(tree: ast.Module) -> Iterator[tuple[str, ast.Call]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func), node
+
+
+def test_nothing_seeds_or_reads_a_global_generator() -> None:
+    """`default_generator` is lent to a user's own model inside fork_rng, which gives it back as it was."""
+    forbidden = {"torch.manual_seed", "torch.seed", "np.random.seed", "numpy.random.seed", "random.seed"}
+    found = [(name, called) for name, tree in TREES.items() for called, _ in calls_in(tree) if called in forbidden]
+    assert found == []
+    lent = [name for name, tree in TREES.items() for called, _ in calls_in(tree) if "default_generator" in called]
+    assert lent == ["ceteris.training.build"]
+
+
+def test_random_numbers_of_numpy_come_from_a_generator_that_was_handed_in() -> None:
+    allowed = {"default_rng", "Generator", "PCG64", "SeedSequence"}
+    found = [
+        (name, called)
+        for name, tree in TREES.items()
+        for called, _ in calls_in(tree)
+        if called.startswith(("np.random.", "numpy.random.")) and called.rpartition(".")[2] not in allowed
+    ]
+    assert found == []
+
+
+def test_the_standard_library_s_random_is_not_used() -> None:
+    users = [name for name, tree in TREES.items() if "random" in {part.split(".")[0] for part in imported_names(tree)}]
+    assert users == []
+
+
+DRAWING_OF_TORCH = {
+    "torch.rand", "torch.randn", "torch.randint", "torch.randperm", "torch.normal", "torch.bernoulli",
+    "torch.multinomial",
+}  # fmt: skip
+
+
+def test_every_draw_of_torch_names_its_generator() -> None:
+    silent = [
+        (name, ast.unparse(call))
+        for name, tree in TREES.items()
+        for called, call in calls_in(tree)
+        if called in DRAWING_OF_TORCH and "generator" not in {keyword.arg for keyword in call.keywords}
+    ]
+    assert silent == []

@@ -1,0 +1,28 @@
+"""Trains tiny trials, with one thread as workers do."""
+
+from typing import Any
+
+from ceteris import recipe as r
+from ceteris.data import ImageSet
+from ceteris.records import Float32Array, Trial, TrialRecord
+from ceteris.training import TrialResult, one_thread, run_trial
+from tests.tiny_trials import MLP, tiny_images, tiny_trial
+
+
+def train(trial: Trial, images: ImageSet | None = None, *, allow_imports: bool = False) -> TrialResult:
+    with one_thread():
+        return run_trial(trial, images or tiny_images(), allow_imports=allow_imports)
+
+
+def record_of(recipe: r.Recipe = MLP, images: ImageSet | None = None, **trial: Any) -> TrialRecord:
+    """The record of a training that must have finished."""
+    record = train(tiny_trial(recipe, **trial), images).record
+    assert record.status == "finished", record.error
+    return record
+
+
+def losses(recipe: r.Recipe = MLP, **trial: Any) -> Float32Array:
+    """The loss of every iteration, (iterations,)."""
+    iterations = record_of(recipe, **trial).iterations
+    assert iterations is not None
+    return iterations.loss

@@ -1,0 +1,230 @@
+"""What a training leaves behind: its record, its weights, and a row when it goes wrong."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ceteris import recipe as r
+from ceteris.data import ImageSet, make_image_set, split_indices
+from ceteris.errors import ConfigError
+from ceteris.evaluation import accuracy, confusion_matrix, log_loss, macro_f1
+from ceteris.records import EpochHistory, HoldoutSplit, IterationHistory, TrialRecord
+from ceteris.training import (
+    available_devices,
+    execution_of,
+    failed_record,
+    measure_speed,
+    resolve_device,
+    run_trial,
+    standardisation_of,
+)
+from ceteris.training.memory import peak_bytes, reset_peak
+from tests.example_records import assert_same
+from tests.tiny_training import record_of, train
+from tests.tiny_trials import CNN, MLP, RESNET, tiny_images, tiny_trial
+
+OWN = "tests.training.own_code:"
+AVERAGED = replace(RESNET, averaging=r.ExponentialMovingAverage(decay=0.7), optimizer=r.SGD(lr=0.3))
+
+
+def puzzle() -> ImageSet:
+    """Images whose labels mean nothing: they can be learnt by heart, and the held-out accuracy goes up and down."""
+    random = np.random.default_rng(3)
+    images = random.integers(0, 256, (60, 1, 8, 8), dtype=np.uint8)
+    return make_image_set(images, np.arange(60) % 3, ("a", "b", "c"))
+
+
+def epochs_of(record: TrialRecord) -> EpochHistory:
+    assert record.epochs is not None
+    return record.epochs
+
+
+@pytest.mark.parametrize("recipe", [MLP, CNN, RESNET, AVERAGED], ids=["mlp", "cnn", "resnet", "averaged"])
+def test_a_record_s_numbers_are_those_of_its_predictions(recipe: r.Recipe) -> None:
+    record = record_of(recipe)
+    answers = record.predictions
+    assert answers is not None
+    _, held_out = split_indices(record.trial.split, tiny_images().labels)
+    np.testing.assert_array_equal(answers.indices, held_out)
+    np.testing.assert_array_equal(answers.labels, tiny_images().labels[held_out])
+    predicted = answers.probabilities.argmax(1)
+    assert record.accuracy == accuracy(answers.labels, predicted)
+    assert record.f1 == pytest.approx(macro_f1(confusion_matrix(answers.labels, predicted, 3)))
+    assert record.loss == pytest.approx(log_loss(answers.probabilities, answers.labels), rel=1e-4)
+    assert record.train_accuracy == epochs_of(record).train_accuracy[-1]
+    assert record.best_epoch == recipe.epochs
+
+
+def test_histories_have_one_entry_per_epoch_and_per_batch() -> None:
+    record = record_of(replace(MLP, epochs=3))
+    assert record.iterations is not None
+    assert {len(getattr(record.epochs, name)) for name in EpochHistory.__dataclass_fields__} == {3}
+    assert {len(getattr(record.iterations, name)) for name in IterationHistory.__dataclass_fields__} == {3 * 4}
+    epochs = epochs_of(record)
+    np.testing.assert_allclose(epochs.train_loss, record.iterations.loss.reshape(3, 4).mean(1), rtol=1e-6)
+    np.testing.assert_allclose(epochs.train_accuracy, record.iterations.accuracy.reshape(3, 4).mean(1), rtol=1e-6)
+    assert (np.diff(epochs.seconds) > 0).all()
+    assert (epochs.gradient_norm > 0).all()
+
+
+def test_what_a_training_cost_is_counted() -> None:
+    cost = record_of(replace(MLP, epochs=3)).cost
+    assert cost is not None
+    assert cost.parameters == 64 * 16 + 16 + 16 * 3 + 3
+    assert cost.forward_flops_per_image >= 2 * (64 * 16 + 16 * 3)
+    assert cost.training_flops == 3 * cost.forward_flops_per_image * 3 * 32
+    assert cost.images_per_second == pytest.approx(3 * 32 / cost.train_seconds)
+    assert cost.peak_memory_bytes > 10**7
+
+
+@pytest.mark.parametrize("averaging", [r.NoAveraging(), r.ExponentialMovingAverage(decay=0.5)])
+def test_early_stopping_goes_back_to_the_best_epoch(averaging: r.Averaging) -> None:
+    recipe = replace(MLP, optimizer=r.Adam(lr=0.01), epochs=20, averaging=averaging)
+    trial = tiny_trial(
+        recipe, split=HoldoutSplit(fraction=0.3, seed=0), patience=3, keep_weights=True, keep_snapshots=True
+    )
+    result = train(trial, puzzle())
+    record, epochs = result.record, epochs_of(result.record)
+    scores = list(zip(epochs.validation_accuracy, -epochs.validation_loss, strict=True))
+    assert record.best_epoch == scores.index(max(scores)) + 1
+    assert record.best_epoch < len(scores) == record.best_epoch + 3 < 20
+    assert record.accuracy == epochs.validation_accuracy[record.best_epoch - 1]
+    assert record.loss == epochs.validation_loss[record.best_epoch - 1]
+    assert_same(dict(result.weights or {}), weights_of_epoch(dict(result.snapshots or {}), record.best_epoch))
+    assert record.predictions is not None
+    assert record.accuracy == accuracy(record.predictions.labels, record.predictions.probabilities.argmax(1))
+
+
+def weights_of_epoch(snapshots: dict[str, object], epoch: int) -> dict[str, object]:
+    prefix = f"{epoch}/"
+    return {name.removeprefix(prefix): part for name, part in snapshots.items() if name.startswith(prefix)}
+
+
+def test_without_patience_the_last_epoch_is_kept() -> None:
+    recipe = replace(MLP, optimizer=r.Adam(lr=0.01), epochs=6)
+    result = train(tiny_trial(recipe, keep_weights=True, keep_snapshots=True), puzzle())
+    assert result.record.best_epoch == 6
+    assert_same(dict(result.weights or {}), weights_of_epoch(dict(result.snapshots or {}), 6))
+
+
+def test_weights_are_given_only_where_the_trial_keeps_them() -> None:
+    result = train(tiny_trial())
+    assert (result.weights, result.snapshots) == (None, None)
+
+
+def test_every_finished_epoch_is_told() -> None:
+    told: list[int] = []
+    run_trial(tiny_trial(replace(MLP, epochs=3)), tiny_images(), on_epoch=told.append)
+    assert told == [1, 2, 3]
+
+
+def test_fifty_images_are_learnt_by_heart() -> None:
+    recipe = replace(MLP, model=r.MLP(hidden=(64,)), optimizer=r.Adam(lr=0.01), epochs=25)
+    split = HoldoutSplit(fraction=1 / 6, seed=0)
+    record = record_of(recipe, puzzle(), split=split)
+    assert len(split_indices(split, puzzle().labels)[0]) >= 48
+    assert record.train_accuracy == 1.0
+
+
+@pytest.mark.parametrize("recipe", [CNN, RESNET], ids=["cnn", "resnet"])
+def test_what_can_be_seen_is_learnt(recipe: r.Recipe) -> None:
+    assert record_of(replace(recipe, optimizer=r.Adam(lr=0.01), epochs=12)).accuracy >= 0.9
+
+
+@pytest.mark.parametrize("recipe", [MLP, CNN, RESNET], ids=["mlp", "cnn", "resnet"])
+def test_a_training_that_diverges_is_a_row_that_says_so(recipe: r.Recipe) -> None:
+    record = train(tiny_trial(replace(recipe, optimizer=r.SGD(lr=1e30)))).record
+    assert record.status == "diverged"
+    assert "epoch 1" in record.error
+    assert "smaller learning rate" in record.error
+    assert (record.accuracy, record.epochs, record.predictions, record.cost) == (0.0, None, None, None)
+
+
+def test_an_own_model_that_fails_is_a_row_with_one_line() -> None:
+    recipe = replace(MLP, model=r.CustomModel(path=OWN + "Broken"))
+    record = train(tiny_trial(recipe), allow_imports=True).record
+    assert record.status == "failed"
+    assert record.error.startswith("RuntimeError: cannot handle ")
+    assert "\n" not in record.error
+
+
+def test_a_failed_record_always_says_something() -> None:
+    assert failed_record(tiny_trial(), " \n").error == "unknown error"
+    assert failed_record(tiny_trial(), "x" * 1000 + "\ny").error == "x" * 300
+
+
+def test_an_own_loss_trains_like_the_same_loss_of_the_house() -> None:
+    own = replace(MLP, loss=r.CustomLoss(path=OWN + "written_out_cross_entropy"))
+    mine, house = train(tiny_trial(own), allow_imports=True).record, record_of(MLP)
+    assert mine.iterations is not None
+    assert house.iterations is not None
+    np.testing.assert_allclose(mine.iterations.loss, house.iterations.loss, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        replace(MLP, loss=r.CustomLoss(path=OWN + "written_out_cross_entropy")),
+        replace(MLP, model=r.CustomModel(path=OWN + "Recording")),
+    ],
+    ids=["loss", "model"],
+)
+def test_own_code_is_not_run_unasked(recipe: r.Recipe) -> None:
+    with pytest.raises(ConfigError, match="--allow-imports"):
+        train(tiny_trial(recipe))
+
+
+def test_bfloat16_trains_on_the_cpu_and_is_another_training() -> None:
+    trial = tiny_trial(replace(CNN, optimizer=r.Adam(lr=0.01), epochs=12))
+    half = replace(trial, execution=replace(trial.execution, precision="bfloat16"))
+    record, full = train(half).record, train(trial).record
+    assert record.status == "finished", record.error
+    assert record.accuracy >= 0.9
+    assert record.iterations is not None
+    assert full.iterations is not None
+    np.testing.assert_allclose(record.iterations.loss[0], full.iterations.loss[0], rtol=0.02)
+    assert (record.iterations.loss != full.iterations.loss).any()
+    assert record.predictions is not None
+    np.testing.assert_allclose(record.predictions.probabilities.sum(1), 1, rtol=1e-5)
+
+
+def test_images_are_standardised_by_those_that_are_fitted_on() -> None:
+    trial, images = tiny_trial(), tiny_images()
+    places, _ = split_indices(trial.split, images.labels)
+    mean, deviation = standardisation_of(trial, images)
+    np.testing.assert_allclose(mean, images.images[places].mean((0, 2, 3)))
+    np.testing.assert_allclose(deviation, images.images[places].std((0, 2, 3)))
+
+
+def test_the_speed_of_a_trial_is_measured_without_training_it() -> None:
+    fitting, predicting = measure_speed(tiny_trial(), tiny_images(), seconds=0.01)
+    assert 0 < predicting < fitting < 0.1
+
+
+def test_a_device_that_is_not_there_is_refused_with_those_that_are() -> None:
+    assert resolve_device("auto") in available_devices()
+    assert resolve_device("cpu") == "cpu"
+    with pytest.raises(ConfigError, match=r"device: allowed on this machine are \"auto\", 'cpu'.*received \"cuda:99\""):
+        resolve_device("cuda:99")
+
+
+def test_precision_is_chosen_by_the_recipe_and_auto_keeps_an_mlp_exact() -> None:
+    chosen = {wish: execution_of(replace(CNN, precision=wish), "cpu").precision for wish in ("float32", "bfloat16")}
+    assert chosen == {"float32": "float32", "bfloat16": "bfloat16"}
+    assert execution_of(replace(MLP, precision="auto"), "cpu").precision == "float32"
+    assert execution_of(MLP, "cpu").threads == 1
+
+
+def test_the_peak_of_memory_belongs_to_one_training() -> None:
+    if not Path("/proc/self/clear_refs").exists():
+        pytest.skip("only Linux tells the peak of a process that goes on")
+    reset_peak("cpu")
+    before = peak_bytes("cpu")
+    block = bytearray(b"x" * 60_000_000)
+    during = peak_bytes("cpu")
+    assert during >= before + 50_000_000
+    del block
+    reset_peak("cpu")
+    assert peak_bytes("cpu") < during - 30_000_000
