@@ -26,7 +26,7 @@ def gaussian(blocks: int, correlation: float) -> Draw:
 
     def draw(generator: np.random.Generator, studies: int, gain: float) -> FloatArray:
         common, own = generator.normal(size=(studies, 1)), generator.normal(size=(studies, blocks))
-        return gain + np.sqrt(correlation) * common + np.sqrt(1 - correlation) * own
+        return np.asarray(gain + np.sqrt(correlation) * common + np.sqrt(1 - correlation) * own)
 
     return draw
 
@@ -73,7 +73,8 @@ def _cross_validation(
     accuracies: Callable[[FloatArray, IntArray, np.random.Generator], FloatArray],
 ) -> Draw:
     half = images // 2
-    assert images == 2 * half and half % folds == 0, "the folds must be of one size"
+    assert images == 2 * half, "the two classes must be of one size"
+    assert half % folds == 0, "the folds must be of one size"
 
     def draw(generator: np.random.Generator, studies: int, gain: float) -> FloatArray:
         return np.concatenate([chunk(generator, size, gain) for size in _sizes(studies)])
@@ -101,7 +102,9 @@ def _two_views(generator: np.random.Generator, studies: int, half: int, gain: fl
     signal = np.full(SHARED + 2 * OWN, SIGNAL)
     signal[SHARED + OWN :] += gain
     features = generator.normal(size=(studies, 2, half, len(signal))) + np.array([-1, 1])[:, None, None] * signal
-    return features[..., : SHARED + OWN], np.concatenate((features[..., :SHARED], features[..., SHARED + OWN :]), axis=-1)
+    return features[..., : SHARED + OWN], np.concatenate(
+        (features[..., :SHARED], features[..., SHARED + OWN :]), axis=-1
+    )
 
 
 def _orders(generator: np.random.Generator, studies: int, half: int) -> IntArray:

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from sklearn.datasets import load_digits
 
 from ceteris import recipe
-from ceteris.figures import images_to_show
+from ceteris.figures import ResultsInfo, images_to_show, results_info
 from ceteris.findings import (
     Comparison,
     DataDescription,
@@ -48,6 +49,18 @@ MODELS: tuple[tuple[str, str, recipe.Model], ...] = (
     ("resnet", "ResNet", recipe.ResNet(blocks=(1, 1), filters=(32, 64))),
 )
 LEVEL_ACCURACIES = {"mlp": 0.955, "cnn": 0.97, "resnet": 0.978}
+
+
+@pytest.fixture(scope="session")
+def findings() -> StudyFindings:
+    """One full study, made once for all tests."""
+    return example_findings()
+
+
+@pytest.fixture(scope="session")
+def results(findings: StudyFindings) -> ResultsInfo:
+    """Its finals, evaluated once for all tests."""
+    return results_info(findings)
 
 
 def example_findings(

@@ -357,7 +357,7 @@ class Cosine:
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
 class CosineRestarts:
-    """Cosine with ``cycles`` warm restarts, each cycle ``growth`` times as long as the last (Loshchilov & Hutter 2017)."""
+    """``cycles`` cosines with warm restarts, each ``growth`` times as long as the last (Loshchilov & Hutter 2017)."""
 
     kind: Literal["cosine-restarts"] = "cosine-restarts"
     cycles: Count = 2
@@ -380,7 +380,8 @@ class OneCycle:
 class ReduceOnPlateau:
     """Multiply by ``factor`` when the training loss of an epoch has not improved for more than ``patience`` epochs.
 
-    The training loss is watched, not the validation loss: the held-out images of a fold must not steer its training.
+    ``minimum`` is the smallest multiplier, as a share of the full rate. The training loss is watched, not the validation
+    loss: the held-out images of a fold must not steer its training.
     """
 
     kind: Literal["plateau"] = "plateau"
@@ -793,16 +794,6 @@ def _model_named(value: Any) -> Any:
 
 
 Model = Annotated[MLP | CNN | ResNet | CustomModel, Field(discriminator="kind"), BeforeValidator(_model_named)]
-
-
-@dataclass(frozen=True, kw_only=True, config=_FROZEN)
-class EarlyStopping:
-    """Stop when the validation loss has not improved for ``patience`` epochs, and go back to the best epoch.
-
-    Used by the final trainings only: in cross-validation the held-out images of a fold never steer the training.
-    """
-
-    patience: Count = 5
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)

@@ -28,7 +28,7 @@ def idx_bytes(array: ByteArray) -> bytes:
 def write_idx(path: Path, array: ByteArray) -> Path:
     content = idx_bytes(array)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+    path.write_bytes(gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
     return path
 
 

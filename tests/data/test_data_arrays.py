@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from tests.data.data_samples import even_labels, no_look, random_images
 
-from ceteris.data import from_arrays, load
+from ceteris.data import ReadOptions, from_arrays, load
 from ceteris.data.formats.arrays import images_from_array
 from ceteris.errors import ConfigError, DataError
 
@@ -168,10 +168,11 @@ def test_damaged_or_dangerous_npz_is_refused(tmp_path: Path, content: bytes, mes
 
 
 def test_an_option_without_effect_is_refused(tmp_path: Path) -> None:
-    from ceteris.data import ReadOptions
-
     np.savez(tmp_path / "set.npz", images=IMAGES, labels=LABELS)
     with pytest.raises(ConfigError, match="size: has no effect on"):
         load(str(tmp_path / "set.npz"), cache_dir=tmp_path / "cache", options=ReadOptions(size=(4, 4)))
+    (tmp_path / "set.csv").write_text("label,a\n0,1\n")
+    with pytest.raises(ConfigError, match="group_column: has no effect on the table of pixels"):
+        load(str(tmp_path / "set.csv"), cache_dir=tmp_path / "cache", options=ReadOptions(group_column="writer"))
     with pytest.raises(ConfigError, match="channels: has no effect on the named set digits"):
         load("digits", cache_dir=tmp_path / "cache", options=ReadOptions(channels=3))

@@ -73,6 +73,15 @@ def test_every_form_gives_pixels_labels_and_names_in_order(
     assert "not the complete official set" in loaded.note
 
 
+def test_an_archive_loads_by_its_path(tmp_path: Path) -> None:
+    path = pack(tmp_path / "cifar-100-binary.tar.gz", files100(), "w:gz")
+    loaded = load(str(path), cache_dir=tmp_path / "cache")
+    assert np.array_equal(loaded.train.images, TRAIN)
+    (tmp_path / "notes.xyz").write_text("nothing")
+    with pytest.raises(DataError, match=r"notes\.xyz: no data set in a format that is known\. Known: a folder"):
+        load(str(tmp_path / "notes.xyz"), cache_dir=tmp_path / "cache")
+
+
 def test_cifar10_batches_are_joined_in_order(tmp_path: Path) -> None:
     folder = tmp_path / "cifar-10-batches-bin"
     folder.mkdir()

@@ -64,7 +64,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return (206 if wanted else 200), CONTENT[start:]
 
     def answer_good(self, wanted: str) -> None:
-        self.send(*self.ranged(wanted))
+        status, body = self.ranged(wanted)
+        self.send(status if body else 416, body)
 
     def answer_truncates(self, wanted: str) -> None:
         status, body = self.ranged(wanted)
@@ -160,6 +161,13 @@ def test_a_transfer_goes_on_after_the_process_was_killed(server: FaultyServer, t
     (tmp_path / "file.bin.part").write_bytes(CONTENT[:12345])
     assert fetch(remote(server, "good"), tmp_path).read_bytes() == CONTENT
     assert server.requests == [("/good", "bytes=12345-")]
+
+
+@pytest.mark.parametrize("rest", [b"wrong" * 100, CONTENT + b"too long", CONTENT[:-1] + b"!"])
+@pytest.mark.parametrize("size", [len(CONTENT), 0])
+def test_a_rest_of_something_else_is_thrown_away(server: FaultyServer, tmp_path: Path, rest: bytes, size: int) -> None:
+    (tmp_path / "file.bin.part").write_bytes(rest)
+    assert fetch(remote(server, "good", size=size), tmp_path).read_bytes() == CONTENT
 
 
 def test_mirrors_are_tried_in_order(server: FaultyServer, tmp_path: Path) -> None:

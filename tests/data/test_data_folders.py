@@ -1,3 +1,5 @@
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -161,6 +163,13 @@ def test_a_picture_that_claims_billions_of_pixels_is_refused_before_it_is_decode
     (folder / "bomb.png").write_bytes(content)
     with pytest.raises(DataError, match="claims 60000 x 60000 pixels"):
         read(tmp_path / "set")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_class_names_in_any_script_and_encoding(tmp_path: Path) -> None:
+    names = ("äöü", "手", os.fsdecode(b"latin-\xe9"))
+    write_class_folders(tmp_path / "set", random_images(12), even_labels(12, 3), names)
+    assert set(read(tmp_path / "set").train.classes) == {"äöü", "手", "latin-\ufffd"}
 
 
 def test_other_files_and_hidden_ones_are_left_alone(tmp_path: Path) -> None:

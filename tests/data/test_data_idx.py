@@ -119,7 +119,42 @@ def test_mapping_files_give_characters_and_wrong_lines_are_told(tmp_path: Path) 
     path = tmp_path / "mapping.txt"
     path.write_text("0 48\n1 65 97\n\n")
     assert read_mapping(Entry(path)) == {0: "0", 1: "A/a"}
-    for content in ("0 forty-eight\n", "0 99999999999\n", ""):
+    for content in ("300 65\n", "-1 65\n", "0 forty-eight\n", "0 99999999999\n", ""):
         path.write_text(content)
         with pytest.raises(DataError, match=r"mapping\.txt"):
             read_mapping(Entry(path))
+
+
+def test_one_of_several_sets_in_a_folder_is_named_by_its_image_file(tmp_path: Path) -> None:
+    first, second = grey(9, seed=1), grey(9, seed=2)
+    for prefix, images in (("one-", first), ("two-", second)):
+        write_mnist(tmp_path, images, even_labels(9, 3), images[:4], even_labels(4, 3), prefix=prefix)
+    with pytest.raises(DataError, match=r"holds several sets.*Name the image file"):
+        load(str(tmp_path), cache_dir=tmp_path / "cache")
+    loaded = load(str(tmp_path / "two-train-images-idx3-ubyte.gz"), cache_dir=tmp_path / "cache")
+    assert np.array_equal(loaded.train.images[:, 0], second)
+
+
+def test_emnist_letters_by_path_count_their_labels_from_one(tmp_path: Path) -> None:
+    images = grey(6)
+    prefix = "emnist-letters-"
+    labels = even_labels(6, 3) + 1
+    write_mnist(tmp_path, images, labels, images, labels, prefix=prefix, test_word="test")
+    (tmp_path / f"{prefix}mapping.txt").write_text("1 65 97\n2 66 98\n3 67 99\n")
+    loaded = load(str(tmp_path), cache_dir=tmp_path / "cache")
+    assert loaded.train.classes == ("A/a", "B/b", "C/c")
+    assert loaded.train.labels.tolist() == [0, 1, 2, 0, 1, 2]
+    assert np.array_equal(loaded.train.images[:, 0], images.swapaxes(1, 2))
+
+
+def test_training_images_without_labels_are_told(tmp_path: Path) -> None:
+    write_idx(tmp_path / "train-images-idx3-ubyte", grey(4))
+    with pytest.raises(DataError, match=r"labels \(train-labels-idx1-ubyte\) are missing"):
+        load(str(tmp_path), cache_dir=tmp_path / "cache")
+
+
+def test_a_label_that_is_not_in_the_mapping_is_told(tmp_path: Path) -> None:
+    write_mnist(tmp_path, grey(6), even_labels(6, 3), grey(6), even_labels(6, 3))
+    (tmp_path / "mapping.txt").write_text("0 65\n1 66\n")
+    with pytest.raises(DataError, match=r"holds the label 2, which is not in the mapping"):
+        load(str(tmp_path), cache_dir=tmp_path / "cache")

@@ -138,6 +138,21 @@ def test_files_of_another_set_are_not_taken_for_fashion(tmp_path: Path) -> None:
         load("fashion-mnist", data_dir=tmp_path / "data", cache_dir=tmp_path / "cache", offline=True)
 
 
+def test_fashion_is_not_taken_for_mnist(tmp_path: Path) -> None:
+    packed(tmp_path / "FashionMNIST" / "raw")
+    zipped(tmp_path / "zips")
+    (tmp_path / "zips" / "archive.zip").rename(tmp_path / "zips" / "fashion-mnist.zip")
+    for folder in (tmp_path / "FashionMNIST" / "raw", tmp_path / "zips"):
+        with pytest.raises(DataError, match="mnist: not found"):
+            load("mnist", data_dir=folder, cache_dir=tmp_path / "cache", offline=True)
+
+
+def test_a_damaged_archive_beside_the_set_does_no_harm(tmp_path: Path) -> None:
+    packed(tmp_path / "data")
+    (tmp_path / "data" / "another.zip").write_bytes(b"PK damaged")
+    assert len(load("mnist", data_dir=tmp_path / "data", cache_dir=tmp_path / "cache").train) == 52
+
+
 def test_the_data_folder_can_come_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     packed(tmp_path / "data" / "mnist")
     monkeypatch.setenv("CETERIS_DATA", str(tmp_path / "data"))

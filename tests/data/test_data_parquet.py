@@ -10,6 +10,7 @@ import pytest
 from tests.data.data_samples import even_labels, no_look, png, random_images
 
 from ceteris.data import ReadOptions, load
+from ceteris.data.formats.picture_parts import stream_part
 from ceteris.errors import ConfigError, DataError
 from ceteris.records import ByteArray, IntArray
 
@@ -56,6 +57,19 @@ def test_a_single_file_with_texts_as_labels(tmp_path: Path, struct: bool) -> Non
     assert small.train.shape == (1, 2, 2)
 
 
+def test_a_group_column_keeps_every_patient_on_one_side(tmp_path: Path) -> None:
+    patients = [f"patient {place // 2}" for place in range(30)]
+    columns = {"image": [png(image) for image in IMAGES], "label": LABELS, "patient": patients}
+    parquet.write_table(pyarrow.table(columns), tmp_path / "set.parquet")
+    options = ReadOptions(group_column="patient")
+    loaded = load(str(tmp_path / "set.parquet"), cache_dir=tmp_path / "cache", options=options)
+    place_of = {image.tobytes(): place for place, image in enumerate(IMAGES)}
+    train = {patients[place_of[image.tobytes()]] for image in loaded.train.images}
+    test = {patients[place_of[image.tobytes()]] for image in loaded.test.open(record_look=no_look).images}
+    assert len(test) >= 2
+    assert not train & test
+
+
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
@@ -85,6 +99,14 @@ def test_without_pyarrow_the_message_says_what_to_install(tmp_path: Path, monkey
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     with pytest.raises(ConfigError, match="pip install pyarrow"):
         load(str(tmp_path / "set.parquet"), cache_dir=tmp_path / "cache")
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_another_number_of_pictures_than_of_labels_is_refused(count: int) -> None:
+    encoded = [("row", png(image)) for image in IMAGES[:count]]
+    part = stream_part(lambda: iter(encoded), LABELS[:2], (3, 5, 5), ReadOptions())
+    with pytest.raises(DataError, match="do not belong together"):
+        part.fill(np.empty((2, 3, 5, 5), dtype=np.uint8))
 
 
 class HubSplit:

@@ -91,6 +91,15 @@ def test_tables_that_cannot_be_meant_are_refused(tmp_path: Path, text: str, mess
         read(tmp_path, text)
 
 
+def test_large_tables_are_read_in_pieces_and_name_the_right_row(tmp_path: Path) -> None:
+    images = random_images(12_000, (1, 16, 16))
+    text = table(images, even_labels(12_000, 10))
+    assert len(text) > 9_000_000
+    assert same_images(read(tmp_path, text), images, even_labels(12_000, 10))
+    with pytest.raises(DataError, match="row 12001 should hold whole numbers"):
+        read(tmp_path, text + "x" + ",1" * 256 + "\n", "bad.csv")
+
+
 def picture_table(tmp_path: Path, columns: str, extra: list[str]) -> str:
     (tmp_path / "pictures").mkdir(exist_ok=True)
     for place, image in enumerate(IMAGES):
@@ -131,3 +140,12 @@ def test_a_group_column_keeps_every_writer_on_one_side(tmp_path: Path) -> None:
 def test_a_picture_that_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nowhere\.png: the file does not exist"):
         read(tmp_path, "path,label\nnowhere.png,1\n")
+
+
+def test_a_changed_picture_is_read_again(tmp_path: Path) -> None:
+    text = picture_table(tmp_path, "path,label", [])
+    first = read(tmp_path, text)
+    assert read(tmp_path, text).prepared == first.prepared
+    (tmp_path / "pictures" / "0.png").write_bytes(png(255 - IMAGES[0]))
+    changed = load(str(tmp_path / "set.csv"), cache_dir=tmp_path / "cache")
+    assert not same_images(changed, IMAGES, np.array([1, 2, 0])[LABELS])

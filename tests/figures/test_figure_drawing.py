@@ -142,3 +142,17 @@ def test_an_unknown_figure_is_answered_with_the_names_there_are(findings: StudyF
 def test_a_plate_shows_itself_in_a_notebook(findings: StudyFindings) -> None:
     entry: Plate = plate(findings, "class-balance")
     assert entry._repr_png_().startswith(b"\x89PNG")
+
+
+def test_a_model_none_of_whose_trainings_finished_is_drawn_without_numbers() -> None:
+    findings = example_findings(models=("mlp",), factors=2, seeds=1)
+    factors = tuple(
+        replace(
+            factor,
+            levels=tuple(replace(level, accuracies=np.full(5, np.nan), comparison=None) for level in factor.levels),
+        )
+        for factor in findings.models[0].factors
+    )
+    broken = replace(findings, models=(replace(findings.models[0], factors=factors),))
+    for name in ("effects-mlp", "search-path"):
+        assert to_svg(plate(broken, name).figure())

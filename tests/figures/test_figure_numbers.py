@@ -281,10 +281,12 @@ def test_an_unknown_model_is_named_with_those_that_exist(findings: StudyFindings
 
 def test_the_range_of_an_axis_leaves_far_outliers_to_the_edge() -> None:
     centres = np.array([0.97, 0.972, 0.968, 0.975, 0.13, np.nan])
-    low, high = readable_range(centres, centres - 0.004, centres + 0.004)
+    low, high = readable_range(centres, centres - 0.004, centres + 0.004, needed=np.zeros(0))
     assert 0.9 < low < 0.964
     assert 0.979 < high < 1.0
-    assert readable_range(np.array([np.nan]), np.array([np.nan]), np.array([np.nan])) == (0.0, 1.0)
+    assert readable_range(centres, centres, centres, needed=np.array([0.13, np.nan]))[0] < 0.13
+    nothing = np.array([np.nan])
+    assert readable_range(nothing, nothing, nothing, needed=nothing) == (0.0, 1.0)
 
 
 def test_a_sheet_keeps_every_picture_whole() -> None:

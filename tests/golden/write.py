@@ -9,10 +9,11 @@ and raise the schema number of ``ceteris.records.Trial`` so that no store mixes 
 import json
 from pathlib import Path
 
+from tests.tiny_trials import tiny_images, tiny_trial
+
 from ceteris import recipe as r
 from ceteris.records import TrialRecord
 from ceteris.training import one_thread, run_trial
-from tests.tiny_trials import tiny_images, tiny_trial
 
 FOLDER = Path(__file__).parent
 RECIPES = {

@@ -12,7 +12,7 @@ from torch.nn.functional import avg_pool2d, conv2d, linear, max_pool2d
 
 from ceteris import recipe
 from ceteris.errors import ConfigError
-from ceteris.models import CNN
+from ceteris.models import CNN, GlobalAveragePooling
 
 
 def cnn(shape: tuple[int, int, int] = (1, 8, 8), **changes: Any) -> CNN:
@@ -116,6 +116,8 @@ def test_global_average_pooling_frees_the_head_from_the_images_size() -> None:
     model = cnn((1, 8, 8), global_average_pooling=True)
     assert model.classifier.in_features == 6  # type: ignore[union-attr]
     assert model(images((2, 1, 19, 23))).shape == (2, 3)
+    x = images((2, 6, 4, 3))
+    torch.testing.assert_close(GlobalAveragePooling()(x), x.mean(dim=(2, 3), keepdim=True))
 
 
 @settings(max_examples=25, deadline=None)

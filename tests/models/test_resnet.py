@@ -137,6 +137,33 @@ def test_padding_adds_channels_behind_the_existing_ones() -> None:
     assert not padded[:, 2:].any()
 
 
+def test_the_gradient_of_the_padding_goes_back_to_the_pixels_taken() -> None:
+    x = values(1, 2, 5, 5).requires_grad_()
+    weights = values(1, 5, 3, 3)
+    (PaddingShortcut(stride=2, channels=3)(x) * weights).sum().backward()
+    expected = torch.zeros(1, 2, 5, 5)
+    expected[:, :, ::2, ::2] = weights[:, :2]
+    assert x.grad is not None
+    assert torch.equal(x.grad, expected)
+
+
+def test_the_gradients_within_keep_the_fast_memory_order() -> None:
+    model = resnet(blocks=(1, 1)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    orders: list[bool] = []
+
+    def note(gradient: Tensor) -> None:
+        orders.append(gradient.is_contiguous(memory_format=torch.channels_last))
+
+    def watch(module: nn.Module, inputs: object, output: Tensor) -> None:
+        output.register_hook(note)  # type: ignore[no-untyped-call]
+
+    for module in model.modules():
+        if isinstance(module, nn.ReLU):
+            module.register_forward_hook(watch)
+    model(values(2, 1, 8, 8)).sum().backward()
+    assert orders == [True] * 5
+
+
 def test_an_image_too_small_for_the_stages_is_an_error_with_its_cure() -> None:
     resnet((1, 8, 8), blocks=(1,) * 4, filters=(2,) * 4)
     with pytest.raises(ConfigError, match=r"5 stages halve.*8x8 pixels.*can be halved 3 times. Use at most 4 entries"):

@@ -82,6 +82,12 @@ def report(small: StudyFindings) -> Report:
 
 
 @pytest.fixture(scope="module")
+def bare(small: StudyFindings) -> StudyFindings:
+    """The same study before any final training: four figures."""
+    return replace(small, finals=(), explanations=(), residual=None)
+
+
+@pytest.fixture(scope="module")
 def page(report: Report) -> Page:
     return _parsed(html_report(report))
 
@@ -188,9 +194,10 @@ def test_every_layout_of_the_pdf_is_tighter_than_the_one_before() -> None:
         assert tight != wide
 
 
-def test_pdf_without_any_final_training_still_compiles(small: StudyFindings, report: Report, tmp_path: Path) -> None:
-    lost = replace(small, finals=(), explanations=(), residual=None)
-    assert 1 <= _pages(pdf_report(compose(lost)), tmp_path) <= MOST_PAGES
+def test_pdf_and_page_without_any_final_training_are_whole(bare: StudyFindings, tmp_path: Path) -> None:
+    made = compose(bare)
+    assert 1 <= _pages(pdf_report(made), tmp_path) <= MOST_PAGES
+    assert "no test result" in "".join(_parsed(html_report(made)).words)
 
 
 def test_notebook_is_executed_without_errors_and_shows_tables_and_figures(small: StudyFindings, tmp_path: Path) -> None:
@@ -211,9 +218,9 @@ def test_notebook_without_findings_beside_it_says_so(small: StudyFindings, tmp_p
         notebook_report(small, tmp_path)
 
 
-def test_write_report_leaves_whole_files_and_names_them(small: StudyFindings, tmp_path: Path) -> None:
+def test_write_report_leaves_whole_files_and_names_them(bare: StudyFindings, tmp_path: Path) -> None:
     told: list[str] = []
-    written = write_report(small, tmp_path / "out", formats=("html", "pdf"), progress=told.append)
+    written = write_report(bare, tmp_path / "out", formats=("html", "pdf"), progress=told.append)
     assert sorted(path.relative_to(tmp_path / "out") for path in written) == sorted(
         Path(folder, name).relative_to(tmp_path / "out")
         for folder, _, names in os.walk(tmp_path / "out")

@@ -10,6 +10,7 @@ from ceteris.figures import ResultsInfo, results_info
 from ceteris.findings import FinalFinding, StudyFindings
 from ceteris.records import Float32Array
 from ceteris.report import sentences
+from ceteris.report.judgements import judgements
 
 
 def _with_curves(final: FinalFinding, train: float, validation: float) -> FinalFinding:
@@ -109,7 +110,7 @@ def test_undecided_comparisons_are_counted_as_undecided(findings: StudyFindings,
 
 
 def test_every_judgement_is_the_extreme_of_a_measured_number(findings: StudyFindings, results: ResultsInfo) -> None:
-    judged = {entry.model: entry for entry in sentences.judgements(findings, results)}
+    judged = {entry.model: entry for entry in judgements(findings, results)}
     assert any("fewest parameters (13,000)" in pro for pro in judged["mlp"].pros)
     assert any("most parameters (70,000)" in con for con in judged["resnet"].cons)
     best = max((s for s in results.summaries if s.version == "best"), key=lambda s: s.mean("accuracy"))
@@ -118,7 +119,7 @@ def test_every_judgement_is_the_extreme_of_a_measured_number(findings: StudyFind
 
 def test_one_model_alone_is_neither_best_nor_worst() -> None:
     alone = example_findings(models=("mlp",), factors=1, seeds=1)
-    [judged] = sentences.judgements(alone, results_info(alone))
+    [judged] = judgements(alone, results_info(alone))
     assert judged.pros == judged.cons == ()
 
 
@@ -127,4 +128,4 @@ def test_without_finals_nothing_is_claimed_about_the_test_set(findings: StudyFin
     results = results_info(nothing)
     assert "no test result" in sentences.answer(nothing, results)
     assert all("no final training" in text for text in sentences.conclusions(nothing, results)[:3])
-    assert sentences.judgements(nothing, results) == []
+    assert judgements(nothing, results) == []

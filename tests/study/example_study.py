@@ -3,11 +3,12 @@
 from dataclasses import replace
 from typing import Any
 
+from tests.example_records import example_record
+from tests.tiny_trials import MLP
+
 from ceteris import recipe as r
 from ceteris.records import Trial, TrialRecord
 from ceteris.study import Exploration, Factor, Final, Level, Setting, Study, StudyModel
-from tests.example_records import example_record
-from tests.tiny_trials import MLP
 
 FACTOR = Factor(
     name="rate",
@@ -17,7 +18,9 @@ FACTOR = Factor(
 NORM = Factor(
     name="norm",
     fields=("model.batch_norm",),
-    levels=tuple(Level(label=label, changes={"model.batch_norm": norm}) for label, norm in (("off", False), ("on", True))),
+    levels=tuple(
+        Level(label=label, changes={"model.batch_norm": norm}) for label, norm in (("off", False), ("on", True))
+    ),
 )
 
 

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.example_records import example_record
+from tests.study.example_study import example_study
 
 from ceteris.records import TrialRecord
 from ceteris.study.decide import Decision, accuracies, decide
-from tests.example_records import example_record
-from tests.study.example_study import example_study
 
 STUDY = replace(example_study(), equivalence_margin=0.01)
 BASE = [0.80, 0.81, 0.79, 0.80, 0.82, 0.78]
@@ -70,7 +70,12 @@ def decide_cheaper() -> Decision:
 
 
 def test_of_several_cheaper_equivalents_the_cheapest_is_kept() -> None:
-    blocks = {"old": block(BASE), "a": block(BASE, flops=2000), "b": block(BASE, flops=1000), "c": block(BASE, flops=1500)}
+    blocks = {
+        "old": block(BASE),
+        "a": block(BASE, flops=2000),
+        "b": block(BASE, flops=1000),
+        "c": block(BASE, flops=1500),
+    }
     assert decided("old", blocks).label == "b"
 
 
@@ -127,7 +132,9 @@ BLOCKS = st.dictionaries(
 
 @settings(max_examples=120, deadline=None)
 @given(BLOCKS, st.data())
-def test_whatever_happens_the_choice_keeps_its_promises(blocks: dict[str, list[TrialRecord]], data: st.DataObject) -> None:
+def test_whatever_happens_the_choice_keeps_its_promises(
+    blocks: dict[str, list[TrialRecord]], data: st.DataObject
+) -> None:
     incumbent = data.draw(st.sampled_from(sorted(blocks)))
     decision = decided(incumbent, blocks)
     chosen, results = decision.label, {label: accuracies(values) for label, values in blocks.items()}

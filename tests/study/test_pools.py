@@ -2,11 +2,12 @@
 
 import os
 import signal
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import pytest
+from tests.example_records import assert_same
+from tests.study.test_queue import Found, asking
+from tests.tiny_trials import CNN, MLP, RESNET, tiny_images, tiny_trial
 
 from ceteris import recipe as r
 from ceteris.data import DataSet, from_arrays
@@ -14,9 +15,6 @@ from ceteris.errors import StoreError
 from ceteris.records import HoldoutSplit, Trial, TrialRecord
 from ceteris.store import Store, trial_digest
 from ceteris.study import HerePool, Queue, Silent, WorkerPool, Workplace
-from tests.example_records import assert_same
-from tests.study.test_queue import Found, asking
-from tests.tiny_trials import CNN, MLP, RESNET, tiny_images, tiny_trial
 
 MEASURED = frozenset({"seconds", "cost"})
 DROPOUT = replace(MLP, model=r.MLP(hidden=(16,), dropout=0.3), augmentation=(r.Shift(), r.Noise()))
@@ -25,7 +23,7 @@ FINAL = tiny_trial(
 )
 TRIALS = [FINAL, tiny_trial(MLP), tiny_trial(CNN, fold=1), tiny_trial(RESNET, fold=2)]
 BROKEN = tiny_trial(replace(MLP, model=r.CustomModel(path="tests.training.own_code:Broken")))
-LONG = tiny_trial(replace(MLP, epochs=1500))
+LONG = tiny_trial(replace(MLP, epochs=300))
 UNWRITABLE = tiny_trial(MLP, seed=77)
 
 
@@ -71,7 +69,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> DataSet:
 
 
 @pytest.fixture(scope="module")
-def trained(prepared: DataSet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
+def trained(prepared: DataSet, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     stores = tuple(Store(tmp_path_factory.mktemp("store")) for _ in range(3))
     with HerePool(prepared.train, stores[0], allow_imports=True) as here:
         at_home = ask(here, stores[0], TRIALS)
@@ -83,7 +81,7 @@ def trained(prepared: DataSet, tmp_path_factory: pytest.TempPathFactory) -> Iter
         killer = Killer(pool)
         survived = ask(pool, stores[2], [LONG], killer)[trial_digest(LONG)]
         processes = [worker.process for worker in pool._workers]
-    yield Trained(
+    return Trained(
         here=at_home,
         one=alone,
         two={digest: record for digest, record in together.items() if digest != trial_digest(BROKEN)},

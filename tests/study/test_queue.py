@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.example_records import assert_same
+from tests.study.example_study import invented_record, model, setting
+from tests.tiny_trials import CNN, MLP, RESNET, tiny_trial
 
 from ceteris import recipe as r
 from ceteris.records import Trial, TrialRecord
 from ceteris.store import Store, trial_digest
 from ceteris.study import Outcome, Queue, Request, Silent, Work, mission
 from ceteris.study.workers import Event
-from tests.example_records import assert_same
-from tests.study.example_study import invented_record, model, setting
-from tests.tiny_trials import CNN, MLP, RESNET, tiny_trial
 
 Found = dict[str, TrialRecord]
 

@@ -6,18 +6,18 @@ from typing import NoReturn
 
 import numpy as np
 import pytest
+from tests.study.example_study import FACTOR, NORM, example_study, model
+from tests.tiny_trials import MLP, RESNET, tiny_images
 
 from ceteris import recipe as r
 from ceteris.data import DataSet, ImageSet, SealedTest, from_arrays
 from ceteris.store import Store, looks_at
 from ceteris.study import Exploration, HerePool, Outcome, Queue, Setting, Silent, mission
-from tests.study.example_study import FACTOR, NORM, example_study, model
-from tests.tiny_trials import MLP, RESNET, tiny_images
 
 AUGMENTED = replace(MLP, augmentation=(r.Shift(),), averaging=r.ExponentialMovingAverage(decay=0.5))
 
 
-class Touched(AssertionError):
+class TouchedError(AssertionError):
     """Somebody reached for the test set."""
 
 
@@ -25,28 +25,30 @@ class Untouchable:
     """Raises whatever anybody wants of it."""
 
     def __getattribute__(self, name: str) -> NoReturn:
-        raise Touched(name)
+        raise TouchedError(name)
 
     def __len__(self) -> NoReturn:
-        raise Touched("len")
+        raise TouchedError("len")
 
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> DataSet:
     images = tiny_images()
     cache = tmp_path_factory.mktemp("cache")
-    whole = from_arrays(images.images, images.labels, images.images[:6], images.labels[:6], name="tiny", cache_dir=cache)
-    for part in whole.prepared.iterdir():
-        if "test" in part.name:
-            part.chmod(0)
-            part.rename(part.with_name("elsewhere"))
+    whole = from_arrays(
+        images.images, images.labels, images.images[:6], images.labels[:6], name="tiny", cache_dir=cache
+    )
+    hidden = list(whole.prepared.glob("test*"))
+    assert hidden
+    for part in hidden:
+        part.unlink()
     return replace(whole, test=Untouchable())  # type: ignore[arg-type]
 
 
 def test_the_guard_notices_every_touch(guarded: DataSet) -> None:
-    with pytest.raises(Touched):
+    with pytest.raises(TouchedError):
         _ = guarded.test.count
-    with pytest.raises(Touched):
+    with pytest.raises(TouchedError):
         len(guarded.test)
 
 
@@ -72,7 +74,9 @@ def test_exploration_and_finals_never_touch_the_test_set(guarded: DataSet, tmp_p
 def test_a_sealed_test_set_that_is_opened_is_noticed(tmp_path: Path) -> None:
     """The other side: the door that the guard stands for does lead to the images, and the ledger knows."""
     images = tiny_images(12)
-    whole = from_arrays(images.images, images.labels, images.images[:6], images.labels[:6], name="t", cache_dir=tmp_path)
+    whole = from_arrays(
+        images.images, images.labels, images.images[:6], images.labels[:6], name="t", cache_dir=tmp_path
+    )
     opened: list[str] = []
     test: SealedTest = whole.test
     answer: ImageSet = test.open(record_look=opened.append)

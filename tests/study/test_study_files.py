@@ -308,7 +308,12 @@ def test_an_arm_changes_what_its_factor_declares() -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"optimizer.lr": 0.3, "epochs": 3}, {"epochs": 3}, {"optimizer": "adam"}, {"optimizer.lr": 0.3, "model.dropout": 0.5}],
+    [
+        {"optimizer.lr": 0.3, "epochs": 3},
+        {"epochs": 3},
+        {"optimizer": "adam"},
+        {"optimizer.lr": 0.3, "model.dropout": 0.5},
+    ],
 )
 def test_a_level_that_changes_an_undeclared_field_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=r"does not declare \(fields: optimizer.lr\).*changes one thing"):
@@ -316,7 +321,7 @@ def test_a_level_that_changes_an_undeclared_field_is_refused(changes: dict[str, 
 
 
 def test_a_declared_field_covers_its_own_parts_only() -> None:
-    with pytest.raises(ConfigError, match='"model.dropout"'):
+    with pytest.raises(ConfigError, match=r'"model\.dropout"'):
         arm(MLP, *factor("model.drop", "epochs", changes={"model.dropout": 0.5}))
 
 

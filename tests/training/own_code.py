@@ -11,7 +11,9 @@ class Recording(nn.Module):
 
     seen: ClassVar[list[Tensor]] = []
 
-    def __init__(self, input_shape: tuple[int, int, int], classes: int, dropout: float = 0.0, extra_draws: int = 0) -> None:
+    def __init__(
+        self, input_shape: tuple[int, int, int], classes: int, dropout: float = 0.0, extra_draws: int = 0
+    ) -> None:
         super().__init__()
         torch.rand(extra_draws)
         channels, height, width = input_shape

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-
-from ceteris import recipe as r
-from ceteris.records import HoldoutSplit
-from ceteris.training.streams import Streams, streams_of
 from tests.example_records import assert_same
 from tests.tiny_training import losses, record_of, train
 from tests.tiny_trials import CNN, MLP, RESNET, tiny_trial
 from tests.training import own_code
+
+from ceteris import recipe as r
+from ceteris.records import HoldoutSplit
+from ceteris.training.streams import Streams, streams_of
 
 # What no two runs share: the clock and the memory of the process.
 MEASURED = frozenset({"seconds", "cost"})
@@ -135,3 +135,25 @@ def test_streams_depend_on_seed_and_fold_and_on_nothing_else() -> None:
     assert first(recipe=CNN) == first(recipe=MLP, patience=3, keep_weights=True)
     assert first(split=HoldoutSplit(fraction=0.5, seed=9)) == first(split=HoldoutSplit(fraction=0.1, seed=3))
     assert len({first(), first(seed=1), first(fold=1), first(fold=2)}) == 4
+
+
+def test_no_two_streams_of_a_trial_draw_the_same_numbers() -> None:
+    of_trial = streams()
+    roles = ("initialisation", "order", "augmentation", "dropout")
+    assert len({float(torch.rand((), generator=getattr(of_trial, role))) for role in roles}) == len(roles)
+
+
+def own_losses(**trial: Any) -> list[float]:
+    recipe = replace(MLP, model=r.CustomModel(path=OWN + "Recording", arguments={"dropout": 0.5}))
+    record = train(tiny_trial(recipe, **trial), allow_imports=True).record
+    assert record.iterations is not None, record.error
+    return [float(loss) for loss in record.iterations.loss]
+
+
+def test_an_own_model_s_weights_and_dropout_come_from_the_streams_of_its_trial() -> None:
+    first = own_losses()
+    torch.rand(5)
+    before = torch.random.get_rng_state()
+    assert own_losses() == first
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert own_losses(seed=1)[0] != first[0]

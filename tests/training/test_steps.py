@@ -7,17 +7,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from tests.example_records import assert_same
+from tests.tiny_training import record_of, train
+from tests.tiny_trials import CNN, MLP, RESNET, tiny_images, tiny_trial
 from torch import Tensor, nn
 
 from ceteris import recipe as r
 from ceteris.data import split_indices, standardisation
+from ceteris.records import FloatArray
 from ceteris.training import build
 from ceteris.training.images import ResidentImages, resident
 from ceteris.training.loop import batches
 from ceteris.training.streams import streams_of
-from tests.example_records import assert_same
-from tests.tiny_training import record_of, train
-from tests.tiny_trials import CNN, MLP, RESNET, tiny_images, tiny_trial
 
 LR = 0.1
 Weights = list[Tensor]
@@ -67,16 +68,17 @@ def by_hand(change: Change, epochs: int) -> list[Weights]:
     inputs = ((pixels - pixels.mean()) / pixels.std(correction=0)).float()
     labels = torch.tensor(images.labels[places])
     model = build.build_model(MLP.model, input_shape=images.shape, classes=3, generator=streams.initialisation)
-    weights, states = list(model.parameters()), []
+    weights: Weights = list(model.parameters())
+    states: list[Weights] = []
     for _ in range(epochs):
         order = torch.randperm(len(places), generator=streams.order)
-        for batch in order.split(8):
+        for batch in torch.split(order, 8):
             loss = nn.functional.cross_entropy(model(inputs[batch]), labels[batch])
             gradients = [gradient.clone() for gradient in torch.autograd.grad(loss, weights)]
             with torch.no_grad():
                 change(weights, gradients)
                 for weight, gradient in zip(weights, gradients, strict=True):
-                    weight -= LR * gradient
+                    weight.sub_(LR * gradient)
             states.append([weight.detach().clone() for weight in weights])
     return states
 
@@ -173,7 +175,7 @@ def test_two_passes_come_in_different_orders() -> None:
     assert not torch.equal(first, second)
 
 
-def on_device(channels: int, *, channels_last: bool) -> tuple[ResidentImages, np.ndarray[tuple[int, ...], np.dtype[np.float64]]]:
+def on_device(channels: int, *, channels_last: bool) -> tuple[ResidentImages, FloatArray]:
     images = tiny_images(channels=channels)
     places = np.array([7, 3, 30, 4])
     mean, deviation = standardisation(images.images, places)

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.example_records import assert_same
+from tests.tiny_training import record_of, train
+from tests.tiny_trials import CNN, MLP, RESNET, tiny_images, tiny_trial
 
 from ceteris import recipe as r
 from ceteris.data import ImageSet, make_image_set, split_indices
@@ -21,9 +24,6 @@ from ceteris.training import (
     standardisation_of,
 )
 from ceteris.training.memory import peak_bytes, reset_peak
-from tests.example_records import assert_same
-from tests.tiny_training import record_of, train
-from tests.tiny_trials import CNN, MLP, RESNET, tiny_images, tiny_trial
 
 OWN = "tests.training.own_code:"
 AVERAGED = replace(RESNET, averaging=r.ExponentialMovingAverage(decay=0.7), optimizer=r.SGD(lr=0.3))

@@ -55,6 +55,7 @@ class Run:
     study_text: str
     data_set: DataSet
     store: Store
+    device: str
     workers: int
     wall_seconds: float
     trials: Mapping[str, TrialRecord]
@@ -129,7 +130,7 @@ def _gather(run: Run, outcomes: Sequence[Outcome], progress: Progress) -> StudyF
         wall_seconds=run.wall_seconds,
         workers=run.workers,
         packages={name: metadata.version(name) for name in _PACKAGES},
-        machine=machine(),
+        machine=machine(run.device),
         study_text=run.study_text,
     )
 
@@ -148,9 +149,10 @@ def _answers(run: Run, finals: Sequence[FinalModel], test: ImageSet) -> dict[str
         return dict(zip(asked, pool.map(ask, asked.values()), strict=True))
 
 
-def machine() -> dict[str, str]:
-    """Return what the machine is, in words."""
+def machine(device: str) -> dict[str, str]:
+    """Return what the machine is and the device that trains, in words."""
     return environment() | {
+        "device": device,
         "cores": str(os.cpu_count()),
         "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
     }

@@ -7,7 +7,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from ceteris.errors import ConfigError, did_you_mean
-from ceteris.figures import plates, test_results_info
+from ceteris.figures import plates
 from ceteris.findings import StudyFindings
 from ceteris.report import Table, tables
 from ceteris.store import read_findings
@@ -28,8 +28,7 @@ class Result:
     @cached_property
     def tables(self) -> dict[str, Table]:
         """All tables of the report by name; each has ``.frame()`` (pandas), ``.rows`` and ``.csv()``."""
-        made = tables(self.findings, test_results_info(self.findings))
-        return {table.name: table for table in made}
+        return {table.name: table for table in tables(self.findings)}
 
     def table(self, name: str) -> Table:
         """Return one table by its name.

@@ -79,6 +79,7 @@ def run_study(
         study_text=study_text,
         data_set=data_set,
         store=store,
+        device=setting.device,
         workers=workers,
         wall_seconds=time.monotonic() - started,
         trials=listener.records,

@@ -348,6 +348,8 @@ def _options(
 ) -> Any:
     from ceteris.api import Options
 
+    if allow_imports and os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())  # own modules lie beside the study; the workers inherit this path
     folder = out or RESULTS / name
     return Options(
         out=folder,

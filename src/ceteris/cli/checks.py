@@ -35,7 +35,7 @@ def diagnose(results: Path) -> tuple[dict[str, str], list[str]]:
     device = resolve_device("auto")
     facts = {
         "ceteris": metadata.version("ceteris"),
-        **machine(),
+        **machine(device),
         **{name: version for name in _NEEDED if (version := _version(name))},
         "devices": ", ".join(available_devices()),
         "workers": f"{worker_count(None)} processes with one thread each",

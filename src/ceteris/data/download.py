@@ -23,6 +23,7 @@ ATTEMPTS = 3  # per mirror, for transfers that break off; each goes on where the
 TIMEOUT = 20.0  # seconds without a byte
 MAX_BYTES = 16 << 30
 _BLOCK = 1 << 18
+_TRY_AGAIN = (408, 416, 429, 500, 502, 503, 504)
 _WAIT = 0.1  # seconds between two looks at a lock
 
 
@@ -138,16 +139,20 @@ def _fetch_from(
     url: str, remote: RemoteFile, partial: Path, timeout: float, progress: Callable[[Progress], None]
 ) -> None:
     for attempt in range(1, ATTEMPTS + 1):
+        resumed = partial.exists()
         try:
             _transfer(url, remote, partial, timeout, progress)
-            break
         except _TransferError as error:
             if not error.again or attempt == ATTEMPTS:
                 raise
-    problem = checksum_problem(remote, partial)
-    if problem:
+            continue
+        problem = checksum_problem(remote, partial)
+        if not problem:
+            return
         partial.unlink()
-        raise _TransferError(f"wrong content: {problem}", again=False)
+        if not resumed:  # otherwise the old beginning may be at fault, and a fresh attempt is due
+            break
+    raise _TransferError(f"wrong content: {problem}", again=False)
 
 
 def _transfer(
@@ -156,7 +161,7 @@ def _transfer(
     have = partial.stat().st_size if partial.is_file() else 0
     if remote.size and have >= remote.size:
         return
-    with _opened(url, have, timeout) as response:
+    with _opened(url, partial, have, timeout) as response:
         start = have if response.status == 206 else 0  # a server that knows no ranges sends everything again
         length = int(response.headers.get("Content-Length") or 0)
         total = remote.size or (start + length if length else 0)
@@ -170,14 +175,16 @@ def _transfer(
 
 
 @contextmanager
-def _opened(url: str, have: int, timeout: float) -> Iterator[Any]:
+def _opened(url: str, partial: Path, have: int, timeout: float) -> Iterator[Any]:
     headers = {"User-Agent": "ceteris", "Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
     opener = urllib.request.build_opener()  # a fresh one reads the proxy variables as they are now
     try:
         with opener.open(urllib.request.Request(url, headers=headers), timeout=timeout) as response:
             yield response
     except urllib.error.HTTPError as error:
-        raise _TransferError(_status_text(error.code), again=error.code in (408, 429, 500, 502, 503, 504)) from error
+        if error.code == 416:  # the beginning that we have is longer than the file there
+            partial.unlink(missing_ok=True)
+        raise _TransferError(_status_text(error.code), again=error.code in _TRY_AGAIN) from error
     except TimeoutError as error:
         raise _TransferError(f"no answer for {timeout:g} s", again=True) from error
     except urllib.error.URLError as error:

@@ -1,6 +1,7 @@
 """Labelled images in memory or in a read-only map of a file: what every other part of ceteris trains on."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -116,7 +117,7 @@ def _missing_text(labels: Any) -> str:
 
 
 def _check_class_names(classes: tuple[str, ...]) -> None:
-    doubled = sorted({name for name in classes if list(classes).count(name) > 1}) if len(classes) < 10_000 else []
+    doubled = sorted(name for name, times in Counter(classes).items() if times > 1)
     if not classes or doubled:
         problem = f"{doubled[0]!r} occurs more than once" if doubled else "there is none"
         raise DataError(f"classes: every class needs a name of its own, {problem}.")

@@ -161,12 +161,13 @@ def _downloaded(
 
 def _key(located: Located, options: ReadOptions, cache: Path) -> str:
     """Return the key of the prepared copy: of the content of the source, looked up by its files' sizes and times."""
-    reading = f"{PREPARED_FORMAT} {located.kind} {options.key()}\n"
-    stamp = hashlib.sha256(f"{reading}{located.stamp()}".encode())
+    reading = f"{PREPARED_FORMAT} {located.kind} {options.key()}\n{located.stamp()}"
+    stamp = hashlib.sha256(reading.encode("utf-8", "surrogateescape"))
     with damage_told(located.kind):
         for path in located.files:
             state = path.stat()
-            stamp.update(f"{path.resolve()} {state.st_size} {state.st_mtime_ns} {state.st_ino}\n".encode())
+            place = f"{path.resolve()} {state.st_size} {state.st_mtime_ns} {state.st_ino}\n"
+            stamp.update(place.encode("utf-8", "surrogateescape"))
     if not located.files:
         return stamp.hexdigest()[:32]
     known = cache / "stamps" / stamp.hexdigest()[:32]
@@ -178,10 +179,10 @@ def _key(located: Located, options: ReadOptions, cache: Path) -> str:
 
 
 def _content_key(located: Located, reading: str) -> str:
-    digest = hashlib.sha256(reading.encode())
+    digest = hashlib.sha256(reading.encode("utf-8", "surrogateescape"))
     for path in located.files:
         with damage_told(path), path.open("rb") as stream:
-            digest.update(f"{path.name} ".encode() + hashlib.file_digest(stream, "sha256").digest())
+            digest.update(path.name.encode("utf-8", "surrogateescape") + hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()[:32]
 
 

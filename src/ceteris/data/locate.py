@@ -5,11 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from ceteris.data.catalogue import IdxLayout, NamedSet, NpzLayout
 from ceteris.data.formats.cifar import CifarLayout, cifar_parts
-from ceteris.data.formats.entries import Entry, entries
+from ceteris.data.formats.entries import Entry, archived_entries, entries
 from ceteris.data.formats.idx import idx_part, labels_inside, read_mapping
 from ceteris.data.formats.npz import npz_source
 from ceteris.data.formats.tables import pixel_table
@@ -17,6 +15,7 @@ from ceteris.data.options import ReadOptions
 from ceteris.data.source import Part, Source, array_part
 from ceteris.errors import DataError
 
+_KIN = ("fashion", "kmnist", "kuzushiji", "emnist", "qmnist", "notmnist")
 _ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".zip")
 
 
@@ -34,13 +33,20 @@ def find_files(known: NamedSet, roots: tuple[Path, ...]) -> Located | None:
     """Return where a named set lies below one of the folders ``roots``, or None.
 
     Raises:
-        DataError: an archive that was found cannot be opened.
+        DataError: not found, and an archive in which it may be cannot be opened.
     """
     places = dict.fromkeys(root / folder for root in roots for folder in known.folders)
+    problems = []
     for place in places:
-        found = _in_folder(known, place) if place.is_dir() else None
-        if found:
-            return found
+        try:
+            found = _in_folder(known, place) if place.is_dir() else None
+        except DataError as error:
+            problems.append(error)
+        else:
+            if found:
+                return found
+    if problems:
+        raise problems[0]
     return None
 
 
@@ -63,7 +69,11 @@ def not_found(known: NamedSet, roots: tuple[Path, ...]) -> str:
 def _in_folder(known: NamedSet, folder: Path) -> Located | None:
     match known.layout:
         case IdxLayout() as layout:
-            files = entries(folder)
+            files = _own_files(known, folder, entries(folder))
+            found = _idx_among(known, layout, files) or _tables_among(known, layout, files)
+            if found:
+                return found
+            files += _own_files(known, folder, archived_entries(folder))
             return _idx_among(known, layout, files) or _tables_among(known, layout, files)
         case NpzLayout() as layout:
             return _npz_in(known, folder / layout.file)
@@ -71,6 +81,17 @@ def _in_folder(known: NamedSet, folder: Path) -> Located | None:
             return _cifar_in(known, layout, folder)
         case _:
             return None
+
+
+def _own_files(known: NamedSet, folder: Path, files: list[Entry]) -> list[Entry]:
+    """Leave out what lies in a folder or archive of another set: MNIST and its kin use the same file names."""
+    kin = [word for word in _KIN if word not in known.name.replace("-", "")]
+    where = f"{folder.parent.name}/{folder.name}/" if not known.name.startswith("emnist") else ""
+    return [
+        entry
+        for entry in files
+        if not any(word in f"{where}{entry.path.name}/{entry.member}".lower().replace("-", "") for word in kin)
+    ]
 
 
 def _idx_among(known: NamedSet, layout: IdxLayout, files: list[Entry]) -> Located | None:
@@ -132,7 +153,7 @@ def _read_tables(known: NamedSet, layout: IdxLayout, pair: tuple[Entry, Entry], 
 
 def _table_part(entry: Entry, layout: IdxLayout, classes: int) -> Part:
     images, labels = pixel_table(entry, ReadOptions(), transposed=layout.transposed)
-    numbers = np.asarray(labels, dtype=np.int64) - layout.first_label
+    numbers = labels - layout.first_label
     labels_inside(numbers, classes, entry)
     return array_part(images, numbers)
 
@@ -152,8 +173,11 @@ def _read_npz(known: NamedSet, path: Path) -> Source:
 
 def _cifar_in(known: NamedSet, layout: CifarLayout, folder: Path) -> Located | None:
     location = _cifar_location(known, layout, folder)
-    if location is None:
-        return None
+    return cifar_at(known, layout, location) if location else None
+
+
+def cifar_at(known: NamedSet, layout: CifarLayout, location: Path) -> Located:
+    """Return how the archive or folder at ``location`` is read as the set ``known``."""
     files: tuple[Path, ...] = (location,)
     if location.is_dir():
         wanted = (*layout.versions[0], *layout.versions[1], layout.names, layout.pickled_names)

@@ -5,7 +5,6 @@ import io
 import math
 from pathlib import Path
 
-import jinja2
 import numpy as np
 from PIL import Image
 
@@ -96,6 +95,8 @@ def write_page(path: Path, description: DataDescription, audit: DataAudit | None
 
 def page(description: DataDescription, audit: DataAudit | None = None) -> str:
     """Return the page as text."""
+    import jinja2  # only here, so that worker processes do not pay for it
+
     tables = {table.title: table for table in text_tables(description, audit)}
     warnings = dict.fromkeys((*description.warnings, *(audit.warnings if audit else ())))
     template = jinja2.Environment(autoescape=True, trim_blocks=True).from_string(_TEMPLATE)
@@ -136,10 +137,16 @@ def _means(description: DataDescription, audit: DataAudit) -> list[tuple[str, st
 def _picture(images: ByteArray) -> tuple[str, int, int]:
     """Return a PNG as data address, and its width and height on the page, of images (n, c, h, w) side by side."""
     count, channels, height, width = images.shape
-    side_by_side = images.transpose(1, 2, 0, 3).reshape(channels, height, count * width)
-    pixels = side_by_side[0] if channels == 1 else np.ascontiguousarray(side_by_side[:3].transpose(1, 2, 0))
+    apart = np.full((count, channels, height, width + 1), 128, dtype=np.uint8)  # a grey line between two images
+    apart[..., :width] = images
+    side_by_side = apart.transpose(1, 2, 0, 3).reshape(channels, height, -1)[..., :-1]
+    pixels = (
+        np.ascontiguousarray(side_by_side[0])
+        if channels == 1
+        else np.ascontiguousarray(side_by_side[:3].transpose(1, 2, 0))
+    )
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "PNG")
     scale = max(1, math.ceil(_SCALE_TO / max(height, width)))
     encoded = base64.b64encode(stream.getvalue()).decode("ascii")
-    return f"data:image/png;base64,{encoded}", count * width * scale, height * scale
+    return f"data:image/png;base64,{encoded}", side_by_side.shape[2] * scale, height * scale

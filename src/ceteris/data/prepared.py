@@ -175,7 +175,7 @@ def _write_part(part: Part, classes: tuple[str, ...], folder: Path, name: str) -
         raise DataError(f"The {name} part holds no image; at least one is needed.")
     labels = check_labels(part.labels, classes, count=len(part.labels))
     images = _reserved(folder / f"{name}_images.npy", (len(labels), *part.shape))
-    part.fill(images)
+    part.fill(images.view(np.ndarray))  # without the bookkeeping that a memmap does at every access
     images.flush()
     np.save(folder / f"{name}_labels.npy", labels)
     np.save(folder / f"{name}_prints.npy", prints(images))

@@ -57,7 +57,7 @@ from ceteris.figures.results import (
 )
 from ceteris.figures.roc import ModelRoc, RocInfo, draw_roc, roc_info
 from ceteris.figures.search_path import ModelPath, PathStep, SearchPathInfo, draw_search_path, search_path_info
-from ceteris.figures.style import FAINT, INK, MUTED, PAPER
+from ceteris.figures.style import ACCENT, FAINT, INK, MUTED, PAPER, VERDICT_COLOURS
 from ceteris.figures.training_curves import (
     IterationCurve,
     IterationsInfo,
@@ -70,13 +70,13 @@ from ceteris.figures.training_curves import (
     learning_curves_info,
 )
 
-test_results_info = results_info  # the name until the callers have followed
-
 __all__ = [
+    "ACCENT",
     "FAINT",
     "INK",
     "MUTED",
     "PAPER",
+    "VERDICT_COLOURS",
     "VERSION_TITLES",
     "AttentionInfo",
     "CalibrationInfo",
@@ -159,7 +159,6 @@ __all__ = [
     "sample_sheet_info",
     "search_path_info",
     "shown",
-    "test_results_info",
     "to_png",
     "to_svg",
     "versions_present",

@@ -105,24 +105,24 @@ def _level_effect(level: LevelFinding) -> LevelEffect:
     )
 
 
-def readable_range(
-    centres: FloatArray, low: FloatArray, high: FloatArray, *, least: float = 0.01
-) -> tuple[float, float]:
+def readable_range(centres: FloatArray, low: FloatArray, high: FloatArray, needed: FloatArray) -> tuple[float, float]:
     """Return the range of an axis that shows the usual values well; far outliers are left to arrows at the edge.
 
-    A value counts as far when it lies more than six times the usual distance (and 5 points) below the median.
+    A value counts as far when it lies more than six times the usual distance (and 5 points) from the median; what lies
+    between the smallest and the largest of ``needed`` is always within the range.
     """
     finite = centres[np.isfinite(centres)]
     if not finite.size:
         return 0.0, 1.0
     median = float(np.median(finite))
-    reach = max(6 * float(np.median(np.abs(finite - median))), 0.05, least)
+    reach = max(6 * float(np.median(np.abs(finite - median))), 0.05)
     near = np.isfinite(centres) & (np.abs(centres - median) <= reach)
-    bottom = float(np.nanmin(np.where(near, low, np.nan)))
-    top = float(np.nanmax(np.where(near, high, np.nan)))
-    bottom, top = max(bottom, median - 1.5 * reach), min(top, median + 1.5 * reach)
-    pad = max(0.06 * (top - bottom), least / 2)
-    return bottom - pad, top + pad
+    shown = np.concatenate(
+        (np.clip(low[near], median - 1.5 * reach, None), np.clip(high[near], None, median + 1.5 * reach))
+    )
+    shown = np.concatenate((shown, needed[np.isfinite(needed)]))
+    pad = max(0.06 * float(np.ptp(shown)), 0.005)
+    return float(shown.min()) - pad, float(shown.max()) + pad
 
 
 @styled
@@ -150,10 +150,15 @@ def draw_factor_effects(info: FactorEffectsInfo, figure: Figure) -> None:
 def _prepare(folds: Axes, effects: Axes, levels: Sequence[LevelEffect], rows: float, margin: float) -> None:
     worst = np.array([np.nanmin(level.accuracies) if np.isfinite(level.mean) else np.nan for level in levels])
     top = np.array([np.nanmax(level.accuracies) if np.isfinite(level.mean) else np.nan for level in levels])
-    folds.set_xlim(*_in_percent(readable_range(np.array([level.mean for level in levels]), worst, top)))
+    means = np.array([level.mean for level in levels])
+    # Accuracies far above the others are good news and always shown, and so is every incumbent.
+    needed = np.concatenate((top, worst[[level.incumbent for level in levels]]))
+    folds.set_xlim(*_in_percent(readable_range(means, worst, top, needed)))
     compared = [level for level in levels if level.verdict]
-    shape = (np.array([getattr(level, name) for level in compared]) for name in ("difference", "low", "high"))
-    low, high = readable_range(*shape) if compared else (-0.02, 0.02)
+    centre, left, right = (
+        np.array([getattr(level, name) for level in compared]) for name in ("difference", "low", "high")
+    )
+    low, high = readable_range(centre, left, right, needed=np.zeros(1)) if compared else (-0.02, 0.02)
     effects.set_xlim(100 * min(low, -1.3 * margin), 100 * max(high, 1.3 * margin))
     for axes, label in ((folds, "accuracy on each fold, %"), (effects, "difference from the incumbent, points")):
         axes.set_ylim(rows, 0)

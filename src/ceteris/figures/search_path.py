@@ -88,7 +88,7 @@ def draw_search_path(info: SearchPathInfo, figure: Figure) -> None:
         identity=info.identity,
     )  # fmt: skip
     means = np.array([step.mean for path in info.paths for step in path.steps])
-    low, high = readable_range(means, means, means)
+    low, high = readable_range(means, means, means, needed=means)
     top = 0.45
     for number, path in enumerate(info.paths):
         axes = axes_at(figure, 3.0, top + 0.3, 2.9, max(len(path.steps), 1) * ROW)
@@ -100,7 +100,7 @@ def draw_search_path(info: SearchPathInfo, figure: Figure) -> None:
 def _draw_path(axes: Axes, path: ModelPath, limits: tuple[float, float], *, last: bool) -> None:
     colour = model_colour(path.position)
     _prepare(axes, path, limits, colour, last=last)
-    values = 100 * np.clip([step.mean for step in path.steps], limits[0] / 100, None)
+    values = 100 * np.array([step.mean for step in path.steps])
     axes.plot(values, np.arange(len(values)), color=colour, linewidth=1.5, drawstyle="steps-post", zorder=2)
     for row, (step, value) in enumerate(zip(path.steps, values, strict=True)):
         fill = colour if step.changed or row == 0 else PAPER
@@ -124,7 +124,7 @@ def _prepare(axes: Axes, path: ModelPath, limits: tuple[float, float], colour: s
 def _describe(axes: Axes, path: ModelPath, row: int, step: PathStep) -> None:
     page = axes.get_yaxis_transform()
     weight, colour = ("bold", INK) if step.changed or row == 0 else ("normal", MUTED)
-    text = shortened(step.factor, 24) + (f": {shortened(step.level, 22)}" if step.level else "")
+    text = shortened(step.factor, 30) + (f": {shortened(step.level, 22)}" if step.level else "")
     axes.text(
         -0.03,
         row,

@@ -3,6 +3,7 @@
 from ceteris.models.cnn import CNN
 from ceteris.models.dropout import Dropout, set_dropout_generator
 from ceteris.models.inspection import convolutions, device_of, evaluating, layer_named, linears, modes_kept
+from ceteris.models.layers import GlobalAveragePooling
 from ceteris.models.mlp import MLP
 from ceteris.models.resnet import PaddingShortcut, ResidualBlock, ResNet
 from ceteris.models.summary import summarise, summary_text
@@ -11,6 +12,7 @@ __all__ = [
     "CNN",
     "MLP",
     "Dropout",
+    "GlobalAveragePooling",
     "PaddingShortcut",
     "ResNet",
     "ResidualBlock",

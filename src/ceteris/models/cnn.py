@@ -8,7 +8,7 @@ from typing import Literal
 from torch import nn
 
 from ceteris.errors import ConfigError
-from ceteris.models.layers import ActivationFactory, connected_head, convolution
+from ceteris.models.layers import ActivationFactory, GlobalAveragePooling, connected_head, convolution
 
 Pooling = Literal["max", "average", "none"]
 Order = Literal["activation-first", "pooling-first"]
@@ -71,7 +71,7 @@ class CNN(nn.Sequential):
             channels = units
         area = (height >> len(pooled)) * (width >> len(pooled))
         if global_average_pooling:
-            layers["pool"] = nn.AdaptiveAvgPool2d(1)
+            layers["pool"] = GlobalAveragePooling()
             area = 1
         layers["flatten"] = nn.Flatten()
         layers.update(connected_head(channels * area, head, classes, activation=activation, dropout=dropout))

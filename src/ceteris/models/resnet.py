@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from torch import Tensor, nn
-from torch.nn.functional import pad
+from torch.nn.functional import avg_pool2d, pad
 
 from ceteris.errors import ConfigError
-from ceteris.models.layers import ActivationFactory, connected_head, convolution
+from ceteris.models.layers import ActivationFactory, GlobalAveragePooling, connected_head, convolution
 
 BlockKind = Literal["basic", "pre-activation"]
 Shortcut = Literal["padding", "projection"]
@@ -80,7 +80,7 @@ class ResNet(nn.Sequential):
             layers[f"stage{number}"] = parts.stage(depth, channels, units, stride=1 if number == 1 else 2)
             channels = units
         layers.update(parts.closing(channels))
-        layers["pool"] = nn.AdaptiveAvgPool2d(1)
+        layers["pool"] = GlobalAveragePooling()
         layers["flatten"] = nn.Flatten()
         layers.update(connected_head(channels, head, classes, activation=activation, dropout=dropout))
         super().__init__(layers)
@@ -113,7 +113,9 @@ class PaddingShortcut(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (n, c, h, w) to (n, c + channels, h / stride, w / stride), rounded up."""
-        return pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.channels))
+        # a pooling over single pixels is a slice whose gradient keeps the channels-last order
+        pixels = x if self.stride == 1 else avg_pool2d(x, 1, self.stride)
+        return pad(pixels, (0, 0, 0, 0, 0, self.channels))
 
     def extra_repr(self) -> str:
         """Return stride and added channels for the printed model."""

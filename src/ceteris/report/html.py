@@ -11,6 +11,7 @@ from ceteris.findings import FactorFinding, ModelFinding
 from ceteris.report import sentences
 from ceteris.report.content import DrawnPlate, Report
 from ceteris.report.inline_svg import inlined
+from ceteris.report.judgements import judgements
 from ceteris.report.table import Table, duration, readable
 
 NUMERIC = ("count", "share", "points", "p", "number", "seconds", "megabytes", "area")
@@ -50,7 +51,7 @@ def html_report(report: Report) -> str:
         looks_sentence=sentences.looks_sentence(findings),
         mistakes_sentences=sentences.mistakes_sentences(findings, results),
         residual_sentences=sentences.residual_sentences(findings, results),
-        judgements=sentences.judgements(findings, results),
+        judgements=judgements(findings, results),
         fits=[sentences.fit_sentence(findings, results, model) for model in findings.models],
         decisions=decisions_info(findings),
         helped=report.table("what_helped"),

@@ -2,9 +2,11 @@
 
 import re
 
-from ceteris.figures import FAINT, INK, MUTED, PAPER
+from ceteris.figures import ACCENT, FAINT, INK, MUTED, PAPER, VERDICT_COLOURS
 
-_COLOURS = {INK: "--ink", MUTED: "--muted", FAINT: "--rule", PAPER: "--paper"}
+_COLOURS = {INK: "--ink", MUTED: "--muted", FAINT: "--rule", PAPER: "--paper", ACCENT: "--accent"} | {
+    colour: f"--{verdict}" for verdict, colour in VERDICT_COLOURS.items()
+}
 _METADATA = re.compile(r"<metadata>.*?</metadata>", re.DOTALL)
 _REFERENCES = re.compile(r'(xlink:href="#|url\(#)([^")]+)')
 _NAMES = re.compile(r'\sid="([^"]+)"')

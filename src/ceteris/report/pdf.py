@@ -17,6 +17,7 @@ from ceteris.findings import StudyFindings
 from ceteris.report import sentences
 from ceteris.report.content import Report
 from ceteris.report.effects_table import effects_table
+from ceteris.report.judgements import judgements
 from ceteris.report.table import Table
 
 MOST_PAGES = 5
@@ -105,7 +106,7 @@ def content(report: Report, layout: Layout) -> dict[str, Any]:
         "residual": [_cut(text, 400) for text in sentences.residual_sentences(findings, results)],
         "judgements": [
             {"title": _cut(entry.title, 40), "pros": entry.pros, "cons": entry.cons}
-            for entry in sentences.judgements(findings, results)[:6]
+            for entry in judgements(findings, results)[:6]
         ],
         "conclusions": [_cut(sentence, 400) for sentence in sentences.conclusions(findings, results)][:14],
         "method": _method(findings),

@@ -1,27 +1,15 @@
 """Plain sentences made from the numbers: the answer first, and never more than the verdicts say."""
 
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
-from ceteris.figures import ConfusionInfo, ResultsInfo, VersionResults, confusion_info, finished, model_titles
+from ceteris.figures import ConfusionInfo, ResultsInfo, VersionResults, confusion_info, finished
 from ceteris.findings import FactorFinding, LevelFinding, ModelFinding, StudyFindings, Version
-from ceteris.report.table import duration
 from ceteris.stats import McNemarResult, mcnemar
 
 LARGE_GAP = 0.03  # of accuracy: above it the training and validation part tell clearly different stories
 SMALL_GAP = 0.01
-
-
-@dataclass(frozen=True, kw_only=True)
-class Judgement:
-    """What speaks for and against one model, each point from a measured number."""
-
-    model: str
-    title: str
-    pros: tuple[str, ...]
-    cons: tuple[str, ...]
 
 
 def percent(share: float) -> str:
@@ -29,7 +17,8 @@ def percent(share: float) -> str:
     return f"{100 * share:.2f} %"
 
 
-def _points(difference: float) -> str:
+def points(difference: float) -> str:
+    """Write a difference of shares in percentage points with its sign and two decimals."""
     rounded = round(100 * difference, 2) + 0.0
     return f"{rounded:+.2f}".replace("-", "−") if rounded else "0.00"
 
@@ -111,7 +100,7 @@ def _fit(summary: VersionResults, results: ResultsInfo) -> str:
     gap = train - validation
     if not np.isfinite(gap):
         return f"the {summary.version} version has no recorded history."
-    numbers = f"{percent(train)} in training and {percent(validation)} in validation, a gap of {_points(gap)} points"
+    numbers = f"{percent(train)} in training and {percent(validation)} in validation, a gap of {points(gap)} points"
     highest = max(other.train_accuracy for other in results.summaries if np.isfinite(other.train_accuracy))
     if gap > LARGE_GAP:
         verdict = "it overfits"
@@ -178,7 +167,7 @@ def _model_conclusion(findings: StudyFindings, results: ResultsInfo, model: Mode
         return f"{text}; its baseline has no test result."
     difference = best.mean("accuracy") - baseline.mean("accuracy")
     test = comparison_on_test(findings, (model.name, "baseline"), (model.name, "best"))
-    return f"{text}, {_points(difference)} points against its baseline {_significance(findings, test)}."
+    return f"{text}, {points(difference)} points against its baseline {_significance(findings, test)}."
 
 
 def _significance(findings: StudyFindings, test: McNemarResult | None) -> str:
@@ -198,7 +187,7 @@ def _rankings(findings: StudyFindings, results: ResultsInfo) -> list[str]:
         test = comparison_on_test(findings, (other.model, "best"), (better.model, "best"))
         difference = better.mean("accuracy") - other.mean("accuracy")
         sure = _significance(findings, test)
-        sentences.append(f"{better.title} against {other.title}: {_points(difference)} points on the test set {sure}.")
+        sentences.append(f"{better.title} against {other.title}: {points(difference)} points on the test set {sure}.")
     return sentences
 
 
@@ -210,7 +199,7 @@ def _residual_conclusion(findings: StudyFindings, results: ResultsInfo) -> list[
             test = comparison_on_test(findings, (summary.model, "plain"), (summary.model, "best"))
             difference = best.mean("accuracy") - summary.mean("accuracy")
             sentences.append(
-                f"Residual connections: {summary.title} with them reaches {_points(difference)} points compared with the "
+                f"Residual connections: {summary.title} with them reaches {points(difference)} points compared with the "
                 f"same network without them {_significance(findings, test)}."
             )
     return sentences
@@ -252,71 +241,3 @@ def residual_sentences(findings: StudyFindings, results: ResultsInfo) -> list[st
             f"{gradients.parameters_with:,} and {gradients.parameters_without:,} parameters."
         )
     return sentences
-
-
-def judgements(findings: StudyFindings, results: ResultsInfo) -> list[Judgement]:
-    """Weigh every model by its measured accuracy, training time, parameters and calibration against the others."""
-    measured = {name: _measured(findings, results, name) for name in model_titles(findings)}
-    known = {name: numbers for name, numbers in measured.items() if numbers}
-    return [
-        Judgement(
-            model=name, title=title, pros=tuple(_weigh(known, name, good=True)), cons=tuple(_weigh(known, name, good=False))
-        )
-        for name, title in model_titles(findings).items()
-        if name in known
-    ]  # fmt: skip
-
-
-def _measured(findings: StudyFindings, results: ResultsInfo, name: str) -> dict[str, float]:
-    summary = results.of(name)
-    if summary is None:
-        return {}
-    numbers = {
-        "accuracy": summary.mean("accuracy"),
-        "calibration": float(np.mean([result.calibration.error for result in summary.results])),
-        "gap": summary.train_accuracy - summary.validation_accuracy,
-    }
-    known = [final.cost for final in finished(findings, name, "best") if final.cost]
-    if known:
-        numbers["seconds"] = float(np.mean([cost.train_seconds for cost in known]))
-        numbers["parameters"] = float(known[0].parameters)
-        numbers["flops"] = float(known[0].forward_flops_per_image)
-    return numbers
-
-
-_LABELS = {
-    "accuracy": ("highest test accuracy", "lowest test accuracy"),
-    "seconds": ("shortest training", "longest training"),
-    "parameters": ("fewest parameters", "most parameters"),
-    "flops": ("fewest operations per image", "most operations per image"),
-    "calibration": ("best calibrated", "worst calibrated"),
-    "gap": ("smallest gap between training and validation", "largest gap between training and validation"),
-}
-
-
-def _weigh(known: dict[str, dict[str, float]], name: str, *, good: bool) -> list[str]:
-    points = []
-    for quantity, labels in _LABELS.items():
-        values = {
-            model: numbers[quantity] for model, numbers in known.items() if np.isfinite(numbers.get(quantity, np.nan))
-        }
-        if name not in values or len(values) < 2 or len(set(values.values())) == 1:
-            continue
-        extreme = max(values.values()) if good == (quantity == "accuracy") else min(values.values())
-        if values[name] == extreme:
-            points.append(f"{labels[0 if good else 1]} ({_shown(quantity, extreme)})")
-    return points
-
-
-def _shown(quantity: str, value: float) -> str:
-    match quantity:
-        case "accuracy":
-            return percent(value)
-        case "seconds":
-            return duration(value)
-        case "calibration":
-            return f"expected error {100 * value:.1f} points"
-        case "gap":
-            return f"{_points(value)} points"
-        case _:
-            return f"{value:,.0f}"

@@ -51,7 +51,9 @@ def append_line(path: Path, line: str) -> None:
 def _write_and_rename(path: Path, content: bytes) -> None:
     unfinished = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
     try:
-        with unfinished.open("xb") as file:  # unlike a temporary file it has the permissions that the user's umask asks for
+        with unfinished.open(
+            "xb"
+        ) as file:  # unlike a temporary file it has the permissions that the user's umask asks for
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

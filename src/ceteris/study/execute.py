@@ -5,7 +5,7 @@ trials it asked for are there.
 """
 
 from collections import deque
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Generic, Protocol, TypeVar
 
@@ -13,7 +13,7 @@ from ceteris.records import Trial, TrialRecord
 from ceteris.store import Store, trial_digest
 from ceteris.study.greedy import Request
 from ceteris.study.progress import Progress, Work
-from ceteris.study.workers import Event, WorkerPool
+from ceteris.study.workers import Event
 from ceteris.training import failed_record
 
 T = TypeVar("T")
@@ -31,7 +31,7 @@ class Pool(Protocol):
     def submit(self, digest: str, trial: Trial) -> None:
         """Take a trial."""
 
-    def events(self, timeout: float) -> Sequence[Event] | Generator[Event, None, None]:
+    def events(self, timeout: float) -> Iterable[Event]:
         """Tell what happened within ``timeout`` seconds."""
 
 
@@ -48,7 +48,7 @@ class _Chain(Generic[T]):
 class Queue(Generic[T]):
     """Runs strategies side by side until each has returned its result."""
 
-    def __init__(self, store: Store, pool: WorkerPool | Pool, progress: Progress, size_of: SizeOf) -> None:
+    def __init__(self, store: Store, pool: Pool, progress: Progress, size_of: SizeOf) -> None:
         self._store, self._pool, self._progress, self._size_of = store, pool, progress, size_of
         self._todo: deque[str] = deque()
         self._trials: dict[str, Trial] = {}

@@ -83,7 +83,7 @@ def environment() -> dict[str, str]:
     """Return versions and machine, as they belong into a record."""
     return {
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),  # a text of its own type otherwise, which only torch can unpickle
         "system": f"{platform.system()} {platform.release()}",
         "processor": processor_name(),
     }

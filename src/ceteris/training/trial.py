@@ -19,7 +19,7 @@ from ceteris.training.history import History
 from ceteris.training.images import ResidentImages, resident
 from ceteris.training.loop import Fitted, Parts, Plan, State, batches, fit, predict, train_step
 from ceteris.training.memory import peak_bytes, reset_peak
-from ceteris.training.streams import Streams, streams_of
+from ceteris.training.streams import Streams, lent_global_generators, streams_of
 
 Tensors = Mapping[str, NDArray[Any]]
 
@@ -112,7 +112,8 @@ def _train(trial: Trial, train: ImageSet, on_epoch: Callable[[int], None], allow
     fit_images, held_out = _resident_parts(trial, train, fit_places, held_places)
     parts = make_parts(trial, train, fit_images, streams, allow_imports)
     flops = summarise(parts.model, train.shape).flops
-    fitted = fit(parts, fit_images, held_out, plan=_plan(trial, train), streams=streams, on_epoch=on_epoch)
+    with lent_global_generators(trial):
+        fitted = fit(parts, fit_images, held_out, plan=_plan(trial, train), streams=streams, on_epoch=on_epoch)
     began = time.perf_counter()
     logits = predict(parts.model, held_out, autocast=_autocast(trial))
     seconds = time.perf_counter() - began

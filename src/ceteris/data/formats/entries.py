@@ -99,13 +99,23 @@ def damage_told(source: object) -> Iterator[None]:
 
 
 def entries(directory: Path) -> list[Entry]:
-    """Return the files of a directory (not of those below it) and the members of its zip archives, sorted."""
+    """Return the files of a directory (not of those below it), zip archives left out, sorted."""
+    return [Entry(path) for path in _files(directory) if path.suffix.lower() != ".zip"]
+
+
+def archived_entries(directory: Path) -> list[Entry]:
+    """Return the members of all zip archives of a directory.
+
+    Raises:
+        DataError: an archive cannot be opened.
+    """
+    archives = [path for path in _files(directory) if path.suffix.lower() == ".zip"]
+    return [entry for archive in archives for entry in zip_entries(archive)]
+
+
+def _files(directory: Path) -> list[Path]:
     with damage_told(directory):
-        files = sorted(path for path in directory.iterdir() if path.is_file())
-    found = [Entry(path) for path in files if path.suffix.lower() != ".zip"]
-    for archive in (path for path in files if path.suffix.lower() == ".zip"):
-        found += zip_entries(archive)
-    return found
+        return sorted(path for path in directory.iterdir() if path.is_file())
 
 
 def zip_entries(path: Path) -> list[Entry]:

@@ -1,8 +1,11 @@
 """Pictures in class folders: <class>/<picture>, optionally below Train/ and Test/ (any letter case)."""
 
+import hashlib
 import os
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +14,9 @@ from ceteris.data.formats.entries import damage_told
 from ceteris.data.formats.picture_parts import common_shape, file_headers, file_part, preprocessing_of, sorted_classes
 from ceteris.data.formats.pictures import SUFFIXES, picture_header, read_picture
 from ceteris.data.options import ReadOptions
-from ceteris.data.source import Part, Source
+from ceteris.data.source import Source
 from ceteris.errors import DataError
+from ceteris.records import IntArray
 
 _TRAIN, _TEST = ("train", "training"), ("test", "testing")
 _VALIDATION = ("val", "valid", "validation", "dev")
@@ -58,22 +62,22 @@ def folder_source(root: Path, options: ReadOptions) -> Source:
     """
     layout = folder_layout(root)
     classes = _class_names(layout.train)
-    train = [item for folder in layout.train for item in _pictures(folder, classes)]
-    test = list(_pictures(layout.test, classes)) if layout.test else None
-    if not train or test == []:
+    train = _listed(layout.train, classes)
+    test = _listed((layout.test,), classes) if layout.test else None
+    if not train[0] or (test and not test[0]):
         raise DataError(
             f"{root}: no pictures found. Expected a folder per class with {', '.join(sorted(SUFFIXES))} files."
         )
-    shape = common_shape(file_headers(path for path, _ in (*train, *(test or ()))), options)
+    shape = common_shape(file_headers(chain(train[0], test[0] if test else ())), options)
     joined = ("the folder's validation pictures joined the training part; validation is drawn from it",)
     return Source(
         name=root.resolve().name,
         title=f"Pictures in the folder {root.resolve().name}",
         citation="the user's own folder",
         licence="not stated",
-        classes=classes,
-        train=_part(train, shape, options),
-        test=_part(test, shape, options) if test else None,
+        classes=tuple(os.fsencode(name).decode("utf-8", "replace") for name in classes),
+        train=file_part(*train, shape, options),
+        test=file_part(*test, shape, options) if test else None,
         label_meaning="the folder that a picture lies in",
         preprocessing=(*preprocessing_of(options), *(joined if layout.joined else ())),
     )
@@ -98,14 +102,18 @@ def unreadable_pictures(root: Path, options: ReadOptions) -> tuple[str, ...]:
     return tuple(messages)
 
 
-def folder_stamp(root: Path) -> Iterator[str]:
-    """Yield one line per file below ``root`` (path, size, time of change) by which a changed folder is recognised."""
+def folder_stamp(root: Path) -> str:
+    """Return a digest of the paths, sizes and times of change of all files below ``root``: it changes when they do."""
+    digest = hashlib.sha256()
     with damage_told(root):
         for folder, folders, files in os.walk(root):
             folders.sort()
+            place = os.path.relpath(folder, root)
             for name in sorted(files):
-                state = os.stat(os.path.join(folder, name))
-                yield f"{os.path.relpath(folder, root)}/{name} {state.st_size} {state.st_mtime_ns}"
+                state = os.stat(f"{folder}/{name}")
+                line = f"{place}/{name} {state.st_size} {state.st_mtime_ns}\n"
+                digest.update(line.encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
 
 
 def _folders(root: Path) -> list[Path]:
@@ -118,6 +126,15 @@ def _class_names(folders: tuple[Path, ...]) -> tuple[str, ...]:
     if not names:
         raise DataError(f"{folders[0]}: no class folders in it. Expected one folder per class, each with its pictures.")
     return names
+
+
+def _listed(folders: tuple[Path, ...], classes: tuple[str, ...]) -> tuple[list[str], IntArray]:
+    paths, labels = [], array("q")  # a folder may hold millions of pictures, so nothing else is kept of each
+    for folder in folders:
+        for path, label in _pictures(folder, classes):
+            paths.append(path)
+            labels.append(label)
+    return paths, np.array(labels, dtype=np.int64)
 
 
 def _pictures(folder: Path, classes: tuple[str, ...]) -> Iterator[tuple[str, int]]:
@@ -141,8 +158,3 @@ def _files_below(folder: str) -> Iterator[str]:
             for name in sorted(files):
                 if name[0] != "." and os.path.splitext(name)[1].lower() in SUFFIXES:
                     yield os.path.join(below, name)
-
-
-def _part(items: list[tuple[str, int]], shape: tuple[int, int, int], options: ReadOptions) -> Part:
-    labels = np.array([label for _, label in items], dtype=np.int64)
-    return file_part([path for path, _ in items], labels, shape, options)

@@ -91,6 +91,8 @@ def read_mapping(entry: Entry) -> dict[int, str]:
     for number, line in enumerate(read_text(entry).splitlines(), start=1):
         try:
             label, *codes = [int(word) for word in line.split()]
+            if not 0 <= label <= 255:
+                raise ValueError("labels are single bytes")
             if codes:
                 names[label] = "/".join(chr(code) for code in codes)
         except (ValueError, OverflowError) as error:

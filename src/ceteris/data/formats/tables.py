@@ -10,6 +10,7 @@ from typing import IO
 
 import numpy as np
 
+from ceteris.data.formats.csv_numbers import MAX_LINE, MAX_ROWS, cells_of, number_rows
 from ceteris.data.formats.entries import Entry, damage_told
 from ceteris.data.formats.picture_parts import (
     class_numbers,
@@ -28,16 +29,10 @@ LABEL_COLUMNS = ("label", "labels", "class", "target", "y", "category")
 PATH_COLUMNS = ("path", "file", "filename", "file_name", "image", "image_path", "filepath", "img")
 SPLIT_COLUMNS = ("split", "part", "subset", "set")
 MAX_COLUMNS = 200_000
-_MAX_LINE = 1 << 21
-_MAX_ROWS = 20_000_000
-_CHUNK = 1 << 23
-_SEPARATOR, _NEWLINE, _ZERO = ord(","), ord("\n"), ord("0")
 
 
-def pixel_table(
-    entry: Entry, options: ReadOptions, *, transposed: bool = False
-) -> tuple[ByteArray, list[str] | IntArray]:
-    """Return images uint8 (n, c, h, w) and the label column of a table of pixels.
+def pixel_table(entry: Entry, options: ReadOptions, *, transposed: bool = False) -> tuple[ByteArray, IntArray]:
+    """Return images uint8 (n, c, h, w) and the label column (n,) of a table of pixels.
 
     Without a header line the first column is the label. 3 · s² pixel columns are read as colour images with the
     channels last, s² as grey ones.
@@ -45,18 +40,19 @@ def pixel_table(
     Raises:
         DataError: rows of unequal length, values that are no whole numbers in 0..255, or no square number of columns.
     """
+    labels, pixels = [], []
     with entry.open() as stream:
         header, first = _header(stream, entry)
         column = _label_place(header, options, entry) if header else 0
         columns = len(header or first.split(b","))
         side, channels = _side(columns - 1, entry)
-        values = _values(stream, b"" if header else first + b"\n", columns, entry)
-    labels = values[:, column]
-    pixels = np.delete(values, column, axis=1) if column else values[:, 1:]
-    images = pixels.reshape(-1, side, side, channels).transpose(0, 3, 1, 2)
-    if pixels.size and (pixels.min() < 0 or pixels.max() > 255):
-        raise DataError(f"{entry}: pixel values lie in 0..255, found {pixels.min()} to {pixels.max()}.")
-    return (images.swapaxes(2, 3) if transposed else images).astype(np.uint8), labels.astype(np.int64)
+        for rows in number_rows(stream, b"" if header else first + b"\n", columns, entry):
+            labels.append(rows[:, column].astype(np.int64))
+            pixels.append(_pixels(np.delete(rows, column, axis=1), entry))
+    if not labels:
+        raise DataError(f"{entry}: the table has no rows.")
+    images = np.concatenate(pixels).reshape(-1, side, side, channels).transpose(0, 3, 1, 2)
+    return images.swapaxes(2, 3) if transposed else images, np.concatenate(labels)
 
 
 def table_source(path: Path, options: ReadOptions) -> Source:
@@ -73,11 +69,31 @@ def table_source(path: Path, options: ReadOptions) -> Source:
         header, _ = _header(stream, entry)
     if header and _place(header, PATH_COLUMNS) is not None:
         return _path_source(path, entry, header, options)
+    options.only(f"the table of pixels {path}", "label_column", "test_fraction")
     images, labels = pixel_table(entry, options, transposed=path.name.lower().startswith("emnist-"))
-    values = np.unique(np.asarray(labels))
+    values = np.unique(labels)
     classes = tuple(str(value) for value in values)
-    numbers = np.searchsorted(values, np.asarray(labels)).astype(np.int64)
+    numbers = np.searchsorted(values, labels).astype(np.int64)
     return _source(path, classes, array_part(images, numbers), None, options)
+
+
+def picture_stamp(path: Path) -> str:
+    """Return a text that changes when a picture named in the table changes; "" for a table of pixels."""
+    entry = Entry(path)
+    with entry.open() as stream:
+        header, _ = _header(stream, entry)
+    place = _place(header, PATH_COLUMNS) if header else None
+    if header is None or place is None:
+        return ""
+    files = (os.path.join(path.parent, row[place]) for row in _rows(entry, len(header)))
+    return "\n".join(f"{file} {state.st_size} {state.st_mtime_ns}" for file in files if (state := _state(file)))
+
+
+def _state(file: str) -> os.stat_result | None:
+    try:
+        return os.stat(file)
+    except (OSError, ValueError):  # told when the picture is read
+        return None
 
 
 def _path_source(path: Path, entry: Entry, header: list[str], options: ReadOptions) -> Source:
@@ -115,10 +131,10 @@ def _source(path: Path, classes: tuple[str, ...], train: Part, test: Part | None
 
 
 def _header(stream: IO[bytes], entry: Entry) -> tuple[list[str] | None, bytes]:
-    line = stream.readline(_MAX_LINE)
-    if len(line) >= _MAX_LINE or line.count(b",") >= MAX_COLUMNS:
+    line = stream.readline(MAX_LINE)
+    if len(line) >= MAX_LINE or line.count(b",") >= MAX_COLUMNS:
         raise DataError(
-            f"{entry}: the first line is longer than {_MAX_LINE} bytes or {MAX_COLUMNS} columns; not read on."
+            f"{entry}: the first line is longer than {MAX_LINE} bytes or {MAX_COLUMNS} columns; not read on."
         )
     text = line.removeprefix(b"\xef\xbb\xbf").strip()
     if not text:
@@ -127,7 +143,7 @@ def _header(stream: IO[bytes], entry: Entry) -> tuple[list[str] | None, bytes]:
         )
     if all(_is_number(cell) for cell in text.split(b",")):
         return None, text
-    names = next(_cells(text, entry))
+    names = next(cells_of(text, entry))
     return [name.strip().lower() for name in names], text
 
 
@@ -163,6 +179,12 @@ def _group_place(header: list[str], options: ReadOptions, entry: Entry) -> int |
     return place
 
 
+def _pixels(values: IntArray, entry: Entry) -> ByteArray:
+    if values.min() < 0 or values.max() > 255:
+        raise DataError(f"{entry}: pixel values lie in 0..255, found {values.min()} to {values.max()}.")
+    return values.astype(np.uint8)
+
+
 def _side(pixels: int, entry: Entry) -> tuple[int, int]:
     for channels in (1, 3):
         side = math.isqrt(max(pixels, 0) // channels)
@@ -173,85 +195,6 @@ def _side(pixels: int, entry: Entry) -> tuple[int, int]:
     )
 
 
-def _values(stream: IO[bytes], start: bytes, columns: int, entry: Entry) -> IntArray:
-    parts, rest, rows = [], start, 0
-    while True:
-        chunk = stream.read(_CHUNK)
-        text = rest + chunk
-        end = text.rfind(b"\n") + 1 if chunk else len(text)
-        if len(text) - end > _MAX_LINE:
-            raise DataError(f"{entry}: a line is longer than {_MAX_LINE} bytes; not read on.")
-        whole, rest = text[:end].replace(b"\r\n", b"\n"), text[end:]
-        if whole.strip():
-            parts.append(_parsed(whole if whole.endswith(b"\n") else whole + b"\n", columns, entry))
-            rows += len(parts[-1])
-        if not chunk or rows > _MAX_ROWS:
-            break
-    if not parts:
-        raise DataError(f"{entry}: the table has no rows.")
-    return np.concatenate(parts)
-
-
-def _parsed(text: bytes, columns: int, entry: Entry) -> IntArray:
-    fast = _whole_numbers(np.frombuffer(text, dtype=np.uint8), columns)
-    return _slowly_parsed(text, columns, entry) if fast is None else fast
-
-
-def _whole_numbers(text: ByteArray, columns: int) -> IntArray | None:
-    """Return the numbers of a table of 1 to 3 digits per cell, or None when it holds anything else.
-
-    A vectorised parser: it reads about 100 MB/s, and tables of pixels are large.
-    """
-    ends = np.flatnonzero((text == _SEPARATOR) | (text == _NEWLINE))
-    lengths = np.diff(ends, prepend=-1) - 1
-    digits = text - np.uint8(_ZERO)  # everything that is no digit becomes larger than 9
-    separators = len(ends)
-    if (
-        separators % columns
-        or lengths.min() < 1
-        or lengths.max() > 3
-        or int((digits < 10).sum()) != len(text) - separators
-    ):
-        return None
-    if np.any((text[ends] == _NEWLINE) != (np.arange(separators) % columns == columns - 1)):
-        return None
-    numbers = digits[ends - 1].astype(np.int16)
-    for place, weight in ((2, 10), (3, 100)):
-        longer = np.flatnonzero(lengths >= place)
-        numbers[longer] += digits[ends[longer] - place].astype(np.int16) * np.int16(weight)
-    return numbers.reshape(-1, columns)  # type: ignore[return-value]
-
-
-def _slowly_parsed(text: bytes, columns: int, entry: Entry) -> IntArray:
-    rows = []
-    for number, row in enumerate(_cells(text, entry), start=1):
-        if not row:
-            continue
-        if len(row) != columns:
-            raise DataError(f"{entry}: row {number} has {len(row)} columns, the first line has {columns}.")
-        rows.append(_numbers(row, number, entry))
-    return np.array(rows, dtype=np.int64).reshape(-1, columns)
-
-
-def _cells(text: bytes, entry: Entry) -> Iterator[list[str]]:
-    try:
-        yield from csv.reader(io.StringIO(text.decode("utf-8", "replace"), newline=""))
-    except csv.Error as error:
-        raise DataError(f"{entry}: no readable CSV ({error}).") from error
-
-
-def _numbers(row: list[str], number: int, entry: Entry) -> list[int]:
-    try:
-        values = [float(cell) for cell in row]
-        if any(value != int(value) for value in values) or max(map(abs, values)) > 2**31:
-            raise ValueError
-        return [int(value) for value in values]
-    except (ValueError, OverflowError) as error:
-        raise DataError(
-            f"{entry}: row {number} should hold whole numbers (label, then pixels 0 to 255), received {','.join(row)[:80]!r}."
-        ) from error
-
-
 def _rows(entry: Entry, columns: int) -> Iterator[list[str]]:
     with entry.open() as stream, damage_told(entry):
         lines = csv.reader(io.TextIOWrapper(stream, encoding="utf-8-sig", newline=""))
@@ -260,8 +203,8 @@ def _rows(entry: Entry, columns: int) -> Iterator[list[str]]:
             for number, row in enumerate(lines, start=2):
                 if row and len(row) != columns:
                     raise DataError(f"{entry}: row {number} has {len(row)} columns, the header has {columns}.")
-                if number > _MAX_ROWS:
-                    raise DataError(f"{entry}: more than {_MAX_ROWS} rows; not read on.")
+                if number > MAX_ROWS:
+                    raise DataError(f"{entry}: more than {MAX_ROWS} rows; not read on.")
                 if row:
                     yield row
         except csv.Error as error:

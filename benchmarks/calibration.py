@@ -1,0 +1,248 @@
+"""Do the tests of ceteris.stats keep what they promise? Simulated studies with a known truth, the shipped functions.
+
+    python benchmarks/calibration.py                      # 10,000 studies per row, some minutes on one core
+    python benchmarks/calibration.py --studies 500        # a quick look
+
+Prints the tables of docs/methodology.md: false positives at 5 %, coverage of 95 % intervals, power against the formula.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ceteris.stats import (
+    bayesian_correlated_t_test,
+    benjamini_hochberg,
+    bootstrap_accuracy,
+    compare_levels,
+    corrected_t_power,
+    corrected_t_test,
+    five_by_two_f_test,
+    friedman_test,
+    mcnemar,
+    sign_flip_test,
+    wilcoxon_test,
+    wilson_interval,
+)
+from simulated_studies import Draw, FloatArray, class_means, gaussian, nearest_neighbours
+
+SIGNIFICANCE = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """How the blocks of a study come about, and a gain that is hard but not impossible to find."""
+
+    title: str
+    folds: int
+    draw: Draw
+    gain: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """What the corrected t-test did in one design, shares of the studies."""
+
+    title: str
+    correlation: float
+    false_positives: float
+    plain_false_positives: float
+    coverage: float
+    power: float
+    formula: float
+
+
+DESIGNS = (
+    Design(title="Gaussian, correlation 1/5, 5 blocks", folds=5, draw=gaussian(5, 1 / 5), gain=2.0),
+    Design(title="Gaussian, correlation 1/10, 10 blocks", folds=10, draw=gaussian(10, 1 / 10), gain=1.0),
+    Design(title="Gaussian, correlation 1/5, 25 blocks", folds=5, draw=gaussian(25, 1 / 5), gain=1.5),
+    Design(title="Gaussian, correlation 0.3, 25 blocks (5 folds assumed)", folds=5, draw=gaussian(25, 0.3), gain=1.5),
+    Design(title="class means, 5 folds", folds=5, draw=class_means(200, 5, 1), gain=0.15),
+    Design(title="class means, 10 folds", folds=10, draw=class_means(200, 10, 1), gain=0.15),
+    Design(title="class means, 5 × 5 folds, new folds per seed", folds=5, draw=class_means(200, 5, 5), gain=0.15),
+    Design(title="class means, 10 × 10 folds, new folds per seed", folds=10, draw=class_means(200, 10, 10), gain=0.15),
+    Design(
+        title="class means, 5 × 5, same folds for every seed",
+        folds=5,
+        draw=class_means(200, 5, 5, new_folds=False),
+        gain=0.15,
+    ),
+    Design(
+        title="the same with no randomness in training",
+        folds=5,
+        draw=class_means(200, 5, 5, new_folds=False, noise=0.0),
+        gain=0.15,
+    ),
+    Design(title="nearest neighbour, 5 folds", folds=5, draw=nearest_neighbours(100, 5, 1), gain=0.2),
+    Design(title="nearest neighbour, 10 folds", folds=10, draw=nearest_neighbours(100, 10, 1), gain=0.2),
+    Design(title="nearest neighbour, 5 × 5 folds", folds=5, draw=nearest_neighbours(100, 5, 5), gain=0.2),
+    Design(title="nearest neighbour, 10 × 10 folds", folds=10, draw=nearest_neighbours(100, 10, 10), gain=0.2),
+)
+
+
+def corrected_row(design: Design, studies: int, generator: np.random.Generator) -> Row:
+    """Run the corrected t-test on null studies and on studies with a gain; the truth is the mean of all studies."""
+    test_share = 1 / (design.folds - 1)
+    null, alternative = design.draw(generator, studies, 0.0), design.draw(generator, studies, design.gain)
+    truth = float(alternative.mean())
+    results = [corrected_t_test(study, test_share=test_share) for study in alternative]
+    spread = float(np.sqrt(alternative.var(axis=1, ddof=1).mean()))
+    return Row(
+        title=design.title,
+        correlation=_mean_correlation(null),
+        false_positives=share_below(null, lambda study: corrected_t_test(study, test_share=test_share).p_value),
+        plain_false_positives=share_below(null, lambda study: corrected_t_test(study, test_share=0).p_value),
+        coverage=float(np.mean([result.low <= truth <= result.high for result in results])),
+        power=float(np.mean([result.p_value < SIGNIFICANCE for result in results])),
+        formula=corrected_t_power(truth, spread=spread, blocks=null.shape[1], test_share=test_share),
+    )
+
+
+def share_below(studies: FloatArray, p_value: Callable[[FloatArray], float]) -> float:
+    """Return the share of studies whose p-value is below 5 %."""
+    return float(np.mean([p_value(study) < SIGNIFICANCE for study in studies]))
+
+
+def _mean_correlation(studies: FloatArray) -> float:
+    covariance = np.cov(studies.T)
+    off_diagonal = ~np.eye(len(covariance), dtype=bool)
+    return float(covariance[off_diagonal].mean() / np.diag(covariance).mean())
+
+
+def other_tests(studies: int, generator: np.random.Generator) -> dict[str, float]:
+    """Return the false positives of the other tests, where their assumptions hold and where folds overlap."""
+    independent, five_folds = gaussian(10, 0.0)(generator, studies, 0.0), class_means(200, 5, 2)(generator, studies, 0)
+    halves = class_means(200, 2, 5)(generator, studies, 0.0).reshape(-1, 5, 2)
+    neighbour_halves = nearest_neighbours(100, 2, 5)(generator, studies, 0.0).reshape(-1, 5, 2)
+    ranked = generator.normal(size=(studies, 10, 5))
+    friedman = [friedman_test(study) for study in ranked]
+    return {
+        "sign-flip, 10 independent blocks": share_below(independent, lambda s: sign_flip_test(s).p_value),
+        "sign-flip, class means, 2 × 5 folds": share_below(five_folds, lambda s: sign_flip_test(s).p_value),
+        "Wilcoxon, 10 independent blocks": share_below(independent, lambda s: wilcoxon_test(s).p_value),
+        "Wilcoxon, class means, 2 × 5 folds": share_below(five_folds, lambda s: wilcoxon_test(s).p_value),
+        "5×2cv F, class means": share_below(halves, lambda s: five_by_two_f_test(s).p_value),
+        "5×2cv F, nearest neighbour": share_below(neighbour_halves, lambda s: five_by_two_f_test(s).p_value),
+        "Friedman (Iman-Davenport F), 5 arms, 10 independent blocks": float(
+            np.mean([result.p_value < SIGNIFICANCE for result in friedman])
+        ),
+        "Nemenyi, any of the 10 pairs": float(
+            np.mean([np.ptp(result.mean_ranks) > result.critical_difference for result in friedman])
+        ),
+        "McNemar, 1,000 images, 3 % disagree": mcnemar_false_positives(0.03, studies, generator),
+        "McNemar, 1,000 images, 1 % disagree (exact)": mcnemar_false_positives(0.01, studies, generator),
+        "Benjamini-Hochberg, share of false claims, 5 of 10 null": false_discoveries(studies, generator),
+        "Bayesian P(better) or P(worse) > 0.975 without margin, 5 folds": float(
+            np.mean([_bayesian_claim(study) for study in gaussian(5, 1 / 5)(generator, studies, 0.0)])
+        ),
+    }
+
+
+def _bayesian_claim(differences: FloatArray) -> bool:
+    probability = bayesian_correlated_t_test(differences, test_share=1 / 4, margin=0)
+    return max(probability.better, probability.worse) > 1 - SIGNIFICANCE / 2
+
+
+def mcnemar_false_positives(disagreement: float, studies: int, generator: np.random.Generator) -> float:
+    """Return how often McNemar's test tells two equally accurate models apart on 1,000 images."""
+    draws = generator.random((studies, 1000))
+    claims = []
+    for draw in draws:
+        first_wrong, second_wrong = draw < disagreement / 2, (draw >= disagreement / 2) & (draw < disagreement)
+        claims.append(mcnemar(~first_wrong, ~second_wrong).p_value < SIGNIFICANCE)
+    return float(np.mean(claims))
+
+
+def false_discoveries(studies: int, generator: np.random.Generator) -> float:
+    """Return the mean share of null claims among the claims of screens in which 5 of 10 effects are null."""
+    effects = np.repeat([0.0, 2.0], 5)
+    differences = generator.normal(size=(studies, 10, 10)) * 1.5 + effects[:, None]
+    shares = []
+    for screen in differences:
+        claimed = benjamini_hochberg([corrected_t_test(d, test_share=0).p_value for d in screen]) < SIGNIFICANCE
+        shares.append(float(claimed[:5].sum()) / max(1, int(claimed.sum())))
+    return float(np.mean(shares))
+
+
+def verdicts(studies: int, generator: np.random.Generator) -> dict[str, float]:
+    """Return how often compare_levels says something false about a factor of five levels on five folds."""
+    null_claims, false_equivalences, margin = [], [], 2.0
+    for _ in range(studies):
+        arms = np.sqrt(0.2) * generator.normal(size=(6, 1)) + np.sqrt(0.8) * generator.normal(size=(6, 5))
+        levels = {f"level {number}": arm for number, arm in enumerate(arms[1:])}
+        found = compare_levels(arms[0], levels, incumbent_label="incumbent", folds=5, margin=0)
+        null_claims.append(any(comparison.verdict in ("better", "worse") for comparison in found.values()))
+        shifted = {"level": arms[0] + margin + 0.6 * (arms[1] - arms[2])}
+        at_margin = compare_levels(arms[0], shifted, incumbent_label="incumbent", folds=5, margin=margin)
+        false_equivalences.append(at_margin["level"].verdict == "equivalent")
+    return {
+        "any of five null levels called better or worse (Holm)": float(np.mean(null_claims)),
+        "equivalent although the difference is the margin itself": float(np.mean(false_equivalences)),
+    }
+
+
+def test_set_coverage(studies: int, generator: np.random.Generator) -> list[tuple[str, float, float, float]]:
+    """Return (design, Wilson, percentile, BCa): how often the 95 % interval of a test accuracy holds the truth."""
+    rows = []
+    for accuracy, images in ((0.9, 100), (0.98, 100), (0.9, 1000), (0.98, 1000), (0.99, 10_000)):
+        hits = np.zeros(3)
+        for correct in generator.binomial(images, accuracy, studies):
+            answers = np.arange(images) < correct
+            intervals = (
+                wilson_interval(int(correct), images),
+                bootstrap_accuracy(answers, generator=generator, method="percentile", resamples=1000),
+                bootstrap_accuracy(answers, generator=generator, method="bca", resamples=1000),
+            )
+            hits += [interval.low <= accuracy <= interval.high for interval in intervals]
+        wilson, percentile, bca = hits / studies
+        rows.append((f"accuracy {accuracy:.0%}, {images:,} images", float(wilson), float(percentile), float(bca)))
+    return rows
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}"
+
+
+def print_corrected(studies: int, generator: np.random.Generator) -> None:
+    print("| design | correlation | false positives % | uncorrected % | coverage % | power % | power by formula % |")
+    print("| --- | --: | --: | --: | --: | --: | --: |")
+    for design in DESIGNS:
+        row = corrected_row(design, studies, generator)
+        shares = (row.false_positives, row.plain_false_positives, row.coverage, row.power, row.formula)
+        print(f"| {row.title} | {row.correlation:.2f} | " + " | ".join(map(_percent, shares)) + " |", flush=True)
+
+
+def print_other_tests(studies: int, generator: np.random.Generator) -> None:
+    print("\n| claim | made falsely, % |\n| --- | --: |")
+    for title, share in {**other_tests(studies, generator), **verdicts(studies, generator)}.items():
+        print(f"| {title} | {_percent(share)} |", flush=True)
+
+
+def print_test_sets(studies: int, generator: np.random.Generator) -> None:
+    print("\n| test set | Wilson % | bootstrap percentile % | bootstrap BCa % |\n| --- | --: | --: | --: |")
+    for title, *coverage in test_set_coverage(studies, generator):
+        print(f"| {title} | " + " | ".join(map(_percent, coverage)) + " |", flush=True)
+
+
+PARTS = {"corrected": print_corrected, "others": print_other_tests, "test-sets": print_test_sets}
+
+
+def main() -> None:
+    """Print all tables as Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--studies", type=int, default=10_000, help="simulated studies per row")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--part", choices=("all", *PARTS), default="all")
+    arguments = parser.parse_args()
+    began = time.perf_counter()
+    for number, (name, table) in enumerate(PARTS.items()):
+        if arguments.part in ("all", name):
+            table(arguments.studies, np.random.default_rng([arguments.seed, number]))
+    print(f"\n{arguments.studies:,} studies per row, seed {arguments.seed}, {time.perf_counter() - began:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+"""Writes docs/reference.md from the types of ``ceteris.recipe`` and ``ceteris.study``: python docs/write_reference.py."""
+
+import dataclasses
+import inspect
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic.fields import FieldInfo
+
+from ceteris import recipe
+from ceteris.study import Exploration, Final, Reading
+
+GROUPS = {
+    "Optimizers (`optimizer`)": recipe.OPTIMIZERS,
+    "Learning-rate schedules (`schedule`)": recipe.SCHEDULES,
+    "Losses (`loss`)": recipe.LOSSES,
+    "Weight penalties (`penalty`)": recipe.PENALTIES,
+    "Augmentations (`augmentation`, a list)": recipe.AUGMENTATIONS,
+    "Gradient clipping (`clipping`)": recipe.CLIPPINGS,
+    "Averaging of weights (`averaging`)": recipe.AVERAGINGS,
+    "Models (`model`)": recipe.MODELS,
+    "Activations (`model.activation`)": recipe.ACTIVATIONS,
+    "Initialisations (`model.initialisation`)": recipe.INITIALISATIONS,
+}
+
+WORDS = {"bool": "true or false", "int": "whole number", "float": "number", "dict": "table", "str": "text"}
+
+HEAD = """# Reference: everything that a study file can say
+
+This page is written from the types in `ceteris.recipe` and `ceteris.study` by `python docs/write_reference.py`.
+
+A choice is written by its name alone (`optimizer = "adam"`: the defaults) or as a table
+(`optimizer = { kind = "adam", lr = 0.003 }`). Ranges are checked before anything is trained; a wrong key or value is told
+with its place, what is allowed and what was received. Lengths in schedules are shares of the whole training, so that a
+shorter training keeps the shape of its schedule.
+
+## The study
+
+| key | meaning |
+| --- | --- |
+| `name` | names the result folder: letters, digits, `.`, `_`, `-` |
+| `title`, `question`, `author`, `group` | appear in the report and on every figure |
+| `data` | a known name (`ceteris data list`) or the path of a folder or file |
+| `seed` | root of all randomness |
+| `strategy` | `"greedy"`: factor after factor, keeping the best setting so far |
+| `significance` | two-sided, after Holm's correction over the levels of a factor |
+| `equivalence_margin` | differences of accuracy (0..1) below this do not matter |
+| `[models.NAME]` | `title` and the keys of a recipe: the baseline of one model |
+| `[[factors]]` | `name`, `title`, `question`, `field` (or `fields`), `levels`, `models` (all of them without it) |
+
+A level is the field's value itself, or `{ label = "…", value = … }`; with several fields it is a table
+`{ label = "…", "model.filters" = [32, 64], "model.kernels" = [5, 3] }`. Any key can be overridden on the command line:
+`--set cnn.optimizer.lr=0.01`, `--set exploration.folds=10`.
+"""
+
+
+def main() -> None:
+    """Write the page."""
+    Path(__file__).with_name("reference.md").write_text(reference(), encoding="utf-8")
+
+
+def reference() -> str:
+    """Return the page as Markdown."""
+    parts = [HEAD]
+    for title, kind in (("`[exploration]`", Exploration), ("`[final]`", Final), ("`[reading]`", Reading)):
+        parts.append(f"### {title}\n\n{_prose(kind)}\n\n{_fields(kind)}")
+    parts.append(f"## The recipe of a model\n\n{_prose(recipe.Recipe)}\n\n{_fields(recipe.Recipe)}")
+    for title, kinds in GROUPS.items():
+        parts.append(f"## {title}\n")
+        parts += [f"### `{kind.kind}`\n\n{_prose(kind)}\n\n{_fields(kind)}".rstrip() for kind in kinds]
+    presets = "\n".join(f"- `{name}`: `{values}`" for name, values in recipe.MODEL_PRESETS.items())
+    parts.append(
+        f"## Model presets\n\nNames that stand for a model with these values; more keys override them.\n\n{presets}"
+    )
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _prose(kind: Any) -> str:
+    return inspect.cleandoc(kind.__doc__ or "").replace("``", "`")
+
+
+def _fields(kind: Any) -> str:
+    hints = get_type_hints(kind, include_extras=True)
+    rows = [
+        f"| `{field.name}` | {_default(field)} | {_allowed(hints[field.name])} |"
+        for field in dataclasses.fields(kind)
+        if field.name != "kind"
+    ]
+    return "\n".join(["| key | default | allowed |", "| --- | --- | --- |", *rows]) if rows else ""
+
+
+def _default(field: Any) -> str:
+    value = field.default
+    if isinstance(value, FieldInfo):
+        value = value.default_factory() if value.default_factory else dataclasses.MISSING  # type: ignore[call-arg]
+    if value is dataclasses.MISSING or repr(value) == "PydanticUndefined":
+        return "needed"
+    if dataclasses.is_dataclass(value):
+        own = [
+            f"{part.name} = {_text(getattr(value, part.name))}"
+            for part in dataclasses.fields(value)
+            if part.name != "kind"
+        ]
+        name = getattr(value, "kind", "")
+        return f"`{name}`" + (f" ({', '.join(own)})" if own else "") if name else ", ".join(own)
+    return "" if value is None else f"`{_text(value)}`"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return "[" + ", ".join(map(_text, value)) + "]"
+    return f'"{value}"' if isinstance(value, str) else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _allowed(hint: Any) -> str:
+    text = repr(hint)
+    if "discriminator" in text:
+        return "a list of choices, see below" if text.startswith("tuple") else "a choice, see below"
+    if "Literal" in text:
+        return ", ".join(f"`{_text(value)}`" for value in _literals(hint))
+    bounds = ", ".join(_bounds(hint))
+    word = next(word for name, word in WORDS.items() if name in text)
+    kind = f"list of {word}s" if "tuple" in text else word
+    return f"{kind}, {bounds}" if bounds else kind
+
+
+def _literals(hint: Any) -> list[Any]:
+    found: list[Any] = []
+    for part in get_args(hint):
+        if isinstance(part, str | int):
+            found.append(part)
+        elif part is not type(None):
+            found += _literals(part)
+    return found
+
+
+def _bounds(hint: Any) -> list[str]:
+    found: list[str] = []
+    for part in (*get_args(hint), *getattr(hint, "__metadata__", ())):
+        entries = part.metadata if isinstance(part, FieldInfo) else []
+        for entry in entries:
+            for mark, sign in ((Gt, ">"), (Ge, "≥"), (Lt, "<"), (Le, "≤")):
+                if isinstance(entry, mark):
+                    limit = next(iter(dataclasses.asdict(entry).values()))
+                    found += [f"{sign} {limit:g}"] if limit != 10**9 else []
+        if not isinstance(part, FieldInfo | str | int):
+            found += _bounds(part)
+    return list(dict.fromkeys(found))
+
+
+if __name__ == "__main__":
+    main()
