@@ -196,3 +196,17 @@ def _without_factors() -> dict[str, Any]:
     study = copy.deepcopy(TINY)
     del study["models"]["resnet"]
     return study | {"factors": [], "name": "own", "final": {"epochs": 1, "seeds": 1}}
+
+
+def test_a_table_is_a_data_frame_too(finished: ceteris.Result) -> None:
+    frame = finished.table("test_results").frame()
+    assert list(frame["model"])[:2] == ["MLP", "MLP"]
+    assert ((frame["accuracy"] >= 0) & (frame["accuracy"] <= 1)).all()
+
+
+def test_a_model_that_does_not_fit_the_images_is_refused_before_training(tmp_path: Path) -> None:
+    study = _without_factors()
+    study["models"]["mlp"]["model"] = {"kind": "resnet", "blocks": [1] * 6, "filters": [4] * 6}
+    with pytest.raises(ConfigError, match="model mlp"):
+        ceteris.run(study, out=tmp_path / "own", workers=0, formats=())
+    assert not (tmp_path / "store" / "records").exists()

@@ -115,7 +115,7 @@ def test_wrong_contents_are_refused(tmp_path: Path, change: dict[str, bytes], me
         load("cifar-100", data_dir=tmp_path, cache_dir=tmp_path / "cache")
 
 
-@pytest.mark.parametrize("keep", [100, 5000, 200_000])
+@pytest.mark.parametrize("keep", [0, 2, 3, 11, 100, 5000, 200_000])
 def test_a_truncated_archive_is_one_clear_message(tmp_path: Path, keep: int) -> None:
     path = pack(tmp_path / "cifar-100" / "cifar-100-binary.tar.gz", files100(), "w:gz")
     path.write_bytes(path.read_bytes()[:keep])

@@ -73,10 +73,10 @@ def one_class(tmp_path: Path, pictures: dict[str, Image.Image]) -> DataSet:
 
 
 def test_sixteen_bits_are_scaled_and_one_bit_is_black_and_white(tmp_path: Path) -> None:
-    deep = Image.fromarray(np.array([[0, 257, 65535], [128 * 257, 256, 129]], dtype=np.uint16))
+    deep = Image.fromarray(np.array([[0, 257, 65535], [200 * 257, 256, 129]], dtype=np.uint16))
     flat = Image.fromarray(np.array([[True, False, True], [False, False, True]]))
     images = one_class(tmp_path, {"a.png": deep, "b.png": flat}).train.images
-    assert images[0, 0].tolist() == [[0, 1, 255], [128, 1, 1]]
+    assert images[0, 0].tolist() == [[0, 1, 255], [200, 1, 1]]
     assert images[1, 0].tolist() == [[255, 0, 255], [0, 0, 255]]
 
 

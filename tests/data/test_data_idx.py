@@ -119,7 +119,7 @@ def test_mapping_files_give_characters_and_wrong_lines_are_told(tmp_path: Path) 
     path = tmp_path / "mapping.txt"
     path.write_text("0 48\n1 65 97\n\n")
     assert read_mapping(Entry(path)) == {0: "0", 1: "A/a"}
-    for content in ("300 65\n", "-1 65\n", "0 forty-eight\n", "0 99999999999\n", ""):
+    for content in ("300 65\n", "-1 65\n", "0 forty-eight\n", "0 99999999999\n", "", "0 48\n" * 300_000):
         path.write_text(content)
         with pytest.raises(DataError, match=r"mapping\.txt"):
             read_mapping(Entry(path))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from ceteris.api.checking import check_plan
 from ceteris.api.delivery import write_delivery
 from ceteris.api.gathering import Run, findings_of
 from ceteris.api.listening import Listener
@@ -72,6 +73,7 @@ def run_study(
     progress.phase(f"preparing the data: {study.data}")
     data_set = data_set or open_data(study, options)
     setting = Setting(study=study, data=data_set.train.digest, device=resolve_device(options.device))
+    check_plan(setting, data_set, allow_imports=options.allow_imports)
     listener = Listener(progress)
     outcomes = train(setting, data_set, store, options, workers, listener)
     run = Run(

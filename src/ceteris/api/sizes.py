@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 from ceteris.api.gathering import summary_of
 from ceteris.data import DataSet
-from ceteris.errors import CeterisError
 from ceteris.records import Trial
 from ceteris.store import digest_of
 from ceteris.study import images_fitted
@@ -23,10 +22,8 @@ def size_of_trials(data_set: DataSet, *, allow_imports: bool) -> Callable[[Trial
         if key not in known:
             try:
                 summary = summary_of(trial.recipe, data_set, allow_imports=allow_imports)
-            except CeterisError:
-                raise
             except Exception:
-                known[key] = (1, 10**6)  # an own model that fails will say so in its own row
+                known[key] = (1, 10**6)  # a model that cannot be built will say so in its own row
             else:
                 known[key] = (len(summary.layers), summary.flops)
         return known[key]

@@ -76,7 +76,7 @@ class Display:
         """Show what is done besides training."""
         self._phase = text
         if not self._console.is_terminal:
-            self._console.print(f"{self._clock()}  {text}", highlight=False, markup=False)
+            self._console.print(f"{self._clock()}  {text}", highlight=False, markup=False, soft_wrap=True)
 
     def _line(self) -> None:
         now = time.monotonic()
@@ -84,7 +84,9 @@ class Display:
             return
         self._last_line = now
         running = "; ".join(_running_text(work, epoch) for work, epoch in self._running.values())
-        self._console.print(f"{self._clock()}  {self._summary()}  {running}", highlight=False, markup=False)
+        self._console.print(
+            f"{self._clock()}  {self._summary()}  {running}", highlight=False, markup=False, soft_wrap=True
+        )
 
     def _summary(self) -> str:
         estimate = self.estimate

@@ -38,8 +38,8 @@ def print_table(console: Console, table: Table) -> None:
 
 def print_result(console: Console, result: Result) -> None:
     """Print what helped, the test results and where everything lies."""
-    for name in ("what_helped", "test_results"):
-        print_table(console, result.table(name))
+    print_table(console, result.table("what_helped").only("model", "factor", "kept", "difference", "verdict"))
+    print_table(console, result.table("test_results").only("model", "version", "accuracy", "low", "high", "F1", "AUC"))
     findings = result.findings
     if findings.data.note:
         console.print(f"Note: {findings.data.note}", markup=False)

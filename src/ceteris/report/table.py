@@ -6,7 +6,9 @@ import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
+
+from ceteris.errors import ConfigError
 
 Cell = str | int | float | bool | None
 Kind = Literal["text", "count", "share", "points", "p", "number", "seconds", "megabytes", "flag", "area"]
@@ -40,6 +42,20 @@ class Table:
         writer.writerow([column.title for column in self.columns])
         writer.writerows([[_exact(cell) for cell in row] for row in self.rows])
         return buffer.getvalue()
+
+    def frame(self) -> Any:
+        """Return the table as a pandas DataFrame.
+
+        Raises:
+            ConfigError: when pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError:
+            raise ConfigError(
+                "table: a data frame needs pandas: pip install pandas. Without it use .rows or .csv()."
+            ) from None
+        return pd.DataFrame(list(self.rows), columns=[column.title for column in self.columns])
 
     def only(self, *titles: str) -> "Table":
         """Return the table with the named columns only, in their order; unknown titles are passed over."""

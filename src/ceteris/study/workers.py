@@ -15,7 +15,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Literal
 
-from ceteris.errors import CeterisError, StoreError
+from ceteris.errors import CeterisError
 from ceteris.records import Trial, TrialRecord
 
 
@@ -84,6 +84,7 @@ class WorkerPool:
 
         Raises:
             StoreError: when a worker could not write its record.
+            DataError: when the images cannot be split as the study says.
         """
         waiting = [worker.pipe for worker in self._workers] + [worker.process.sentinel for worker in self._workers]
         ready = wait(waiting, timeout)
@@ -145,7 +146,7 @@ def _work(pipe: Connection, workplace: Workplace, parent: int) -> None:
                 store.put(record, result.weights, result.snapshots)
             pipe.send(Event(kind="done", digest=digest, record=record))
         except CeterisError as error:
-            pipe.send(StoreError(str(error)))
+            pipe.send(error)
 
 
 class _Beat:

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from ceteris.data import ImageSet, split_indices, standardisation
-from ceteris.errors import ConfigError, DataError, DivergedError
+from ceteris.errors import CeterisError, DataError, DivergedError
 from ceteris.models import set_dropout_generator, summarise
 from ceteris.records import Cost, FloatArray, IntArray, Predictions, Trial, TrialRecord
 from ceteris.training import build
@@ -49,16 +49,17 @@ def run_trial(
         allow_imports: whether the user's own code may be imported by path.
 
     Raises:
-        ConfigError, DataError: when the trial cannot be meant as it is.
+        DataError: when the images cannot be split as the trial says.
     """
     try:
         return _train(trial, train, on_epoch, allow_imports)
     except DivergedError as error:
         return TrialResult(record=_unfinished(trial, "diverged", str(error)))
-    except (ConfigError, DataError):
-        raise
+    except DataError:
+        raise  # what is wrong with the images is wrong for every trial
     except Exception as error:  # one failed trial never ends a study: it is a row that says what happened
-        return TrialResult(record=failed_record(trial, f"{type(error).__name__}: {error}"))
+        told = str(error) if isinstance(error, CeterisError) else f"{type(error).__name__}: {error}"
+        return TrialResult(record=failed_record(trial, told))
 
 
 def failed_record(trial: Trial, message: str) -> TrialRecord:

@@ -118,11 +118,14 @@ def _read_entry(entry: Entry) -> bytes:
 def _tar_files(path: Path, wanted: set[str]) -> dict[str, bytes]:
     """Read the wanted files in one pass; nothing is written to disk, so no member can land outside a folder."""
     files: dict[str, bytes] = {}
-    with damage_told(path), closing(tarfile.open(path, "r|*")) as archive:
-        for member in _members(archive, path):
-            name = member.name.rpartition("/")[2]
-            if member.isfile() and name in wanted and name not in files:
-                files[name] = _member_bytes(archive, member, path)
+    try:
+        with damage_told(path), closing(tarfile.open(path, "r|*")) as archive:
+            for member in _members(archive, path):
+                name = member.name.rpartition("/")[2]
+                if member.isfile() and name in wanted and name not in files:
+                    files[name] = _member_bytes(archive, member, path)
+    except (TypeError, AttributeError) as error:  # tarfile lets these escape for some forged headers
+        raise DataError(f"{path}: no readable tar archive ({error}). Fetch it again.") from error
     return files
 
 
