@@ -5,7 +5,7 @@ from ceteris.api.bundle import ModelCard, TrainedModel, read_model, write_model
 from ceteris.api.calling import run
 from ceteris.api.planning import PlanEstimate, plan_study
 from ceteris.api.result import Result, open_result
-from ceteris.api.running import Options, run_study, worker_count
+from ceteris.api.running import Options, read_options, run_study, worker_count
 from ceteris.api.summaries import model_summaries, study_summaries
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "plan_study",
     "predict_pictures",
     "read_model",
+    "read_options",
     "run",
     "run_study",
     "study_summaries",

@@ -21,6 +21,7 @@ from ceteris.models import set_dropout_generator
 from ceteris.recipe import Recipe
 from ceteris.records import Float32Array
 from ceteris.store import from_tree, to_tree, write_bytes
+from ceteris.study import Reading
 from ceteris.training.build import build_model
 from ceteris.training.images import resident
 from ceteris.training.loop import predict
@@ -32,7 +33,8 @@ _HEADER = "ceteris.model"
 class ModelCard:
     """What belongs to the weights: how the network is built and how its images are prepared.
 
-    ``mean`` and ``deviation`` are per channel in 0..255; an image is standardised as (pixel - mean) / deviation.
+    ``reading`` says how the study read its pictures. ``mean`` and ``deviation`` are per channel in 0..255; an image is
+    standardised as (pixel - mean) / deviation.
     """
 
     name: str
@@ -41,6 +43,7 @@ class ModelCard:
     data: str
     note: str
     recipe: Recipe
+    reading: Reading
     input_shape: tuple[int, int, int]
     classes: tuple[str, ...]
     mean: tuple[float, ...]

@@ -73,6 +73,7 @@ def card_of(final: FinalModel, data_set: DataSet, study: Study) -> ModelCard:
         data=data_set.title,
         note=data_set.note,
         recipe=record.trial.recipe,
+        reading=study.reading,
         input_shape=data_set.train.shape,
         classes=data_set.train.classes,
         mean=tuple(mean.tolist()),

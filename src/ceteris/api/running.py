@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -22,6 +22,7 @@ from ceteris.study import (
     Outcome,
     Progress,
     Queue,
+    Reading,
     Setting,
     Silent,
     Study,
@@ -39,7 +40,8 @@ class Options:
     """How and where a study runs; none of it changes what comes out, except the device.
 
     ``out`` receives the report; ``store`` keeps finished trainings for every study. ``workers`` 0 trains in this process;
-    None takes one worker per core. ``allow_imports`` lets a study name code of the user's own.
+    None takes one worker per core. ``allow_imports`` lets a study name code of the user's own. ``offline`` True never uses
+    the network; None asks the environment variable CETERIS_OFFLINE.
     """
 
     out: Path
@@ -48,6 +50,7 @@ class Options:
     device: str = "auto"
     workers: int | None = None
     allow_imports: bool = False
+    offline: bool | None = None
     formats: Sequence[str] = ("html", "pdf", "ipynb")
 
 
@@ -71,7 +74,7 @@ def run_study(
     store = Store(options.store)
     workers = worker_count(options.workers)
     progress.phase(f"preparing the data: {study.data}")
-    data_set = data_set or open_data(study, options)
+    data_set = data_set or open_data(study, options, progress.phase)
     setting = Setting(study=study, data=data_set.train.digest, device=resolve_device(options.device))
     check_plan(setting, data_set, allow_imports=options.allow_imports)
     listener = Listener(progress)
@@ -92,10 +95,21 @@ def run_study(
     return Result(findings=findings, folder=options.out)
 
 
-def open_data(study: Study, options: Options) -> DataSet:
+def open_data(study: Study, options: Options, tell: Callable[[str], None] = lambda text: None) -> DataSet:
     """Return the data set of a study, prepared in the store's folder for memory-mapped reading."""
-    reading = ReadOptions(**{field.name: getattr(study.reading, field.name) for field in fields(study.reading)})
-    return load(study.data, data_dir=options.data_dir, cache_dir=options.store / "data", options=reading)
+    return load(
+        study.data,
+        data_dir=options.data_dir,
+        cache_dir=options.store / "data",
+        options=read_options(study.reading),
+        offline=options.offline,
+        progress=lambda transfer: tell(f"fetching {transfer.name}: {transfer.done / 2**20:.0f} MiB"),
+    )
+
+
+def read_options(reading: Reading) -> ReadOptions:
+    """Return what a study says about reading its images in the words of the data room."""
+    return ReadOptions(**{field.name: getattr(reading, field.name) for field in fields(reading)})
 
 
 def train(

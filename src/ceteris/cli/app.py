@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 from rich.console import Console
@@ -41,6 +41,7 @@ AllowImports = Annotated[
         negative="", help="Allow a study or model to import your own module or loss by path (it runs that code)."
     ),
 ]
+Offline = Annotated[bool, Parameter(negative="", help="Never use the network (or CETERIS_OFFLINE=1).")]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON for a program instead of tables.")]
 
 
@@ -76,6 +77,7 @@ def run(
     device: Device = "auto",
     workers: Workers = None,
     allow_imports: AllowImports = False,
+    offline: Offline = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a study (a shipped one by name, or your own TOML file) and write its report.
@@ -90,7 +92,7 @@ def run(
     from ceteris.cli.printing import print_result, result_json
 
     asked, text = _study(study, set)
-    options = _options(asked.name, out, store, data_dir, device, workers, allow_imports)
+    options = _options(asked.name, out, store, data_dir, device, workers, allow_imports, offline=offline)
     console = Console(stderr=True)
     with Display(console, worker_count(workers)) as display:
         result = run_study(asked, text, options, display)
@@ -111,6 +113,7 @@ def plan(
     device: Device = "auto",
     workers: Workers = None,
     allow_imports: AllowImports = False,
+    offline: Offline = False,
     as_json: AsJson = False,
 ) -> None:
     """Show what a study would train, how much of it is done already, and how long the rest will take.
@@ -124,7 +127,7 @@ def plan(
     from ceteris.cli.printing import plan_json, print_plan
 
     asked, _ = _study(study, set)
-    options = _options(asked.name, out, store, data_dir, device, workers, allow_imports)
+    options = _options(asked.name, out, store, data_dir, device, workers, allow_imports, offline=offline)
     console = Console(stderr=True)
     with console.status("measuring a few steps of every arm") as status:
         estimate = plan_study(asked, options, progress=status.update)
@@ -175,23 +178,55 @@ def data_list(*, data_dir: DataDir = None, store: StoreDir = None, as_json: AsJs
 
 @data_app.command(name="describe")
 def data_describe(
-    name_or_path: str, *, data_dir: DataDir = None, store: StoreDir = None, as_json: AsJson = False
+    name_or_path: str,
+    *,
+    data_dir: DataDir = None,
+    store: StoreDir = None,
+    offline: Offline = False,
+    html: Annotated[Path | None, Parameter(help="Also write a page with figures to this file.")] = None,
+    size: Annotated[tuple[int, int] | None, Parameter(help="Height and width that pictures are brought to.")] = None,
+    fit: Annotated[Literal["pad", "crop", "stretch"], Parameter(help="How they are brought to it.")] = "pad",
+    channels: Annotated[Literal[1, 3] | None, Parameter(help="1 for grey, 3 for RGB.")] = None,
+    label_column: str | None = None,
+    group_column: str | None = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Say what is in a data set: counts, classes, values, shapes, what is missing or wrong.
+    """Say what is in a data set and what is wrong with it: counts, classes, values, duplicates, leaks, drift.
 
     Parameters
     ----------
     name_or_path:
         A known name (see ``ceteris data list``) or the path of a folder or file.
+    label_column:
+        Column of a table that holds the label.
+    group_column:
+        Column of a table that names what a split must not tear apart (a writer, a patient).
     """
-    from ceteris.cli.printing import description_json, print_description
-    from ceteris.data import describe, load
+    from ceteris.cli.printing import print_text_tables
+    from ceteris.data import ReadOptions, audit, describe, load, text_tables, write_page
+    from ceteris.data import as_json as json_text
 
-    description = describe(load(name_or_path, data_dir=data_dir, cache_dir=_store(None, store) / "data"))
+    options = ReadOptions(size=size, fit=fit, channels=channels, label_column=label_column, group_column=group_column)
+    console = Console(stderr=True)
+    with console.status("reading") as status:
+        data_set = load(
+            name_or_path,
+            data_dir=data_dir,
+            cache_dir=_store(None, store) / "data",
+            options=options,
+            offline=offline or None,
+            progress=lambda transfer: status.update(transfer_text(transfer)),
+        )
+        status.update("searching for duplicates and drift")
+        description, found = describe(data_set), audit(data_set)
+    if html:
+        write_page(html, description, found)
     if as_json:
-        _print_json(description_json(description))
+        sys.stdout.write(json_text(description, found) + "\n")
     else:
-        print_description(Console(), description)
+        print_text_tables(Console(), text_tables(description, found))
+        if html:
+            Console().print(f"Page: {html}", highlight=False)
 
 
 @app.command
@@ -201,6 +236,7 @@ def evaluate(
     data: str,
     data_dir: DataDir = None,
     store: StoreDir = None,
+    offline: Offline = False,
     reason: str = "evaluate a trained model",
     allow_imports: AllowImports = False,
     as_json: AsJson = False,
@@ -216,13 +252,19 @@ def evaluate(
     reason:
         Why the test set is looked at; it is written into the ledger.
     """
-    from ceteris.api import evaluate_model, read_model
+    from ceteris.api import evaluate_model, read_model, read_options
     from ceteris.cli.printing import evaluation_json, print_evaluation
     from ceteris.data import load
 
     root = _store(None, store)
     trained = read_model(model, allow_imports=allow_imports)
-    data_set = load(data, data_dir=data_dir, cache_dir=root / "data")
+    data_set = load(
+        data,
+        data_dir=data_dir,
+        cache_dir=root / "data",
+        options=read_options(trained.card.reading),
+        offline=offline or None,
+    )
     evaluation = evaluate_model(trained, data_set, root, reason=reason)
     if as_json:
         _print_json(evaluation_json(evaluation))
@@ -345,6 +387,8 @@ def _options(
     device: str,
     workers: int | None,
     allow_imports: bool,
+    *,
+    offline: bool = False,
 ) -> Any:
     from ceteris.api import Options
 
@@ -358,6 +402,7 @@ def _options(
         device=device,
         workers=workers,
         allow_imports=allow_imports,
+        offline=offline or None,
     )
 
 
@@ -367,6 +412,12 @@ def _store(out: Path | None, store: Path | None) -> Path:
         return store
     named = os.environ.get("CETERIS_STORE")
     return Path(named) if named else (out.parent if out else RESULTS) / "store"
+
+
+def transfer_text(transfer: Any) -> str:
+    """Return how far a download is, with its speed."""
+    total = f" of {transfer.total / 2**20:.1f}" if transfer.total else ""
+    return f"fetching {transfer.name}: {transfer.done / 2**20:.1f}{total} MiB, {transfer.speed / 2**20:.1f} MiB/s"
 
 
 def _print_json(value: Any) -> None:

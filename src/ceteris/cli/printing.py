@@ -11,8 +11,7 @@ from rich.table import Table as RichTable
 
 from ceteris.api import Evaluation, PlanEstimate, Result, TrainedModel
 from ceteris.cli.display import duration
-from ceteris.data import DataSet
-from ceteris.findings import DataDescription
+from ceteris.data import DataSet, TextTable
 from ceteris.records import Float32Array
 from ceteris.report import Table
 from ceteris.study import Study
@@ -141,36 +140,10 @@ def print_sets(console: Console, rows: Sequence[Any]) -> None:
     console.print("A folder of class folders, a CSV, npz or Parquet file, or a pair of IDX files is given by its path.")
 
 
-def print_description(console: Console, description: DataDescription) -> None:
-    """Print what is in a data set."""
-    counts = description.train_class_counts
-    shape = "×".join(map(str, description.image_shape))
-    rows = [
-        ("problem", description.problem),
-        ("training images", f"{description.train_count:,}"),
-        ("test images", f"{description.test_count:,}"),
-        ("shape of an image", f"{shape} (channels × height × width)"),
-        ("smallest and largest value", f"{description.minimum} and {description.maximum}"),
-        ("mean per channel", ", ".join(f"{value:.2f}" for value in description.channel_mean)),
-        ("deviation per channel", ", ".join(f"{value:.2f}" for value in description.channel_deviation)),
-        ("missing values", str(description.missing)),
-        ("label", description.label_meaning),
-        ("classes", f"{len(description.classes)}: {', '.join(description.classes)}"),
-        ("training images per class", f"{counts.min():,} to {counts.max():,}"),
-        ("shares", description.shares),
-        ("preprocessing", "; ".join(description.preprocessing)),
-        ("source", description.source),
-    ]
-    rows += [("note", description.note)] if description.note else []
-    rows += [("warning", warning) for warning in description.warnings]
-    console.print(rich_table(description.title, ("question", "answer"), rows))
-
-
-def description_json(description: DataDescription) -> dict[str, Any]:
-    """Return a description as plain values, without the sample images."""
-    left_out = ("sample_images", "sample_labels")
-    values = {name: getattr(description, name) for name in description.__dataclass_fields__ if name not in left_out}
-    return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in values.items()}
+def print_text_tables(console: Console, tables: Sequence[TextTable]) -> None:
+    """Print the tables of a description."""
+    for table in tables:
+        console.print(rich_table(table.title, table.columns, table.rows))
 
 
 def print_evaluation(console: Console, model: TrainedModel, data_set: DataSet, evaluation: Evaluation) -> None:
