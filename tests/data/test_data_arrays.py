@@ -172,7 +172,7 @@ def test_an_option_without_effect_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="size: has no effect on"):
         load(str(tmp_path / "set.npz"), cache_dir=tmp_path / "cache", options=ReadOptions(size=(4, 4)))
     (tmp_path / "set.csv").write_text("label,a\n0,1\n")
-    with pytest.raises(ConfigError, match="group_column: has no effect on the table of pixels"):
-        load(str(tmp_path / "set.csv"), cache_dir=tmp_path / "cache", options=ReadOptions(group_column="writer"))
+    with pytest.raises(ConfigError, match="channels: has no effect on the table of pixels"):
+        load(str(tmp_path / "set.csv"), cache_dir=tmp_path / "cache", options=ReadOptions(channels=3))
     with pytest.raises(ConfigError, match="channels: has no effect on the named set digits"):
         load("digits", cache_dir=tmp_path / "cache", options=ReadOptions(channels=3))

@@ -32,6 +32,14 @@ def test_train_and_test_folders_in_any_letter_case(tmp_path: Path, train: str, t
     assert loaded.test.open(record_look=no_look).labels.tolist() == [0, 0, 1, 2]
 
 
+@pytest.mark.parametrize("parts", [("",), ("train", "test")])
+def test_folders_know_no_groups(tmp_path: Path, parts: tuple[str, ...]) -> None:
+    for part in parts:
+        write_class_folders(tmp_path / "set" / part, random_images(9), even_labels(9, 3), NAMES)
+    with pytest.raises(DataError, match="group_column: this source has no column 'writer'"):
+        read(tmp_path / "set", ReadOptions(group_column="writer"))
+
+
 def test_validation_pictures_join_the_training_part(tmp_path: Path) -> None:
     for part, count in (("train", 6), ("val", 3), ("test", 3)):
         write_class_folders(tmp_path / "set" / part, random_images(count), even_labels(count, 3), NAMES)

@@ -60,6 +60,29 @@ def test_digest_tells_labels_names_and_shape_but_not_the_memory_layout() -> None
     assert content_digest(images.reshape(4, 2, 6, 3), labels, NAMES) != digest
 
 
+def test_digest_tells_which_images_belong_together_but_not_how_the_groups_are_called() -> None:
+    images, labels = random_images(4), even_labels(4, 3)
+    plain, grouped, renamed, other = (
+        make_image_set(images, labels, NAMES, groups)
+        for groups in (None, np.array([5, 5, 2, 9]), np.array(["w", "w", "x", "a"]), np.array([5, 2, 2, 9]))
+    )
+    assert plain.groups is None
+    assert plain.digest == content_digest(images, labels, NAMES)
+    assert grouped.groups is not None
+    assert grouped.groups.tolist() == [0, 0, 1, 2]
+    assert grouped.groups.dtype == np.int64
+    assert grouped.digest == renamed.digest
+    assert len({plain.digest, grouped.digest, other.digest}) == 3
+    with pytest.raises(DataError, match=r"one group per image, shape \(4,\), received shape \(3,\)"):
+        make_image_set(images, labels, NAMES, np.arange(3))
+
+
+def test_the_digest_of_a_set_without_groups_never_changes() -> None:
+    images = np.arange(2 * 3 * 2 * 2, dtype=np.uint8).reshape(2, 3, 2, 2)
+    made = make_image_set(images, np.array([0, 1]), ("a", "b"))
+    assert made.digest == "16933679b29e7462aab11f1cd4d80efe5e0314058bac599eff38342d89dd8913"
+
+
 def test_sealed_test_tells_counts_and_gives_images_only_after_the_look_is_recorded() -> None:
     images = make_image_set(random_images(7), even_labels(7, 3), NAMES)
     sealed = seal(images)

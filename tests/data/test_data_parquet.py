@@ -68,6 +68,8 @@ def test_a_group_column_keeps_every_patient_on_one_side(tmp_path: Path) -> None:
     test = {patients[place_of[image.tobytes()]] for image in loaded.test.open(record_look=no_look).images}
     assert len(test) >= 2
     assert not train & test
+    assert loaded.train.groups is not None
+    assert len(np.unique(loaded.train.groups)) == len(train)
 
 
 @pytest.mark.parametrize(
@@ -157,6 +159,17 @@ def test_a_set_of_the_hub_by_its_name(tmp_path: Path) -> None:
     assert np.array_equal(loaded.test.open(record_look=no_look).labels, LABELS[20:])
     with pytest.raises(DataError, match=r"hf:owner/other: cannot be fetched .*no such set"):
         load("hf:owner/other", cache_dir=tmp_path)
+    with pytest.raises(DataError, match=r"No group column\. Looked for patient; the columns are img, label"):
+        load("hf:owner/pets:small", cache_dir=tmp_path, options=ReadOptions(group_column="patient"))
+
+
+def test_a_group_column_of_the_hub(tmp_path: Path, hub: ModuleType) -> None:
+    for split in hub.load_dataset("owner/pets", "small").values():
+        split.features["patient"] = object()
+        split.columns["patient"] = [place // 2 for place in range(len(split.columns["label"]))]
+    train = load("hf:owner/pets:small", cache_dir=tmp_path, options=ReadOptions(group_column="Patient")).train
+    assert train.groups is not None
+    assert train.groups.tolist() == [place // 2 for place in range(20)]
 
 
 def test_without_the_package_the_hub_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

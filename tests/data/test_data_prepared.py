@@ -56,6 +56,41 @@ def test_everything_comes_back_as_it_was(tmp_path: Path) -> None:
         assert data_set.train.digest == made.train.digest
 
 
+def with_groups(train: tuple[str, ...], test: tuple[str, ...]) -> Source:
+    return replace(
+        source(),
+        train=array_part(TRAIN, even_labels(20, 2), train),
+        test=array_part(TEST, even_labels(10, 2), test),
+    )
+
+
+def test_groups_of_the_training_part_come_back(tmp_path: Path) -> None:
+    plain = prepare(source(), tmp_path / "plain")
+    grouped = prepare(with_groups(("w9", "w2", "w2", "w9") * 5, ("w1",) * 10), tmp_path / "grouped")
+    for train in (grouped.train, open_train(tmp_path / "grouped")):
+        assert train.groups is not None
+        assert train.groups.tolist() == [0, 1, 1, 0] * 5
+    assert plain.train.groups is None
+    assert grouped.train.digest != plain.train.digest
+    assert grouped.test.fingerprint == plain.test.fingerprint
+    assert grouped.warnings == ("careful",)
+
+
+def test_groups_on_both_sides_of_the_sources_own_split_become_a_warning(tmp_path: Path) -> None:
+    made = prepare(with_groups(("w9", "w2") * 10, ("w2", "w1") * 5), tmp_path / "set")
+    assert made.warnings[1].startswith("1 group has images in both the training and the test part (w2)")
+
+
+def test_a_copy_that_lost_its_groups_says_so(tmp_path: Path) -> None:
+    prepare(with_groups(("a", "b") * 10, ("c",) * 10), tmp_path / "set")
+    np.save(tmp_path / "set" / "train_groups.npy", np.arange(3))
+    with pytest.raises(DataError, match="does not fit its description"):
+        open_train(tmp_path / "set")
+    (tmp_path / "set" / "train_groups.npy").unlink()
+    with pytest.raises(DataError, match="the prepared copy is damaged"):
+        open_train(tmp_path / "set")
+
+
 def test_images_are_a_read_only_map(tmp_path: Path) -> None:
     images = prepare(source(), tmp_path / "set").train.images
     assert isinstance(images.base, np.memmap)

@@ -5,7 +5,6 @@ from hypothesis import strategies as st
 from tests.data.data_samples import even_labels
 
 from ceteris.data import split_indices
-from ceteris.data.held_out import grouped_share
 from ceteris.errors import DataError
 from ceteris.records import CrossValidationSplit, HoldoutSplit, IntArray
 
@@ -96,25 +95,3 @@ def test_impossible_splits_are_refused(split: CrossValidationSplit | HoldoutSpli
     labels = np.array([0] * 9 + [1] * 3, dtype=np.int64)
     with pytest.raises(DataError, match=message):
         split_indices(split, labels)
-
-
-@settings(max_examples=40, deadline=None)
-@given(groups=st.lists(st.integers(0, 12), min_size=20, max_size=120), seed=st.integers(0, 99))
-def test_no_group_is_torn_apart(groups: list[int], seed: int) -> None:
-    if len(set(groups)) < 2:
-        groups = [*groups, 99]
-    names = tuple(f"writer {group}" for group in groups)
-    labels = np.random.default_rng(seed).integers(0, 3, len(names))
-    held = grouped_share(labels, names, 0.25, np.random.default_rng(seed))
-    inside = {names[place] for place in held}
-    outside = {names[place] for place in np.setdiff1d(np.arange(len(names)), held)}
-    assert inside
-    assert outside
-    assert not inside & outside
-
-
-def test_groups_of_equal_size_give_the_share_that_was_asked_for() -> None:
-    labels = even_labels(1000, 5)
-    names = tuple(str(place // 10) for place in range(1000))
-    held = grouped_share(labels, names, 0.2, np.random.default_rng(0))
-    assert np.bincount(labels[held]).tolist() == [40] * 5

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from tests.data.data_samples import even_labels, no_look, png, random_images
 
-from ceteris.data import DataSet, ReadOptions, load
+from ceteris.data import DataSet, ReadOptions, load, split_indices
 from ceteris.errors import DataError
-from ceteris.records import ByteArray, IntArray
+from ceteris.records import ByteArray, CrossValidationSplit, IntArray
 
 IMAGES, LABELS = random_images(30, (1, 4, 4)), even_labels(30, 3)
 
@@ -135,6 +135,61 @@ def test_a_group_column_keeps_every_writer_on_one_side(tmp_path: Path) -> None:
     assert "every writer on one side" in loaded.note
     with pytest.raises(DataError, match="no column 'patient'"):
         read(tmp_path, text, "b.csv", ReadOptions(group_column="patient"))
+
+
+def test_the_folds_of_a_table_with_groups_keep_every_writer_together(tmp_path: Path) -> None:
+    text = picture_table(tmp_path, "path,label,writer", [f",w{place // 3}" for place in range(30)])
+    train = read(tmp_path, text, options=ReadOptions(group_column="writer")).train
+    place_of = {image.tobytes(): place for place, image in enumerate(IMAGES)}
+    writers = np.array([place_of[image.tobytes()] // 3 for image in train.images])
+    for index in range(4):
+        split = CrossValidationSplit(folds=4, index=index, seed=0)
+        fit, out = split_indices(split, train.labels, train.groups)
+        assert len(out)
+        assert not np.intersect1d(writers[fit], writers[out]).size
+
+
+def pixel_text_with_writers() -> str:
+    lines = table(IMAGES, LABELS).splitlines()
+    cells = ["Writer", *(str(1000 + place // 3) for place in range(30))]
+    return "\n".join(f"{cell},{line}" for cell, line in zip(cells, lines, strict=True))
+
+
+def test_a_group_column_beside_pixels(tmp_path: Path) -> None:
+    loaded = read(tmp_path, pixel_text_with_writers(), options=ReadOptions(group_column="writer"))
+    assert same_images(loaded, IMAGES, LABELS)
+    place_of = {image.tobytes(): place for place, image in enumerate(IMAGES)}
+    train = [place_of[image.tobytes()] // 3 for image in loaded.train.images]
+    test = {place_of[image.tobytes()] // 3 for image in loaded.test.open(record_look=no_look).images}
+    assert loaded.train.groups is not None
+    assert test
+    assert not set(train) & test
+    same = np.equal.outer(train, train)
+    assert np.array_equal(np.equal.outer(loaded.train.groups, loaded.train.groups), same)
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        (table(IMAGES, LABELS), ReadOptions(group_column="writer"), "no column 'writer'"),
+        (
+            table(IMAGES, LABELS, header=False),
+            ReadOptions(group_column="writer"),
+            "no column 'writer', since .* header",
+        ),
+        (table(IMAGES, LABELS), ReadOptions(group_column="label"), "cannot be both label_column and group_column"),
+        (
+            pixel_text_with_writers().replace("1003", "anna"),
+            ReadOptions(group_column="writer"),
+            "row 10 should hold whole numbers",
+        ),
+    ],
+)
+def test_groups_beside_pixels_that_cannot_be_meant_are_refused(
+    tmp_path: Path, text: str, options: ReadOptions, message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        read(tmp_path, text, options=options)
 
 
 def test_a_picture_that_is_missing_is_named(tmp_path: Path) -> None:

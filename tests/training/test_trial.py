@@ -13,7 +13,7 @@ from ceteris import recipe as r
 from ceteris.data import ImageSet, make_image_set, split_indices
 from ceteris.errors import ConfigError
 from ceteris.evaluation import accuracy, confusion_matrix, log_loss, macro_f1
-from ceteris.records import EpochHistory, HoldoutSplit, IterationHistory, TrialRecord
+from ceteris.records import CrossValidationSplit, EpochHistory, HoldoutSplit, IterationHistory, Split, TrialRecord
 from ceteris.training import (
     available_devices,
     execution_of,
@@ -55,6 +55,21 @@ def test_a_record_s_numbers_are_those_of_its_predictions(recipe: r.Recipe) -> No
     assert record.loss == pytest.approx(log_loss(answers.probabilities, answers.labels), rel=1e-4)
     assert record.train_accuracy == epochs_of(record).train_accuracy[-1]
     assert record.best_epoch == recipe.epochs
+
+
+@pytest.mark.parametrize("split", [CrossValidationSplit(folds=3, index=1, seed=0), HoldoutSplit(fraction=0.25, seed=0)])
+def test_no_group_is_both_fitted_on_and_held_out(split: Split) -> None:
+    images = tiny_images()
+    groups = np.arange(len(images)) // 3 % 12
+    grouped = make_image_set(images.images, images.labels, images.classes, groups)
+    trial = tiny_trial(split=split)
+    answers = train(trial, grouped).record.predictions
+    assert answers is not None
+    fitted = np.setdiff1d(np.arange(len(images)), answers.indices)
+    assert len(answers.indices) >= 9
+    assert not np.intersect1d(groups[answers.indices], groups[fitted]).size
+    mean, _ = standardisation_of(trial, grouped)
+    np.testing.assert_allclose(mean, images.images[fitted].mean((0, 2, 3)))
 
 
 def test_histories_have_one_entry_per_epoch_and_per_batch() -> None:

@@ -19,7 +19,7 @@ def check_plan(setting: Setting, data_set: DataSet, *, allow_imports: bool) -> N
     for stage in planned_stages(setting):
         for trial in stage.trials:
             if _is_new(seen, trial.split):
-                split_indices(trial.split, data_set.train.labels)
+                split_indices(trial.split, data_set.train.labels, data_set.train.groups)
             if not _is_new(seen, (trial.recipe.model, trial.recipe.loss)):
                 continue
             try:

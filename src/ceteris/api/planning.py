@@ -74,7 +74,7 @@ def _measured(data_set: DataSet, *, allow_imports: bool) -> Callable[[Trial], fl
             per_image[key] = measure_speed(trial, train, allow_imports=allow_imports)
         fit_seconds, predict_seconds = per_image[key]
         fitted = images_fitted(trial, len(train))
-        held = len(split_indices(trial.split, train.labels)[1])
+        held = len(split_indices(trial.split, train.labels, train.groups)[1])
         return trial.recipe.epochs * (fitted * fit_seconds + held * predict_seconds)
 
     return seconds

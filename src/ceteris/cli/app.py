@@ -15,6 +15,7 @@ app = App(
     name="ceteris",
     help="Controlled experiments on image classifiers: one change at a time, everything else equal.",
     version_flags=["--version"],
+    suppress_keyboard_interrupt=False,  # answered below, with a word on how to go on
 )
 data_app = App(name="data", help="List the known data sets; describe one.")
 app.command(data_app)

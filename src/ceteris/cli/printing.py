@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from rich import box
@@ -18,12 +18,18 @@ from ceteris.study import Study
 
 
 def rich_table(
-    title: str, titles: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()
+    title: str,
+    titles: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    right: Sequence[int] = (),
+    whole: Sequence[int] = (),
 ) -> RichTable:
-    """Return a plain table for the terminal; columns in ``right`` are right-aligned."""
+    """Return a plain table for the terminal; columns in ``right`` are right-aligned, those in ``whole`` never folded."""
     made = RichTable(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     for place, name in enumerate(titles):
-        made.add_column(name, justify="right" if place in right else "left", overflow="fold")
+        justify: Literal["left", "right"] = "right" if place in right else "left"
+        made.add_column(name, justify=justify, overflow="fold", no_wrap=place in whole)
     for row in rows:
         made.add_row(*row)
     return made
@@ -124,19 +130,17 @@ def print_sets(console: Console, rows: Sequence[Any]) -> None:
     cells = [
         (
             row.name,
-            row.title,
-            f"{row.train_count:,}",
-            f"{row.test_count:,}",
+            f"{row.train_count:,}\n{row.test_count:,}",
             str(row.classes),
-            "×".join(map(str, row.image_shape)),
-            f"{row.download_bytes / 2**20:,.0f} MiB" if row.download_bytes else "",
+            "×".join(map(str, row.image_shape))
+            + (f"\n{row.download_bytes / 2**20:,.0f} MiB" if row.download_bytes else ""),
             row.licence,
             row.where or "not here",
         )
         for row in rows
     ]
-    titles = ("name", "title", "training", "test", "classes", "shape", "download", "licence", "where")
-    console.print(rich_table("Data sets known by name", titles, cells, right=(2, 3, 4, 6)))
+    titles = ("name", "training\ntest", "classes", "shape\ndownload", "licence", "where")
+    console.print(rich_table("Data sets known by name", titles, cells, right=(1, 2), whole=(0, 1, 2, 3)))
     console.print("A folder of class folders, a CSV, npz or Parquet file, or a pair of IDX files is given by its path.")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ceteris.data.group_splits import grouped_share
 from ceteris.data.options import ReadOptions
 from ceteris.data.source import Part, Source
 from ceteris.data.splits import stratified_share
@@ -24,8 +25,12 @@ def with_test(source: Source, options: ReadOptions, folder: Path) -> Source:
     in which it is drawn.
 
     Raises:
-        DataError: a class with a single image, or fewer than two groups.
+        DataError: a class with a single image, a source that knows no groups, or fewer than two of them.
     """
+    if options.group_column is not None and source.train.groups is None:
+        raise DataError(
+            f"group_column: this source has no column {options.group_column!r}; groups come from a table's column."
+        )
     if source.test is not None:
         return source
     place = folder / f"{_key(source, options)}.json"
@@ -42,40 +47,10 @@ def with_test(source: Source, options: ReadOptions, folder: Path) -> Source:
     return replace(source, train=source.train.take(rest), test=source.train.take(held_out), note=note.strip())
 
 
-def grouped_share(labels: IntArray, groups: tuple[str, ...], fraction: float, random: np.random.Generator) -> IntArray:
-    """Return sorted indices of about ``fraction`` of the images such that no group is torn apart.
-
-    Groups are taken in random order, each one as long as that brings the class counts held out closer to ``fraction`` of
-    every class, measured by squared differences.
-
-    Raises:
-        DataError: fewer than two groups.
-    """
-    names, members = np.unique(np.array(groups), return_inverse=True)
-    if len(names) < 2:
-        raise DataError(f"groups: at least 2 different groups are needed to split by them, there is {len(names)}.")
-    classes = int(labels.max()) + 1
-    counts = np.zeros((len(names), classes))  # (groups, classes)
-    np.add.at(counts, (members, labels), 1)
-    wanted, held = fraction * counts.sum(axis=0), np.zeros(classes)
-    chosen: list[int] = []
-    for group in random.permutation(len(names)):
-        if ((held + counts[group] - wanted) ** 2).sum() < ((held - wanted) ** 2).sum() and len(chosen) < len(names) - 1:
-            held += counts[group]
-            chosen.append(int(group))
-    if not chosen:  # one group holds nearly everything: the smallest one is better than none
-        chosen = [int(counts.sum(axis=1).argmin())]
-    return np.flatnonzero(np.isin(members, chosen))
-
-
 def _draw(part: Part, options: ReadOptions) -> IntArray:
     random = generator(0, 0, "split")
-    if options.group_column is None:
-        return stratified_share(part.labels, options.test_fraction, random)
     if part.groups is None:
-        raise DataError(
-            f"group_column: this source has no column {options.group_column!r}; groups come from a table's column."
-        )
+        return stratified_share(part.labels, options.test_fraction, random)
     return grouped_share(part.labels, part.groups, options.test_fraction, random)
 
 

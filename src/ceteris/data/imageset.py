@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,14 +19,16 @@ CHUNK_BYTES = 1 << 22  # images are read through in pieces of this size, so that
 class ImageSet:
     """Images uint8 (n, channels, height, width), labels int64 (n,) in 0..classes-1, class names and a content digest.
 
-    Made by :func:`make_image_set`, which checks it. Two sets hold the same images, labels and names exactly when their
-    ``digest`` (sha256 in hexadecimal) is the same.
+    Made by :func:`make_image_set`, which checks it. Two sets hold the same images, labels, names and groups exactly when
+    their ``digest`` (sha256 in hexadecimal) is the same. ``groups`` is equal for images that belong together (one writer,
+    one patient), which no split may tear apart; None where nothing is known of that.
     """
 
     images: ByteArray  # (n, c, h, w)
     labels: IntArray  # (n,)
     classes: tuple[str, ...]
     digest: str
+    groups: IntArray | None = None  # (n,)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -38,8 +40,12 @@ class ImageSet:
         return channels, height, width
 
 
-def make_image_set(images: NDArray[Any], labels: NDArray[Any], classes: tuple[str, ...]) -> ImageSet:
+def make_image_set(
+    images: NDArray[Any], labels: NDArray[Any], classes: tuple[str, ...], groups: NDArray[Any] | None = None
+) -> ImageSet:
     """Check images uint8 (n, c, h, w), labels (n,) of any integer type and class names, and return them as an ImageSet.
+
+    ``groups`` (n,), of any type that can be sorted, is equal for images that a split must keep together.
 
     Raises:
         DataError: wrong type or shape, no images, counts that differ, or a label outside the classes.
@@ -47,7 +53,9 @@ def make_image_set(images: NDArray[Any], labels: NDArray[Any], classes: tuple[st
     check_images(images)
     checked = check_labels(labels, classes, count=len(images))
     names = tuple(str(name) for name in classes)
-    return ImageSet(images=images, labels=checked, classes=names, digest=content_digest(images, checked, names))
+    numbers = None if groups is None else group_numbers(groups, count=len(images))
+    digest = content_digest(images, checked, names, numbers)
+    return ImageSet(images=images, labels=checked, classes=names, digest=digest, groups=numbers)
 
 
 def check_images(images: NDArray[Any]) -> None:
@@ -86,12 +94,30 @@ def check_labels(labels: NDArray[Any], classes: tuple[str, ...], *, count: int) 
     return labels.astype(np.int64, copy=False)
 
 
-def content_digest(images: ByteArray, labels: IntArray, classes: tuple[str, ...]) -> str:
-    """Return the sha256 (hexadecimal) of shape, pixels, labels and class names."""
+def group_numbers(groups: NDArray[Any] | Sequence[str], *, count: int) -> IntArray:
+    """Return groups (count,) of any type as int64, numbered from 0 in the order in which they first occur.
+
+    Raises:
+        DataError: another number than ``count``.
+    """
+    named = np.asarray(groups)
+    if named.shape != (count,):
+        raise DataError(f"groups: expected one group per image, shape ({count},), received shape {named.shape}.")
+    _, first, numbers = np.unique(named, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[numbers].astype(np.int64)
+
+
+def content_digest(
+    images: ByteArray, labels: IntArray, classes: tuple[str, ...], groups: IntArray | None = None
+) -> str:
+    """Return the sha256 (hexadecimal) of shape, pixels, labels and class names, and of the groups where there are any."""
     digest = hashlib.sha256(repr((images.shape, tuple(classes))).encode())
     for piece in pieces(images):
         digest.update(np.ascontiguousarray(piece).data)
     digest.update(np.ascontiguousarray(labels, dtype="<i8").data)
+    if groups is not None:
+        digest.update(b"groups")
+        digest.update(np.ascontiguousarray(groups, dtype="<i8").data)
     return digest.hexdigest()
 
 

@@ -161,7 +161,8 @@ def _downloaded(
 
 def _key(located: Located, options: ReadOptions, cache: Path) -> str:
     """Return the key of the prepared copy: of the content of the source, looked up by its files' sizes and times."""
-    reading = f"{PREPARED_FORMAT} {located.kind} {options.key()}\n{located.stamp()}"
+    groups = " with groups" if options.group_column else ""  # earlier copies did not keep them
+    reading = f"{PREPARED_FORMAT} {located.kind} {options.key()}{groups}\n{located.stamp()}"
     stamp = hashlib.sha256(reading.encode("utf-8", "surrogateescape"))
     with damage_told(located.kind):
         for path in located.files:

@@ -17,7 +17,7 @@ class ReadOptions:
         fit: how: "pad" keeps the whole image and fills up with black, "crop" cuts the middle out, "stretch" distorts.
         channels: 1 for grey, 3 for RGB; None takes RGB as soon as one image has colour.
         label_column: column of a table that holds the label; None finds it by its usual names.
-        group_column: column of a table that names what must not be torn apart by the split (a writer, a patient).
+        group_column: column of a table that names what no split may tear apart (a writer, a patient).
         test_fraction: share held out as test part where the source has none of its own.
 
     Raises:

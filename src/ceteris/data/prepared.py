@@ -1,7 +1,8 @@
 """Prepared copies: every set once as .npy files that all worker processes map into memory and share.
 
 A prepared folder holds train_images.npy, train_labels.npy, test_images.npy, test_labels.npy, a 128-bit fingerprint of
-every image (train_prints.npy, test_prints.npy) and meta.json. It appears by a rename when it is complete.
+every image (train_prints.npy, test_prints.npy), the groups of the training part where they are known (train_groups.npy) and
+meta.json. It appears by a rename when it is complete.
 """
 
 import errno
@@ -13,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from ceteris.data.dataset import DataSet
-from ceteris.data.imageset import ImageSet, check_labels, class_counts, content_digest, pieces
+from ceteris.data.imageset import ImageSet, check_labels, class_counts, content_digest, group_numbers, pieces
 from ceteris.data.sealed import SealedTest
 from ceteris.data.source import Part, Source
 from ceteris.errors import DataError
@@ -116,11 +118,15 @@ def _open_part(folder: Path, part: str) -> ImageSet:
     meta = _meta(folder)
     images: ByteArray = _mapped(folder / f"{part}_images.npy")
     labels: IntArray = _mapped(folder / f"{part}_labels.npy")
-    if images.shape != (sum(meta[part]["class_counts"]), *meta["image_shape"]) or len(labels) != len(images):
+    groups: IntArray | None = _mapped(folder / f"{part}_groups.npy") if meta[part].get("grouped") else None
+    lengths = {len(images), len(labels), len(images if groups is None else groups)}
+    if images.shape != (sum(meta[part]["class_counts"]), *meta["image_shape"]) or len(lengths) > 1:
         raise DataError(
             f"{folder}: the prepared copy does not fit its description. Delete the folder; it is made again."
         )
-    return ImageSet(images=images, labels=labels, classes=tuple(meta["classes"]), digest=meta[part]["digest"])
+    return ImageSet(
+        images=images, labels=labels, classes=tuple(meta["classes"]), digest=meta[part]["digest"], groups=groups
+    )
 
 
 def _mapped(path: Path) -> NDArray[Any]:
@@ -150,8 +156,9 @@ def _shape(meta: dict[str, Any]) -> tuple[int, int, int]:
 def _write(source: Source, test: Part, folder: Path) -> None:
     _check_shapes(source.train, test, source.name)
     parts = {
-        name: _write_part(part, source.classes, folder, name)
-        for name, part in (("train", source.train), ("test", test))
+        "train": _write_part(source.train, source.classes, folder, "train"),
+        # No split touches the test part; without groups its fingerprint, under which looks are counted, stays the same.
+        "test": _write_part(replace(test, groups=None), source.classes, folder, "test"),
     }
     meta = {
         "format": PREPARED_FORMAT,
@@ -162,7 +169,7 @@ def _write(source: Source, test: Part, folder: Path) -> None:
         "note": source.note,
         "label_meaning": source.label_meaning,
         "preprocessing": source.preprocessing,
-        "warnings": (*source.warnings, *_leakage(folder)),
+        "warnings": (*source.warnings, *_leakage(folder), *_shared_groups(source.train, test)),
         "classes": source.classes,
         "image_shape": source.train.shape,
         **parts,
@@ -179,10 +186,16 @@ def _write_part(part: Part, classes: tuple[str, ...], folder: Path, name: str) -
     images.flush()
     np.save(folder / f"{name}_labels.npy", labels)
     np.save(folder / f"{name}_prints.npy", prints(images))
-    for kind in ("images", "labels", "prints"):
+    groups = None if part.groups is None else group_numbers(part.groups, count=len(labels))
+    if groups is not None:
+        np.save(folder / f"{name}_groups.npy", groups)
+    for kind in ("images", "labels", "prints", *(() if groups is None else ("groups",))):
         _sync(folder / f"{name}_{kind}.npy")
-    digest = content_digest(images, labels, classes)
-    return {"digest": digest, "class_counts": class_counts(labels, classes).tolist()}
+    about = {
+        "digest": content_digest(images, labels, classes, groups),
+        "class_counts": class_counts(labels, classes).tolist(),
+    }
+    return about if groups is None else about | {"grouped": True}
 
 
 def prints(images: ByteArray) -> NDArray[np.uint64]:
@@ -200,6 +213,17 @@ def _leakage(folder: Path) -> tuple[str, ...]:
     if not shared:
         return ()
     return (leakage_warning(shared),)
+
+
+def _shared_groups(train: Part, test: Part) -> tuple[str, ...]:
+    shared = sorted(set(train.groups or ()) & set(test.groups or ()))
+    if not shared:
+        return ()
+    text = "group has" if len(shared) == 1 else "groups have"
+    return (
+        f"{len(shared)} {text} images in both the training and the test part ({', '.join(shared[:5])}"
+        f"{', …' if len(shared) > 5 else ''}); test results tell nothing about images of new groups.",
+    )
 
 
 def leakage_warning(shared: int) -> str:

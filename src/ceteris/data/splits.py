@@ -2,28 +2,36 @@
 
 import numpy as np
 
+from ceteris.data.group_splits import grouped_folds, grouped_share
 from ceteris.errors import DataError
 from ceteris.records import CrossValidationSplit, HoldoutSplit, IntArray, Split
 from ceteris.seeds import generator
 
 
-def split_indices(split: Split, labels: IntArray) -> tuple[IntArray, IntArray]:
+def split_indices(split: Split, labels: IntArray, groups: IntArray | None = None) -> tuple[IntArray, IntArray]:
     """Return the sorted indices to fit on and those held out, each int64.
 
     In cross-validation every class is spread over the folds so that its share differs by at most one image between two
-    folds, and so do the folds' sizes. The folds depend on the seed and the labels, never on ``split.index``.
+    folds, and so do the folds' sizes. The folds depend on the seed, the labels and the groups, never on ``split.index``.
+
+    With ``groups`` all images of a group are on the same side, and the shares are as even as whole groups allow. A sample
+    (``split.images``) is drawn image by image also then, since images that are left out cannot leak.
 
     Args:
         split: a fold of a cross-validation, or a holdout.
         labels: int64 (n,) of the training part.
+        groups: int64 (n,), equal for images that belong together (one writer, one patient); None for no such groups.
 
     Raises:
-        DataError: a class has fewer images than folds, or the numbers in ``split`` are out of range.
+        DataError: a class has fewer images than folds, there are too few groups, or the numbers in ``split`` are out of
+            range.
     """
+    if groups is not None and groups.shape != labels.shape:
+        raise DataError(f"groups: expected one group per image, shape {labels.shape}, received shape {groups.shape}.")
     random = generator(split.seed, 0, "split")
     if isinstance(split, HoldoutSplit):
-        return _holdout(split, labels, random)
-    return _fold(split, labels, random)
+        return _holdout(split, labels, groups, random)
+    return _fold(split, labels, groups, random)
 
 
 def stratified_share(labels: IntArray, fraction: float, random: np.random.Generator) -> IntArray:
@@ -45,18 +53,29 @@ def stratified_share(labels: IntArray, fraction: float, random: np.random.Genera
     return np.sort(np.concatenate(chosen))
 
 
-def _holdout(split: HoldoutSplit, labels: IntArray, random: np.random.Generator) -> tuple[IntArray, IntArray]:
-    held_out = stratified_share(labels, split.fraction, random)
+def _holdout(
+    split: HoldoutSplit, labels: IntArray, groups: IntArray | None, random: np.random.Generator
+) -> tuple[IntArray, IntArray]:
+    if groups is None:
+        held_out = stratified_share(labels, split.fraction, random)
+    else:
+        held_out = grouped_share(labels, groups, split.fraction, random)
     return np.setdiff1d(np.arange(len(labels)), held_out), held_out
 
 
-def _fold(split: CrossValidationSplit, labels: IntArray, random: np.random.Generator) -> tuple[IntArray, IntArray]:
+def _fold(
+    split: CrossValidationSplit, labels: IntArray, groups: IntArray | None, random: np.random.Generator
+) -> tuple[IntArray, IntArray]:
     if split.folds < 2 or not 0 <= split.index < split.folds:
         raise DataError(
             f"folds: at least 2 folds, numbered from 0, are needed; received folds={split.folds}, index={split.index}."
         )
     sample = _sample(labels, split.images, random)
-    fold_of = _assign_folds(labels[sample], split, random)
+    _refuse_small_classes(labels[sample], split)
+    if groups is None:
+        fold_of = _dealt_folds(labels[sample], split.folds, random)
+    else:
+        fold_of = grouped_folds(labels[sample], groups[sample], split.folds, random)
     return sample[fold_of != split.index], sample[fold_of == split.index]
 
 
@@ -79,14 +98,12 @@ def _largest_remainders(counts: IntArray, total: int) -> IntArray:
     return whole
 
 
-def _assign_folds(labels: IntArray, split: CrossValidationSplit, random: np.random.Generator) -> IntArray:
+def _dealt_folds(labels: IntArray, folds: int, random: np.random.Generator) -> IntArray:
     """Deal every class's shuffled images out in turn; the next class goes on where the last one stopped."""
     fold_of = np.empty(len(labels), dtype=np.int64)
     dealt = 0
-    for label, members in _members(labels, random):
-        if len(members) < split.folds:
-            _refuse_small_class(label, len(members), split)
-        fold_of[members] = (dealt + np.arange(len(members))) % split.folds
+    for _, members in _members(labels, random):
+        fold_of[members] = (dealt + np.arange(len(members))) % folds
         dealt += len(members)
     return fold_of
 
@@ -98,7 +115,12 @@ def _members(labels: IntArray, random: np.random.Generator) -> list[tuple[int, I
     return [(int(value), random.permutation(group)) for value, group in zip(values, groups, strict=True)]
 
 
-def _refuse_small_class(label: int, count: int, split: CrossValidationSplit) -> None:
+def _refuse_small_classes(labels: IntArray, split: CrossValidationSplit) -> None:
+    counts = np.bincount(labels)
+    small = np.flatnonzero((counts > 0) & (counts < split.folds))
+    if not len(small):
+        return
+    label, count = small[0], counts[small[0]]
     drawn = f" among the {split.images} images drawn" if split.images else ""
     raise DataError(
         f"Class {label} has {count} images{drawn}, fewer than the {split.folds} folds. Use at most {max(count, 2)} folds, "

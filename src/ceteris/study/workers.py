@@ -6,9 +6,11 @@ dies (killed, out of memory) costs the trial that it was training; another worke
 
 import multiprocessing
 import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -116,14 +118,14 @@ class WorkerPool:
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_work, args=(theirs, self._workplace, os.getpid()), daemon=True)
-        process.start()
+        with _interrupts_ignored():
+            process.start()
         theirs.close()
         return _Worker(process=process, pipe=ours)
 
 
 def _work(pipe: Connection, workplace: Workplace, parent: int) -> None:
     _leave_when_orphaned(parent)
-    _ignore_interrupts()
     import torch
 
     torch.set_num_threads(1)
@@ -171,7 +173,14 @@ def _leave_when_orphaned(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _ignore_interrupts() -> None:
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is answered by the parent, which ends the workers
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """Let a process that is started inside inherit that it ignores Ctrl-C: the parent answers it and ends the workers."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may say how signals are answered
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -69,7 +69,7 @@ def failed_record(trial: Trial, message: str) -> TrialRecord:
 
 def standardisation_of(trial: Trial, train: ImageSet) -> tuple[FloatArray, FloatArray]:
     """Return mean and deviation per channel, (c,) each in 0..255, of the images that the trial fits on."""
-    return standardisation(train.images, split_indices(trial.split, train.labels)[0])
+    return standardisation(train.images, split_indices(trial.split, train.labels, train.groups)[0])
 
 
 def measure_speed(
@@ -109,7 +109,7 @@ def _train(trial: Trial, train: ImageSet, on_epoch: Callable[[int], None], allow
     device = trial.execution.device
     reset_peak(device)
     streams = streams_of(trial)
-    fit_places, held_places = split_indices(trial.split, train.labels)
+    fit_places, held_places = split_indices(trial.split, train.labels, train.groups)
     fit_images, held_out = _resident_parts(trial, train, fit_places, held_places)
     parts = make_parts(trial, train, fit_images, streams, allow_imports)
     flops = summarise(parts.model, train.shape).flops

@@ -64,7 +64,7 @@ def _source(name: str, path: str, splits: dict[str, Any], options: ReadOptions) 
     def part(split: Any) -> Part:
         values = list(split[labels])
         numbers = np.array(values, dtype=np.int64) if names else class_numbers([str(v) for v in values], classes)
-        groups = tuple(map(str, split[options.group_column])) if options.group_column else None
+        groups = _groups(split, options)
         return stream_part(_pictures(split, name), numbers, shape, options, groups)
 
     return Source(
@@ -78,6 +78,12 @@ def _source(name: str, path: str, splits: dict[str, Any], options: ReadOptions) 
         label_meaning=f"the class given in the column {labels!r}",
         preprocessing=preprocessing_of(options),
     )
+
+
+def _groups(split: Any, options: ReadOptions) -> tuple[str, ...] | None:
+    if options.group_column is None:
+        return None
+    return tuple(map(str, split[_column(split, (options.group_column,), "group")]))
 
 
 def _column(split: Any, names: tuple[str, ...], what: str) -> str:

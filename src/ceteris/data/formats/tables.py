@@ -40,26 +40,49 @@ def pixel_table(entry: Entry, options: ReadOptions, *, transposed: bool = False)
     Raises:
         DataError: rows of unequal length, values that are no whole numbers in 0..255, or no square number of columns.
     """
-    labels, pixels = [], []
+    images, labels, _ = _pixel_columns(entry, options)
+    return images.swapaxes(2, 3) if transposed else images, labels
+
+
+def _pixel_columns(entry: Entry, options: ReadOptions) -> tuple[ByteArray, IntArray, IntArray | None]:
+    """Return images uint8 (n, c, h, w), the label column (n,) and, where it is named, the column of groups (n,)."""
+    beside, pixels = [], []
     with entry.open() as stream:
         header, first = _header(stream, entry)
-        column = _label_place(header, options, entry) if header else 0
         columns = len(header or first.split(b","))
-        side, channels = _side(columns - 1, entry)
+        places = _places_beside_pixels(header, options, entry)
+        side, channels = _side(columns - len(places), entry)
         for rows in number_rows(stream, b"" if header else first + b"\n", columns, entry):
-            labels.append(rows[:, column].astype(np.int64))
-            pixels.append(_pixels(np.delete(rows, column, axis=1), entry))
-    if not labels:
+            beside.append(rows[:, places].astype(np.int64))
+            pixels.append(_pixels(np.delete(rows, places, axis=1), entry))
+    if not beside:
         raise DataError(f"{entry}: the table has no rows.")
     images = np.concatenate(pixels).reshape(-1, side, side, channels).transpose(0, 3, 1, 2)
-    return images.swapaxes(2, 3) if transposed else images, np.concatenate(labels)
+    labels, *groups = np.concatenate(beside).T
+    return images, labels, groups[0] if groups else None
+
+
+def _places_beside_pixels(header: list[str] | None, options: ReadOptions, entry: Entry) -> list[int]:
+    """Return the place of the label column and, where it is named, that of the groups."""
+    if header is None:
+        if options.group_column is not None:
+            raise DataError(
+                f"{entry}: no column {options.group_column!r}, since the table has no header line. Add one with the names."
+            )
+        return [0]
+    group = _group_place(header, options, entry)
+    label = _label_place(header, options, entry)
+    if group == label:
+        raise DataError(f"{entry}: the column {header[label]!r} cannot be both label_column and group_column.")
+    return [label] if group is None else [label, group]
 
 
 def table_source(path: Path, options: ReadOptions) -> Source:
     """Return a CSV file as a source: of pixels, or of picture paths relative to the file's folder.
 
     A column named split (or part, subset, set) with train, val and test makes the test part; validation images join the
-    training part. ``options.group_column`` names what the split must not tear apart.
+    training part. ``options.group_column`` names what the splits must not tear apart; in a table of pixels it holds
+    whole numbers.
 
     Raises:
         DataError: no such columns, or contents that do not fit; see :func:`pixel_table`.
@@ -69,12 +92,15 @@ def table_source(path: Path, options: ReadOptions) -> Source:
         header, _ = _header(stream, entry)
     if header and _place(header, PATH_COLUMNS) is not None:
         return _path_source(path, entry, header, options)
-    options.only(f"the table of pixels {path}", "label_column", "test_fraction")
-    images, labels = pixel_table(entry, options, transposed=path.name.lower().startswith("emnist-"))
+    options.only(f"the table of pixels {path}", "label_column", "group_column", "test_fraction")
+    images, labels, groups = _pixel_columns(entry, options)
+    if path.name.lower().startswith("emnist-"):
+        images = images.swapaxes(2, 3)
+    names = None if groups is None else tuple(map(str, groups.tolist()))
     values = np.unique(labels)
     classes = tuple(str(value) for value in values)
     numbers = np.searchsorted(values, labels).astype(np.int64)
-    return _source(path, classes, array_part(images, numbers), None, options)
+    return _source(path, classes, array_part(images, numbers, names), None, options)
 
 
 def picture_stamp(path: Path) -> str:
