@@ -206,7 +206,7 @@ def test_what_is_no_toml_is_told_with_its_line(text: str) -> None:
 
 
 def test_a_study_that_is_not_there_is_told_with_those_that_are() -> None:
-    with pytest.raises(ConfigError, match=r'Did you mean "digits".*Shipped: digits'):
+    with pytest.raises(ConfigError, match=r'Did you mean "digits".*Shipped: cifar-100, digits'):
         study_text("digit")
 
 
