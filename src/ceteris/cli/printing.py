@@ -141,6 +141,10 @@ def print_sets(console: Console, rows: Sequence[Any]) -> None:
     ]
     titles = ("name", "training\ntest", "classes", "shape\ndownload", "licence", "where")
     console.print(rich_table("Data sets known by name", titles, cells, right=(1, 2), whole=(0, 1, 2, 3)))
+    console.print("Sources:", style="bold")
+    for source in dict.fromkeys(row.source for row in rows):
+        names = ", ".join(row.name for row in rows if row.source == source)
+        console.print(f"  {names}: {source}", highlight=False, markup=False)
     console.print("A folder of class folders, a CSV, npz or Parquet file, or a pair of IDX files is given by its path.")
 
 
