@@ -28,10 +28,6 @@ class DivergedError(CeterisError, ArithmeticError):
     """A training whose loss stopped being a finite number."""
 
 
-class SealedTestError(CeterisError, PermissionError):
-    """An attempt to look at a test set that is still sealed."""
-
-
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return ' Did you mean "…"?' for the closest known word, or '' when none is close."""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)

@@ -1,6 +1,5 @@
 """Many small pictures as one: a sheet of equal cells, drawn by a single image so that a hundred of them cost no time."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,14 +59,3 @@ def draw_sheet(axes: Axes, content: Sheet) -> None:
     axes.imshow(content.picture, extent=(0, content.columns, content.rows, 0), aspect="auto", interpolation="nearest")
     axes.set_xlim(0, content.columns)
     axes.set_ylim(content.rows, 0)
-
-
-def draw_captions(
-    axes: Axes, captions: Sequence[str], columns: int, *, colours: Sequence[str], size: float = 7.0
-) -> None:
-    """Write one caption under each cell of a sheet that was laid out with a caption's room below every row."""
-    for index, (caption, colour) in enumerate(zip(captions, colours, strict=True)):
-        row, column = divmod(index, columns)
-        axes.text(
-            column + 0.5, row + 1.0, caption, ha="center", va="top", fontsize=size, color=colour, linespacing=1.15
-        )
