@@ -23,6 +23,7 @@ from ceteris.stats import (
     five_by_two_f_test,
     friedman_test,
     mcnemar,
+    overlap_share,
     sign_flip_test,
     wilcoxon_test,
     wilson_interval,
@@ -85,8 +86,8 @@ DESIGNS = (
 
 def corrected_row(design: Design, studies: int, generator: np.random.Generator) -> Row:
     """Run the corrected t-test on null studies and on studies with a gain; the truth is the mean of all studies."""
-    test_share = 1 / (design.folds - 1)
     null, alternative = design.draw(generator, studies, 0.0), design.draw(generator, studies, design.gain)
+    test_share = overlap_share(folds=design.folds, blocks=null.shape[1])
     truth = float(alternative.mean())
     results = [corrected_t_test(study, test_share=test_share) for study in alternative]
     spread = float(np.sqrt(alternative.var(axis=1, ddof=1).mean()))

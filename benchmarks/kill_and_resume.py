@@ -1,6 +1,7 @@
 """Kill a whole run at random moments, start it again, and compare its tables with those of an undisturbed run.
 
     python benchmarks/kill_and_resume.py --study digits --kills 5 --seed 0
+    python benchmarks/kill_and_resume.py --strategies --kills 2      # a small study once with every strategy
 
 All CSV tables but those of times and memory (``costs*.csv``) have to be equal byte for byte.
 """
@@ -15,19 +16,35 @@ import tempfile
 import time
 from pathlib import Path
 
+from strategies_study import STRATEGIES, study_text
+
 
 def main() -> int:
     """Print what happened and return 0 when all tables agree."""
     options = arguments()
+    if not options.strategies:
+        return disturbed_and_whole(options, options.study)
+    failed = 0
+    with tempfile.TemporaryDirectory() as folder:
+        for strategy in STRATEGIES:
+            path = Path(folder) / f"{strategy}.toml"
+            path.write_text(study_text(strategy, data="digits"))
+            print(f"== {strategy}", flush=True)
+            failed += disturbed_and_whole(options, str(path))
+    return failed
+
+
+def disturbed_and_whole(options: argparse.Namespace, study: str) -> int:
+    """Run a study once whole and once killed on the way; return 0 when all tables agree."""
     with tempfile.TemporaryDirectory() as scratch:
         whole, killed = Path(scratch) / "whole" / "out", Path(scratch) / "killed" / "out"
         began = time.monotonic()
-        if start(options.study, whole).wait() != 0:
+        if start(study, whole).wait() != 0:
             print("the undisturbed run failed")
             return 1
         seconds = time.monotonic() - began
         print(f"undisturbed: {seconds:.0f} s, {records(whole)} records")
-        disturb(options, killed, seconds)
+        disturb(options, study, killed, seconds)
         tables = [tables_of(folder) for folder in (whole, killed)]
     different = [name for name in tables[0] if tables[0][name] != tables[1].get(name)]
     print(
@@ -40,23 +57,24 @@ def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--study", default="digits")
+    parser.add_argument("--strategies", action="store_true", help="a small study with every strategy instead")
     parser.add_argument("--kills", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 
 
-def disturb(options: argparse.Namespace, out: Path, seconds: float) -> None:
+def disturb(options: argparse.Namespace, study: str, out: Path, seconds: float) -> None:
     """Run a study to its end, killed on the way."""
     moments = random.Random(options.seed)
     for kill in range(options.kills):
-        process = start(options.study, out)
+        process = start(study, out)
         wait = moments.uniform(2.0, seconds / options.kills)
         time.sleep(wait)
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         print(f"kill {kill + 1} after {wait:.1f} s: {records(out)} records", flush=True)
-    status = start(options.study, out).wait()
+    status = start(study, out).wait()
     print(f"last run: status {status}, {records(out)} records")
 
 

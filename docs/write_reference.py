@@ -10,8 +10,10 @@ from pydantic.fields import FieldInfo
 
 from ceteris import recipe
 from ceteris.study import Exploration, Final, Reading
+from ceteris.study.study import STRATEGIES, ConfirmationDesign, Nuisance, Range
 
 GROUPS = {
+    "Strategies (`strategy`)": STRATEGIES,
     "Optimizers (`optimizer`)": recipe.OPTIMIZERS,
     "Learning-rate schedules (`schedule`)": recipe.SCHEDULES,
     "Losses (`loss`)": recipe.LOSSES,
@@ -24,7 +26,14 @@ GROUPS = {
     "Initialisations (`model.initialisation`)": recipe.INITIALISATIONS,
 }
 
-WORDS = {"bool": "true or false", "int": "whole number", "float": "number", "dict": "table", "str": "text"}
+WORDS = {
+    "Range": "table",
+    "bool": "true or false",
+    "int": "whole number",
+    "float": "number",
+    "dict": "table",
+    "str": "text",
+}
 
 HEAD = """# Reference: everything that a study file can say
 
@@ -43,15 +52,18 @@ shorter training keeps the shape of its schedule.
 | `title`, `question`, `author`, `group` | appear in the report and on every figure |
 | `data` | a known name (`ceteris data list`) or the path of a folder or file |
 | `seed` | root of all randomness |
-| `strategy` | `"greedy"`: factor after factor, keeping the best setting so far |
+| `strategy` | how the best recipe is searched: a choice, see below; [strategies.md](strategies.md) compares them |
 | `significance` | two-sided, after Holm's correction over the levels of a factor |
 | `equivalence_margin` | differences of accuracy (0..1) below this do not matter |
 | `[models.NAME]` | `title` and the keys of a recipe: the baseline of one model |
-| `[[factors]]` | `name`, `title`, `question`, `field` (or `fields`), `levels`, `models` (all of them without it) |
+| `[[factors]]` | `name`, `title`, `question`, `field` (or `fields`), `levels`, `models` (all of them without it), `tune` |
 
 A level is the field's value itself, or `{ label = "…", value = … }`; with several fields it is a table
 `{ label = "…", "model.filters" = [32, 64], "model.kernels" = [5, 3] }`. Any key can be overridden on the command line:
 `--set cnn.optimizer.lr=0.01`, `--set exploration.folds=10`.
+
+`tune` names nuisance parameters that every arm gets tuned for itself: `true` (the learning rate), `false` (nothing), or a list
+of fields or tables. Without it the learning rate is tuned where a factor exchanges whole optimizers or schedules.
 """
 
 
@@ -63,7 +75,15 @@ def main() -> None:
 def reference() -> str:
     """Return the page as Markdown."""
     parts = [HEAD]
-    for title, kind in (("`[exploration]`", Exploration), ("`[final]`", Final), ("`[reading]`", Reading)):
+    tables = {
+        "`[exploration]`": Exploration,
+        "`[confirmation]`": ConfirmationDesign,
+        "`[final]`": Final,
+        "`[reading]`": Reading,
+        "An entry of a factor's `tune`": Nuisance,
+        "An entry of a strategy's `ranges`": Range,
+    }
+    for title, kind in tables.items():
         parts.append(f"### {title}\n\n{_prose(kind)}\n\n{_fields(kind)}")
     parts.append(f"## The recipe of a model\n\n{_prose(recipe.Recipe)}\n\n{_fields(recipe.Recipe)}")
     for title, kinds in GROUPS.items():

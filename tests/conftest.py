@@ -1,7 +1,12 @@
-"""What all tests share: one thread for torch, and the result of a tiny study."""
+"""What all tests share: one thread for torch, a device table of their own, and the result of a tiny study."""
 
+from collections.abc import Iterator
+
+import pytest
 import torch
 
+from ceteris.study import DeviceTable, keep_table, place_of
+from ceteris.study.device_table import CACHE_VARIABLE
 from tests.api.tiny import finished
 from tests.example_findings import findings, results
 
@@ -9,3 +14,12 @@ __all__ = ["findings", "finished", "results"]
 
 # Small networks on few cores: more threads would only wait for each other.
 torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep tests from writing into the user's cache, and from measuring: by this table nothing is worth stacking."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(CACHE_VARIABLE, str(tmp_path_factory.mktemp("cache")))
+        keep_table(DeviceTable(place=place_of("cpu"), speeds=()))
+        yield

@@ -47,6 +47,8 @@ class Comparison:
     """One level against the incumbent over the same blocks; differences are level minus incumbent.
 
     ``low`` and ``high`` bound the corrected 95 % interval; ``adjusted_p`` counts all levels of the factor (Holm).
+    ``blocks_to_decide`` is the number of blocks that would decide a difference of the observed size with power 0.8: 0 where
+    it is decided, -1 where no number of repetitions would.
     """
 
     difference: float
@@ -60,6 +62,35 @@ class Comparison:
     effect_size: float
     blocks: int
     verdict: Verdict
+    sentence: str
+    blocks_to_decide: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effort:
+    """What was spent on one arm; its nuisance parameters' tuning counted in. Steps are mini-batches."""
+
+    trials: int
+    epochs: int
+    steps: int
+    training_flops: int
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuningFinding:
+    """How one arm's nuisance parameter was tuned before the arm was compared.
+
+    ``values`` (tried,) in the order of trying, ``accuracies`` (tried,) their mean held-out accuracy, NaN where a training
+    did not finish. ``at_edge`` says that the best value was the smallest or the largest tried even after widening.
+    """
+
+    field: str
+    values: tuple[float, ...]
+    accuracies: FloatArray
+    chosen: float
+    widened: int
+    at_edge: bool
     sentence: str
 
 
@@ -85,11 +116,16 @@ class LevelFinding:
     chosen: bool
     failures: tuple[str, ...]
     comparison: Comparison | None
+    effort: Effort
+    tuning: tuple[TuningFinding, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class FactorFinding:
-    """One factor explored for one model: every level and the decision, with its reason in one sentence."""
+    """One factor explored for one model: every level and the decision, with its reason in one sentence.
+
+    ``prospect`` says how many more blocks would decide what is undecided, and what they cost; '' where all is decided.
+    """
 
     name: str
     title: str
@@ -97,6 +133,49 @@ class FactorFinding:
     fields: tuple[str, ...]
     levels: tuple[LevelFinding, ...]
     decision: str
+    prospect: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interaction:
+    """How much the effect of one factor depends on another (a difference of differences), averaged over the grid's rest.
+
+    ``first`` and ``second`` are (factor, level) against the level of the baseline recipe.
+    """
+
+    first: tuple[str, str]
+    second: tuple[str, str]
+    comparison: Comparison
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """One recipe of a grid, of a joint search or of successive halving: what it sets and what it reached.
+
+    ``settings`` is (factor or field, value as text) in the order of the study. ``accuracies`` has one entry per block of
+    the design, (blocks,), NaN where the candidate was not trained. ``fate`` says why it went no further: "finished" all
+    blocks, was "pruned" against the best, was "eliminated" in a rung, or "failed". ``rungs`` (successive halving) has one
+    entry per rung that the candidate was trained in: (epochs, held-out accuracy there).
+    """
+
+    number: int
+    settings: tuple[tuple[str, str], ...]
+    epochs: int
+    accuracies: FloatArray
+    fate: Literal["finished", "pruned", "eliminated", "failed"]
+    chosen: bool
+    sentence: str = ""
+    rungs: tuple[tuple[int, float], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confirmation:
+    """Baseline and best recipe compared again on fresh seeds, which no choice has seen: this is the improvement."""
+
+    baseline: FloatArray  # accuracy per block, (blocks,)
+    best: FloatArray  # (blocks,)
+    comparison: Comparison | None
+    sentence: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +200,14 @@ class ModelSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelFinding:
-    """The path of one model from its baseline to its best recipe."""
+    """The path of one model from its baseline to its best recipe.
+
+    ``strategy`` names how the best recipe was searched and ``summary`` says in a sentence what the search did.
+    ``worth`` (leave-one-out) has one entry per choice of the final stack, each put back to the baseline's value;
+    ``interactions`` belong to a factorial grid, ``candidates`` to a grid, a joint search or successive
+    halving. ``trainings_saved`` counts the trainings of the full design that a race did not need. ``confirmation`` is None
+    when the baseline stayed the best.
+    """
 
     name: str
     title: str
@@ -130,6 +216,13 @@ class ModelFinding:
     baseline_summary: ModelSummary
     best_summary: ModelSummary
     factors: tuple[FactorFinding, ...]
+    strategy: str = "greedy"
+    summary: str = ""
+    worth: tuple[FactorFinding, ...] = ()
+    interactions: tuple[Interaction, ...] = ()
+    candidates: tuple[Candidate, ...] = ()
+    trainings_saved: int = 0
+    confirmation: Confirmation | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,7 +35,7 @@ OpenShare = Annotated[float, Field(strict=True, ge=0, lt=1)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Flag = Annotated[bool, Field(strict=True)]
 
-_FROZEN = ConfigDict(extra="forbid")
+_FROZEN = ConfigDict(extra="forbid", defer_build=True)  # checks are built when first needed: a worker needs none
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Activations

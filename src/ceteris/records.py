@@ -39,12 +39,18 @@ Split = CrossValidationSplit | HoldoutSplit
 
 @dataclass(frozen=True, kw_only=True)
 class Execution:
-    """The part of the machine that can change a training's digits."""
+    """The part of the machine, and of the way it is used, that can change a training's digits.
+
+    ``members`` trials are trained in lockstep as one stacked model: the *population* with this digest. 1 and "" mean
+    the plain loop.
+    """
 
     device: str
     precision: Literal["float32", "bfloat16"]
     threads: int
     torch: str
+    members: int = 1
+    population: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +71,7 @@ class Trial:
     keep_weights: bool = False
     keep_snapshots: bool = False
     code: str = ""
-    schema: int = 1
+    schema: int = 2
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,8 +10,9 @@ from typing import Literal
 import numpy as np
 
 Role = Literal[
-    "split", "initialisation", "order", "augmentation", "dropout", "adversary", "explanation", "bootstrap", "sample"
-]
+    "split", "initialisation", "order", "augmentation", "dropout", "adversary", "explanation", "bootstrap", "sample",
+    "search",
+]  # fmt: skip
 
 
 def stream_seed(seed: int, fold: int, role: Role) -> int:

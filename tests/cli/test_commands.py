@@ -16,6 +16,8 @@ from PIL import Image
 import ceteris
 from ceteris.cli.app import run_command
 from ceteris.study import shipped_studies
+from ceteris.study.device_table import CACHE_VARIABLE
+from ceteris.study.speeds import Load
 from tests.api.tiny import TINY
 
 
@@ -134,10 +136,39 @@ def test_plan_counts_what_is_in_the_store(
     store = finished.folder.parent / "store"
     assert command("plan", study_file(tmp_path), "--store", store, "--json") == 0
     plan = json.loads(capsys.readouterr().out)
-    # two folds: 2 levels of optimizer, one more of width (mlp); 2 levels (resnet); finals 2 x 2 and 3 x 2
-    assert [stage["trainings"] for stage in plan["stages"]] == [4, 2, 4, 4, 6]
-    assert plan["in_store"] >= 8
-    assert plan["seconds"] >= 0
+    # mlp: 5 values of the rate for each of 2 optimizers, 2 levels on 2 folds, one more level, confirmation, finals of 2 seeds
+    assert [stage["trainings"] for stage in plan["stages"]] == [10, 4, 2, 4, 4, 10, 4, 4, 6]
+    assert plan["in_store"] >= 20
+    assert plan["seconds"] == pytest.approx(
+        sum(plan[part] for part in ("preparing_seconds", "training_seconds", "report_seconds"))
+    )
+    assert plan["disk_bytes"]["total"] > 0
+    compared = [stage for stage in plan["stages"] if stage["blocks"]]
+    assert all(0 < stage["detectable_with_more"] < stage["detectable"] for stage in compared)
+
+
+def test_plan_fits_the_design_to_a_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    study = study_file(tmp_path, factors=[], models={"mlp": TINY["models"]["mlp"]})
+    place = ("--store", tmp_path / "store", "--workers", 0, "--set", "exploration.seeds=3")
+    assert command("plan", study, *place, "--budget", "1s", "--json") == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert (plan["fits"], plan["settings"]) == (False, ["exploration.seeds=1"])
+    assert plan["fitted"]["trainings"] < plan["asked"]["trainings"]
+    assert command("plan", study, *place, "--budget", "2h") == 0
+    assert "the study as it is fits" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("budget", ["30 parsecs", "0s", "h", "-1m", "30"])
+def test_a_budget_that_is_no_time_is_told(capsys: pytest.CaptureFixture[str], budget: str) -> None:
+    assert command("plan", "digits", f"--budget={budget}") == 1
+    assert "as 90s, 30m, 2h or 1h30m" in capsys.readouterr().err.replace("\n", " ")
+
+
+def test_a_budget_for_a_run_that_keeps_to_its_design_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("run", "digits", "--budget", "30m") == 1
+    shown = capsys.readouterr().err.replace("\n", " ")
+    assert "--until-decided" in shown
+    assert "--budget 30m" in shown
 
 
 def test_evaluate_reports_metrics_and_counts_the_look(
@@ -209,6 +240,25 @@ def test_report_is_written_again_from_the_findings(finished: ceteris.Result, tmp
     (copy / "findings.safetensors").write_bytes((finished.folder / "findings.safetensors").read_bytes())
     assert command("report", copy, "--formats", "html") == 0
     assert (copy / "report.html").stat().st_size > 10_000
+
+
+def test_doctor_measures_when_asked_and_tells_the_training_speeds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = Load(model={"kind": "mlp", "hidden": (4,)}, sizes=(1, 2), steps=1, batch_size=16, side=4)
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
+    monkeypatch.setattr("ceteris.study.speeds.NETWORKS", {"narrow mlp": small})
+    monkeypatch.setattr("ceteris.study.speeds.SECONDS", 0.0)
+    assert command("doctor") == 0
+    assert "ceteris doctor --measure" in capsys.readouterr().out
+    assert command("doctor", "--measure", "--json") == 0
+    measured = json.loads(capsys.readouterr().out)["speeds"]
+    assert [(row["network"], row["members"]) for row in measured] == [("narrow mlp", 1), ("narrow mlp", 2)]
+    assert measured[0]["gain"] == 1.0
+    assert command("doctor", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["speeds"] == measured
+    assert command("doctor") == 0
+    assert f"{measured[1]['images_per_second']:,}" in capsys.readouterr().out
 
 
 def test_doctor_tells_versions_and_devices(capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,8 +18,11 @@ EXPECTED = {
     "curves-resnet", "iterations-loss", "learning-rate", "generalisation-gap", "test-results", "confusion-mlp",
     "confusion-cnn", "confusion-resnet", "roc", "class-scores", "calibration", "costs", "residual", "attention-cnn",
     "attention-resnet", "features-mlp", "features-cnn", "features-resnet", "embedding-mlp", "embedding-cnn",
-    "embedding-resnet", "first-images", "random-images", "mistakes-mlp", "mistakes-cnn", "mistakes-resnet",
+    "embedding-resnet", "improvement",
+    "tuning-mlp", "tuning-cnn", "tuning-resnet", "first-images", "random-images",
+    "mistakes-mlp", "mistakes-cnn", "mistakes-resnet",
 }  # fmt: skip
+MODELS = ("mlp", "cnn", "resnet")
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +73,8 @@ def test_a_study_whose_finals_all_failed_still_shows_data_and_exploration(findin
         for final in findings.finals
     )
     names = {entry.name for entry in plates(replace(findings, finals=lost, explanations=(), residual=None))}
-    assert names == {"samples", "class-balance", "search-path", "effects-mlp", "effects-cnn", "effects-resnet"}
+    of_search = {"improvement", "search-path", *(f"{kind}-{name}" for kind in ("effects", "tuning") for name in MODELS)}
+    assert names == {"samples", "class-balance"} | of_search
 
 
 def test_hostile_names_are_drawn_as_they_are() -> None:

@@ -59,6 +59,7 @@ def test_without_a_winner_the_answer_says_that_the_baselines_stand(
     models = tuple(
         replace(
             model,
+            best=model.baseline,
             factors=tuple(
                 replace(factor, levels=tuple(replace(level, chosen=level.incumbent) for level in factor.levels))
                 for factor in model.factors
@@ -67,6 +68,10 @@ def test_without_a_winner_the_answer_says_that_the_baselines_stand(
         for model in findings.models
     )
     assert "so the baselines stand" in sentences.answer(replace(findings, models=models), results)
+    tuned = tuple(replace(made, best=model.best) for made, model in zip(models, findings.models, strict=True))
+    text = sentences.answer(replace(findings, models=tuned), results)
+    assert "numbers tuned inside the levels that stayed" in text
+    assert "baselines stand" not in text
 
 
 @pytest.mark.parametrize(

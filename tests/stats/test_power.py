@@ -8,9 +8,11 @@ from statsmodels.stats.power import TTestPower
 from ceteris.errors import ConfigError
 from ceteris.stats import (
     blocks_needed,
+    blocks_to_decide,
     corrected_t_power,
     corrected_t_test,
     detectable_difference,
+    equivalence_power,
     images_for_difference,
     images_for_interval,
 )
@@ -104,3 +106,36 @@ def test_designs_that_cannot_be_meant_are_refused(options: dict[str, float], tol
 def test_a_disagreement_smaller_than_the_difference_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"received difference 0\.02 and disagreement 0\.01"):
         images_for_difference(0.02, 0.01)
+
+
+@pytest.mark.parametrize(("difference", "margin", "blocks"), [(0.0, 1.0, 10), (0.3, 1.0, 10), (-0.5, 1.0, 40)])
+def test_equivalence_power_is_that_of_simulated_one_sided_tests(difference: float, margin: float, blocks: int) -> None:
+    runs = np.random.default_rng(1).normal(difference, 1, (20_000, blocks))
+    reach = stats.t.isf(0.05, blocks - 1) * runs.std(axis=1, ddof=1) / np.sqrt(blocks)
+    found = np.mean((runs.mean(axis=1) - reach > -margin) & (runs.mean(axis=1) + reach < margin))
+    formula = equivalence_power(difference, spread=1, blocks=blocks, test_share=0, margin=margin)
+    assert found == pytest.approx(formula, abs=0.012)
+
+
+def test_a_difference_at_the_margin_is_never_equivalent() -> None:
+    assert equivalence_power(0.005, spread=1e-4, blocks=50, test_share=0.25, margin=0.005) == 0
+    assert equivalence_power(0.0, spread=1e-4, blocks=50, test_share=0.25, margin=0.005) == pytest.approx(1)
+
+
+DECIDING = {"test_share": 1 / 9, "significance": 0.05, "difference_significance": 0.05 / 3}
+
+
+def test_what_decides_soonest_counts_and_is_the_fewest_cross_validations() -> None:
+    large = blocks_to_decide(0.008, spread=0.006, margin=0.001, multiple_of=10, **DECIDING)
+    assert large == blocks_needed(0.008, spread=0.006, test_share=1 / 9, significance=0.05 / 3, multiple_of=10)
+    small = blocks_to_decide(0.0002, spread=0.006, margin=0.0065, multiple_of=10, **DECIDING)
+    enough, too_few = (
+        equivalence_power(0.0002, spread=0.006, blocks=blocks, test_share=1 / 9, margin=0.0065)
+        for blocks in (small, small - 10)
+    )
+    assert small % 10 == 0
+    assert enough >= 0.8 > too_few
+
+
+def test_what_all_repetitions_together_cannot_decide_is_minus_one() -> None:
+    assert blocks_to_decide(0.001, spread=0.006, margin=0.001, multiple_of=10, **DECIDING) == -1

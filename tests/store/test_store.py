@@ -1,5 +1,6 @@
 import errno
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -11,6 +12,7 @@ from tests.tiny_trials import CNN, tiny_trial
 from ceteris import recipe as r
 from ceteris.errors import StoreError
 from ceteris.store import Store, TestResult, trial_digest, write_bytes
+from ceteris.study.populations import as_population
 
 
 def files_in(folder: Path) -> list[Path]:
@@ -27,9 +29,9 @@ def refusing(number: int) -> object:
 def test_what_is_put_is_found_again(tmp_path: Path) -> None:
     store, record = Store(tmp_path), example_record()
     assert store.find(record.digest) is None
-    assert not store.holds(record.digest)
+    assert not store.holds(record.trial)
     store.put(record)
-    assert store.holds(record.digest)
+    assert store.holds(record.trial)
     assert_same(store.find(record.digest), record)
 
 
@@ -49,15 +51,28 @@ def test_weights_and_snapshots_lie_beside_their_record(tmp_path: Path) -> None:
 
 def test_a_record_never_appears_before_its_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store, record, order = Store(tmp_path), example_record(), list[str]()
-    replace = os.replace
+    put_in_place = os.replace
 
     def noted(source: str, target: Path) -> None:
         order.append(target.parent.name)
-        replace(source, target)
+        put_in_place(source, target)
 
     monkeypatch.setattr(os, "replace", noted)
     store.put(record, {"w": np.zeros(1)}, {"1/w": np.zeros(1)})
     assert order == ["weights", "weights", record.digest[:2]]
+
+
+def test_a_record_of_a_population_counts_when_the_population_is_whole(tmp_path: Path) -> None:
+    store, members = Store(tmp_path), as_population([tiny_trial(fold=0), tiny_trial(fold=1)])
+    records = [example_record(trial) for trial in members]
+    for record in records:
+        store.put(record)
+        assert store.find(record.digest) is None
+        assert not store.holds(record.trial)
+    store.mark_population(members[0].execution.population, [record.digest for record in records])
+    for record in records:
+        assert_same(store.find(record.digest), record)
+        assert store.holds(record.trial)
 
 
 def test_missing_weights_are_told_with_the_way_out(tmp_path: Path) -> None:
@@ -132,8 +147,6 @@ def test_test_results_belong_to_one_model_and_one_test_set(tmp_path: Path) -> No
 
 
 def test_everything_that_can_change_a_result_changes_the_address() -> None:
-    from dataclasses import replace
-
     trial = tiny_trial()
     others = [
         replace(trial, recipe=CNN),
@@ -145,7 +158,9 @@ def test_everything_that_can_change_a_result_changes_the_address() -> None:
         replace(trial, execution=replace(trial.execution, precision="bfloat16")),
         replace(trial, patience=3),
         replace(trial, code="another text"),
-        replace(trial, schema=2),
+        replace(trial, schema=3),
+        replace(trial, execution=replace(trial.execution, members=2, population="p")),
+        replace(trial, execution=replace(trial.execution, members=2, population="q")),
     ]
     assert len({trial_digest(one) for one in [trial, *others]}) == 1 + len(others)
     assert trial_digest(tiny_trial()) == trial_digest(trial)

@@ -1,14 +1,20 @@
 """A small study of one factor for the tests of its execution."""
 
+from collections.abc import Callable, Generator
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.example_records import example_record
 from tests.tiny_trials import MLP
 
 from ceteris import recipe as r
 from ceteris.records import Trial, TrialRecord
-from ceteris.study import Exploration, Factor, Final, Level, Setting, Study, StudyModel
+from ceteris.store import trial_digest
+from ceteris.study import Exploration, Factor, Final, Level, Request, Setting, Study, StudyModel
+from ceteris.study.strategies import Records
+
+T = TypeVar("T")
+Accuracy = Callable[[Trial], float | None]
 
 FACTOR = Factor(
     name="rate",
@@ -47,3 +53,19 @@ def setting(**other: Any) -> Setting:
 def invented_record(trial: Trial, digest: str) -> TrialRecord:
     """A record that any pool would give for this trial: a function of its digest alone."""
     return replace(example_record(trial, accuracy=0.5 + int(digest[:4], 16) / 2**18), digest=digest)
+
+
+def driven(strategy: Generator[Request, Records, T], accuracy: Accuracy) -> tuple[list[Request], T]:
+    """Answer every request with records of the given accuracy (None: diverged); the requests and what came out."""
+    requests, answer = [], None
+    try:
+        while True:
+            request = next(strategy) if answer is None else strategy.send(answer)
+            requests.append(request)
+            answer = {trial_digest(trial): record_for(trial, accuracy(trial)) for trial in request.trials}
+    except StopIteration as stop:
+        return requests, stop.value
+
+
+def record_for(trial: Trial, accuracy: float | None) -> TrialRecord:
+    return example_record(trial, status="diverged") if accuracy is None else example_record(trial, accuracy=accuracy)

@@ -1,16 +1,12 @@
-from collections.abc import Callable, Generator
 from dataclasses import replace
-from typing import TypeVar
 
 import numpy as np
 import pytest
-from tests.example_records import example_record
-from tests.study.example_study import FACTOR, NORM, example_study, model, setting
+from tests.study.example_study import FACTOR, NORM, Accuracy, driven, example_study, model, setting
 from tests.tiny_trials import MLP, RESNET, tiny_trial
 
 from ceteris import recipe as r
-from ceteris.records import HoldoutSplit, Trial, TrialRecord
-from ceteris.store import trial_digest
+from ceteris.records import HoldoutSplit, Trial
 from ceteris.study import (
     Exploration,
     Factor,
@@ -24,29 +20,9 @@ from ceteris.study import (
     greedy,
     images_fitted,
     mission,
-    planned_stages,
     without_residual,
 )
-from ceteris.study.greedy import Records, arms_of
-
-T = TypeVar("T")
-Accuracy = Callable[[Trial], float | None]
-
-
-def driven(strategy: Generator[Request, Records, T], accuracy: Accuracy) -> tuple[list[Request], T]:
-    """Answer every request with records of the given accuracy (None: diverged); the requests and what came out."""
-    requests, answer = [], None
-    try:
-        while True:
-            request = next(strategy) if answer is None else strategy.send(answer)
-            requests.append(request)
-            answer = {trial_digest(trial): record_for(trial, accuracy(trial)) for trial in request.trials}
-    except StopIteration as stop:
-        return requests, stop.value
-
-
-def record_for(trial: Trial, accuracy: float | None) -> TrialRecord:
-    return example_record(trial, status="diverged") if accuracy is None else example_record(trial, accuracy=accuracy)
+from ceteris.study.strategies.arms import arms_of
 
 
 def lr_of(recipe: r.Recipe) -> float:
@@ -144,7 +120,8 @@ MOMENTUM = Factor(
     ),
 )
 ADAM = Factor(
-    name="optimizer", fields=("optimizer",), levels=(Level(label="adam", changes={"optimizer": {"kind": "adam", "lr": 0.5}}),)
+    name="optimizer",
+    tune=(), fields=("optimizer",), levels=(Level(label="adam", changes={"optimizer": {"kind": "adam", "lr": 0.5}}),)
 )  # fmt: skip
 
 
@@ -198,7 +175,7 @@ def finished(recipe: r.Recipe) -> tuple[list[Request], Outcome]:
 
 def test_baseline_and_best_are_trained_in_the_end() -> None:
     requests, outcome = finished(MLP)
-    assert [request.stage for request in requests] == ["rate", "final"]
+    assert [request.stage for request in requests] == ["rate", "confirmation", "final"]
     assert requests[-1].labels == ("baseline", "baseline", "best", "best")
     assert {version: [record.trial.seed for record in records] for version, records in outcome.finals.items()} == {
         "baseline": [0, 1], "best": [0, 1],
@@ -217,21 +194,6 @@ def test_a_resnet_is_trained_without_its_connections_too() -> None:
 @pytest.mark.parametrize("recipe", [MLP, replace(RESNET, model=r.ResNet(residual=False))])
 def test_there_is_nothing_to_take_away_where_there_are_no_residual_connections(recipe: r.Recipe) -> None:
     assert without_residual(recipe) is None
-
-
-def test_the_plan_counts_what_a_study_will_train() -> None:
-    stages = planned_stages(setting(models=(model("mlp"), model("net", RESNET))))
-    assert [(stage.model, stage.stage, len(stage.arms), len(stage.trials)) for stage in stages] == [
-        ("mlp", "rate", 3, 9), ("mlp", "norm", 2, 3), ("mlp", "final", 2, 4),
-        ("net", "rate", 3, 9), ("net", "norm", 2, 3), ("net", "final", 3, 6),
-    ]  # fmt: skip
-
-
-def test_a_study_asks_for_as_many_trials_as_the_plan_says() -> None:
-    place = setting()
-    requests, _ = driven(mission(place, place.study.models[0]), lambda trial: 0.7)
-    asked = {trial_digest(trial) for request in requests[:-1] for trial in request.trials}
-    assert len(asked) == sum(len(stage.trials) for stage in planned_stages(place)[:-1])
 
 
 @pytest.mark.parametrize(("images", "fitted"), [(0, 80), (60, 40), (500, 80)])

@@ -14,7 +14,7 @@ from ceteris.data import DataSet, from_arrays
 from ceteris.errors import StoreError
 from ceteris.records import HoldoutSplit, Trial, TrialRecord
 from ceteris.store import Store, trial_digest
-from ceteris.study import HerePool, Queue, Silent, WorkerPool, Workplace
+from ceteris.study import HerePool, Queue, Silent, WorkerPool, Workplace, as_population
 
 MEASURED = frozenset({"seconds", "cost"})
 DROPOUT = replace(MLP, model=r.MLP(hidden=(16,), dropout=0.3), augmentation=(r.Shift(), r.Noise()))
@@ -25,17 +25,20 @@ TRIALS = [FINAL, tiny_trial(MLP), tiny_trial(CNN, fold=1), tiny_trial(RESNET, fo
 BROKEN = tiny_trial(replace(MLP, model=r.CustomModel(path="tests.training.own_code:Broken")))
 LONG = tiny_trial(replace(MLP, epochs=300))
 UNWRITABLE = tiny_trial(MLP, seed=77)
+POPULATION = list(as_population([tiny_trial(DROPOUT, fold=fold) for fold in range(3)]))
+LONG_POPULATION = list(as_population([tiny_trial(replace(MLP, epochs=400), fold=fold, seed=5) for fold in range(3)]))
 
 
 class Killer(Silent):
-    """Kills the process that trains LONG as soon as it has finished an epoch, once."""
+    """Kills the process that trains a task as soon as it has finished an epoch, so many times."""
 
-    def __init__(self, pool: WorkerPool) -> None:
-        self._pool, self.killed = pool, list[int]()
+    def __init__(self, pool: WorkerPool, task: str, times: int = 1) -> None:
+        self._pool, self._task, self._times, self.killed = pool, task, times, list[int]()
 
     def epoch(self, digest: str, epoch: int) -> None:
-        if digest == trial_digest(LONG) and not self.killed:
-            process = next(worker.process for worker in self._pool._workers if worker.digest == digest)
+        training = [worker.process for worker in self._pool._workers if worker.digest == self._task]
+        if training and len(self.killed) < self._times and training[0].pid not in self.killed:
+            process = training[0]
             assert process.pid
             self.killed.append(process.pid)
             os.kill(process.pid, signal.SIGKILL)
@@ -53,7 +56,14 @@ class Trained:
     killed: list[int]
     refused: str
     stores: tuple[Store, Store, Store]
+    whole: Found
+    again: Found
+    giving_up: Found
     alive: list[bool]
+
+
+def population_of(trials: list[Trial]) -> str:
+    return trials[0].execution.population
 
 
 def ask(pool: WorkerPool | HerePool, store: Store, trials: list[Trial], listener: Silent | None = None) -> Found:
@@ -72,14 +82,17 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> DataSet:
 def trained(prepared: DataSet, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     stores = tuple(Store(tmp_path_factory.mktemp("store")) for _ in range(3))
     with HerePool(prepared.train, stores[0], allow_imports=True) as here:
-        at_home = ask(here, stores[0], TRIALS)
+        at_home = ask(here, stores[0], [*TRIALS, *POPULATION])
+        whole = ask(here, stores[0], LONG_POPULATION)
     with WorkerPool(workplace(prepared, stores[1]), 1) as pool:
-        alone = ask(pool, stores[1], TRIALS)
+        alone = ask(pool, stores[1], [*TRIALS, *POPULATION])
+        giving_up = ask(pool, stores[1], LONG_POPULATION, Killer(pool, population_of(LONG_POPULATION), times=2))
         refused = refusal_of(pool, stores[1])
     with WorkerPool(workplace(prepared, stores[2]), 2) as pool:
-        together = ask(pool, stores[2], [*TRIALS, BROKEN])
-        killer = Killer(pool)
+        together = ask(pool, stores[2], [*TRIALS, *POPULATION, BROKEN])
+        killer = Killer(pool, trial_digest(LONG))
         survived = ask(pool, stores[2], [LONG], killer)[trial_digest(LONG)]
+        again = ask(pool, stores[2], LONG_POPULATION, Killer(pool, population_of(LONG_POPULATION)))
         processes = [worker.process for worker in pool._workers]
     return Trained(
         here=at_home,
@@ -90,6 +103,9 @@ def trained(prepared: DataSet, tmp_path_factory: pytest.TempPathFactory) -> Trai
         killed=killer.killed,
         refused=refused,
         stores=(stores[0], stores[1], stores[2]),
+        whole=whole,
+        again=again,
+        giving_up=giving_up,
         alive=[process.is_alive() for process in processes],
     )
 
@@ -111,7 +127,7 @@ def refusal_of(pool: WorkerPool, store: Store) -> str:
 @pytest.mark.parametrize("pool", ["one", "two"])
 def test_one_worker_two_workers_and_this_process_give_the_same_records(trained: Trained, pool: str) -> None:
     found: Found = getattr(trained, pool)
-    assert found.keys() == trained.here.keys() == {trial_digest(trial) for trial in TRIALS}
+    assert found.keys() == trained.here.keys() == {trial_digest(trial) for trial in [*TRIALS, *POPULATION]}
     for digest, record in trained.here.items():
         assert record.status == "finished", record.error
         assert_same(found[digest], record, but=MEASURED)
@@ -128,7 +144,7 @@ def test_every_pool_writes_records_and_weights_before_it_tells_of_them(trained: 
 def test_a_failed_trial_is_told_but_not_kept_so_that_it_is_tried_again_next_time(trained: Trained) -> None:
     assert trained.broken.status == "failed"
     assert "cannot handle" in trained.broken.error
-    assert not trained.stores[2].holds(trial_digest(BROKEN))
+    assert not trained.stores[2].holds(BROKEN)
 
 
 def test_a_worker_that_is_killed_is_replaced_and_its_trial_trained_again(trained: Trained) -> None:
@@ -136,6 +152,19 @@ def test_a_worker_that_is_killed_is_replaced_and_its_trial_trained_again(trained
     assert trained.survived.status == "finished"
     assert trained.survived.best_epoch == LONG.recipe.epochs
     assert_same(trained.stores[2].find(trial_digest(LONG)), trained.survived)
+
+
+def test_a_population_whose_worker_is_killed_is_trained_again_with_the_same_digits(trained: Trained) -> None:
+    assert trained.again.keys() == trained.whole.keys()
+    for digest, record in trained.whole.items():
+        assert record.status == "finished", record.error
+        assert_same(trained.again[digest], record, but=MEASURED)
+        assert_same(trained.stores[2].find(digest), trained.again[digest])
+
+
+def test_a_population_whose_workers_die_twice_fails_as_a_whole_and_leaves_nothing_that_counts(trained: Trained) -> None:
+    assert [record.status for record in trained.giving_up.values()] == ["failed"] * 3
+    assert not any(trained.stores[1].holds(trial) for trial in LONG_POPULATION)
 
 
 def test_a_record_that_cannot_be_written_ends_the_study_with_a_reason(trained: Trained) -> None:

@@ -15,39 +15,43 @@ from ceteris import recipe as r
 from ceteris.records import Trial, TrialRecord
 from ceteris.store import Store, trial_digest
 from ceteris.study import Outcome, Queue, Request, Silent, Work, mission
-from ceteris.study.workers import Event
+from ceteris.study.populations import as_population
+from ceteris.worker import Event, Task
 
 Found = dict[str, TrialRecord]
 
 
 class InventedPool:
-    """Finishes trials at random times, in any order; some are lost on the way, as often as ``losses`` says."""
+    """Finishes tasks at random times, in any order; some are lost on the way, as often as ``losses`` says."""
 
     def __init__(self, seed: int = 0, places: int = 2, losses: Mapping[str, int] | None = None) -> None:
         self._random, self._places = random.Random(seed), places
         self._losses = Counter(losses or {})
-        self._running: dict[str, Trial] = {}
+        self._running: dict[str, Task] = {}
         self.submitted: list[str] = []
+        self.tasks: list[Task] = []
 
     def idle(self) -> int:
         return self._places - len(self._running)
 
-    def submit(self, digest: str, trial: Trial) -> None:
+    def submit(self, task: Task) -> None:
         assert self.idle() > 0
-        assert digest == trial_digest(trial)
-        assert digest not in self._running
-        self.submitted.append(digest)
-        self._running[digest] = trial
+        assert task.digests == tuple(trial_digest(trial) for trial in task.trials)
+        assert task.digest not in self._running
+        self.submitted += task.digests
+        self.tasks.append(task)
+        self._running[task.digest] = task
 
     def events(self, timeout: float) -> Iterator[Event]:
         for digest in self._random.sample(sorted(self._running), self._random.randint(0, len(self._running))):
-            trial = self._running.pop(digest)
+            task = self._running.pop(digest)
             if self._losses[digest]:
                 self._losses[digest] -= 1
                 yield Event(kind="lost", digest=digest, message="the training process died (exit code -9)")
                 continue
             yield Event(kind="epoch", digest=digest, epoch=1)
-            yield Event(kind="done", digest=digest, record=invented_record(trial, digest))
+            records = tuple(invented_record(trial, own) for trial, own in zip(task.trials, task.digests, strict=True))
+            yield Event(kind="done", digest=digest, records=records)
 
 
 class Listener(Silent):
@@ -139,6 +143,73 @@ def test_a_trial_that_is_lost_again_is_a_row_that_says_so_and_the_study_goes_on(
     assert (first[digest].status, first[digest].error) == ("failed", "the training process died (exit code -9)")
     assert_same(first[digest], second[digest])
     assert first[trial_digest(tiny_trial(seed=3))].status == "finished"
+
+
+def population(*seeds: int) -> list[Trial]:
+    return list(as_population(trials(*seeds)))
+
+
+def test_a_population_is_one_task_in_its_order_and_its_members_are_told_of_one_by_one(tmp_path: Path) -> None:
+    pool, listener, members = InventedPool(), Listener(), population(3, 1, 2)
+    (found,) = queue(tmp_path, pool, listener).run([asking([*trials(9), *members])])
+    digests = tuple(map(trial_digest, members))
+    assert [task.digests for task in pool.tasks] == [(trial_digest(tiny_trial(seed=9)),), digests]
+    assert pool.tasks[1].digest == members[0].execution.population
+    assert set(digests) < found.keys()
+    for digest in digests:
+        assert [word for word, of in listener.heard if of == digest] == ["started", "epoch 1", "finished"]
+
+
+def test_a_population_that_two_strategies_ask_for_is_trained_once(tmp_path: Path) -> None:
+    pool = InventedPool(places=1)
+    first, second = queue(tmp_path, pool).run([asking(population(1, 2)), asking(trials(5), population(1, 2))])
+    assert len(pool.tasks) == 2
+    assert first.keys() < second.keys()
+
+
+@pytest.mark.parametrize("losses", [1, 2])
+def test_a_lost_population_is_trained_once_more_and_then_all_its_members_are_failures(
+    tmp_path: Path, losses: int
+) -> None:
+    members = population(1, 2)
+    pool = InventedPool(losses={members[0].execution.population: losses})
+    (found,) = queue(tmp_path, pool).run([asking(members)])
+    assert len(pool.tasks) == 2
+    assert {record.status for record in found.values()} == ({"finished"} if losses == 1 else {"failed"})
+    assert found.keys() == {trial_digest(trial) for trial in members}
+
+
+@pytest.mark.parametrize("marked", [False, True])
+def test_a_population_in_the_store_counts_only_when_it_is_whole(tmp_path: Path, marked: bool) -> None:
+    members, store = population(1, 2), Store(tmp_path)
+    digests = [trial_digest(trial) for trial in members]
+    for trial, digest in zip(members, digests, strict=True):
+        store.put(invented_record(trial, digest))
+    if marked:
+        store.mark_population(members[0].execution.population, digests)
+    pool, listener = InventedPool(), Listener()
+    queue(tmp_path, pool, listener).run([asking(members)])
+    assert len(pool.tasks) == (0 if marked else 1)
+    assert [word for word, _ in listener.heard].count("reused") == (2 if marked else 0)
+
+
+def test_a_population_with_a_damaged_record_is_trained_again_as_a_whole(tmp_path: Path) -> None:
+    members, store = population(1, 2), Store(tmp_path)
+    digests = [trial_digest(trial) for trial in members]
+    for trial, digest in zip(members, digests, strict=True):
+        store.put(invented_record(trial, digest))
+    store.mark_population(members[0].execution.population, digests)
+    store.record_path(digests[1]).write_bytes(b"damaged")
+    pool = InventedPool()
+    (found,) = queue(tmp_path, pool).run([asking(members)])
+    assert [task.digests for task in pool.tasks] == [tuple(digests)]
+    assert found.keys() == set(digests)
+
+
+@pytest.mark.parametrize("part", [slice(0, 2), slice(None, None, -1)])
+def test_a_part_of_a_population_or_another_order_is_never_trained(tmp_path: Path, part: slice) -> None:
+    with pytest.raises(AssertionError, match="a population is asked for whole, in its order"):
+        queue(tmp_path, InventedPool()).run([asking(population(1, 2, 3)[part])])
 
 
 def test_the_listener_hears_every_trial_start_and_end(tmp_path: Path) -> None:

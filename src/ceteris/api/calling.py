@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from ceteris.api.durations import budget_of
 from ceteris.api.result import Result
 from ceteris.api.running import Options, run_study
 from ceteris.data import DataSet, from_arrays
@@ -30,6 +31,8 @@ def run(
     device: str = "auto",
     workers: int | None = None,
     allow_imports: bool = False,
+    until_decided: bool = False,
+    budget: str | float | None = None,
     formats: Sequence[str] = ("html", "pdf", "ipynb"),
     progress: Progress | None = None,
 ) -> Result:
@@ -47,12 +50,15 @@ def run(
         device: "auto", "cpu", "cuda", ...
         workers: training processes; one per core without it; 0 trains here, as classes defined in a notebook need.
         allow_imports: whether the study may name code of your own by import path.
+        until_decided: whether to train more repetitions where the design leaves something undecided.
+        budget: with ``until_decided``: the time that the whole run may take, in seconds or as "30m", "2h", "1h30m".
         formats: which reports to write.
         progress: a listener, see :class:`ceteris.study.Progress`.
 
     Raises:
         ConfigError, DataError, StoreError: as the command line tells them.
     """
+    budget_seconds = budget_of(until_decided, budget)
     asked, text = _asked(study, settings)
     if models:
         asked = _with_models(asked, models)
@@ -67,6 +73,8 @@ def run(
         workers=workers,
         allow_imports=allow_imports,
         formats=tuple(formats),
+        until_decided=until_decided,
+        budget_seconds=budget_seconds,
     )
     return run_study(asked, text, options, progress, data_set=_data_set(data, asked, options))
 

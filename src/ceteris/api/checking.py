@@ -1,14 +1,16 @@
 """Everything that is planned is built once before anything is trained, so that mistakes cost nothing."""
 
+from collections.abc import Sequence
+
 from ceteris.api.gathering import summary_of
 from ceteris.data import DataSet, split_indices
 from ceteris.errors import ConfigError
 from ceteris.store import digest_of
-from ceteris.study import Setting, planned_stages
+from ceteris.study import PlannedStage
 from ceteris.training.build import build_loss
 
 
-def check_plan(setting: Setting, data_set: DataSet, *, allow_imports: bool) -> None:
+def check_plan(stages: Sequence[PlannedStage], data_set: DataSet, *, allow_imports: bool) -> None:
     """Build the model and the loss of every planned recipe, and make every planned split, once.
 
     Raises:
@@ -16,7 +18,7 @@ def check_plan(setting: Setting, data_set: DataSet, *, allow_imports: bool) -> N
         DataError: when the images cannot be split as planned.
     """
     seen: set[str] = set()
-    for stage in planned_stages(setting):
+    for stage in stages:
         for trial in stage.trials:
             if _is_new(seen, trial.split):
                 split_indices(trial.split, data_set.train.labels, data_set.train.groups)

@@ -179,6 +179,13 @@ def _model_finding(outcome: Outcome, run: Run) -> ModelFinding:
         baseline_summary=summary_of(model.recipe, run.data_set, allow_imports=run.allow_imports),
         best_summary=summary_of(outcome.route.best, run.data_set, allow_imports=run.allow_imports),
         factors=outcome.route.factors,
+        strategy=run.study.strategy.kind,
+        summary=outcome.route.summary,
+        worth=outcome.route.worth,
+        interactions=outcome.route.interactions,
+        candidates=outcome.route.candidates,
+        trainings_saved=outcome.route.trainings_saved,
+        confirmation=outcome.confirmation,
     )
 
 

@@ -18,30 +18,37 @@ from ceteris.data import DataSet, ReadOptions, load
 from ceteris.errors import ConfigError
 from ceteris.store import Store
 from ceteris.study import (
+    Extension,
     HerePool,
     Outcome,
+    PlannedStage,
     Progress,
     Queue,
     Reading,
     Setting,
     Silent,
+    Stacking,
     Study,
     Work,
     WorkerPool,
     Workplace,
     mission,
     planned_stages,
+    stacking_on,
 )
 from ceteris.training import resolve_device
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How and where a study runs; none of it changes what comes out, except the device.
+    """How and where a study runs; none of it changes what comes out, except the device and, in the
+    last digits, the stacking.
 
     ``out`` receives the report; ``store`` keeps finished trainings for every study. ``workers`` 0 trains in this process;
     None takes one worker per core. ``allow_imports`` lets a study name code of the user's own. ``offline`` True never uses
-    the network; None asks the environment variable CETERIS_OFFLINE.
+    the network; None asks the environment variable CETERIS_OFFLINE. ``until_decided`` trains more repetitions where the
+    design leaves something undecided, as long as the whole run stays within ``budget_seconds`` (None: no limit).
+    ``stacking`` says which trainings are done in lockstep as one; None asks this machine's device table.
     """
 
     out: Path
@@ -52,6 +59,9 @@ class Options:
     allow_imports: bool = False
     offline: bool | None = None
     formats: Sequence[str] = ("html", "pdf", "ipynb")
+    until_decided: bool = False
+    budget_seconds: float | None = None
+    stacking: Stacking | None = None
 
 
 def run_study(
@@ -75,10 +85,11 @@ def run_study(
     workers = worker_count(options.workers)
     progress.phase(f"preparing the data: {study.data}")
     data_set = data_set or open_data(study, options, progress.phase)
-    setting = Setting(study=study, data=data_set.train.digest, device=resolve_device(options.device))
-    check_plan(setting, data_set, allow_imports=options.allow_imports)
+    setting = setting_of(study, data_set, options, progress.phase)
+    stages = planned_stages(setting)
+    check_plan(stages, data_set, allow_imports=options.allow_imports)
     listener = Listener(progress)
-    outcomes = train(setting, data_set, store, options, workers, listener)
+    outcomes = train(setting, stages, data_set, store, options, workers, listener)
     run = Run(
         study=study,
         study_text=study_text,
@@ -93,6 +104,30 @@ def run_study(
     findings = findings_of(run, outcomes, progress)
     write_delivery(findings, outcomes, run, options.out, options.formats, progress)
     return Result(findings=findings, folder=options.out)
+
+
+def setting_of(
+    study: Study, data_set: DataSet, options: Options, tell: Callable[[str], None] = lambda text: None
+) -> Setting:
+    """Return what is the same for all trials of a study on this machine; its device table may have to be measured.
+
+    Raises:
+        ConfigError: when the device is not on this machine.
+    """
+    extension = (
+        Extension(budget_seconds=options.budget_seconds, workers=worker_count(options.workers))
+        if options.until_decided
+        else None
+    )
+    device = resolve_device(options.device)
+    return Setting(
+        study=study,
+        data=data_set.train.digest,
+        device=device,
+        images=len(data_set.train),
+        extension=extension,
+        stacking=stacking_on(device, tell) if options.stacking is None else options.stacking,
+    )
 
 
 def open_data(study: Study, options: Options, tell: Callable[[str], None] = lambda text: None) -> DataSet:
@@ -113,7 +148,13 @@ def read_options(reading: Reading) -> ReadOptions:
 
 
 def train(
-    setting: Setting, data_set: DataSet, store: Store, options: Options, workers: int, progress: Progress
+    setting: Setting,
+    stages: Sequence[PlannedStage],
+    data_set: DataSet,
+    store: Store,
+    options: Options,
+    workers: int,
+    progress: Progress,
 ) -> list[Outcome]:
     """Explore every model and train the finals; what the store knows is not trained again."""
     size_of = size_of_trials(data_set, allow_imports=options.allow_imports)
@@ -123,7 +164,7 @@ def train(
                 Work(model=stage.model, stage=stage.stage, label="", epochs=trial.recipe.epochs, units=size_of(trial))
                 for trial in stage.trials
             ]
-            for stage in planned_stages(setting)
+            for stage in stages
         ]
     )
     with _pool(data_set, store, options, workers) as pool:

@@ -79,6 +79,8 @@ def run(
     workers: Workers = None,
     allow_imports: AllowImports = False,
     offline: Offline = False,
+    until_decided: Annotated[bool, Parameter(negative="")] = False,
+    budget: str | None = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a study (a shipped one by name, or your own TOML file) and write its report.
@@ -87,13 +89,21 @@ def run(
     ----------
     study:
         Name of a shipped study (digits, mnist, ...) or path of a study file.
+    until_decided:
+        Train more repetitions where the design leaves something undecided.
+    budget:
+        With --until-decided: the time that the whole run may take, such as 30m, 2h or 1h30m.
     """
-    from ceteris.api import run_study, worker_count
+    from dataclasses import replace
+
+    from ceteris.api import budget_of, run_study, worker_count
     from ceteris.cli.display import Display
     from ceteris.cli.printing import print_result, result_json
 
+    budget_seconds = budget_of(until_decided, budget)
     asked, text = _study(study, set)
     options = _options(asked.name, out, store, data_dir, device, workers, allow_imports, offline=offline)
+    options = replace(options, until_decided=until_decided, budget_seconds=budget_seconds)
     console = Console(stderr=True)
     with Display(console, worker_count(workers)) as display:
         result = run_study(asked, text, options, display)
@@ -115,27 +125,33 @@ def plan(
     workers: Workers = None,
     allow_imports: AllowImports = False,
     offline: Offline = False,
+    budget: str | None = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what a study would train, how much of it is done already, and how long the rest will take.
+    """Show what a study would train, what that takes, and which differences it can find.
 
     Parameters
     ----------
     study:
         Name of a shipped study or path of a study file.
+    budget:
+        A time such as 30m, 2h or 1h30m: say which design of the exploration fits into it.
     """
-    from ceteris.api import plan_study
-    from ceteris.cli.printing import plan_json, print_plan
+    from ceteris.api import fit_to_budget, plan_study, seconds_of
+    from ceteris.cli.plan_text import fitted_json, plan_json, print_fitted, print_plan
 
+    seconds = seconds_of(budget) if budget else None
     asked, _ = _study(study, set)
     options = _options(asked.name, out, store, data_dir, device, workers, allow_imports, offline=offline)
-    console = Console(stderr=True)
-    with console.status("measuring a few steps of every arm") as status:
-        estimate = plan_study(asked, options, progress=status.update)
-    if as_json:
-        _print_json(plan_json(estimate))
+    with Console(stderr=True).status("planning") as status:
+        if seconds:
+            fitted = fit_to_budget(asked, options, seconds, progress=status.update)
+        else:
+            estimate = plan_study(asked, options, progress=status.update)
+    if seconds:
+        _print_json(fitted_json(fitted)) if as_json else print_fitted(Console(), study, fitted)
     else:
-        print_plan(Console(), asked, estimate)
+        _print_json(plan_json(estimate)) if as_json else print_plan(Console(), estimate)
 
 
 @app.command
@@ -361,15 +377,45 @@ def report(folder: Path, *, formats: Annotated[list[str] | None, Parameter(negat
 
 
 @app.command
-def doctor(*, as_json: AsJson = False) -> None:
-    """Show versions, devices and threads, and say what is wrong or slow on this machine."""
-    from ceteris.cli.checks import diagnose, print_diagnosis
+def bench(
+    *,
+    quick: Annotated[
+        bool, Parameter(negative="", help="One minute instead of five: fewer and shorter rounds.")
+    ] = False,
+    network: Annotated[
+        list[str] | None,
+        Parameter(negative="", help="Measure only this network (mlp, small-cnn, cnn, resnet); repeatable."),
+    ] = None,
+    markdown: Annotated[Path | None, Parameter(help="Also write the table as Markdown to this file.")] = None,
+    json_file: Annotated[
+        Path | None, Parameter(name="--json", help="Also write every round's numbers as JSON to this file.")
+    ] = None,
+) -> None:
+    """Measure how fast this machine trains four networks, beside the loop that most tutorials teach."""
+    from ceteris.cli.benchmarking import measure_and_print
+
+    measure_and_print(quick=quick, networks=network, markdown_file=markdown, json_file=json_file)
+
+
+@app.command
+def doctor(
+    *,
+    measure: Annotated[
+        bool, Parameter(negative="", help="Measure again how fast this machine trains networks stacked.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show versions, devices, threads and training speeds, and say what is wrong or slow on this machine."""
+    from ceteris.cli.checks import diagnose, print_diagnosis, print_speeds, speeds_here, speeds_json
 
     facts, problems = diagnose(RESULTS)
+    with Console(stderr=True).status("looking at this machine") as status:
+        table = speeds_here(measure=measure, tell=status.update)
     if as_json:
-        _print_json({"facts": facts, "problems": problems})
+        _print_json({"facts": facts, "problems": problems, "speeds": speeds_json(table)})
     else:
         print_diagnosis(Console(), facts, problems)
+        print_speeds(Console(), table)
 
 
 def _study(name_or_path: str, settings: list[str] | None) -> tuple[Any, str]:

@@ -9,12 +9,11 @@ from rich import box
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from ceteris.api import Evaluation, PlanEstimate, Result, TrainedModel
+from ceteris.api import Evaluation, Result, TrainedModel
 from ceteris.cli.display import duration
 from ceteris.data import DataSet, TextTable
 from ceteris.records import Float32Array
 from ceteris.report import Table
-from ceteris.study import Study
 
 
 def rich_table(
@@ -79,50 +78,6 @@ def _rows(table: Table) -> list[dict[str, Any]]:
 
 def _plain(cell: Any) -> Any:
     return None if isinstance(cell, float) and not np.isfinite(cell) else cell
-
-
-def print_plan(console: Console, study: Study, estimate: PlanEstimate) -> None:
-    """Print the stages of a plan and how long they will take."""
-    rows = [
-        (
-            stage.stage.model,
-            stage.stage.stage,
-            str(len(stage.stage.arms)),
-            str(len(stage.stage.trials)),
-            str(stage.known),
-            duration(stage.seconds),
-        )
-        for stage in estimate.stages
-    ]
-    titles = ("model", "stage", "arms", "trainings", "in the store", "one core")
-    console.print(rich_table(f"Plan of {study.name}", titles, rows, right=(2, 3, 4, 5)))
-    console.print(
-        f"{estimate.trials} trainings, {estimate.known} of them in the store already; about {duration(estimate.seconds)} "
-        f"on {estimate.workers} workers. A better setting found on the way changes the times of what follows.",
-        highlight=False,
-    )
-
-
-def plan_json(estimate: PlanEstimate) -> dict[str, Any]:
-    """Return a plan as plain values."""
-    stages = [
-        {
-            "model": stage.stage.model,
-            "stage": stage.stage.stage,
-            "arms": list(stage.stage.arms),
-            "trainings": len(stage.stage.trials),
-            "in_store": stage.known,
-            "core_seconds": stage.seconds,
-        }
-        for stage in estimate.stages
-    ]
-    return {
-        "trainings": estimate.trials,
-        "in_store": estimate.known,
-        "workers": estimate.workers,
-        "seconds": estimate.seconds,
-        "stages": stages,
-    }
 
 
 def print_sets(console: Console, rows: Sequence[Any]) -> None:

@@ -1,8 +1,24 @@
 """Every figure in two steps: ``x_info(findings)`` collects the numbers, ``draw_x(info, figure)`` draws them."""
 
 from ceteris.figures.calibration import CalibrationInfo, ModelCalibration, calibration_info, draw_calibration
-from ceteris.figures.catalogue import Plate, plate, plates
+from ceteris.figures.candidate_settings import (
+    CandidateSettingsInfo,
+    SettingScores,
+    candidate_settings_info,
+    draw_candidate_settings,
+)
+from ceteris.figures.candidates import CandidatesInfo, TriedRecipe, candidates_info, draw_history, draw_rungs
+from ceteris.figures.captioned import Plate
+from ceteris.figures.catalogue import plate, plates
+from ceteris.figures.cells import CellsInfo, cells_info, draw_cells, draw_interaction
 from ceteris.figures.class_scores import ClassScoresInfo, class_scores_info, draw_class_scores
+from ceteris.figures.confirmation import (
+    ConfirmationInfo,
+    ModelConfirmation,
+    confirmation_info,
+    draw_confirmation,
+    promised_gain,
+)
 from ceteris.figures.confusion import ConfusionInfo, confusion_info, draw_confusion
 from ceteris.figures.costs import CostsInfo, ModelCost, costs_info, draw_costs
 from ceteris.figures.data_overview import (
@@ -29,11 +45,21 @@ from ceteris.figures.factor_effects import (
     FactorEffect,
     FactorEffectsInfo,
     LevelEffect,
+    block_word,
     draw_factor_effects,
     factor_effects_info,
     mean_of_finished,
 )
 from ceteris.figures.finals import VERSION_TITLES, finished, identity, model_titles, shown, versions_present
+from ceteris.figures.forest import Estimate
+from ceteris.figures.interactions import (
+    InteractionEffect,
+    InteractionsInfo,
+    draw_interactions,
+    factor_titles,
+    interactions_info,
+    strongest,
+)
 from ceteris.figures.predictions import (
     PredictedImagesInfo,
     draw_predicted_images,
@@ -44,6 +70,15 @@ from ceteris.figures.predictions import (
     random_images_info,
     random_test_indices,
     right_counts,
+)
+from ceteris.figures.race import (
+    FactorRace,
+    LevelRace,
+    RaceInfo,
+    draw_race,
+    race_info,
+    trained_blocks,
+    unequal_blocks,
 )
 from ceteris.figures.rendering import to_png, to_svg
 from ceteris.figures.residual import ResidualInfo, draw_residual, residual_info
@@ -56,7 +91,14 @@ from ceteris.figures.results import (
     results_info,
 )
 from ceteris.figures.roc import ModelRoc, RocInfo, draw_roc, roc_info
-from ceteris.figures.search_path import ModelPath, PathStep, SearchPathInfo, draw_search_path, search_path_info
+from ceteris.figures.search_path import (
+    ModelPath,
+    PathStep,
+    SearchPathInfo,
+    draw_search_path,
+    has_path,
+    search_path_info,
+)
 from ceteris.figures.style import ACCENT, FAINT, INK, MUTED, PAPER, VERDICT_COLOURS
 from ceteris.figures.training_curves import (
     IterationCurve,
@@ -69,6 +111,8 @@ from ceteris.figures.training_curves import (
     iterations_info,
     learning_curves_info,
 )
+from ceteris.figures.tuning import ArmTuning, FieldTuning, TuningInfo, draw_tuning, tuning_info
+from ceteris.figures.worth import WORTH_WORDS, ChoiceWorth, WorthInfo, draw_worth, worth_info
 
 __all__ = [
     "ACCENT",
@@ -78,71 +122,108 @@ __all__ = [
     "PAPER",
     "VERDICT_COLOURS",
     "VERSION_TITLES",
+    "WORTH_WORDS",
+    "ArmTuning",
     "AttentionInfo",
     "CalibrationInfo",
+    "CandidateSettingsInfo",
+    "CandidatesInfo",
+    "CellsInfo",
+    "ChoiceWorth",
     "ClassBalanceInfo",
     "ClassScoresInfo",
+    "ConfirmationInfo",
     "ConfusionInfo",
     "CostsInfo",
     "Decision",
     "DecisionsInfo",
     "EmbeddingInfo",
+    "Estimate",
     "FactorEffect",
     "FactorEffectsInfo",
+    "FactorRace",
     "FeaturesInfo",
+    "FieldTuning",
+    "InteractionEffect",
+    "InteractionsInfo",
     "IterationCurve",
     "IterationsInfo",
     "LearningCurves",
     "LearningCurvesInfo",
     "LevelEffect",
+    "LevelRace",
     "ModelCalibration",
+    "ModelConfirmation",
     "ModelCost",
     "ModelPath",
     "ModelRoc",
     "PathStep",
     "Plate",
     "PredictedImagesInfo",
+    "RaceInfo",
     "ResidualInfo",
     "ResultsInfo",
     "RocInfo",
     "SampleSheetInfo",
     "SearchPathInfo",
     "SeedResult",
+    "SettingScores",
+    "TriedRecipe",
+    "TuningInfo",
     "VersionResults",
+    "WorthInfo",
     "attention_info",
+    "block_word",
     "calibration_info",
+    "candidate_settings_info",
+    "candidates_info",
+    "cells_info",
     "class_balance_info",
     "class_scores_info",
+    "confirmation_info",
     "confusion_info",
     "costs_info",
     "decisions_info",
     "draw_attention",
     "draw_calibration",
+    "draw_candidate_settings",
+    "draw_cells",
     "draw_class_balance",
     "draw_class_scores",
+    "draw_confirmation",
     "draw_confusion",
     "draw_costs",
     "draw_embedding",
     "draw_factor_effects",
     "draw_features",
     "draw_generalisation_gap",
+    "draw_history",
+    "draw_interaction",
+    "draw_interactions",
     "draw_iteration_loss",
     "draw_learning_curves",
     "draw_learning_rate",
     "draw_predicted_images",
+    "draw_race",
     "draw_residual",
     "draw_results",
     "draw_roc",
+    "draw_rungs",
     "draw_sample_sheet",
     "draw_search_path",
+    "draw_tuning",
+    "draw_worth",
     "embedding_info",
     "factor_effects_info",
+    "factor_titles",
     "features_info",
     "finished",
     "first_images_info",
     "first_test_indices",
+    "has_path",
     "identity",
     "images_to_show",
+    "interactions_info",
     "iterations_info",
     "learning_curves_info",
     "mean_of_finished",
@@ -150,6 +231,8 @@ __all__ = [
     "model_titles",
     "plate",
     "plates",
+    "promised_gain",
+    "race_info",
     "random_images_info",
     "random_test_indices",
     "residual_info",
@@ -159,7 +242,12 @@ __all__ = [
     "sample_sheet_info",
     "search_path_info",
     "shown",
+    "strongest",
     "to_png",
     "to_svg",
+    "trained_blocks",
+    "tuning_info",
+    "unequal_blocks",
     "versions_present",
+    "worth_info",
 ]

@@ -1,13 +1,10 @@
 """All figures of a study in the order of a report, each with its caption and a description for those who cannot see it."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import partial
-from typing import Literal
-
-from matplotlib.figure import Figure
 
 from ceteris.figures.calibration import calibration_info, draw_calibration
+from ceteris.figures.captioned import Plate
 from ceteris.figures.class_scores import class_scores_info, draw_class_scores
 from ceteris.figures.confusion import confusion_info, draw_confusion
 from ceteris.figures.costs import costs_info, draw_costs
@@ -25,7 +22,7 @@ from ceteris.figures.explanations import (
     embedding_info,
     features_info,
 )
-from ceteris.figures.factor_effects import draw_factor_effects, factor_effects_info
+from ceteris.figures.exploration_plates import exploration_plates
 from ceteris.figures.finals import model_titles
 from ceteris.figures.predictions import (
     draw_predicted_images,
@@ -34,7 +31,6 @@ from ceteris.figures.predictions import (
     random_images_info,
     right_counts,
 )
-from ceteris.figures.rendering import to_png, to_svg
 from ceteris.figures.residual import draw_residual, residual_info
 from ceteris.figures.results import (
     ResultsInfo,
@@ -43,7 +39,6 @@ from ceteris.figures.results import (
     results_info,
 )
 from ceteris.figures.roc import draw_roc, roc_info
-from ceteris.figures.search_path import draw_search_path, search_path_info
 from ceteris.figures.training_curves import (
     draw_iteration_loss,
     draw_learning_curves,
@@ -52,35 +47,6 @@ from ceteris.figures.training_curves import (
     learning_curves_info,
 )
 from ceteris.findings import StudyFindings
-
-Section = Literal["data", "exploration", "training", "results", "residual", "explanations", "errors"]
-Draw = Callable[[Figure], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plate:
-    """One figure, ready to be drawn: ``name`` is its file name, ``model`` the model it is about or ''."""
-
-    name: str
-    section: Section
-    model: str
-    caption: str
-    description: str
-    draw: Draw
-
-    def figure(self) -> Figure:
-        """Draw the figure anew."""
-        figure = Figure()
-        self.draw(figure)
-        return figure
-
-    def _repr_png_(self) -> bytes:
-        return to_png(self.figure(), dpi=110)
-
-    def rendered(self, *, dpi: int = 200) -> tuple[str, bytes]:
-        """Draw once and return the figure as SVG text and as PNG bytes."""
-        figure = self.figure()
-        return to_svg(figure), to_png(figure, dpi=dpi)
 
 
 def plate(findings: StudyFindings, name: str) -> Plate:
@@ -101,7 +67,7 @@ def plates(findings: StudyFindings, results: ResultsInfo | None = None) -> Itera
     """
     evaluated = results or results_info(findings)
     yield from _data(findings)
-    yield from _exploration(findings)
+    yield from exploration_plates(findings)
     yield from _training(findings, evaluated)
     yield from _results(findings, evaluated)
     yield from _residual(findings)
@@ -124,31 +90,6 @@ def _data(findings: StudyFindings) -> Iterator[Plate]:
         f"{low:,} and {high:,} per class.",
         description=f"Two bar charts of the number of images in each of {count} classes, training and test.",
     )  # fmt: skip
-
-
-def _exploration(findings: StudyFindings) -> Iterator[Plate]:
-    if any(model.factors for model in findings.models):
-        yield Plate(
-            name="search-path", section="exploration", model="",
-            draw=partial(draw_search_path, search_path_info(findings)),
-            caption="The path of every model from its baseline to its best setting. A filled mark is a change that was "
-            "kept because it won by more than the noise, an open mark a factor that left the setting as it was.",
-            description="For each model a staircase of the mean cross-validated accuracy after each factor; the numbers "
-            "are in the table of what helped.",
-        )  # fmt: skip
-    for name, title in model_titles(findings).items():
-        info = factor_effects_info(findings, name)
-        if not info.factors:
-            continue
-        yield Plate(
-            name=f"effects-{name}", section="exploration", model=name, draw=partial(draw_factor_effects, info),
-            caption=f"{title}: every level of every factor on the same {findings.folds} folds. Left, the accuracy of each "
-            "fold and their mean, with the incumbent's mean as a dashed line; right, the paired difference from the "
-            "incumbent with its 95 % interval, corrected for the overlap of training sets (Nadeau & Bengio 2003). An "
-            "arrow at an edge is a value far outside.",
-            description=f"Dot plots of {sum(len(factor.levels) for factor in info.factors)} levels of {len(info.factors)} "
-            "factors; all numbers are in the table of factors.",
-        )  # fmt: skip
 
 
 def _training(findings: StudyFindings, results: ResultsInfo) -> Iterator[Plate]:

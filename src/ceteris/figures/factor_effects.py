@@ -22,7 +22,7 @@ from ceteris.figures.style import (
     shortened,
     styled,
 )  # fmt: skip
-from ceteris.findings import FactorFinding, LevelFinding, StudyFindings, Verdict
+from ceteris.findings import FactorFinding, LevelFinding, ModelFinding, StudyFindings, Verdict
 from ceteris.records import FloatArray
 
 ROW = 0.2  # inches
@@ -58,11 +58,15 @@ class FactorEffect:
 
 @dataclass(frozen=True, kw_only=True)
 class FactorEffectsInfo:
-    """All factors of one model; ``margin`` is the difference below which levels count as equivalent."""
+    """All factors of one model; ``margin`` is the difference below which levels count as equivalent.
+
+    ``block`` is what a block is called: "fold" where there is one repetition of the cross-validation.
+    """
 
     model: str
     factors: tuple[FactorEffect, ...]
     margin: float
+    block: str
     identity: str
 
 
@@ -73,8 +77,15 @@ def factor_effects_info(findings: StudyFindings, model: str) -> FactorEffectsInf
         model=found.title or found.name,
         factors=tuple(_factor_effect(factor) for factor in found.factors),
         margin=findings.equivalence_margin,
+        block=block_word(findings, found),
         identity=identity(findings),
     )
+
+
+def block_word(findings: StudyFindings, model: ModelFinding) -> str:
+    """Return "fold" where every fold was trained once, else "block"."""
+    blocks = max((len(level.accuracies) for factor in model.factors for level in factor.levels), default=0)
+    return "fold" if blocks == findings.folds else "block"
 
 
 def mean_of_finished(values: FloatArray) -> float:
@@ -139,7 +150,7 @@ def draw_factor_effects(info: FactorEffectsInfo, figure: Figure) -> None:
     if not levels:
         folds.text(0.5, 0.5, "no factor was explored", transform=folds.transAxes, ha="center", color=MUTED)
         return
-    _prepare(folds, effects, levels, rows, info.margin)
+    _prepare(folds, effects, levels, rows, info)
     top = 0.0
     for factor in info.factors:
         _draw_factor(folds, effects, factor, top)
@@ -147,7 +158,8 @@ def draw_factor_effects(info: FactorEffectsInfo, figure: Figure) -> None:
     _draw_legend(figure, info, height)
 
 
-def _prepare(folds: Axes, effects: Axes, levels: Sequence[LevelEffect], rows: float, margin: float) -> None:
+def _prepare(folds: Axes, effects: Axes, levels: Sequence[LevelEffect], rows: float, info: FactorEffectsInfo) -> None:
+    margin = info.margin
     worst = np.array([np.nanmin(level.accuracies) if np.isfinite(level.mean) else np.nan for level in levels])
     top = np.array([np.nanmax(level.accuracies) if np.isfinite(level.mean) else np.nan for level in levels])
     means = np.array([level.mean for level in levels])
@@ -160,7 +172,10 @@ def _prepare(folds: Axes, effects: Axes, levels: Sequence[LevelEffect], rows: fl
     )
     low, high = readable_range(centre, left, right, needed=np.zeros(1)) if compared else (-0.02, 0.02)
     effects.set_xlim(100 * min(low, -1.3 * margin), 100 * max(high, 1.3 * margin))
-    for axes, label in ((folds, "accuracy on each fold, %"), (effects, "difference from the incumbent, points")):
+    for axes, label in (
+        (folds, f"accuracy on each {info.block}, %"),
+        (effects, "difference from the incumbent, points"),
+    ):
         axes.set_ylim(rows, 0)
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
@@ -209,7 +224,7 @@ def _draw_label(axes: Axes, level: LevelEffect, y: float) -> None:
 def _draw_folds(axes: Axes, level: LevelEffect, y: float) -> None:
     low = axes.get_xlim()[0]
     if not np.isfinite(level.mean):
-        axes.text(low, y, "  no fold finished", fontsize=7.5, color=VERDICT_COLOURS["worse"], va="center")
+        axes.text(low, y, "  nothing finished", fontsize=7.5, color=VERDICT_COLOURS["worse"], va="center")
         return
     values = 100 * level.accuracies[np.isfinite(level.accuracies)]
     mean = 100 * level.mean
@@ -272,7 +287,7 @@ def _draw_legend(figure: Figure, info: FactorEffectsInfo, height: float) -> None
     axes.text(x + 0.1, 0.48, "incumbent", fontsize=7.5, va="center", color=MUTED)
     axes.text(x + 0.95, 0.48, "✓ kept", fontsize=7.5, va="center", color=MUTED)
     rest = (
-        "dots: folds; upright bars: their mean; level bars: corrected 95 % intervals; "
+        f"dots: {info.block}s; upright bars: their mean; level bars: corrected 95 % intervals; "
         f"grey band: ±{100 * info.margin:g} points count as equivalent"
     )
     axes.text(0, -0.28, rest, fontsize=7.5, va="center", color=MUTED)

@@ -1,4 +1,4 @@
-"""The path of the greedy search: from the baseline, factor after factor, to the best recipe of every model."""
+"""The path of a search that goes factor by factor: from the baseline to the best recipe of every model."""
 
 from dataclasses import dataclass
 
@@ -28,13 +28,17 @@ ROW = 0.2  # inches
 
 @dataclass(frozen=True, kw_only=True)
 class PathStep:
-    """The cross-validated accuracy after one decision; ``changed`` tells whether the incumbent was replaced."""
+    """The cross-validated accuracy after one decision; ``changed`` tells whether the incumbent was replaced.
+
+    ``gain`` is the paired difference from the incumbent, on the blocks that both were trained on; nan where it stayed.
+    """
 
     factor: str
     level: str
     accuracies: FloatArray
     mean: float
     changed: bool
+    gain: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,9 +59,32 @@ class SearchPathInfo:
 
 
 def search_path_info(findings: StudyFindings) -> SearchPathInfo:
-    """Collect, for every model, the accuracy of the setting that was kept after each factor."""
-    paths = tuple(_path(model, position) for position, model in enumerate(findings.models))
+    """Collect, for every model whose search went factor by factor, the accuracy of the setting kept after each factor."""
+    paths = tuple(_path(model, position) for position, model in enumerate(findings.models) if has_path(model))
     return SearchPathInfo(paths=paths, identity=identity(findings))
+
+
+def has_path(model: ModelFinding) -> bool:
+    """Tell whether each factor was explored around the best setting of those before it."""
+    if not model.factors or model.strategy not in ("greedy", "leave-one-out", "race"):
+        return False
+    return model.strategy != "race" or not _around_baseline(model)
+
+
+def _around_baseline(model: ModelFinding) -> bool:
+    """Tell whether a race went on from the baseline although a level had won: the incumbent's results are then the same."""
+    changed = [any(level.chosen and not level.incumbent for level in factor.levels) for factor in model.factors]
+    incumbents = [next((level for level in factor.levels if level.incumbent), None) for factor in model.factors]
+    start = incumbents[0]
+    after = [entry for place, entry in enumerate(incumbents) if any(changed[:place]) and entry is not None]
+    return start is not None and bool(after) and _same_results(start.accuracies, after[0].accuracies)
+
+
+def _same_results(first: FloatArray, second: FloatArray) -> bool:
+    common = min(len(first), len(second))
+    differences = first[:common] - second[:common]
+    finite = differences[np.isfinite(differences)]
+    return bool(finite.size and (finite == 0).all())
 
 
 def _path(model: ModelFinding, position: int) -> ModelPath:
@@ -76,7 +103,8 @@ def _step(factor: FactorFinding, level: LevelFinding | None) -> PathStep | None:
 
 def _made(factor: str, label: str, level: LevelFinding, *, changed: bool) -> PathStep:
     mean = mean_of_finished(level.accuracies)
-    return PathStep(factor=factor, level=label, accuracies=level.accuracies, mean=mean, changed=changed)
+    gain = level.comparison.difference if changed and level.comparison else float("nan")
+    return PathStep(factor=factor, level=label, accuracies=level.accuracies, mean=mean, changed=changed, gain=gain)
 
 
 @styled
@@ -136,6 +164,6 @@ def _describe(axes: Axes, path: ModelPath, row: int, step: PathStep) -> None:
         fontweight=weight,
         color=colour,
     )
-    gain = "" if row == 0 else points(step.mean - path.steps[row - 1].mean) if step.changed else "kept"
+    gain = "" if row == 0 else points(step.gain) if step.changed else "stays"
     axes.text(1.04, row, percent(step.mean), transform=page, fontsize=8, va="center", color=colour, fontweight=weight)
     axes.text(1.25, row, gain, transform=page, fontsize=8, va="center", color=colour)

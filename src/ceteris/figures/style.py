@@ -129,6 +129,14 @@ def shortened(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: max(1, limit - 1)].rstrip() + "…"
 
 
+def abbreviated(text: str, limit: int) -> str:
+    """Cut ``text`` to ``limit`` characters in its middle: names of levels often differ only at their end."""
+    if len(text) <= limit:
+        return text
+    tail = max(1, (limit - 1) // 2)
+    return text[: max(1, limit - 1 - tail)].rstrip() + "…" + text[-tail:].lstrip()
+
+
 def percent(share: float, digits: int = 1) -> str:
     """Write a share in 0..1 as a percentage; a missing number as a dash."""
     return "–" if share != share else f"{100 * share:.{digits}f} %"

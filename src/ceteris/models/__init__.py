@@ -6,6 +6,7 @@ from ceteris.models.inspection import convolutions, device_of, evaluating, layer
 from ceteris.models.layers import GlobalAveragePooling
 from ceteris.models.mlp import MLP
 from ceteris.models.resnet import PaddingShortcut, ResidualBlock, ResNet
+from ceteris.models.stacked import StackedModel, stack
 from ceteris.models.summary import summarise, summary_text
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "PaddingShortcut",
     "ResNet",
     "ResidualBlock",
+    "StackedModel",
     "convolutions",
     "device_of",
     "evaluating",
@@ -23,6 +25,7 @@ __all__ = [
     "linears",
     "modes_kept",
     "set_dropout_generator",
+    "stack",
     "summarise",
     "summary_text",
 ]

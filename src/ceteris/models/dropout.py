@@ -25,8 +25,8 @@ class Dropout(nn.Module):
         self.p = p
         self.generator: torch.Generator | None = None
         dropped = min(round(p * _STEPS), _STEPS - 1)
-        self._threshold = dropped - _STEPS // 2  # int16 values lie in -32768..32767
-        self._scale = _STEPS / (_STEPS - dropped)
+        self.threshold = dropped - _STEPS // 2  # int16 values lie in -32768..32767; those below it are dropped
+        self.scale = _STEPS / (_STEPS - dropped)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``x`` with values dropped while training, ``x`` itself otherwise; any shape."""
@@ -35,19 +35,32 @@ class Dropout(nn.Module):
         return x * self._mask(x)
 
     def _mask(self, x: Tensor) -> Tensor:
+        words = torch.empty(words_for(x.numel()), dtype=torch.int64, device=x.device)
+        self.draw_(words)
+        numbers = words.view(torch.int16)[: x.numel()].view(x.shape)
+        return (numbers >= self.threshold).to(x.dtype).mul_(self.scale)
+
+    def draw_(self, words: Tensor) -> None:
+        """Fill int64 ``words`` with the draws of one mask, four values each; one value is an int16 number.
+
+        Raises:
+            ConfigError: no generator was set.
+        """
         if self.generator is None:
             raise ConfigError(
                 "a model with dropout trains only with a random generator of its own: "
                 "call ceteris.models.set_dropout_generator(model, generator) first, or model.eval()"
             )
-        words = torch.empty((x.numel() + 3) // 4, dtype=torch.int64, device=x.device)
         words.random_(-(2**63), None, generator=self.generator)
-        numbers = words.view(torch.int16)[: x.numel()].view(x.shape)
-        return (numbers >= self._threshold).to(x.dtype).mul_(self._scale)
 
     def extra_repr(self) -> str:
         """Return the probability for the printed model."""
         return f"p={self.p}"
+
+
+def words_for(values: int) -> int:
+    """Return how many draws of 64 bits decide about ``values`` values."""
+    return (values + 3) // 4
 
 
 def set_dropout_generator(model: nn.Module, generator: torch.Generator) -> None:

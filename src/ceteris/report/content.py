@@ -38,6 +38,10 @@ class Report:
         """Return one table by its name."""
         return self._tables_by_name[name]
 
+    def tables_about(self, *names: str) -> list[Table]:
+        """Return the named tables that this study has, and that have rows."""
+        return [found for name in names if (found := self._tables_by_name.get(name)) is not None and found.rows]
+
     def figures(self, section: str, model: str | None = None) -> list[DrawnPlate]:
         """Return the figures of a section, those of one model ('' for all models together) where asked for."""
         return [

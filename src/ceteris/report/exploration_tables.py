@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from ceteris.figures import mean_of_finished
+from ceteris.figures import block_word, mean_of_finished, trained_blocks
 from ceteris.findings import FactorFinding, LevelFinding, ModelFinding, StudyFindings
 from ceteris.report.table import Cell, Table, columns
 
@@ -31,13 +31,14 @@ def factors(findings: StudyFindings) -> Iterator[Table]:
     """Yield one table per model with every level of every factor and its result on every block."""
     for model in findings.models:
         blocks = max((len(level.accuracies) for factor in model.factors for level in factor.levels), default=0)
-        word = "fold" if blocks == findings.folds else "block"
+        word = block_word(findings, model)
         titles = columns(
             "factor", "level", ("mean accuracy", "share"), ("difference", "points"), ("low", "points"),
             ("high", "points"), ("p", "p"), ("adjusted p", "p"), "verdict", ("P(better)", "number"),
             ("P(equivalent)", "number"), ("effect size", "number"), ("mean F1", "share"),
             ("training accuracy", "share"), ("incumbent", "flag"), ("kept", "flag"), ("failed", "count"),
-            ("parameters", "count"), *((f"{word} {number + 1}", "share") for number in range(blocks)),
+            ("blocks trained", "count"), ("parameters", "count"),
+            *((f"{word} {number + 1}", "share") for number in range(blocks)),
         )  # fmt: skip
         rows = [_level(factor, level, blocks) for factor in model.factors for level in factor.levels]
         title = f"{model.title or model.name}: every level of every factor"
@@ -49,7 +50,7 @@ def _level(factor: FactorFinding, level: LevelFinding, blocks: int) -> tuple[Cel
     return (
         factor.title or factor.name, level.label, mean_of_finished(level.accuracies), *_compared(level),
         mean_of_finished(level.f1), mean_of_finished(level.train_accuracies), level.incumbent, level.chosen,
-        len(level.failures), level.parameters, *folds, *[None] * (blocks - len(folds)),
+        len(level.failures), trained_blocks(level), level.parameters, *folds, *[None] * (blocks - len(folds)),
     )  # fmt: skip
 
 

@@ -6,19 +6,28 @@ from importlib import resources
 import jinja2
 from markupsafe import Markup
 
-from ceteris.figures import VersionResults, decisions_info
+from ceteris.figures import VersionResults, block_word, decisions_info
 from ceteris.findings import FactorFinding, ModelFinding
 from ceteris.report import sentences
+from ceteris.report.budgets import budget_sentences, saved_sentence
 from ceteris.report.content import DrawnPlate, Report
+from ceteris.report.improvement import improvement_in_short, improvement_sentences
 from ceteris.report.inline_svg import inlined
 from ceteris.report.judgements import judgements
+from ceteris.report.outlook import command, outlook_sentences
+from ceteris.report.strategy_words import limits_where_untold, search_words
 from ceteris.report.table import Table, duration, readable
 
 NUMERIC = ("count", "share", "points", "p", "number", "seconds", "megabytes", "area")
 TEST_COLUMNS = ("model", "version", "accuracy", "low", "high", "precision", "recall", "F1", "AUC")
 FACTOR_COLUMNS = (
     "factor", "level", "mean accuracy", "difference", "low", "high", "adjusted p", "verdict", "kept", "failed",
+    "blocks trained",
 )  # fmt: skip
+
+
+# Figures that answer the question of their strategy, and so belong into the summary.
+TELLING = ("worth-", "cells-", "history-", "rungs-")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +37,7 @@ class Card:
     title: str
     accuracy: str
     interval: str
+    improvement: str
     gain: str
 
 
@@ -57,6 +67,16 @@ def html_report(report: Report) -> str:
         helped=report.table("what_helped"),
         on_test=report.table("test_results").only(*TEST_COLUMNS),
         factor_table=lambda model, factor: _factor_table(report, model, factor),
+        own_rows=_own_rows,
+        block_word=block_word,
+        telling=TELLING,
+        search=search_words(findings),
+        limits=limits_where_untold(findings),
+        improvements=improvement_sentences(findings),
+        budgets=budget_sentences,
+        saved=saved_sentence,
+        outlook=outlook_sentences(findings),
+        command=command(findings),
         people=" · ".join(part for part in (findings.group, findings.author) if part),
     )
 
@@ -76,13 +96,22 @@ def _card(report: Report, summary: VersionResults) -> Card:
     gain = ""
     if baseline is not None:
         difference = 100 * (summary.mean("accuracy") - baseline.mean("accuracy"))
-        gain = f"{difference:+.2f} points against its baseline".replace("-", "−")
+        gain = f"test set: {difference:+.2f} points against its baseline".replace("-", "−")
+    model = next(entry for entry in report.findings.models if entry.name == summary.model)
     return Card(
         title=summary.title,
+        improvement=improvement_in_short(model),
         accuracy=sentences.percent(summary.mean("accuracy")),
         interval=f"95 % interval {100 * interval.low:.2f} to {100 * interval.high:.2f}",
         gain=gain,
     )
+
+
+def _own_rows(table: Table, model: ModelFinding) -> Table:
+    """Return the rows of a table that are about one model, without the column that names it."""
+    title = model.title or model.name
+    rows = tuple(row[1:] for row in table.rows if row[0] == title)
+    return Table(name=table.name, title=table.title, columns=table.columns[1:], rows=rows)
 
 
 def _factor_table(report: Report, model: ModelFinding, factor: FactorFinding) -> Table:

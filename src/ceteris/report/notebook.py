@@ -17,6 +17,11 @@ from ceteris.errors import StoreError
 from ceteris.figures import model_titles, plates, results_info
 from ceteris.findings import StudyFindings
 from ceteris.report import sentences
+from ceteris.report.budgets import budget_sentences, saved_sentence
+from ceteris.report.improvement import improvement_sentences
+from ceteris.report.outlook import command, outlook_sentences
+from ceteris.report.search_tables import search_tables
+from ceteris.report.strategy_words import limits_where_untold, search_words
 
 START_SECONDS = 180  # a kernel on a busy machine may take long to answer
 CELL_SECONDS = 300
@@ -111,6 +116,10 @@ def _cells(findings: StudyFindings) -> Iterator[tuple[str, str]]:
     yield "words", _heading(findings)
     yield "code", SET_UP
     yield "words", f"## The answer\n\n{_plain(sentences.answer(findings, results))}"
+    gains = "\n".join(f"- {_plain(sentence)}" for sentence in improvement_sentences(findings))
+    yield "words", f"### Improvement over the baseline, measured on fresh seeds\n\n{gains}"
+    yield "code", 'table["improvement"]'
+    yield "words", f"### What helped\n\n{_plain(search_words(findings).how)}"
     yield "code", 'table["what_helped"]'
     yield "code", 'table["test_results"]'
     yield "words", "## The data\n\nWhat is in the data set, and what the images look like."
@@ -122,6 +131,7 @@ def _cells(findings: StudyFindings) -> Iterator[tuple[str, str]]:
     yield from _figures(names, "exploration", model="")
     for name, title in model_titles(findings).items():
         yield from _model_cells(findings, names, name, title)
+    yield from _search_cells(findings)
     yield "words", "## Final training\n\nThe baseline and the best setting of every model on the whole training set."
     yield from _figures(names, "training")
     fits = "\n".join(f"- {_plain(sentences.fit_sentence(findings, results, model))}" for model in findings.models)
@@ -155,22 +165,37 @@ def _heading(findings: StudyFindings) -> str:
 
 
 def _exploration_words(findings: StudyFindings) -> str:
-    return (
-        f"## The exploration\n\nOne technique was changed at a time, on the same {findings.folds} folds and the same random "
-        "numbers. A level replaced the incumbent only when it was better by more than the noise."
-    )
+    words = search_words(findings)
+    return f"## The exploration\n\nStrategy: {words.name}. {_plain(words.how)} {_plain(limits_where_untold(findings))}"
 
 
 def _model_cells(findings: StudyFindings, names: dict[str, Any], name: str, title: str) -> Iterator[tuple[str, str]]:
     model = next(entry for entry in findings.models if entry.name == name)
-    if not model.factors:
-        return
+    told = [text for text in (model.summary, saved_sentence(model), *budget_sentences(model)) if text]
     decisions = "\n".join(
         f"- **{_plain(factor.title or factor.name)}**: {_plain(factor.decision)}" for factor in model.factors
     )
-    yield "words", f"### {_plain(title)}\n\n{decisions}"
+    yield "words", f"### {_plain(title)}\n\n{_plain(' '.join(told))}\n\n{decisions}"
     yield from _figures(names, "exploration", model=name)
-    yield "code", f"table[{f'factors_{name}'!r}]"
+    if model.factors:
+        yield "code", f"table[{f'factors_{name}'!r}]"
+    if model.candidates:
+        yield "code", f"table[{f'candidates_{name}'!r}]"
+
+
+def _search_cells(findings: StudyFindings) -> Iterator[tuple[str, str]]:
+    """Show the tables of the whole search: those that the strategy gives rise to, the budgets, and what is open."""
+    for table in search_tables(findings):
+        if not table.name.startswith("candidates_"):
+            yield "code", f"table[{table.name!r}]"
+    if any(model.factors for model in findings.models):
+        yield "code", 'table["costs_effort"]'
+    open_questions = outlook_sentences(findings)
+    if open_questions:
+        go_on = command(findings)
+        code = f"\n\n`{go_on}`" if go_on else ""
+        yield "words", f"## What would decide it\n\n{_plain(' '.join(open_questions))}{code}"
+        yield "code", 'table["costs_to_decide"]'
 
 
 def _figures(names: dict[str, Any], section: str, model: str | None = None) -> Iterator[tuple[str, str]]:

@@ -15,9 +15,13 @@ import typst
 from ceteris.figures import VERSION_TITLES
 from ceteris.findings import StudyFindings
 from ceteris.report import sentences
+from ceteris.report.budgets import budget_sentences, saved_sentence
 from ceteris.report.content import Report
 from ceteris.report.effects_table import effects_table
+from ceteris.report.improvement import improvement_sentences
 from ceteris.report.judgements import judgements
+from ceteris.report.outlook import command, outlook_sentences
+from ceteris.report.strategy_words import limits_where_untold, search_words
 from ceteris.report.table import Table
 
 MOST_PAGES = 5
@@ -34,18 +38,41 @@ class Layout:
 
 
 ALL_FIGURES = (
-    "samples", "search-path", "test-results", "generalisation-gap", "curves", "confusion", "roc", "class-scores", "costs",
-    "residual", "attention", "mistakes",
-)  # fmt: skip
+    "samples",
+    "improvement",
+    "search-path",
+    "worth",
+    "cells",
+    "interactions",
+    "history",
+    "rungs",
+    "race",
+    "tuning",
+    "test-results",
+    "generalisation-gap",
+    "curves",
+    "confusion",
+    "roc",
+    "class-scores",
+    "costs",
+    "residual",
+    "attention",
+    "mistakes",
+)
+SEARCH_FIGURES = ("improvement", "worth", "cells", "history", "rungs")  # they answer what the strategy asks  # fmt: skip
 LAYOUTS = (
     Layout(size=9.5, figures=ALL_FIGURES, effect_rows=80, letters=4000),
     Layout(size=9.0, figures=ALL_FIGURES, effect_rows=70, letters=3000),
     Layout(size=8.5, figures=ALL_FIGURES[:-1], effect_rows=70, letters=2000),
     Layout(
-        size=8.5, figures=("samples", "search-path", "test-results", "curves", "confusion", "residual"), effect_rows=60,
-        letters=1500,
+        size=8.5, effect_rows=70, letters=2000,
+        figures=tuple(name for name in ALL_FIGURES if name not in ("interactions", "race", "tuning", "attention", "mistakes")),
     ),
-    Layout(size=8.0, figures=("samples", "test-results", "confusion"), effect_rows=45, letters=800),
+    Layout(
+        size=8.5, effect_rows=60, letters=1500,
+        figures=("samples", *SEARCH_FIGURES, "search-path", "test-results", "curves", "confusion", "residual"),
+    ),
+    Layout(size=8.0, figures=("samples", *SEARCH_FIGURES, "test-results", "confusion"), effect_rows=45, letters=800),
     Layout(size=7.5, figures=("test-results",), effect_rows=30, letters=300),
     Layout(size=7.0, figures=(), effect_rows=12, letters=120),
 )  # fmt: skip
@@ -95,6 +122,9 @@ def content(report: Report, layout: Layout) -> dict[str, Any]:
         "byline": _cut(" · ".join(part for part in (findings.group, findings.author, findings.date) if part), 180),
         "note": _cut(findings.data.note, 300),
         "answer": _cut(sentences.answer(findings, results), layout.letters),
+        "improvements": [_cut(text, 400) for text in improvement_sentences(findings)][:6],
+        "search": _search(findings),
+        "outlook": _outlook(findings),
         "data": _rows(_data_facts(report.table("data")), layout),
         "models": _models(report.table("models"), layout),
         "explored": _explored(findings, layout),
@@ -170,11 +200,30 @@ def _results(report: Report) -> list[list[str]]:
 
 def _method(findings: StudyFindings) -> str:
     return (
-        f"One technique was changed at a time; all levels met the same {findings.folds} folds and the same random numbers. "
-        "Intervals and p-values use the corrected resampled t-test (Nadeau & Bengio 2003), p-values are adjusted for the "
-        f"levels of a factor (Holm 1979); better or worse needs p < {findings.significance:g}, equivalent an interval inside "
+        f"{search_words(findings).how} Intervals and p-values use the corrected resampled t-test (Nadeau & Bengio 2003), "
+        "p-values are adjusted for the levels of a factor (Holm 1979); better or worse needs "
+        f"p < {findings.significance:g}, equivalent an interval inside "
         f"±{100 * findings.equivalence_margin:g} points; all else is undecided."
     )
+
+
+def _search(findings: StudyFindings) -> list[str]:
+    """Say what the search did with each model, and what a comparison may not be blamed for."""
+    told = [text for model in findings.models for text in (model.summary, saved_sentence(model)) if text]
+    unequal = [
+        text
+        for model in findings.models
+        for text in budget_sentences(model)
+        if "unequal" in text or "operations" in text
+    ]
+    limits = limits_where_untold(findings)
+    return [_cut(text, 300) for text in dict.fromkeys([*told, limits, *unequal]) if text][:8]
+
+
+def _outlook(findings: StudyFindings) -> str:
+    go_on = command(findings)
+    told = " ".join(outlook_sentences(findings))
+    return _cut(f"{told} To go on: {go_on}." if go_on else told, 900)
 
 
 def _reproduce(findings: StudyFindings, layout: Layout) -> str:

@@ -6,10 +6,12 @@ import numpy as np
 
 from ceteris.figures import ConfusionInfo, ResultsInfo, VersionResults, confusion_info, finished
 from ceteris.findings import FactorFinding, LevelFinding, ModelFinding, StudyFindings, Version
+from ceteris.report.improvement import improvement_sentences, improvement_summary
 from ceteris.stats import McNemarResult, mcnemar
 
 LARGE_GAP = 0.03  # of accuracy: above it the training and validation part tell clearly different stories
 SMALL_GAP = 0.01
+_AT_ONCE = ("factorial", "joint", "halving")
 
 
 def percent(share: float) -> str:
@@ -27,23 +29,45 @@ def answer(findings: StudyFindings, results: ResultsInfo) -> str:
     """Give the study's answer in a few sentences."""
     best = [summary for summary in results.summaries if summary.version == "best"]
     if not best:
-        return "No final training finished, so there is no test result; the table of failures tells why."
+        nothing = "No final training finished, so there is no test result; the table of failures tells why."
+        return " ".join(part for part in (nothing, improvement_summary(findings)) if part)
     ranked = sorted(best, key=lambda summary: -summary.mean("accuracy"))
     reached = _listed([f"{percent(summary.mean('accuracy'))} ({summary.title})" for summary in ranked])
     most = max(len(summary.results) for summary in best)
     seeds = f", mean over {most} seeds" if most > 1 else ""
     text = f"The best versions reach {reached} on the {results.images:,} test images{seeds}."
-    return f"{text} {_winners_sentence(findings)} {looks_sentence(findings)}"
+    parts = (text, improvement_summary(findings), _choices_sentence(findings), looks_sentence(findings))
+    return " ".join(part for part in parts if part)
 
 
-def _winners_sentence(findings: StudyFindings) -> str:
+def _choices_sentence(findings: StudyFindings) -> str:
+    """Say which settings were changed, and why; a search that varies all factors at once has a summary instead."""
+    at_once = [model for model in findings.models if model.strategy in _AT_ONCE]
+    if at_once:
+        return " ".join(f"{model.title or model.name}: {model.summary}" for model in at_once if model.summary)
     factors = [(model, factor) for model in findings.models for factor in model.factors]
     if not factors:
         return "No technique was explored."
     won = [(model, factor) for model, factor in factors if changed_level(factor) is not None]
     if not won:
-        return f"None of the {len(factors)} factors explored won by more than the noise, so the baselines stand."
-    return f"{len(won)} of {len(factors)} decisions changed a setting because it won by more than the noise: {_by_model(won)}."
+        none_won = f"No level of the {len(factors)} factors explored won by more than the noise"
+        if any(model.best != model.baseline for model in findings.models):
+            return f"{none_won}; what differs from the baseline are numbers tuned inside the levels that stayed."
+        return f"{none_won}, so the baselines stand."
+    reason = _reason([factor for _, factor in won])
+    return f"{len(won)} of {len(factors)} decisions changed a setting{reason}: {_by_model(won)}."
+
+
+def _reason(won: list[FactorFinding]) -> str:
+    verdicts = [
+        level.comparison.verdict if level.comparison else None for factor in won if (level := changed_level(factor))
+    ]
+    better, cheaper = verdicts.count("better"), verdicts.count("equivalent")
+    if better == len(won):
+        return " because it won by more than the noise"
+    reasons = [(better, "won by more than the noise"), (cheaper, "was equivalent and cheaper"),
+               (len(won) - better - cheaper, "replaced one that did not finish")]  # fmt: skip
+    return f" ({', '.join(f'{count} {text}' for count, text in reasons if count)})"
 
 
 def _by_model(won: list[tuple[ModelFinding, FactorFinding]]) -> str:
@@ -131,6 +155,7 @@ def comparison_on_test(
 def conclusions(findings: StudyFindings, results: ResultsInfo) -> list[str]:
     """State what follows from the numbers and what does not."""
     sentences = [_model_conclusion(findings, results, model) for model in findings.models]
+    sentences += improvement_sentences(findings)
     sentences += _rankings(findings, results)
     sentences += _residual_conclusion(findings, results)
     undecided = sum(

@@ -2,8 +2,11 @@
 
 from ceteris.figures import ResultsInfo, results_info
 from ceteris.findings import StudyFindings
+from ceteris.report.budgets import effort
 from ceteris.report.data_tables import class_counts, data_description, layers
 from ceteris.report.exploration_tables import factors, what_helped
+from ceteris.report.improvement import improvement
+from ceteris.report.outlook import to_decide
 from ceteris.report.provenance_tables import (
     costs,
     costs_of_exploration,
@@ -22,6 +25,7 @@ from ceteris.report.result_tables import (
     model_comparisons,
     training_fit,
 )
+from ceteris.report.search_tables import search_tables
 from ceteris.report.table import Table
 
 
@@ -38,8 +42,10 @@ def tables(findings: StudyFindings, results: ResultsInfo | None = None) -> tuple
         class_counts(findings),
         structures(findings),
         *layers(findings),
+        improvement(findings),
         what_helped(findings),
         *factors(findings),
+        *search_tables(findings),
         metrics_on_test(evaluated),
         metrics_by_seed(evaluated),
         model_comparisons(findings),
@@ -53,5 +59,7 @@ def tables(findings: StudyFindings, results: ResultsInfo | None = None) -> tuple
         failures(findings),
         costs(findings),
         costs_of_exploration(findings),
+        effort(findings),
+        to_decide(findings),
         costs_of_study(findings),
     )

@@ -12,6 +12,7 @@ from ceteris.errors import ConfigError
 from ceteris.stats.arguments import check_between, check_not_negative
 
 MOST_BLOCKS = 100_000
+_ENDLESS = 10**9
 
 
 def corrected_t_power(
@@ -97,6 +98,75 @@ def blocks_needed(
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if enough(middle) else (middle, high)
+    return max(2, high * multiple_of)
+
+
+def equivalence_power(
+    difference: float, *, spread: float, blocks: int, test_share: float, margin: float, significance: float = 0.05
+) -> float:
+    """Return the chance that two one-sided corrected t-tests show a true difference to lie inside ±margin.
+
+    P(T > t; (margin - d) / e) + P(T > t; (margin + d) / e) - 1, not below 0, with T noncentral t of n - 1 degrees of
+    freedom, t its central quantile at 1 - significance and e = spread * sqrt(1/n + test_share) (Phillips, Power of the two
+    one-sided tests procedure in bioequivalence, J. Pharmacokinet. Biopharm. 18, 1990). 0 where |d| is not below the margin.
+
+    Raises:
+        ConfigError: an argument out of its range; see corrected_t_power.
+    """
+    _check_design(spread, blocks, test_share, significance)
+    check_not_negative("margin", margin)
+    if abs(difference) >= margin:
+        return 0.0
+    critical = float(stats.t.isf(significance, blocks - 1))
+    error = spread * float(np.sqrt(1 / blocks + test_share))
+    sides = [_beyond(critical, blocks - 1, (margin + side * difference) / error) for side in (-1, 1)]
+    return max(0.0, sum(sides) - 1)
+
+
+def blocks_to_decide(
+    difference: float,
+    *,
+    spread: float,
+    test_share: float,
+    margin: float,
+    significance: float,
+    difference_significance: float,
+    multiple_of: int = 1,
+    power: float = 0.8,
+) -> int:
+    """Return the fewest blocks that find a true difference or show that it is equivalent, -1 where no number does.
+
+    Args:
+        difference: true mean difference, in the unit of ``spread``.
+        spread: standard deviation of the differences between blocks; positive.
+        test_share: images held out over images fitted; 1 / (k - 1) for k folds.
+        margin: of equivalence, in the same unit.
+        significance: of each of the two one-sided tests.
+        difference_significance: of the two-sided test of the difference; smaller where several levels are compared.
+        multiple_of: rounds up to whole cross-validations, the number of folds.
+        power: the chance that is asked for.
+
+    Raises:
+        ConfigError: an argument out of its range.
+    """
+
+    def found(blocks: int) -> float:
+        design = {"spread": spread, "test_share": test_share}
+        return max(
+            corrected_t_power(difference, blocks=blocks, significance=difference_significance, **design),
+            equivalence_power(difference, blocks=blocks, margin=margin, significance=significance, **design),
+        )
+
+    if found(_ENDLESS) < power:
+        return -1
+    low, high = 0, 1  # in cross-validations: too few, and enough once the loop has ended
+    while found(max(2, high * multiple_of)) < power:
+        low, high = high, 2 * high
+        if high * multiple_of > MOST_BLOCKS:
+            return -1
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if found(max(2, middle * multiple_of)) >= power else (middle, high)
     return max(2, high * multiple_of)
 
 

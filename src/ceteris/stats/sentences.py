@@ -8,6 +8,7 @@ def comparison_sentence(
     *,
     labels: tuple[str, str],
     levels: int,
+    folds: int,
     narrow: tuple[float, float],
     confidence: float,
     margin: float,
@@ -18,6 +19,7 @@ def comparison_sentence(
         comparison: the numbers and the verdict; its own sentence is not read.
         labels: of the level and of the incumbent.
         levels: of the factor, that Holm's adjustment counted.
+        folds: of one cross-validation, that more blocks come in.
         narrow: the interval at ``confidence`` that equivalence was judged by.
         confidence: of the narrow interval.
         margin: of equivalence, in 0..1.
@@ -33,7 +35,7 @@ def comparison_sentence(
     if comparison.verdict == "undecided":
         return (
             f"It is undecided whether {level} differs from {incumbent}: {_signed(comparison.difference)} points "
-            f"({_evidence(comparison, comparison.low, comparison.high, levels)})."
+            f"({_evidence(comparison, comparison.low, comparison.high, levels)}); {_prospect(comparison, folds)}."
         )
     better = comparison.verdict == "better"
     # "Worse by 2 points" speaks of the size, so the interval is turned with it.
@@ -41,6 +43,19 @@ def comparison_sentence(
     return (
         f"{level} is {comparison.verdict} than {incumbent} by {_points(abs(comparison.difference))} points "
         f"({_evidence(comparison, low, high, levels)})."
+    )
+
+
+def _prospect(comparison: Comparison, folds: int) -> str:
+    more = comparison.blocks_to_decide - comparison.blocks
+    if more <= 0:
+        return (
+            "no number of repetitions on these images would decide a difference of this size: use more images or folds"
+        )
+    repetitions = -(-more // folds)
+    return (
+        f"about {more:,} more block{'s' if more > 1 else ''} ({repetitions:,} more repetition{'s' if repetitions > 1 else ''}) "
+        "would decide a difference of this size"
     )
 
 

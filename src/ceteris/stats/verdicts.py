@@ -8,18 +8,22 @@ import numpy as np
 from ceteris.errors import ConfigError
 from ceteris.findings import Comparison, Verdict
 from ceteris.records import FloatArray
-from ceteris.stats.arguments import check_between, check_not_negative
+from ceteris.stats.arguments import all_equal, check_between, check_not_negative
 from ceteris.stats.bayesian import bayesian_correlated_t_test
-from ceteris.stats.corrected import PairedResult, corrected_t_test
+from ceteris.stats.corrected import PairedResult, corrected_t_test, overlap_share
 from ceteris.stats.multiple import holm
+from ceteris.stats.power import blocks_to_decide
 from ceteris.stats.sentences import comparison_sentence
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Rules:
-    test_share: float
+    folds: int
     significance: float
     margin: float
+
+    def share(self, blocks: int) -> float:
+        return overlap_share(folds=self.folds, blocks=blocks)
 
 
 def compare_levels(
@@ -33,9 +37,11 @@ def compare_levels(
 ) -> dict[str, Comparison]:
     """Compare every level of a factor with the incumbent over the blocks that both finished.
 
-    A level is better or worse if its Holm-adjusted p is below ``significance``; else equivalent if the corrected
-    interval at confidence 1 - 2 * significance lies inside ±margin (two one-sided tests, Schuirmann 1987) or if the
-    difference is exactly 0 on every block; else undecided.
+    The test is :func:`corrected_t_test` with the overlap of :func:`overlap_share`. A level is better or worse if its
+    Holm-adjusted p is below ``significance``; else equivalent if the corrected interval at confidence 1 - 2 * significance
+    lies inside ±margin (two one-sided tests, Schuirmann 1987) or if the difference is exactly 0 on every block; else
+    undecided, and ``blocks_to_decide`` says how many blocks would find the observed difference (Bonferroni's bound on
+    Holm) or show it to be equivalent with power 0.8.
 
     Args:
         incumbent: accuracy in 0..1 on every block, (blocks,); nan where the training failed.
@@ -52,11 +58,11 @@ def compare_levels(
         ConfigError: an argument out of its range or a level with another number of blocks than the incumbent.
     """
     _check(folds, significance, margin)
-    rules = _Rules(test_share=1 / (folds - 1), significance=significance, margin=margin)
+    rules = _Rules(folds=folds, significance=significance, margin=margin)
     others = {label: results for label, results in levels.items() if label != incumbent_label}
     paired = {label: _common_differences(incumbent, results, label) for label, results in others.items()}
     paired = {label: differences for label, differences in paired.items() if len(differences) >= 2}
-    p_values = [corrected_t_test(d, test_share=rules.test_share).p_value for d in paired.values()]
+    p_values = [corrected_t_test(d, test_share=rules.share(len(d))).p_value for d in paired.values()]
     return {
         label: _comparison((label, incumbent_label), differences, float(adjusted_p), len(paired), rules)
         for (label, differences), adjusted_p in zip(paired.items(), holm(p_values), strict=True)
@@ -83,9 +89,10 @@ def _common_differences(incumbent: FloatArray, level: FloatArray, label: str) ->
 def _comparison(
     labels: tuple[str, str], differences: FloatArray, adjusted_p: float, levels: int, rules: _Rules
 ) -> Comparison:
-    test = corrected_t_test(differences, test_share=rules.test_share)
-    narrow = corrected_t_test(differences, test_share=rules.test_share, confidence=1 - 2 * rules.significance)
-    probability = bayesian_correlated_t_test(differences, test_share=rules.test_share, margin=rules.margin)
+    share = rules.share(len(differences))
+    test = corrected_t_test(differences, test_share=share)
+    narrow = corrected_t_test(differences, test_share=share, confidence=1 - 2 * rules.significance)
+    probability = bayesian_correlated_t_test(differences, test_share=share, margin=rules.margin)
     comparison = Comparison(
         difference=test.difference,
         low=test.low,
@@ -100,10 +107,13 @@ def _comparison(
         verdict=_verdict(test.difference, narrow, adjusted_p, rules),
         sentence="",
     )
+    if comparison.verdict == "undecided":
+        comparison = replace(comparison, blocks_to_decide=_blocks_to_decide(differences, levels, rules))
     sentence = comparison_sentence(
         comparison,
         labels=labels,
         levels=levels,
+        folds=rules.folds,
         narrow=(narrow.low, narrow.high),
         confidence=1 - 2 * rules.significance,
         margin=rules.margin,
@@ -118,3 +128,20 @@ def _verdict(difference: float, narrow: PairedResult, adjusted_p: float, rules: 
     if exactly_zero or (-rules.margin < narrow.low and narrow.high < rules.margin):
         return "equivalent"
     return "undecided"
+
+
+def _blocks_to_decide(differences: FloatArray, levels: int, rules: _Rules) -> int:
+    """Take the observed difference and spread for the true ones and ask for the fewest blocks, in whole cross-validations."""
+    significance = rules.significance / levels
+    if all_equal(differences):  # judged by the sign test: see corrected_t_test
+        needed = int(np.floor(1 - np.log2(significance))) + 1
+        return -(-needed // rules.folds) * rules.folds
+    return blocks_to_decide(
+        float(differences.mean()),
+        spread=float(differences.std(ddof=1)),
+        test_share=rules.share(max(len(differences), rules.folds) + 1),  # more blocks are repetitions
+        margin=rules.margin,
+        significance=rules.significance,
+        difference_significance=significance,
+        multiple_of=rules.folds,
+    )

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,10 @@ def trial_digest(trial: Trial) -> str:
 
 @dataclass(frozen=True)
 class Store:
-    """A folder of finished trials that any study may reuse. A record is there whole or not at all."""
+    """A folder of finished trials that any study may reuse. A record is there whole or not at all.
+
+    So is a population, trials that were trained as one: its records count when its mark is there, which is written last.
+    """
 
     root: Path
 
@@ -57,20 +60,32 @@ class Store:
         """Return where the weights of every epoch of a trial lie."""
         return self.root / "weights" / f"{digest}.epochs.safetensors"
 
+    def mark_path(self, population: str) -> Path:
+        """Return the file that says that a population is whole."""
+        return self.root / "populations" / population
+
     def find(self, digest: str) -> TrialRecord | None:
-        """Return the finished record of a trial, or None; a damaged file is put aside so that the trial runs again."""
+        """Return the finished record of a trial, or None; a damaged file is put aside so that the trial runs again.
+
+        A record of a population that was never finished counts as absent: it will be written again with the others.
+        """
         path = self.record_path(digest)
         if not path.exists():
             return None
         try:
-            return read_dataclass(TrialRecord, path)
+            record = read_dataclass(TrialRecord, path)
         except StoreError:
             os.replace(path, path.with_suffix(".damaged"))
             return None
+        return record if self._is_whole(record.trial) else None
 
-    def holds(self, digest: str) -> bool:
+    def holds(self, trial: Trial) -> bool:
         """Say whether a trial's record is there, without reading it."""
-        return self.record_path(digest).exists()
+        return self.record_path(trial_digest(trial)).exists() and self._is_whole(trial)
+
+    def _is_whole(self, trial: Trial) -> bool:
+        population = trial.execution.population
+        return not population or self.mark_path(population).exists()
 
     def put(
         self,
@@ -88,6 +103,14 @@ class Store:
         if snapshots is not None:
             write_bytes(self.snapshots_path(record.digest), save(dict(snapshots)))
         write_dataclass(record, self.record_path(record.digest))
+
+    def mark_population(self, population: str, digests: Sequence[str]) -> None:
+        """Say that all records of a population (with their weights) were written; the mark lists them.
+
+        Raises:
+            StoreError: when the disk is full or the folder cannot be written.
+        """
+        write_bytes(self.mark_path(population), "".join(f"{digest}\n" for digest in digests).encode())
 
     def weights(self, digest: str) -> dict[str, NDArray[Any]]:
         """Return the weights of a finished trial by parameter name.

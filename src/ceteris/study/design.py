@@ -80,6 +80,16 @@ def _one_thing_only(recipe: Recipe, changed: Recipe, factor: Factor, where: str)
             )
 
 
+def tunable(recipe: Recipe, field: str) -> float | None:
+    """Return the number above 0 in a dotted field of a recipe, None where there is no such number to scale."""
+    value = to_tree(recipe)
+    for name in field.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+        return None
+    return float(value)
+
+
 def describe_changes(incumbent: Recipe, changed: Recipe) -> tuple[str, ...]:
     """Return one line per difference, such as "optimizer: sgd (lr 0.1) → adam (lr 0.001)"."""
     return tuple(

@@ -1,5 +1,7 @@
 """The queue: several strategies ask for trials, the workers train them, the store answers what is known already.
 
+What is trained at once (a single trial, or a population of several) is a task.
+
 Results do not depend on the number of workers or on the order in which trials end: a strategy decides only when all
 trials it asked for are there.
 """
@@ -11,10 +13,11 @@ from typing import Generic, Protocol, TypeVar
 
 from ceteris.records import Trial, TrialRecord
 from ceteris.store import Store, trial_digest
-from ceteris.study.greedy import Request
+from ceteris.study.populations import tasks_of
 from ceteris.study.progress import Progress, Work
-from ceteris.study.workers import Event
+from ceteris.study.strategies.protocol import Request
 from ceteris.training import failed_record
+from ceteris.worker import Event, Task
 
 T = TypeVar("T")
 Strategy = Generator[Request, Mapping[str, TrialRecord], T]
@@ -26,10 +29,10 @@ class Pool(Protocol):
     """Whoever trains: processes here, or this process itself."""
 
     def idle(self) -> int:
-        """Return how many trials may be handed in now."""
+        """Return how many tasks may be handed in now."""
 
-    def submit(self, digest: str, trial: Trial) -> None:
-        """Take a trial."""
+    def submit(self, task: Task) -> None:
+        """Take a task."""
 
     def events(self, timeout: float) -> Iterable[Event]:
         """Tell what happened within ``timeout`` seconds."""
@@ -50,8 +53,8 @@ class Queue(Generic[T]):
 
     def __init__(self, store: Store, pool: Pool, progress: Progress, size_of: SizeOf) -> None:
         self._store, self._pool, self._progress, self._size_of = store, pool, progress, size_of
-        self._todo: deque[str] = deque()
-        self._trials: dict[str, Trial] = {}
+        self._todo: deque[Task] = deque()
+        self._tasks: dict[str, Task] = {}
         self._work: dict[str, Work] = {}
         self._attempts: dict[str, int] = {}
         self._known: dict[str, TrialRecord] = {}
@@ -90,15 +93,15 @@ class Queue(Generic[T]):
         for digest, (trial, label) in wanted.items():
             self._work.setdefault(digest, self._work_of(trial, request, label))
         self._progress.asked([self._work[digest] for digest in wanted if digest not in self._known])
-        for digest, (trial, _) in wanted.items():
-            record = self._known.get(digest) or self._from_store(digest)
-            if record:
-                chain.records[digest] = record
+        for task in tasks_of({digest: trial for digest, (trial, _) in wanted.items()}):
+            records = self._records_of(task)
+            if records:
+                chain.records |= records
                 continue
-            chain.waiting.add(digest)
-            if digest not in self._trials:
-                self._trials[digest] = trial
-                self._todo.append(digest)
+            chain.waiting |= set(task.digests)
+            if task.digest not in self._tasks:
+                self._tasks[task.digest] = task
+                self._todo.append(task)
 
     def _work_of(self, trial: Trial, request: Request, label: str) -> Work:
         return Work(
@@ -109,40 +112,50 @@ class Queue(Generic[T]):
             units=self._size_of(trial),
         )
 
-    def _from_store(self, digest: str) -> TrialRecord | None:
-        record = self._store.find(digest)
-        if record:
-            self._known[digest] = record
-            self._progress.finished(digest, self._work[digest], record, reused=True)
-        return record
+    def _records_of(self, task: Task) -> dict[str, TrialRecord]:
+        """Return the records of a task if all are known or in the store, else none."""
+        known = {digest: self._known.get(digest) or self._store.find(digest) for digest in task.digests}
+        records = {digest: record for digest, record in known.items() if record}
+        if len(records) < len(known):
+            return {}
+        for digest in records.keys() - self._known.keys():
+            self._known[digest] = records[digest]
+            self._progress.finished(digest, self._work[digest], records[digest], reused=True)
+        return records
 
     def _hand_out(self) -> None:
         for _ in range(min(self._pool.idle(), len(self._todo))):
-            digest = self._todo.popleft()
-            self._progress.started(digest, self._work[digest])
-            self._pool.submit(digest, self._trials[digest])
+            task = self._todo.popleft()
+            for digest in task.digests:
+                self._progress.started(digest, self._work[digest])
+            self._pool.submit(task)
 
     def _hear(self, event: Event, chains: Sequence[_Chain[T]]) -> None:
+        task = self._tasks[event.digest]
         if event.kind == "epoch":
-            self._progress.epoch(event.digest, event.epoch)
+            for digest in task.digests:
+                self._progress.epoch(digest, event.epoch)
             return
-        record = event.record
+        records = event.records
         if event.kind == "lost":
             self._attempts[event.digest] = self._attempts.get(event.digest, 0) + 1
             if self._attempts[event.digest] < _ATTEMPTS:
-                self._todo.appendleft(event.digest)
+                self._todo.appendleft(task)
                 return
-            record = replace(failed_record(self._trials[event.digest], event.message), digest=event.digest)
-        if record:
-            self._settle(record, chains)
+            records = tuple(
+                replace(failed_record(trial, event.message), digest=digest)
+                for digest, trial in zip(task.digests, task.trials, strict=True)
+            )
+        self._settle(task, records, chains)
 
-    def _settle(self, record: TrialRecord, chains: Sequence[_Chain[T]]) -> None:
-        digest = record.digest
-        self._known[digest] = record
-        self._trials.pop(digest, None)
-        self._progress.finished(digest, self._work[digest], record, reused=False)
+    def _settle(self, task: Task, records: Sequence[TrialRecord], chains: Sequence[_Chain[T]]) -> None:
+        del self._tasks[task.digest]
+        found = {record.digest: record for record in records}
+        self._known |= found
+        for digest, record in found.items():
+            self._progress.finished(digest, self._work[digest], record, reused=False)
         for chain in chains:
-            if digest in chain.waiting:
-                chain.waiting.discard(digest)
-                chain.records[digest] = record
+            if chain.waiting & found.keys():
+                chain.waiting -= found.keys()
+                chain.records |= found
                 self._advance(chain)

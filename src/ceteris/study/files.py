@@ -10,8 +10,10 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from ceteris.errors import ConfigError, did_you_mean
-from ceteris.study.design import arm, value_label
+from ceteris.study.design import arm, tunable, value_label
 from ceteris.study.messages import explain_invalid
+from ceteris.study.strategies.grid import check_grid
+from ceteris.study.strategies.space_check import check_search
 from ceteris.study.study import Study, factors_of
 
 _STUDY = TypeAdapter(Study)
@@ -116,7 +118,21 @@ def _normal_factor(factor: Any) -> Any:
         raise ConfigError(f"factors[{name}].levels: a list of at least one value is needed; received {levels!r}.")
     normal["fields"] = fields
     normal["levels"] = [_normal_level(level, fields, name) for level in levels]
+    if "tune" in factor:
+        normal["tune"] = _normal_tuning(factor["tune"], name)
     return normal
+
+
+def _normal_tuning(tune: Any, factor: str) -> list[Any]:
+    """`tune` is true (the learning rate), false (nothing), or a list of fields or of tables { field, trials, step }."""
+    if isinstance(tune, bool):
+        return [{}] if tune else []
+    if not isinstance(tune, list):
+        raise ConfigError(
+            f'factors[{factor}].tune: allowed are true, false, or a list such as ["optimizer.lr"] or '
+            f'[{{ field = "optimizer.lr", trials = 5, step = 3.0 }}]; received {tune!r}.'
+        )
+    return [{"field": part} if isinstance(part, str) else part for part in tune]
 
 
 def _normal_level(level: Any, fields: list[str], factor: str) -> dict[str, Any]:
@@ -154,6 +170,24 @@ def _check(study: Study, origin: str) -> None:
         twice = _twice([factor.name for factor in study.factors])
         raise ConfigError(f'{origin}: two factors have the name "{twice}"; give each its own.')
     _check_arms(study, origin)
+    _check_tuning(study, origin)
+    try:
+        check_search(study)
+        check_grid(study)
+    except ConfigError as error:
+        raise ConfigError(f"{origin}: {error}") from None
+
+
+def _check_tuning(study: Study, origin: str) -> None:
+    for factor in study.factors:
+        for nuisance in factor.tune or ():
+            recipes = [model.recipe for model in study.models if not factor.models or model.name in factor.models]
+            arms = [arm(recipe, factor, level) for recipe in recipes for level in factor.levels]
+            if not any(tunable(recipe, nuisance.field) for recipe in arms):
+                raise ConfigError(
+                    f'{origin}: factors[{factor.name}].tune: no arm has a number above 0 in "{nuisance.field}". Name a field '
+                    'such as "optimizer.lr"; its value in each arm is where the search starts.'
+                )
 
 
 def _check_arms(study: Study, origin: str) -> None:

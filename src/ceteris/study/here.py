@@ -1,14 +1,12 @@
-"""Training in this process, one trial at a time: for debuggers and for classes that only this process knows."""
+"""Training in this process, one task at a time: for debuggers and for classes that only this process knows."""
 
 from collections.abc import Generator
 from contextlib import ExitStack
-from dataclasses import replace
 
 from ceteris.data import ImageSet
-from ceteris.records import Trial
 from ceteris.store import Store
-from ceteris.study.workers import Event
-from ceteris.training import one_thread, run_trial
+from ceteris.training import one_thread
+from ceteris.worker import Event, Task, train_and_keep
 
 
 class HerePool:
@@ -16,7 +14,7 @@ class HerePool:
 
     def __init__(self, train: ImageSet, store: Store, *, allow_imports: bool) -> None:
         self._train, self._store, self._allow_imports = train, store, allow_imports
-        self._waiting: list[tuple[str, Trial]] = []
+        self._waiting: list[Task] = []
         self._one_thread = ExitStack()
 
     def __enter__(self) -> "HerePool":
@@ -30,15 +28,12 @@ class HerePool:
         """Return 1 when nothing is waiting."""
         return 0 if self._waiting else 1
 
-    def submit(self, digest: str, trial: Trial) -> None:
-        """Take a trial; it is trained when the events are asked for."""
-        self._waiting.append((digest, trial))
+    def submit(self, task: Task) -> None:
+        """Take a task; it is trained when the events are asked for."""
+        self._waiting.append(task)
 
     def events(self, timeout: float) -> Generator[Event, None, None]:
-        """Train what waits and yield its record."""
-        for digest, trial in [self._waiting.pop() for _ in self._waiting[:1]]:
-            result = run_trial(trial, self._train, allow_imports=self._allow_imports)
-            record = replace(result.record, digest=digest)
-            if record.status != "failed":
-                self._store.put(record, result.weights, result.snapshots)
-            yield Event(kind="done", digest=digest, record=record)
+        """Train what waits and yield its records."""
+        for task in [self._waiting.pop() for _ in self._waiting[:1]]:
+            records = train_and_keep(task, self._train, self._store, allow_imports=self._allow_imports)
+            yield Event(kind="done", digest=task.digest, records=records)

@@ -1,7 +1,7 @@
 """What is wrong in a study or recipe, told to a person: place, what is allowed, what was received, how to mend it."""
 
 import dataclasses
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
 
@@ -83,7 +83,10 @@ def _fields_at(location: tuple[int | str, ...], tree: Any) -> set[str]:
     if len(location) < 2:
         return set()
     tag, parent = location[-2], location[-3] if len(location) > 2 else ""
+    if parent == "ranges":
+        return {field.name for field in dataclasses.fields(study.Range)}
     for group in (
+        get_args(get_args(study.Strategy)[0]) if parent == "strategy" else (),
         recipe.ACTIVATIONS, recipe.AUGMENTATIONS, recipe.AVERAGINGS, recipe.CLIPPINGS, recipe.INITIALISATIONS,
         recipe.LOSSES, recipe.MODELS, recipe.OPTIMIZERS, recipe.PENALTIES, recipe.SCHEDULES,
     ):  # fmt: skip

@@ -1,28 +1,31 @@
-"""One model's way through a study: explore by the strategy, then train what will meet the test set."""
+"""One model's way through a study: explore by the strategy, confirm on fresh seeds, train what will meet the test set."""
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 
-from ceteris.findings import Version
+from ceteris.findings import Confirmation, Version
 from ceteris.recipe import Recipe
 from ceteris.records import Trial, TrialRecord
 from ceteris.store import trial_digest
-from ceteris.study.greedy import Records, Request, Route, greedy
+from ceteris.study.confirmation import confirm
+from ceteris.study.strategies import Records, Request, Route, strategy_of
 from ceteris.study.study import StudyModel
 from ceteris.study.trials import Setting, final_trials, without_residual
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What became of one model: its path, and one record per seed of every version."""
+    """What became of one model: its path, its confirmation, and one record per seed of every version."""
 
     route: Route
+    confirmation: Confirmation | None
     finals: Mapping[Version, tuple[TrialRecord, ...]]
 
 
 def mission(setting: Setting, model: StudyModel) -> Generator[Request, Records, Outcome]:
-    """Explore a model, then train its baseline, its best and, for a ResNet, the best without residual connections."""
-    route = yield from greedy(setting, model)
+    """Explore a model, confirm what was found, then train baseline, best and, for a ResNet, the best without shortcuts."""
+    route = yield from strategy_of(setting, model)
+    confirmation = yield from confirm(setting, model, route.best)
     trials = {
         version: final_trials(setting, recipe) for version, recipe in final_recipes(model.recipe, route.best).items()
     }
@@ -30,7 +33,7 @@ def mission(setting: Setting, model: StudyModel) -> Generator[Request, Records, 
     finals = {
         version: tuple(records[trial_digest(trial)] for trial in of_version) for version, of_version in trials.items()
     }
-    return Outcome(route=route, finals=finals)
+    return Outcome(route=route, confirmation=confirmation, finals=finals)
 
 
 def final_recipes(baseline: Recipe, best: Recipe) -> dict[Version, Recipe]:

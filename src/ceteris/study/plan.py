@@ -1,69 +1,104 @@
 """What a study will train, before it trains anything."""
 
-from collections.abc import Callable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ceteris.recipe import Recipe
 from ceteris.records import HoldoutSplit, Trial
 from ceteris.store import trial_digest
-from ceteris.study.greedy import arms_of
 from ceteris.study.mission import final_recipes
+from ceteris.study.rehearsal import rehearsed
+from ceteris.study.strategies import Request
 from ceteris.study.study import StudyModel, factors_of
-from ceteris.study.trials import Setting, exploration_trials, final_trials
+from ceteris.study.trials import Setting, confirmation_trials, final_trials
+
+LEAVE_ONE_OUT = "leave one out"
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedStage:
-    """One factor of one model, or its final trainings: the trials that are new in it, one recipe per arm."""
+    """One stage of one model: what is compared in it, and the trials that are new in it, round after round.
+
+    A round begins when the one before it is finished. ``comparisons`` is the number of levels that are each compared with
+    the incumbent on ``blocks`` blocks, 0 where the stage compares nothing by pairs.
+    """
 
     model: str
     stage: str
     arms: tuple[str, ...]
-    trials: tuple[Trial, ...]
+    rounds: tuple[tuple[Trial, ...], ...]
+    comparisons: int = 0
+    blocks: int = 0
+
+    @property
+    def trials(self) -> tuple[Trial, ...]:
+        """All new trials of the stage."""
+        return tuple(trial for trials in self.rounds for trial in trials)
 
 
 def planned_stages(setting: Setting) -> tuple[PlannedStage, ...]:
-    """Return all stages, model after model, as if every baseline stayed the best.
+    """Return all stages, model after model, as if every baseline stayed the best in the exploration.
 
-    A study that finds better settings trains the same number of trials, but of other recipes; a level that becomes the
-    incumbent may add or save one arm in a later stage.
+    A study that finds better settings trains about as many trials, but of other recipes: a level that becomes the
+    incumbent may add or save one arm in a later stage. Repetitions beyond the design are not planned.
     """
     return tuple(stage for model in setting.study.models for stage in _stages_of(setting, model))
 
 
 def _stages_of(setting: Setting, model: StudyModel) -> list[PlannedStage]:
-    seen: set[str] = set()
-    stages = []
-    for factor in factors_of(setting.study, model.name):
-        arms, _ = arms_of(factor, model.recipe)
-        stages.append(_stage(model.name, factor.name, arms, lambda recipe: exploration_trials(setting, recipe), seen))
-    if not stages:
-        baseline = {"baseline": model.recipe}
-        stages.append(
-            _stage(model.name, "baseline", baseline, lambda recipe: exploration_trials(setting, recipe), seen)
-        )
+    stages = _exploration(setting, model)
     # The best recipe is not known yet: it is counted as one more recipe like the baseline.
-    finals = {str(version): recipe for version, recipe in final_recipes(model.recipe, model.recipe).items()}
-    stages.append(_stage(model.name, "final", finals, lambda recipe: final_trials(setting, recipe), set()))
-    return stages
+    if setting.study.confirmation.seeds:
+        trials = confirmation_trials(setting, model.recipe)
+        stages.append(
+            PlannedStage(
+                model=model.name,
+                stage="confirmation",
+                arms=("baseline", "best"),
+                rounds=((*trials, *trials),),
+                comparisons=1,
+                blocks=len(trials),
+            )
+        )
+    finals = final_recipes(model.recipe, model.recipe)
+    trials = tuple(trial for recipe in finals.values() for trial in final_trials(setting, recipe))
+    return [*stages, PlannedStage(model=model.name, stage="final", arms=tuple(finals), rounds=(trials,))]
+
+
+def _exploration(setting: Setting, model: StudyModel) -> list[PlannedStage]:
+    """Gather the requests of a rehearsal by their stage; a trial that was asked for before is not new."""
+    seen: set[str] = set()
+    requests: dict[str, list[Request]] = {}
+    rounds: dict[str, list[tuple[Trial, ...]]] = {}
+    for request in rehearsed(setting, model):
+        requests.setdefault(request.stage, []).append(request)
+        rounds.setdefault(request.stage, []).append(tuple(_new(request.trials, seen)))
+    return [_stage(setting, model, of_stage, rounds[name]) for name, of_stage in requests.items()]
 
 
 def _stage(
-    model: str,
-    stage: str,
-    arms: dict[str, Recipe],
-    trials_of: Callable[[Recipe], tuple[Trial, ...]],
-    seen: set[str],
+    setting: Setting, model: StudyModel, requests: Sequence[Request], rounds: Sequence[tuple[Trial, ...]]
 ) -> PlannedStage:
-    new: list[Trial] = []
-    for recipe in arms.values():
-        for trial in trials_of(recipe):
-            digest = trial_digest(trial)
-            # Baseline and best count as two in the final stage although they look alike before the exploration.
-            if digest not in seen or stage == "final":
-                seen.add(digest)
-                new.append(trial)
-    return PlannedStage(model=model, stage=stage, arms=tuple(arms), trials=tuple(new))
+    name, exploration = requests[0].stage, setting.study.exploration
+    arms = tuple(dict.fromkeys(label for request in requests for label in request.labels))
+    compared = name in {LEAVE_ONE_OUT, *(factor.name for factor in factors_of(setting.study, model.name))}
+    return PlannedStage(
+        model=model.name,
+        stage=name,
+        arms=arms,
+        rounds=tuple(trials for trials in rounds if trials),
+        comparisons=len(arms) - 1 if compared else 0,
+        blocks=exploration.folds * exploration.seeds if compared else 0,
+    )
+
+
+def _new(trials: Iterable[Trial], seen: set[str]) -> list[Trial]:
+    new = []
+    for trial in trials:
+        digest = trial_digest(trial)
+        if digest not in seen:
+            seen.add(digest)
+            new.append(trial)
+    return new
 
 
 def images_fitted(trial: Trial, train_count: int) -> int:
@@ -72,3 +107,9 @@ def images_fitted(trial: Trial, train_count: int) -> int:
         return round(train_count * (1 - trial.split.fraction))
     sample = min(trial.split.images or train_count, train_count)
     return round(sample * (1 - 1 / trial.split.folds))
+
+
+def images_held_out(trial: Trial, train_count: int) -> int:
+    """Return how many images a trial holds out."""
+    used = train_count if isinstance(trial.split, HoldoutSplit) else min(trial.split.images or train_count, train_count)
+    return used - images_fitted(trial, train_count)

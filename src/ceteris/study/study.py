@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from ceteris.recipe import Count, Flag, NotNegative, Recipe, WholeNumber
@@ -18,6 +18,16 @@ class Exploration:
     folds: Annotated[int, Field(strict=True, ge=2, le=50)] = 5
     seeds: Count = 1
     images: WholeNumber = 0
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class ConfirmationDesign:
+    """Baseline and best recipe again, on ``seeds`` fresh repetitions of the cross-validation that no choice has seen.
+
+    0 leaves the confirmation out.
+    """
+
+    seeds: Annotated[int, Field(strict=True, ge=0, le=100)] = 1
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
@@ -60,8 +70,25 @@ class Level:
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Nuisance:
+    """A number that is tuned inside each arm, so that no level is judged at a value that suits another one.
+
+    The search starts at the arm's own value, tries that value times and over ``step``, and spends the rest of its
+    ``trials`` on widening the range where the best value lies at its edge, else on halving the gaps beside the best.
+    """
+
+    field: str = "optimizer.lr"
+    trials: Annotated[int, Field(strict=True, ge=3, le=100)] = 5
+    step: Annotated[float, Field(strict=True, gt=1, le=1000)] = 3.0
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
 class Factor:
-    """One thing that is varied. ``fields`` declares all that its levels may change; ``models`` () means every model."""
+    """One thing that is varied. ``fields`` declares all that its levels may change; ``models`` () means every model.
+
+    ``tune`` names the nuisance parameters of its arms, () for none; without it the learning rate is tuned where the factor
+    exchanges whole optimizers or schedules, see :func:`nuisances_of`.
+    """
 
     name: Name
     title: str = ""
@@ -69,6 +96,117 @@ class Factor:
     fields: Annotated[tuple[str, ...], Field(min_length=1)]
     models: tuple[str, ...] = ()
     levels: Annotated[tuple[Level, ...], Field(min_length=1)]
+    tune: tuple[Nuisance, ...] | None = None
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Strategies: how the best recipe of a model is searched
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Greedy:
+    """Factor after factor, keeping the best level so far."""
+
+    kind: Literal["greedy"] = "greedy"
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class OneAtATime:
+    """Every level against the baseline alone; the levels that are better are then put together."""
+
+    kind: Literal["one-at-a-time"] = "one-at-a-time"
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class LeaveOneOut:
+    """The greedy way, then every choice of the final stack put back to the baseline: what is each choice worth?"""
+
+    kind: Literal["leave-one-out"] = "leave-one-out"
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Factorial:
+    """A grid of all levels of all factors, with main effects and two-way interactions.
+
+    ``cells`` 0 trains the full grid; a smaller number trains that many cells, chosen so that all effects asked for can
+    still be told apart (D-optimal).
+    """
+
+    kind: Literal["factorial"] = "factorial"
+    cells: WholeNumber = 0
+    interactions: Flag = True
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Range:
+    """A number that a joint search may set anywhere between ``low`` and ``high``, evenly in its logarithm with ``log``."""
+
+    field: str
+    low: float
+    high: float
+    log: Flag = False
+
+    def __post_init__(self) -> None:
+        if not self.low < self.high or (self.log and self.low <= 0):
+            raise ValueError(
+                f"a range needs low < high, and low > 0 where log is on; received low {self.low} and high {self.high}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Joint:
+    """A search over all levels of all factors, and over ``ranges`` of numbers, at once; ``trials`` recipes are tried.
+
+    ``pruning`` leaves a recipe after its first blocks when it is clearly behind the best one on the same blocks.
+    """
+
+    kind: Literal["joint"] = "joint"
+    sampler: Literal["tpe", "gp", "random", "quasi-random", "cma-es"] = "tpe"
+    trials: Count = 30
+    pruning: Flag = True
+    ranges: tuple[Range, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Race:
+    """Block after block; levels that are decided or can no longer matter leave early.
+
+    ``along`` says what a factor's levels are compared with: the best setting so far ("greedy") or the baseline
+    ("one-at-a-time"). ``first`` blocks are trained before anybody leaves. ``test`` is how losers are found: paired
+    comparisons, or Friedman's rank test before them.
+    """
+
+    kind: Literal["race"] = "race"
+    along: Literal["greedy", "one-at-a-time"] = "greedy"
+    first: Annotated[int, Field(strict=True, ge=2, le=100)] = 3
+    test: Literal["paired", "friedman"] = "paired"
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Halving:
+    """Successive halving: many recipes with few epochs, the best 1 in ``reduction`` goes on with ``reduction`` times as many.
+
+    The recipes are drawn from all levels of all factors and from ``ranges``. A schedule is a function of the share of the
+    training that is done, so a shortened training runs through all of it and slow starters are not cut off before it
+    ends. ``shortest`` is the number of epochs of the first rung.
+    """
+
+    kind: Literal["halving"] = "halving"
+    candidates: Annotated[int, Field(strict=True, ge=2, le=10_000)] = 27
+    reduction: Annotated[int, Field(strict=True, ge=2, le=10)] = 3
+    shortest: Count = 1
+    ranges: tuple[Range, ...] = ()
+
+
+def _named(value: Any) -> Any:
+    return {"kind": value} if isinstance(value, str) else value
+
+
+Strategy = Annotated[
+    Greedy | OneAtATime | LeaveOneOut | Factorial | Joint | Race | Halving,
+    Field(discriminator="kind"),
+    BeforeValidator(_named),
+]
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
@@ -92,15 +230,26 @@ class Study:
     data: str
     reading: Reading = Reading()
     seed: WholeNumber = 0
-    strategy: Literal["greedy"] = "greedy"
+    strategy: Strategy = Greedy()
     significance: Annotated[float, Field(strict=True, gt=0, lt=0.5)] = 0.05
     equivalence_margin: NotNegative = 0.005
     exploration: Exploration = Exploration()
+    confirmation: ConfirmationDesign = ConfirmationDesign()
     final: Final = Final()
     models: Annotated[tuple[StudyModel, ...], Field(min_length=1)]
     factors: tuple[Factor, ...] = ()
 
 
+STRATEGIES = (Greedy, OneAtATime, LeaveOneOut, Factorial, Joint, Race, Halving)
+
+
 def factors_of(study: Study, model: str) -> tuple[Factor, ...]:
     """Return the factors that are explored for a model, in the order of the study."""
     return tuple(factor for factor in study.factors if not factor.models or model in factor.models)
+
+
+def nuisances_of(factor: Factor) -> tuple[Nuisance, ...]:
+    """Return what is tuned inside each arm of a factor: as it says, or the learning rate for optimizers and schedules."""
+    if factor.tune is not None:
+        return factor.tune
+    return (Nuisance(),) if {"optimizer", "schedule"} & set(factor.fields) else ()

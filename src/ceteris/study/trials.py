@@ -4,43 +4,87 @@ import hashlib
 import importlib.util
 import inspect
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ceteris.recipe import CustomLoss, CustomModel, Recipe
 from ceteris.records import CrossValidationSplit, HoldoutSplit, Trial
+from ceteris.study.populations import NEVER, Stacking, stacked_folds
 from ceteris.study.study import Study
 from ceteris.training import execution_of
+
+# Repetitions beyond those of the design: far enough from the study's seed that no number of repetitions meets them.
+TUNING_REPETITION = 100_000
+CONFIRMATION_REPETITION = 200_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extension:
+    """More repetitions where the design leaves something undecided, until all is decided or the budget is spent.
+
+    ``budget_seconds`` is wall-clock time of the whole run, None without limit; ``workers`` share it. The repetitions
+    double at every look, up to ``most_repetitions``.
+    """
+
+    budget_seconds: float | None
+    workers: int
+    most_repetitions: int = 8
 
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """What is the same for all trials of a study: the study, the digest of its training data and the device."""
+    """What is the same for all trials of a study: the study, the digest of its training data and the device.
+
+    ``images`` is the number of training images. ``extension`` None keeps to the design of the study. ``stacking`` says
+    which trials are trained in lockstep as one.
+    """
 
     study: Study
     data: str
     device: str
+    images: int = 0
+    extension: Extension | None = None
+    stacking: Stacking = NEVER
 
 
-def exploration_trials(setting: Setting, recipe: Recipe) -> tuple[Trial, ...]:
-    """Return the trials of one arm, one per block: every fold of every seed, in this order."""
+def exploration_trials(setting: Setting, recipe: Recipe, repetitions: Sequence[int] | None = None) -> tuple[Trial, ...]:
+    """Return the trials of one arm, one per block: every fold of every repetition, in this order.
+
+    Without ``repetitions`` those of the study's design, 0 to seeds - 1. Every repetition has folds of its own.
+    """
     exploration = setting.study.exploration
-    root = setting.study.seed
-    return tuple(
-        Trial(
-            recipe=recipe,
-            data=setting.data,
-            # Repeated cross-validation: every repetition has folds of its own.
-            split=CrossValidationSplit(
-                folds=exploration.folds, index=fold, seed=root + repetition, images=exploration.images
-            ),
-            seed=root + repetition,
-            execution=execution_of(recipe, setting.device),
-            code=code_digest(recipe),
-        )
-        for repetition in range(exploration.seeds)
+    alone = tuple(
+        block_trial(setting, recipe, repetition, fold)
+        for repetition in (range(exploration.seeds) if repetitions is None else repetitions)
         for fold in range(exploration.folds)
     )
+    return stacked_folds(alone, setting.stacking)
+
+
+def block_trial(setting: Setting, recipe: Recipe, repetition: int, fold: int) -> Trial:
+    """Return the trial of a recipe on one block."""
+    exploration = setting.study.exploration
+    seed = setting.study.seed + repetition
+    return Trial(
+        recipe=recipe,
+        data=setting.data,
+        split=CrossValidationSplit(folds=exploration.folds, index=fold, seed=seed, images=exploration.images),
+        seed=seed,
+        execution=execution_of(recipe, setting.device),
+        code=code_digest(recipe),
+    )
+
+
+def tuning_trial(setting: Setting, recipe: Recipe) -> Trial:
+    """Return the trial on which nuisance parameters are tuned: one fold of a repetition that no comparison uses."""
+    return block_trial(setting, recipe, TUNING_REPETITION, 0)
+
+
+def confirmation_trials(setting: Setting, recipe: Recipe) -> tuple[Trial, ...]:
+    """Return the trials of a recipe on fresh repetitions, which no choice has seen."""
+    seeds = setting.study.confirmation.seeds
+    return exploration_trials(setting, recipe, range(CONFIRMATION_REPETITION, CONFIRMATION_REPETITION + seeds))
 
 
 def final_trials(setting: Setting, recipe: Recipe) -> tuple[Trial, ...]:

@@ -1,44 +1,22 @@
 """Processes that train: one per core, one thread each, the images shared as pages of one memory-mapped file.
 
-A worker writes the record itself, so that a finished trial is on the disk before anybody hears of it. A worker that
-dies (killed, out of memory) costs the trial that it was training; another worker takes its place.
+A worker writes the records itself, so that a finished task is on the disk before anybody hears of it. A worker that dies
+(killed, out of memory) costs the task that it was training; another worker takes its place.
 """
 
 import multiprocessing
-import os
 import signal
+import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
-from pathlib import Path
-from typing import Literal
+from types import ModuleType
 
-from ceteris.errors import CeterisError
-from ceteris.records import Trial, TrialRecord
-
-
-@dataclass(frozen=True, kw_only=True)
-class Workplace:
-    """What every worker needs to know: the prepared training images, the store, and whether user code may be imported."""
-
-    train: Path
-    store: Path
-    allow_imports: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class Event:
-    """Something that a worker reports about a trial (by digest)."""
-
-    kind: Literal["epoch", "done", "lost"]
-    digest: str
-    epoch: int = 0
-    record: TrialRecord | None = None
-    message: str = ""
+from ceteris.worker import Event, Task, Workplace, serve
 
 
 @dataclass
@@ -54,7 +32,7 @@ class WorkerPool:
     def __init__(self, workplace: Workplace, count: int) -> None:
         self._workplace = workplace
         self._count = count
-        self._context = multiprocessing.get_context("spawn")
+        self._context = _context()
         self._workers: list[_Worker] = []
 
     def __enter__(self) -> "WorkerPool":
@@ -72,14 +50,14 @@ class WorkerPool:
         """Return how many workers have nothing to do."""
         return sum(not worker.digest for worker in self._workers)
 
-    def submit(self, digest: str, trial: Trial) -> None:
-        """Give a trial to an idle worker; there must be one."""
+    def submit(self, task: Task) -> None:
+        """Give a task to an idle worker; there must be one."""
         worker = next(worker for worker in self._workers if not worker.digest)
-        worker.digest = digest
+        worker.digest = task.digest
         try:
-            worker.pipe.send((digest, trial))
+            worker.pipe.send(task)
         except (BrokenPipeError, OSError):
-            return  # it died while it was idle: events() notices and reports the trial as lost
+            return  # it died while it was idle: events() notices and reports the task as lost
 
     def events(self, timeout: float) -> Iterator[Event]:
         """Yield what the workers report within ``timeout`` seconds; dead workers are replaced.
@@ -117,60 +95,37 @@ class WorkerPool:
 
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=_work, args=(theirs, self._workplace, os.getpid()), daemon=True)
-        with _interrupts_ignored():
+        process = self._context.Process(target=serve, args=(theirs, self._workplace), daemon=True)
+        with _interrupts_ignored(), _main_module_hidden(self._workplace.allow_imports):
             process.start()
         theirs.close()
         return _Worker(process=process, pipe=ours)
 
 
-def _work(pipe: Connection, workplace: Workplace, parent: int) -> None:
-    _leave_when_orphaned(parent)
-    import torch
-
-    torch.set_num_threads(1)
-    from ceteris.data import open_train
-    from ceteris.store import Store
-    from ceteris.training import run_trial
-
-    train = open_train(workplace.train)
-    store = Store(workplace.store)
-    while True:
-        try:
-            digest, trial = pipe.recv()
-        except (EOFError, OSError):
-            return
-        beat = _Beat(pipe, digest)
-        try:
-            result = run_trial(trial, train, on_epoch=beat.epoch, allow_imports=workplace.allow_imports)
-            record = replace(result.record, digest=digest)
-            if record.status != "failed":  # what failed for a passing reason is tried again next time
-                store.put(record, result.weights, result.snapshots)
-            pipe.send(Event(kind="done", digest=digest, record=record))
-        except CeterisError as error:
-            pipe.send(error)
+def _context() -> SpawnContext | ForkServerContext:
+    """Return how processes are started: on Linux by a server that has imported what they need once for all of them."""
+    if sys.platform != "linux":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["ceteris.worker"])
+    return context
 
 
-class _Beat:
-    """Reports epochs, but not more than a few times a second."""
+@contextmanager
+def _main_module_hidden(needed: bool) -> Iterator[None]:
+    """Keep a process that is started inside from importing the program that runs here, unless its code may be needed.
 
-    def __init__(self, pipe: Connection, digest: str) -> None:
-        self._pipe, self._digest, self._last = pipe, digest, 0.0
-
-    def epoch(self, epoch: int) -> None:
-        now = time.monotonic()
-        if now - self._last > 0.2:
-            self._last = now
-            self._pipe.send(Event(kind="epoch", digest=self._digest, epoch=epoch))
-
-
-def _leave_when_orphaned(parent: int) -> None:
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1.0)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+    Otherwise each worker would import the command line, or run a script that has no ``if __name__ == "__main__"``.
+    """
+    if needed or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = before
 
 
 @contextmanager

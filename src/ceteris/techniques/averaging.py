@@ -1,6 +1,6 @@
 """Averages of weights along the training (Polyak & Juditsky 1992, SIAM J. Control Optim. 30)."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -16,8 +16,7 @@ class ExponentialMovingAverage:
     """
 
     def __init__(self, model: nn.Module, *, decay: float) -> None:
-        buffers = [buffer for buffer in model.buffers() if buffer.is_floating_point()]
-        self._followed: list[Tensor] = [*(parameter.detach() for parameter in model.parameters()), *buffers]
+        self._followed = _followed(model)
         self._average = [tensor.clone() for tensor in self._followed]
         self._decay = decay
         self._started = False
@@ -29,6 +28,11 @@ class ExponentialMovingAverage:
         else:
             torch._foreach_copy_(self._average, self._followed)
             self._started = True
+
+    def follow(self, model: nn.Module, change: Callable[[Tensor], Tensor]) -> None:
+        """Follow the present tensors of ``model`` from now on, with the averages so far as ``change`` returns them."""
+        self._followed = _followed(model)
+        self._average = [change(average) for average in self._average]
 
     def copy_to_model(self) -> None:
         """Overwrite the model's weights and buffers with their averages."""
@@ -43,3 +47,8 @@ class ExponentialMovingAverage:
             yield
         finally:
             torch._foreach_copy_(self._followed, own)
+
+
+def _followed(model: nn.Module) -> list[Tensor]:
+    buffers = [buffer for buffer in model.buffers() if buffer.is_floating_point()]
+    return [*(parameter.detach() for parameter in model.parameters()), *buffers]

@@ -4,7 +4,6 @@ Mixup: Zhang et al. 2018 (arXiv:1710.09412). CutMix: Yun et al. 2019 (arXiv:1905
 """
 
 import torch
-from scipy.special import betaincinv
 from torch import Tensor
 from torch.nn import functional
 
@@ -56,6 +55,8 @@ def _beta(count: int, alpha: float, generator: torch.Generator, device: torch.de
     It takes ``count`` draws whatever alpha is, and a larger draw gives a larger weight for every alpha, so that two arms
     that differ in alpha stay paired.
     """
+    from scipy.special import betaincinv  # a third of a second to import, which only mixing needs
+
     draws = uniform((count,), 0.0, 1.0, generator=generator, device=torch.device("cpu"))
     return torch.from_numpy(betaincinv(alpha, alpha, draws.double().numpy())).float().to(device)
 

@@ -9,6 +9,7 @@ from ceteris.training.device import (
     resolve_device,
 )
 from ceteris.training.loop import predict
+from ceteris.training.population import run_population, shape_key
 from ceteris.training.trial import TrialResult, failed_record, measure_speed, run_trial, standardisation_of
 
 __all__ = [
@@ -22,6 +23,8 @@ __all__ = [
     "one_thread",
     "predict",
     "resolve_device",
+    "run_population",
     "run_trial",
+    "shape_key",
     "standardisation_of",
 ]

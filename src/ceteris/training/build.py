@@ -5,7 +5,9 @@ it is built.
 """
 
 import importlib
+import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, assert_never
 
@@ -18,8 +20,10 @@ from ceteris.models import CNN, MLP, ResNet
 from ceteris.techniques import Augment, Motion, Operation, schedules
 
 __all__ = [
-    "Augment", "Schedule", "build_activation", "build_augmentation", "build_averaging", "build_clipping", "build_loss",
-    "build_model", "build_optimizer", "build_penalty", "build_schedule", "decay_of", "penalised_weights",
+    "Augment", "Loss", "Schedule", "Strengths", "attacks_the_model", "build_activation", "build_augmentation",
+    "build_averaging", "build_clipping", "build_loss", "build_model", "build_optimizer", "build_penalty",
+    "build_schedule", "can_step_together", "decay_of", "penalised_weights", "shape_of", "smoothing_of",
+    "strengths_of",
 ]  # fmt: skip
 
 Shape = tuple[int, int, int]  # channels, height, width
@@ -86,9 +90,18 @@ def build_model(
         return _custom_model(model, input_shape, classes, generator, allow_imports)
     with torch.device("meta"):  # memory and default weights would be made only to be overwritten
         network = _network(model, input_shape, classes)
-    network.to_empty(device="cpu")
+    _allocate(network)
     techniques.initialise_(network, method=model.initialisation.kind, gain=_gain(model.activation), generator=generator)
     return network
+
+
+def _allocate(network: nn.Module) -> None:
+    """Give a network on the meta device memory on the CPU; ``to_empty`` would import the compiler's symbols for that."""
+    for module in network.modules():
+        for name, weight in list(module.named_parameters(recurse=False)):
+            setattr(module, name, nn.Parameter(torch.empty(weight.shape, dtype=weight.dtype)))
+        for name, buffer in list(module.named_buffers(recurse=False)):
+            setattr(module, name, torch.empty(buffer.shape, dtype=buffer.dtype))
 
 
 def _network(model: recipe.MLP | recipe.CNN | recipe.ResNet, input_shape: Shape, classes: int) -> nn.Module:
@@ -457,3 +470,64 @@ def _motion(choice: _Motions, fill: Tensor) -> Motion:
             return Motion(name=kind, draw=partial(techniques.draw_crop, padding=padding), alone=alone)
         case _:
             assert_never(choice)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Populations: what of a recipe can be done for many members at once
+
+
+def shape_of(choice: recipe.Recipe) -> str | None:
+    """Return what recipes of one population have in common; None for a recipe with code of the user's own.
+
+    They may differ in numbers. The kind of the optimizer is part of it because its members' time is told in equal shares.
+    """
+    if isinstance(choice.model, recipe.CustomModel) or isinstance(choice.loss, recipe.CustomLoss):
+        return None
+    model = replace(choice.model, dropout=0.0, initialisation=recipe.FrameworkDefault())
+    kinds = (choice.optimizer.kind, choice.loss.kind)
+    return repr((model, *kinds, choice.averaging, choice.epochs, choice.batch_size))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strengths:
+    """How strongly penalties and clipping act on one member: 0 and infinity where they do not."""
+
+    l1: float
+    l2: float
+    largest_norm: float
+    largest_value: float
+
+
+def strengths_of(choice: recipe.Recipe) -> Strengths:
+    """Return the strengths of a recipe's penalty and clipping."""
+    penalty, clipping = choice.penalty, choice.clipping
+    return Strengths(
+        l1=penalty.strength if isinstance(penalty, recipe.L1) else 0.0,
+        l2=penalty.strength if isinstance(penalty, recipe.L2) else 0.0,
+        largest_norm=clipping.maximum if isinstance(clipping, recipe.ClipNorm) else math.inf,
+        largest_value=clipping.maximum if isinstance(clipping, recipe.ClipValue) else math.inf,
+    )
+
+
+def smoothing_of(choice: recipe.Loss) -> float | None:
+    """Return the label smoothing of a cross-entropy, None for every other loss."""
+    return choice.label_smoothing if isinstance(choice, recipe.CrossEntropy) else None
+
+
+def can_step_together(choices: Sequence[recipe.Recipe]) -> bool:
+    """Say whether one optimizer on stacked weights does what every recipe's own optimizer would do.
+
+    That asks for equal settings, updates of every entry by itself, and a schedule that no member's losses steer.
+    """
+    first = choices[0]
+    equal = all((one.optimizer, one.schedule) == (first.optimizer, first.schedule) for one in choices)
+    return (
+        equal
+        and not isinstance(first.optimizer, recipe.Muon)
+        and not isinstance(first.schedule, recipe.ReduceOnPlateau)
+    )
+
+
+def attacks_the_model(operations: Sequence[recipe.Augmentation]) -> bool:
+    """Say whether an augmentation depends on the model's weights, so that no two models see the same images."""
+    return any(isinstance(operation, recipe.AdversarialNoise) for operation in operations)

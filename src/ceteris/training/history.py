@@ -1,6 +1,7 @@
 """What is written down while a model trains, and which of its epochs was the best."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -8,8 +9,19 @@ from torch import Tensor, nn
 
 from ceteris.errors import DivergedError
 from ceteris.evaluation import confusion_matrix, macro_f1
-from ceteris.records import EpochHistory, IterationHistory
+from ceteris.records import EpochHistory, FloatArray, IntArray, IterationHistory
 from ceteris.techniques import gradient_norm
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObservedEpoch:
+    """The mini-batches of one epoch and the norm of the last one's gradient."""
+
+    losses: FloatArray  # (steps,)
+    predicted: IntArray  # (steps, b)
+    labels: IntArray  # (steps, b)
+    rates: list[float]
+    gradient_norm: float
 
 
 class History:
@@ -43,28 +55,40 @@ class History:
         self._rates.append(rate)
 
     def close_epoch(self, *, seconds: float, model: nn.Module) -> None:
-        """Sum up the epoch's mini-batches.
+        """Sum up the epoch's mini-batches, which took ``seconds``.
 
         Raises:
             DivergedError: when a loss or a weight is no longer a finite number.
         """
         losses = torch.stack(self._losses).double().cpu().numpy()
         predicted, labels = torch.stack(self._predicted).cpu().numpy(), torch.stack(self._labels).cpu().numpy()
-        norm = float(gradient_norm([weight.grad for weight in model.parameters() if weight.grad is not None]))
+        norm = gradient_norm([weight.grad for weight in model.parameters() if weight.grad is not None])
+        epoch = ObservedEpoch(
+            losses=losses, predicted=predicted, labels=labels, rates=self._rates.copy(), gradient_norm=float(norm)
+        )
+        for kept in (self._losses, self._predicted, self._labels, self._rates):
+            kept.clear()
+        self.note_epoch(epoch, seconds)
+
+    def note_epoch(self, epoch: ObservedEpoch, seconds: float) -> None:
+        """Note all mini-batches of an epoch that took ``seconds``.
+
+        Raises:
+            DivergedError: when a loss or a weight is no longer a finite number.
+        """
+        losses, predicted, labels = epoch.losses, epoch.predicted, epoch.labels
         self._require_finite(float(losses.mean()))
-        self._require_finite(norm)
+        self._require_finite(epoch.gradient_norm)
         correct = (predicted == labels).mean(axis=1)
         self._note("train_loss", losses.mean())
         self._note("train_accuracy", correct.mean())
         self._note("train_f1", macro_f1(confusion_matrix(labels.ravel(), predicted.ravel(), self._classes)))
-        self._note("learning_rate", self._rates[-1])
-        self._note("gradient_norm", norm)
+        self._note("learning_rate", epoch.rates[-1])
+        self._note("gradient_norm", epoch.gradient_norm)
         self._note("seconds", seconds + (self._epochs["seconds"][-1] if self._epochs["seconds"] else 0.0))
         self._iterations["loss"] += losses.tolist()
         self._iterations["accuracy"] += correct.tolist()
-        self._iterations["learning_rate"] += self._rates
-        for kept in (self._losses, self._predicted, self._labels, self._rates):
-            kept.clear()
+        self._iterations["learning_rate"] += epoch.rates
 
     def measure(self, logits: Tensor, labels: Tensor) -> None:
         """Note the held-out images after an epoch: logits (n, classes), labels (n,).

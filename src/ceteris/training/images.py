@@ -67,16 +67,22 @@ def resident(
         device: torch device.
         channels_last: hand out batches in channels-last memory order.
     """
+    scale, offset = standardising(mean, deviation, device)
     shape = (int(images.shape[1]), int(images.shape[2]), int(images.shape[3]))
     pixels = torch.from_numpy(np.ascontiguousarray(images[places])).view(len(places), -1)
     return ResidentImages(
         pixels=pixels.to(device),
         labels=torch.from_numpy(labels[places]).to(device),
         shape=shape,
-        scale=_per_channel(1.0 / deviation, device),
-        offset=_per_channel(-mean / deviation, device),
+        scale=scale,
+        offset=offset,
         channels_last=channels_last,
     )
+
+
+def standardising(mean: FloatArray, deviation: FloatArray, device: str) -> tuple[Tensor, Tensor]:
+    """Return scale and offset, (c, 1, 1) each, that standardise bytes by a mean and a deviation per channel (c,)."""
+    return _per_channel(1.0 / deviation, device), _per_channel(-mean / deviation, device)
 
 
 def _per_channel(values: NDArray[np.float64], device: str) -> Tensor:

@@ -12,6 +12,7 @@ from ceteris.techniques import ExponentialMovingAverage, shrink_weights_
 from ceteris.training.build import Augment
 from ceteris.training.history import BestEpoch, History
 from ceteris.training.images import ResidentImages
+from ceteris.training.memory import EvaluationBatch, is_out_of_memory
 from ceteris.training.streams import Streams
 
 State = dict[str, Tensor]
@@ -47,11 +48,15 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class Fitted:
-    """What came out: the history, the epoch (from 1) whose weights the model now has, the weights of every epoch."""
+    """What came out: the history, the epoch (from 1) whose weights the model now has, the weights of every epoch.
+
+    ``evaluation_batch`` has the size that fitted into the memory.
+    """
 
     history: History
     best_epoch: int
     snapshots: list[State]
+    evaluation_batch: EvaluationBatch
 
 
 def fit(
@@ -69,6 +74,7 @@ def fit(
         DivergedError: when the loss stops being a finite number.
     """
     history, best, snapshots = History(plan.classes), BestEpoch(plan.patience), list[State]()
+    batch = EvaluationBatch()
     full_rates = [float(group["lr"]) for group in parts.optimizer.param_groups]
     for epoch in range(plan.epochs):
         started = time.perf_counter()
@@ -82,7 +88,7 @@ def fit(
             history.iteration(loss.detach(), logits.detach(), labels, rate * full_rates[0])
         history.close_epoch(seconds=time.perf_counter() - started, model=parts.model)
         with averaged_weights(parts):
-            history.measure(predict(parts.model, held_out, autocast=plan.autocast), held_out.labels)
+            history.measure(predict(parts.model, held_out, autocast=plan.autocast, batch=batch), held_out.labels)
             snapshots += [state_of(parts.model)] if plan.snapshots else []
             stop = best.should_stop(epoch, history, lambda: state_of(parts.model))
         on_epoch(epoch + 1)
@@ -90,7 +96,8 @@ def fit(
             break
     if parts.average:
         parts.average.copy_to_model()
-    return Fitted(history=history, best_epoch=best.restore(parts.model, history), snapshots=snapshots)
+    best_epoch = best.restore(parts.model, history)
+    return Fitted(history=history, best_epoch=best_epoch, snapshots=snapshots, evaluation_batch=batch)
 
 
 def train_step(
@@ -104,9 +111,9 @@ def train_step(
             labels,
             plan.classes,
             streams.augmentation,
-            loss_of=lambda x, y: _undisturbed_loss(parts, plan, x, y),
+            loss_of=lambda x, y: undisturbed_loss(parts, plan, x, y),
         )
-    with _autocast(images.device.type, plan.autocast):
+    with autocasting(images.device.type, plan.autocast):
         logits = parts.model(images)
     loss = parts.loss(logits.float(), targets)
     parts.optimizer.zero_grad(set_to_none=True)
@@ -135,12 +142,27 @@ def set_learning_rates(optimizer: torch.optim.Optimizer, full_rates: list[float]
         group["lr"] = rate * multiplier
 
 
+def predict(
+    model: nn.Module, images: ResidentImages, *, autocast: bool, batch: EvaluationBatch | None = None
+) -> Tensor:
+    """Return the logits of all images in evaluation mode, float32 (n, classes).
+
+    Where the memory does not suffice, ``batch`` is halved until it does.
+    """
+    batch = batch or EvaluationBatch()
+    while True:
+        try:
+            return _logits(model, images, autocast, batch.images)
+        except (RuntimeError, MemoryError) as error:
+            if not (is_out_of_memory(error) and batch.halve()):
+                raise
+
+
 @torch.inference_mode()
-def predict(model: nn.Module, images: ResidentImages, *, autocast: bool, batch_size: int = 1024) -> Tensor:
-    """Return the logits of all images in evaluation mode, float32 (n, classes)."""
+def _logits(model: nn.Module, images: ResidentImages, autocast: bool, size: int) -> Tensor:
     model.eval()
-    with _autocast(images.labels.device.type, autocast):
-        parts = [model(images.slice(start, start + batch_size)) for start in range(0, len(images), batch_size)]
+    with autocasting(images.labels.device.type, autocast):
+        parts = [model(images.slice(start, start + size)) for start in range(0, len(images), size)]
     return torch.cat([part.float() for part in parts])
 
 
@@ -154,14 +176,15 @@ def averaged_weights(parts: Parts) -> AbstractContextManager[None]:
     return parts.average.applied() if parts.average else nullcontext()
 
 
-def _undisturbed_loss(parts: Parts, plan: Plan, images: Tensor, targets: Tensor) -> Tensor:
-    """The loss in evaluation mode, so that neither running statistics nor dropout draws are touched."""
+def undisturbed_loss(parts: Parts, plan: Plan, images: Tensor, targets: Tensor) -> Tensor:
+    """Return the loss in evaluation mode, so that neither running statistics nor dropout draws are touched."""
     parts.model.eval()
-    with _autocast(images.device.type, plan.autocast):
+    with autocasting(images.device.type, plan.autocast):
         logits = parts.model(images)
     parts.model.train()
     return parts.loss(logits.float(), targets)
 
 
-def _autocast(device: str, enabled: bool) -> AbstractContextManager[object]:
+def autocasting(device: str, enabled: bool) -> AbstractContextManager[object]:
+    """Return a context in which products are computed in bfloat16, where ``enabled``."""
     return torch.autocast(device, dtype=torch.bfloat16) if enabled else nullcontext()

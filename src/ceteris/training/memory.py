@@ -1,4 +1,4 @@
-"""The peak memory of one training inside a process that does many."""
+"""The peak memory of one training inside a process that does many, and what is done when memory does not suffice."""
 
 from pathlib import Path
 
@@ -35,3 +35,33 @@ def peak_bytes(device: str) -> int:
     except OSError:
         pass
     return int(psutil.Process().memory_info().rss)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Say whether an error means that the device or the machine has no more memory to give."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    told = str(error)
+    return isinstance(error, RuntimeError) and ("out of memory" in told or "DefaultCPUAllocator" in told)
+
+
+class EvaluationBatch:
+    """How many images are evaluated at once: halved whenever they do not fit into the memory, and kept so."""
+
+    def __init__(self, images: int = 1024) -> None:
+        self.images = images
+        self._first = images
+
+    def halve(self) -> bool:
+        """Halve the batch; False when it is a single image already."""
+        if self.images == 1:
+            return False
+        self.images //= 2
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        return True
+
+    @property
+    def note(self) -> str:
+        """What a record says about it, "" when nothing was halved."""
+        return "" if self.images == self._first else f"evaluation batch halved to {self.images}"

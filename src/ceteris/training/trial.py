@@ -54,17 +54,23 @@ def run_trial(
     try:
         return _train(trial, train, on_epoch, allow_imports)
     except DivergedError as error:
-        return TrialResult(record=_unfinished(trial, "diverged", str(error)))
+        return TrialResult(record=unfinished_record(trial, "diverged", str(error)))
     except DataError:
         raise  # what is wrong with the images is wrong for every trial
     except Exception as error:  # one failed trial never ends a study: it is a row that says what happened
-        told = str(error) if isinstance(error, CeterisError) else f"{type(error).__name__}: {error}"
-        return TrialResult(record=failed_record(trial, told))
+        return TrialResult(record=failed_record(trial, told(error)))
+
+
+def told(error: Exception) -> str:
+    """Return an error as a record tells it; the kind of an error that is not ours is named."""
+    return str(error) if isinstance(error, CeterisError) else f"{type(error).__name__}: {error}"
 
 
 def failed_record(trial: Trial, message: str) -> TrialRecord:
     """Return the record of a trial that ended with an error."""
-    return _unfinished(trial, "failed", message.strip().splitlines()[0][:300] if message.strip() else "unknown error")
+    return unfinished_record(
+        trial, "failed", message.strip().splitlines()[0][:300] if message.strip() else "unknown error"
+    )
 
 
 def standardisation_of(trial: Trial, train: ImageSet) -> tuple[FloatArray, FloatArray]:
@@ -81,7 +87,7 @@ def measure_speed(
     fit_images, held_out = _resident_parts(trial, train, places, places)
     with one_thread():
         parts = make_parts(trial, train, fit_images, streams, allow_imports)
-        plan = _plan(trial, train)
+        plan = plan_of(trial, train)
         fitting = _seconds_per_image(lambda: _one_pass(parts, fit_images, plan, streams), len(fit_images), seconds)
         predicting = _seconds_per_image(
             lambda: predict(parts.model, held_out, autocast=plan.autocast), len(held_out), seconds / 4
@@ -114,16 +120,39 @@ def _train(trial: Trial, train: ImageSet, on_epoch: Callable[[int], None], allow
     parts = make_parts(trial, train, fit_images, streams, allow_imports)
     flops = summarise(parts.model, train.shape).flops
     with lent_global_generators(trial):
-        fitted = fit(parts, fit_images, held_out, plan=_plan(trial, train), streams=streams, on_epoch=on_epoch)
+        fitted = fit(parts, fit_images, held_out, plan=plan_of(trial, train), streams=streams, on_epoch=on_epoch)
+    return observed(
+        trial,
+        train,
+        parts,
+        fitted,
+        TrialFacts(fitted=len(fit_images), held_out=held_out, held_places=held_places, flops=flops),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialFacts:
+    """What the record of a finished training tells besides its history; ``memory`` says what was halved to fit."""
+
+    fitted: int  # images
+    held_out: ResidentImages
+    held_places: IntArray
+    flops: int  # of one image's forward pass
+    memory: str = ""
+
+
+def observed(trial: Trial, train: ImageSet, parts: Parts, fitted: Fitted, facts: TrialFacts) -> TrialResult:
+    """Return everything that was observed in a training that has ended."""
     began = time.perf_counter()
-    logits = predict(parts.model, held_out, autocast=_autocast(trial))
+    logits = predict(parts.model, facts.held_out, autocast=_autocast(trial), batch=fitted.evaluation_batch)
     seconds = time.perf_counter() - began
     predictions = Predictions(
-        probabilities=logits.softmax(1).cpu().numpy(), labels=train.labels[held_places], indices=held_places
+        probabilities=logits.softmax(1).cpu().numpy(), labels=train.labels[facts.held_places], indices=facts.held_places
     )
-    cost = _cost(fitted.history, parts, flops, len(fit_images), seconds, device)
+    cost = _cost(fitted.history, parts, facts, seconds, trial.execution.device)
+    notes = "; ".join(note for note in (facts.memory, fitted.evaluation_batch.note) if note)
     return TrialResult(
-        record=_record(trial, fitted, predictions, cost),
+        record=_record(trial, fitted, predictions, cost, memory=notes),
         weights=_arrays(parts.model.state_dict()) if trial.keep_weights else None,
         snapshots=_epoch_arrays(fitted.snapshots) if trial.keep_snapshots else None,
     )
@@ -177,7 +206,8 @@ def make_parts(
     )
 
 
-def _plan(trial: Trial, train: ImageSet) -> Plan:
+def plan_of(trial: Trial, train: ImageSet) -> Plan:
+    """Return how long and how a trial trains."""
     return Plan(
         epochs=trial.recipe.epochs,
         batch_size=trial.recipe.batch_size,
@@ -192,24 +222,24 @@ def _autocast(trial: Trial) -> bool:
     return trial.execution.precision == "bfloat16"
 
 
-def _cost(history: History, parts: Parts, flops: int, images: int, evaluation: float, device: str) -> Cost:
+def _cost(history: History, parts: Parts, facts: TrialFacts, evaluation: float, device: str) -> Cost:
     epochs = history.epochs()
     steps = len(history.iterations().loss)
-    seen = len(epochs.seconds) * images
+    seen = len(epochs.seconds) * facts.fitted
     seconds = float(epochs.seconds[-1])
     return Cost(
         train_seconds=seconds,
         evaluation_seconds=evaluation,
         peak_memory_bytes=peak_bytes(device),
         parameters=sum(weight.numel() for weight in parts.model.parameters()),
-        forward_flops_per_image=flops,
+        forward_flops_per_image=facts.flops,
         # backward costs about twice the forward pass: once for the inputs, once for the weights
-        training_flops=3 * flops * seen,
+        training_flops=3 * facts.flops * seen,
         images_per_second=seen / seconds if seconds and steps else 0.0,
     )
 
 
-def _record(trial: Trial, fitted: Fitted, predictions: Predictions, cost: Cost) -> TrialRecord:
+def _record(trial: Trial, fitted: Fitted, predictions: Predictions, cost: Cost, *, memory: str) -> TrialRecord:
     epochs = fitted.history.epochs()
     best = fitted.best_epoch - 1
     return TrialRecord(
@@ -226,11 +256,12 @@ def _record(trial: Trial, fitted: Fitted, predictions: Predictions, cost: Cost) 
         iterations=fitted.history.iterations(),
         predictions=predictions,
         cost=cost,
-        environment=environment(),
+        environment=environment() | ({"memory": memory} if memory else {}),
     )
 
 
-def _unfinished(trial: Trial, status: Any, message: str) -> TrialRecord:
+def unfinished_record(trial: Trial, status: Any, message: str) -> TrialRecord:
+    """Return the record of a trial that has no numbers to show, with the reason."""
     return TrialRecord(
         digest="",
         trial=trial,

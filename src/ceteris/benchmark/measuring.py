@@ -1,0 +1,185 @@
+"""The measurements, each a function that runs in a process of its own and keeps what it prepared for the next round."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from statistics import median
+
+import numpy as np
+import torch
+
+from ceteris.benchmark.networks import Load, characters, trial_of
+from ceteris.benchmark.products import Products
+from ceteris.benchmark.typical_loop import TypicalLoop
+from ceteris.data import split_indices
+from ceteris.records import IntArray, Trial, TrialRecord
+from ceteris.training import has_fast_bfloat16, one_thread, standardisation_of
+from ceteris.training.images import ResidentImages, resident
+from ceteris.training.loop import Parts, Plan, batches, fit, train_step
+from ceteris.training.population import run_population, shape_key
+from ceteris.training.streams import Streams, streams_of
+from ceteris.training.trial import make_parts
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopTimes:
+    """The whole training loop beside its bare steps: images per second of the loop, computing seconds of both."""
+
+    images_per_second: float
+    loop_seconds: float
+    bare_seconds: float
+
+    @property
+    def overhead(self) -> float:
+        """What the loop costs beyond its bare steps, as a share of them."""
+        return self.loop_seconds / self.bare_seconds - 1
+
+
+def typical_rate(network: str, load: Load, workers: int) -> float:
+    """Return the images per second of the typical loop with so many loader processes and torch's default threads."""
+    return _typical_loop(network, load.batch_size, load.steps, workers).images_per_second()
+
+
+def single_rate(network: str, load: Load) -> float:
+    """Return the images per second of one training on one core, with all that is written down on the way."""
+    with one_thread():
+        return load.images / _clocks(_training(network, load).whole_loop)[0]
+
+
+def loop_times(network: str, load: Load, pairs: int) -> LoopTimes:
+    """Return how fast one training is on one core and what its loop costs beyond the bare steps on the same objects.
+
+    Loop and bare steps take turns ``pairs`` times; their computing seconds are medians, so that a moment in which the
+    machine did something else falls out.
+    """
+    with one_thread():
+        training = _training(network, load)
+        loop, bare = zip(*(_pair(training, swapped=bool(turn % 2)) for turn in range(pairs)), strict=True)
+    return LoopTimes(
+        images_per_second=load.images / median(seconds for seconds, _ in loop),
+        loop_seconds=median(computing for _, computing in loop),
+        bare_seconds=median(computing for _, computing in bare),
+    )
+
+
+def _pair(training: "_Training", *, swapped: bool) -> tuple[tuple[float, float], tuple[float, float]]:
+    if swapped:  # what runs second finds warmer caches, so each is second as often as the other
+        bare = _clocks(training.bare_steps)
+        return _clocks(training.whole_loop), bare
+    return _clocks(training.whole_loop), _clocks(training.bare_steps)
+
+
+def population_rate(network: str, load: Load, members: int) -> float:
+    """Return the images per second, of all members together, of a stacked population on one core."""
+    trials = [trial_of(network, load, member) for member in range(members)]
+    with one_thread():
+        results = run_population(trials, characters())
+    return _images_per_second([result.record for result in results])
+
+
+def can_be_stacked(network: str) -> bool:
+    """Say whether trainings of this network can be stacked at all."""
+    return shape_key(trial_of(network, Load(batch_size=1, steps=1))) is not None
+
+
+def product_seconds(network: str, load: Load, passes: int) -> float:
+    """Return the seconds per image that the network's matrix products and convolutions take alone on one core."""
+    with one_thread():
+        return _products(network, load.batch_size).seconds_per_image(passes)
+
+
+def forget() -> None:
+    """Let go of what was prepared for a network; loader processes end."""
+    for prepared in (_typical_loop, _training, _products):
+        prepared.cache_clear()
+
+
+def _images_per_second(records: Sequence[TrialRecord]) -> float:
+    """Every member bears its share of the population's time, so the shares add up to the whole."""
+    costs = [record.cost for record in records if record.cost is not None]
+    assert len(costs) == len(records), [record.error for record in records]
+    images = sum(cost.training_flops / (3 * cost.forward_flops_per_image) for cost in costs)
+    return images / sum(cost.train_seconds for cost in costs)
+
+
+class _Training:
+    """The objects of one training, so that the whole loop and its bare steps run on the same ones."""
+
+    def __init__(self, trial: Trial, load: Load) -> None:
+        fit_places, held_places = split_indices(trial.split, characters().labels)
+        self._images = _resident(trial, fit_places[: load.batch_size * load.steps])
+        self._held_out = _resident(trial, held_places[:1])  # a single one: what evaluating costs is measured elsewhere
+        self._streams: Streams = streams_of(trial)
+        self._parts: Parts = make_parts(trial, characters(), self._images, self._streams, allow_imports=False)
+        self._plan = Plan(
+            epochs=load.epochs,
+            batch_size=load.batch_size,
+            classes=len(characters().classes),
+            patience=0,
+            autocast=trial.execution.precision == "bfloat16",
+            snapshots=False,
+        )
+
+    def whole_loop(self) -> None:
+        """Train as every trial does, with schedule, history and the measures of every epoch."""
+        fit(
+            self._parts,
+            self._images,
+            self._held_out,
+            plan=self._plan,
+            streams=self._streams,
+            on_epoch=lambda epoch: None,
+        )
+
+    def bare_steps(self) -> None:
+        """Take the same number of steps on batches of the same images, and write nothing down."""
+        self._parts.model.train()
+        for epoch in range(self._plan.epochs):
+            for _, places in batches(len(self._images), self._plan.batch_size, epoch, self._streams.order):
+                images, labels = self._images.batch(places), self._images.labels.index_select(0, places)
+                train_step(self._parts, images, labels, self._plan, self._streams, 0.0)
+
+
+def _resident(trial: Trial, places: IntArray) -> ResidentImages:
+    mean, deviation = standardisation_of(trial, characters())
+    return resident(
+        characters().images,
+        characters().labels,
+        places,
+        mean=mean,
+        deviation=deviation,
+        device=trial.execution.device,
+        channels_last=trial.recipe.model.kind != "mlp",
+    )
+
+
+def _clocks(work: Callable[[], None]) -> tuple[float, float]:
+    """Return the seconds on the wall and those that this process computed, which other programs disturb less."""
+    began, computing = time.perf_counter(), time.process_time()
+    work()
+    return time.perf_counter() - began, time.process_time() - computing
+
+
+@lru_cache(maxsize=4)
+def _training(network: str, load: Load) -> _Training:
+    return _Training(trial_of(network, load), load)
+
+
+@lru_cache(maxsize=4)
+def _typical_loop(network: str, batch_size: int, steps: int, workers: int) -> TypicalLoop:
+    count = batch_size * steps
+    images, labels = characters().images[:count, 0], characters().labels[:count]
+    loop = TypicalLoop(network, images, labels, batch_size=batch_size, workers=workers)
+    loop.epoch()  # starts the processes and fills the caches
+    return loop
+
+
+@lru_cache(maxsize=1)
+def _products(network: str, batch_size: int) -> Products:
+    load = Load(batch_size=batch_size, steps=1)
+    trial = trial_of(network, load)
+    images = _resident(trial, np.arange(batch_size))
+    parts = make_parts(trial, characters(), images, streams_of(trial), allow_imports=False)
+    precisions = (torch.float32, torch.bfloat16) if has_fast_bfloat16("cpu") else (torch.float32,)
+    return Products(parts.model.eval(), images.slice(0, batch_size), precisions)

@@ -1,0 +1,176 @@
+"""A plan in a terminal, and as plain values for programs."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+
+from ceteris.api import FittedPlan, PlanEstimate
+from ceteris.api.planning import MORE_REPETITIONS, StageEstimate
+from ceteris.cli.display import duration
+from ceteris.cli.printing import rich_table
+
+_MEBIBYTE = 2**20
+
+
+def print_plan(console: Console, estimate: PlanEstimate) -> None:
+    """Print the stages of a plan, what they take and what they can find out."""
+    titles = ["model", "stage", "arms", "blocks", "train", "time", "detects", "stored"]
+    rows = [_row(stage) for stage in estimate.stages]
+    shown = len(titles) if estimate.known else len(titles) - 1
+    numbers = range(2, shown)
+    table = rich_table(
+        f"Plan of {estimate.study.name} (train: new trainings, time: of one core)",
+        titles[:shown],
+        [row[:shown] for row in rows],
+        right=numbers,
+        whole=numbers,
+    )
+    console.print(table)
+    for line in (*_cost_lines(estimate), *_power_lines(estimate)):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def print_fitted(console: Console, study: str, plan: FittedPlan) -> None:
+    """Print the design that fits into a time, and what it can no longer find."""
+    print_plan(console, plan.fitted)
+    for line in _fitted_lines(study, plan):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def plan_json(estimate: PlanEstimate) -> dict[str, Any]:
+    """Return a plan as plain values: seconds, bytes, and detectable differences of accuracy in 0..1."""
+    return {
+        "trainings": estimate.trials,
+        "at_most": estimate.at_most,
+        "in_store": estimate.known,
+        "workers": estimate.workers,
+        "seconds": estimate.seconds,
+        "preparing_seconds": estimate.preparing_seconds,
+        "training_seconds": estimate.training_seconds,
+        "report_seconds": estimate.report_seconds,
+        "memory_bytes": asdict(estimate.memory),
+        "disk_bytes": asdict(estimate.disk) | {"total": estimate.disk.total},
+        "more_repetitions": MORE_REPETITIONS * estimate.study.exploration.seeds,
+        "spreads": {model: asdict(spread) | {"source": spread.source} for model, spread in estimate.spreads.items()},
+        "stages": [_stage_json(stage) for stage in estimate.stages],
+    }
+
+
+def fitted_json(plan: FittedPlan) -> dict[str, Any]:
+    """Return a fitted plan as plain values, with the plan as it was asked."""
+    return {
+        "budget_seconds": plan.budget_seconds,
+        "fits": plan.fits,
+        "settings": list(plan.settings),
+        "asked": plan_json(plan.asked),
+        "fitted": plan_json(plan.fitted),
+    }
+
+
+def _row(stage: StageEstimate) -> tuple[str, ...]:
+    planned = stage.stage
+    return (
+        planned.model,
+        planned.stage,
+        str(len(planned.arms)),
+        str(planned.blocks or ""),
+        str(len(planned.trials)),
+        duration(stage.seconds),
+        f"{100 * stage.detectable:.2f}" if stage.detectable is not None else "",
+        str(stage.known),
+    )
+
+
+def _stage_json(stage: StageEstimate) -> dict[str, Any]:
+    return {
+        "model": stage.stage.model,
+        "stage": stage.stage.stage,
+        "arms": list(stage.stage.arms),
+        "blocks": stage.stage.blocks,
+        "trainings": len(stage.stage.trials),
+        "in_store": stage.known,
+        "core_seconds": stage.seconds,
+        "detectable": stage.detectable,
+        "detectable_with_more": stage.detectable_with_more,
+    }
+
+
+def _cost_lines(estimate: PlanEstimate) -> list[str]:
+    memory, disk = estimate.memory, estimate.disk
+    most = " at most (the strategy may leave some early)" if estimate.at_most else ""
+    lines = [
+        f"{estimate.trials} trainings{most}, {estimate.known} of them in the store already; about "
+        f"{duration(estimate.seconds)} on {estimate.workers} workers: {duration(estimate.preparing_seconds)} until the first "
+        f"training, {duration(estimate.training_seconds)} of training, {duration(estimate.report_seconds)} for the report. "
+        "A better setting found on the way changes the times of what follows."
+    ]
+    if memory.per_worker:
+        lines.append(f"Memory: about {_size(memory.per_worker)} per worker, {_size(memory.total)} in all.")
+    lines.append(
+        f"Disk: about {_size(disk.total)} (records {_size(disk.records)}, weights {_size(disk.weights)}, weights of every "
+        f"epoch of finals {_size(disk.snapshots)})."
+    )
+    return lines
+
+
+def _power_lines(estimate: PlanEstimate) -> list[str]:
+    """Say, model by model, which differences will stay undecided."""
+    margin = 100 * estimate.study.equivalence_margin
+    repetitions = MORE_REPETITIONS * estimate.study.exploration.seeds
+    lines = [
+        "Detects: the smallest true difference, in points of accuracy, that a comparison finds with power 0.8 at "
+        f"significance {estimate.study.significance:g}; what is smaller stays undecided, or is shown to be equivalent within "
+        f"±{margin:.2f}."
+    ]
+    for model, spread in estimate.spreads.items():
+        stages = [stage for stage in estimate.stages if stage.stage.model == model and stage.detectable is not None]
+        if not stages:
+            continue
+        now = [stage.detectable for stage in stages if stage.detectable is not None]
+        then = [stage.detectable_with_more for stage in stages if stage.detectable_with_more is not None]
+        lines.append(
+            f"  {model}: differences below {_points(now)} points will stay undecided; {repetitions} repetitions would find "
+            f"{_points(then)} (differences between blocks spread by {100 * spread.deviation:.2f} points, {spread.source})."
+        )
+    return lines
+
+
+def _fitted_lines(study: str, plan: FittedPlan) -> list[str]:
+    budget, asked, fitted = duration(plan.budget_seconds), plan.asked, plan.fitted
+    if not plan.settings:
+        told = "fits" if plan.fits else "does not fit, and there is no smaller design"
+        return [f"Budget {budget}: the study as it is {told}: about {duration(asked.seconds)}."]
+    command = "  ceteris run " + " ".join([study, *(f"--set {setting}" for setting in plan.settings)])
+    found = [
+        f"  {model}: detectable differences were {_points(before)} points and would be {_points(after)}."
+        for model in fitted.spreads
+        if (before := _detectable(asked, model)) and (after := _detectable(fitted, model))
+    ]
+    if plan.fits:
+        head = (
+            f"Budget {budget}: the study as it is takes about {duration(asked.seconds)}; this design fits, with about "
+        )
+        return [f"{head}{duration(fitted.seconds)}:", command, *found]
+    finals = sum(stage.seconds for stage in fitted.stages if stage.stage.stage == "final") / max(1, fitted.workers)
+    return [
+        f"Budget {budget}: even the smallest design does not fit: about {duration(fitted.seconds)}, of which final trainings "
+        f"take {duration(finals)} and the report {duration(fitted.report_seconds)}. Give more time or more workers, or take "
+        "out factors, models, or seeds of the final trainings (final.seeds). The smallest design is:",
+        command,
+        *found,
+    ]
+
+
+def _detectable(estimate: PlanEstimate, model: str) -> list[float]:
+    return [s.detectable for s in estimate.stages if s.stage.model == model and s.detectable is not None]
+
+
+def _points(differences: Sequence[float]) -> str:
+    low, high = (f"{100 * difference:.2f}" for difference in (min(differences), max(differences)))
+    return low if low == high else f"{low} to {high}"
+
+
+def _size(count: int) -> str:
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / _MEBIBYTE:.0f} MiB"

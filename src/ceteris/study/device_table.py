@@ -1,0 +1,148 @@
+"""How fast this machine trains networks one by one and stacked: a small table, measured once and then kept.
+
+Whether trials are stacked changes the last digits of their results, so a table is used until its user measures again.
+"""
+
+import json
+import os
+import platform
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import log
+from pathlib import Path
+from typing import Any, Literal
+
+from ceteris.errors import CeterisError
+from ceteris.recipe import Recipe
+from ceteris.store import from_tree, to_tree, write_bytes
+
+Network = Literal["narrow mlp", "wide mlp", "narrow cnn", "wide cnn", "narrow resnet", "wide resnet"]
+CACHE_VARIABLE = "CETERIS_CACHE"
+
+# Raise it when stacked training gets faster or slower for some network: every machine then measures again.
+_ENGINE = 1
+# The largest widest layer that still counts as narrow: the geometric mean of the two networks measured.
+_NARROW = {"mlp": 256, "cnn": 64, "resnet": 90}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Speed:
+    """Images per second of training on one core (or device), all members of a population together."""
+
+    network: Network
+    members: int
+    images_per_second: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """What a table holds for: the processor, torch's minor version, the device and the version of the stacked training."""
+
+    processor: str
+    torch: str
+    device: str
+    engine: int = _ENGINE
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceTable:
+    """The measured speeds at one place."""
+
+    place: Place
+    speeds: tuple[Speed, ...]
+
+    def gain(self, network: Network, members: int) -> float:
+        """Return how much faster a population trains than its members one by one; 1.0 where nothing was measured.
+
+        Between measured sizes it is interpolated over the logarithm of the size; beyond the largest it stays.
+        """
+        curve = sorted((speed.members, speed.images_per_second) for speed in self.speeds if speed.network == network)
+        if not curve or curve[0][0] != 1 or not curve[0][1] or members == 1:
+            return 1.0
+        below = max(point for point in curve if point[0] <= members)
+        above = min((point for point in curve if point[0] >= members), default=below)
+        share = log(members / below[0]) / log(above[0] / below[0]) if above != below else 0.0
+        return (below[1] + share * (above[1] - below[1])) / curve[0][1]
+
+    def fastest(self, network: Network, most: int) -> int:
+        """Return the size of population, at most ``most``, that trains fastest; the smallest of equals."""
+        return max(range(1, most + 1), key=lambda members: (self.gain(network, members), -members))
+
+
+def network_like(recipe: Recipe) -> Network | None:
+    """Return the measured network that a recipe's model resembles by its kind and widest layer; None for own models."""
+    match recipe.model.kind:
+        case "mlp":
+            widths: Sequence[int] = recipe.model.hidden
+        case "cnn" | "resnet":
+            widths = recipe.model.filters
+        case "custom":
+            return None
+    narrow = max(widths, default=0) <= _NARROW[recipe.model.kind]
+    names: Mapping[tuple[str, bool], Network] = {
+        ("mlp", True): "narrow mlp",
+        ("mlp", False): "wide mlp",
+        ("cnn", True): "narrow cnn",
+        ("cnn", False): "wide cnn",
+        ("resnet", True): "narrow resnet",
+        ("resnet", False): "wide resnet",
+    }
+    return names[recipe.model.kind, narrow]
+
+
+def place_of(device: str) -> Place:
+    """Return what the table of a device holds for on this machine."""
+    from ceteris.training import environment
+
+    facts = environment()
+    return Place(
+        processor=facts["processor"] if device == "cpu" else f"{facts['processor']}, {accelerator_name(device)}",
+        torch=".".join(facts["torch"].split(".")[:2]),
+        device=device.partition(":")[0],
+    )
+
+
+def accelerator_name(device: str) -> str:
+    """Return the name of a CUDA device as its driver tells it; of others the machine's kind."""
+    if not device.startswith("cuda"):
+        return platform.machine()
+    import torch
+
+    return str(torch.cuda.get_device_name(device))
+
+
+def table_for(device: str, measure: Callable[[Place], DeviceTable]) -> DeviceTable:
+    """Return the table of a device from the user's cache; where there is none, ``measure`` makes it and it is kept."""
+    place = place_of(device)
+    known = known_tables()
+    if place in known:
+        return known[place]
+    return keep_table(measure(place))
+
+
+def keep_table(table: DeviceTable) -> DeviceTable:
+    """Write a table into the user's cache in place of an older one; where that cannot be written it is only used."""
+    tables = known_tables() | {table.place: table}
+    try:
+        write_bytes(cache_file(), json.dumps(to_tree(list(tables.values())), indent=1).encode())
+    except CeterisError:
+        return table  # a machine without a writable home measures in every run
+    return table
+
+
+def known_tables() -> dict[Place, DeviceTable]:
+    """Return the tables in the user's cache; none where the file is missing or damaged."""
+    try:
+        tree: Iterable[Any] = json.loads(cache_file().read_text(encoding="utf-8"))
+        tables: list[DeviceTable] = [from_tree(DeviceTable, part) for part in tree]
+        return {table.place: table for table in tables}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return {}
+
+
+def cache_file() -> Path:
+    """Return where the tables are kept: in CETERIS_CACHE, else in ceteris in the user's cache folder."""
+    named = os.environ.get(CACHE_VARIABLE)
+    if named:
+        return Path(named) / "device-table.json"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ceteris" / "device-table.json"

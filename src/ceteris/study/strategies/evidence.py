@@ -1,0 +1,116 @@
+"""From the records of an arm's blocks to what the report says about it."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ceteris.findings import Comparison, Effort, FactorFinding, LevelFinding
+from ceteris.recipe import Recipe
+from ceteris.records import FloatArray, Trial, TrialRecord
+from ceteris.study.decide import Decision, accuracies
+from ceteris.study.design import describe_changes
+from ceteris.study.strategies.protocol import Request
+from ceteris.study.strategies.tuning import TunedArm
+from ceteris.study.study import Factor
+
+Blocks = Mapping[str, Sequence[TrialRecord | None]]  # label -> one entry per block, None where it was not trained
+
+
+def request_of(model: str, stage: str, trials: Mapping[str, Sequence[Trial]]) -> Request:
+    """Return the request for the trials of several arms by label."""
+    return Request(
+        model=model,
+        stage=stage,
+        trials=tuple(trial for block in trials.values() for trial in block),
+        labels=tuple(label for label, block in trials.items() for _ in block),
+    )
+
+
+def factor_finding(
+    factor: Factor,
+    arms: Mapping[str, Recipe],
+    incumbent: str,
+    blocks: Blocks,
+    decision: Decision,
+    tuned: Mapping[str, TunedArm] | None = None,
+) -> FactorFinding:
+    """Gather what one factor showed, level by level, in the order of the study file.
+
+    Args:
+        factor: what was varied.
+        arms: label -> the recipe that was compared.
+        incumbent: label of the arm that the others are compared with.
+        blocks: label -> records, as many entries for every arm.
+        decision: which level is kept and why.
+        tuned: label -> the tuning of the arm's nuisance parameters, where there was one.
+    """
+    levels = tuple(
+        level_finding(
+            label,
+            blocks[label],
+            changes=describe_changes(arms[incumbent], recipe),
+            incumbent=label == incumbent,
+            chosen=label == decision.label,
+            comparison=decision.comparisons.get(label),
+            tuned=tuned.get(label) if tuned else None,
+        )
+        for label, recipe in arms.items()
+    )
+    return FactorFinding(
+        name=factor.name,
+        title=factor.title or factor.name,
+        question=factor.question,
+        fields=factor.fields,
+        levels=levels,
+        decision=decision.sentence,
+        prospect=decision.prospect,
+    )
+
+
+def level_finding(
+    label: str,
+    records: Sequence[TrialRecord | None],
+    *,
+    changes: tuple[str, ...],
+    incumbent: bool,
+    chosen: bool,
+    comparison: Comparison | None,
+    tuned: TunedArm | None = None,
+) -> LevelFinding:
+    """Gather one level's blocks; trials that did not finish count as NaN and are told in words."""
+    trained = [record for record in records if record]
+    costs = [record.cost for record in trained if record.cost]
+    return LevelFinding(
+        label=label,
+        changes=changes,
+        accuracies=accuracies(records),
+        f1=_values_of(records, "f1"),
+        losses=_values_of(records, "loss"),
+        train_accuracies=_values_of(records, "train_accuracy"),
+        train_seconds=np.array([record.cost.train_seconds if record and record.cost else np.nan for record in records]),
+        parameters=costs[0].parameters if costs else 0,
+        forward_flops_per_image=costs[0].forward_flops_per_image if costs else 0,
+        peak_memory_bytes=max((cost.peak_memory_bytes for cost in costs), default=0),
+        incumbent=incumbent,
+        chosen=chosen,
+        failures=tuple(f"{record.status}: {record.error}" for record in trained if record.status != "finished"),
+        comparison=comparison,
+        effort=effort_of([*trained, *(tuned.records if tuned else ())]),
+        tuning=tuned.findings if tuned else (),
+    )
+
+
+def effort_of(records: Sequence[TrialRecord]) -> Effort:
+    """Return what a number of trainings took together."""
+    costs = [record.cost for record in records if record.cost]
+    return Effort(
+        trials=len(records),
+        epochs=sum(len(record.epochs.seconds) for record in records if record.epochs),
+        steps=sum(len(record.iterations.loss) for record in records if record.iterations),
+        training_flops=sum(cost.training_flops for cost in costs),
+        seconds=sum(cost.train_seconds for cost in costs),
+    )
+
+
+def _values_of(records: Sequence[TrialRecord | None], name: str) -> FloatArray:
+    return np.array([getattr(record, name) if record and record.status == "finished" else np.nan for record in records])

@@ -1,0 +1,40 @@
+"""Every level against the baseline alone; then all levels that were better are put together."""
+
+from ceteris.recipe import Recipe
+from ceteris.study.design import difference
+from ceteris.study.strategies.comparing import Comparing, compare_factor
+from ceteris.study.strategies.evidence import request_of
+from ceteris.study.strategies.merging import merged
+from ceteris.study.strategies.protocol import Route, Search
+from ceteris.study.strategies.purse import Purse
+from ceteris.study.study import StudyModel, factors_of
+from ceteris.study.trials import Setting, exploration_trials
+
+
+def one_at_a_time(setting: Setting, model: StudyModel, compare: Comparing | None = None) -> Search:
+    """Explore every factor of one model around its baseline; ``compare`` as for :func:`compare_factor`."""
+    purse = Purse(setting)
+    found, chosen = [], list[Recipe]()
+    for factor in factors_of(setting.study, model.name):
+        compared = yield from compare_factor(setting, model.name, factor, model.recipe, purse, compare)
+        found.append(compared.finding)
+        chosen.append(compared.best)
+    if not found:
+        yield request_of(model.name, "baseline", {"baseline": exploration_trials(setting, model.recipe)})
+    best = merged(model.recipe, chosen)
+    changed = sum(bool(difference(model.recipe, recipe)) for recipe in chosen)
+    return Route(model=model, best=best, factors=tuple(found), summary=_summary(len(found), changed))
+
+
+def _summary(factors: int, changed: int) -> str:
+    if not factors:
+        return "No factor was explored: the baseline alone was trained."
+    joined = {
+        0: "No level was better, so the baseline stays.",
+        1: "The one change that was kept makes the best recipe.",
+    }
+    return f"{factors} factors were explored, each level against the baseline alone. " + joined.get(
+        changed,
+        f"The {changed} changes that were kept are put together; that their effects add up is an assumption, which the "
+        "confirmation tests.",
+    )

@@ -1,0 +1,66 @@
+"""What may still be spent on more repetitions: the whole run's budget, shared evenly by the models.
+
+Only recorded training times are counted, never the clock, so that a run that goes on after a stop decides as it would have.
+"""
+
+from collections.abc import Iterable
+
+from ceteris.records import HoldoutSplit, TrialRecord
+from ceteris.study.study import Study
+from ceteris.study.trials import Setting
+
+
+class Purse:
+    """The core-seconds of one model; what the confirmation and the final trainings will take is put aside."""
+
+    def __init__(self, setting: Setting) -> None:
+        self._setting = setting
+        self._counted: set[str] = set()
+        self.spent = 0.0
+        extension = setting.extension
+        limited = extension is not None and extension.budget_seconds is not None
+        self.share = (
+            extension.budget_seconds * max(1, extension.workers) / len(setting.study.models)
+            if limited and extension and extension.budget_seconds is not None
+            else float("inf")
+        )
+
+    def charge(self, records: Iterable[TrialRecord]) -> None:
+        """Count trainings, each once."""
+        for record in records:
+            if record.digest not in self._counted:
+                self._counted.add(record.digest)
+                self.spent += seconds_of(record)
+
+    def affords(self, seconds: float, sample: TrialRecord | None) -> bool:
+        """Say whether so many core-seconds are left, when a recipe like that of ``sample`` goes into the finals."""
+        return self.spent + seconds + (reserve(self._setting, sample) if sample else 0.0) <= self.share
+
+
+def seconds_of(record: TrialRecord) -> float:
+    """Return the training and evaluation time of a record in core-seconds."""
+    if not record.cost:
+        return 0.0
+    epochs = len(record.epochs.seconds) if record.epochs else 1
+    return record.cost.train_seconds + epochs * record.cost.evaluation_seconds
+
+
+def reserve(setting: Setting, sample: TrialRecord) -> float:
+    """Return the core-seconds that confirmation and finals will take if all recipes cost what ``sample`` did."""
+    study = setting.study
+    confirmation = 2 * study.exploration.folds * study.confirmation.seeds * seconds_of(sample)
+    return confirmation + _versions(sample) * study.final.seeds * _final_seconds(study, setting.images, sample)
+
+
+def _versions(sample: TrialRecord) -> int:
+    return 3 if sample.trial.recipe.model.kind == "resnet" else 2
+
+
+def _final_seconds(study: Study, images: int, sample: TrialRecord) -> float:
+    if not sample.cost or not sample.epochs or isinstance(sample.trial.split, HoldoutSplit):
+        return 0.0
+    epochs = len(sample.epochs.seconds)
+    fitted = sample.cost.images_per_second * sample.cost.train_seconds / epochs
+    per_image_and_epoch = seconds_of(sample) / max(1.0, fitted * epochs)
+    final_epochs = study.final.epochs or sample.trial.recipe.epochs
+    return per_image_and_epoch * images * (1 - study.final.validation) * final_epochs

@@ -1,0 +1,155 @@
+"""Where to look next: points of a space, drawn evenly or by what is known so far (Optuna's samplers).
+
+Optuna is imported only when one of its samplers runs. It works in memory: a search that goes on after a stop asks and
+tells all over again, with the known records, and arrives where it was.
+"""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol, assert_never
+
+import numpy as np
+from scipy.stats import qmc
+
+from ceteris.seeds import stream_seed
+from ceteris.study.strategies.space import Choice, Dimension, Number, Point, Space
+from ceteris.study.study import Joint, Study
+from ceteris.training import one_thread
+
+_POWERS = range(5, 31)  # Sobol sequences are even at lengths of 2, 4, 8, ...
+
+
+class Sampler(Protocol):
+    """Gives points to try and learns from their scores; a ticket stands for a point that was given out."""
+
+    def ask(self) -> tuple[int, Point]:
+        """Return a ticket and its point."""
+
+    def take(self, point: Point) -> int:
+        """Return the ticket of a point that somebody else chose."""
+
+    def tell(self, ticket: int, score: float) -> None:
+        """Learn what a point reached; higher is better."""
+
+
+def sampler_of(study: Study, space: Space) -> Sampler:
+    """Return the sampler that a joint search asks for, seeded from the study's seed."""
+    assert isinstance(study.strategy, Joint)
+    match study.strategy.sampler:
+        case "random":
+            return FixedSequence(uniform_points(space, search_generator(study)))
+        case "quasi-random":
+            return FixedSequence(quasi_random_points(space, study))
+        case "tpe" | "gp" | "cma-es":
+            return _Learning(study.strategy.sampler, space, stream_seed(study.seed, 0, "search") % 2**32)
+        case _:
+            assert_never(study.strategy.sampler)
+
+
+def search_generator(study: Study, purpose: int = 0) -> np.random.Generator:
+    """Return the generator of a search's own draws, another one for every purpose."""
+    return np.random.default_rng([stream_seed(study.seed, 0, "search"), purpose])
+
+
+def uniform_points(space: Space, random: np.random.Generator) -> Iterator[Point]:
+    """Yield points drawn evenly and independently, without end."""
+    while True:
+        yield space.at(random.random(len(space.dimensions)))
+
+
+def quasi_random_points(space: Space, study: Study) -> Iterator[Point]:
+    """Yield the points of a scrambled Sobol sequence (Sobol 1967; Owen 1998), which leaves smaller gaps than chance does."""
+    if not space.dimensions:
+        return
+    given = 0
+    for power in _POWERS:
+        sequence = qmc.Sobol(len(space.dimensions), scramble=True, rng=search_generator(study))
+        shares = sequence.random_base2(power)  # (points, dimensions); the shorter one is the beginning of the longer
+        yield from (space.at(row) for row in shares[given:])
+        given = len(shares)
+
+
+class FixedSequence:
+    """Points of a sequence that learns nothing."""
+
+    def __init__(self, points: Iterator[Point]) -> None:
+        self._points = points
+
+    def ask(self) -> tuple[int, Point]:
+        """Return the next point; all have the same ticket."""
+        return 0, next(self._points)
+
+    def take(self, point: Point) -> int:
+        """Return the ticket of all points."""
+        return 0
+
+    def tell(self, ticket: int, score: float) -> None:
+        """Pass over what a point reached."""
+
+
+class _Learning:
+    """Optuna (Akiba et al. 2019): points that are asked and not told yet count as mediocre, so that a round spreads out."""
+
+    def __init__(self, kind: str, space: Space, seed: int) -> None:
+        import optuna
+
+        self._dimensions = space.dimensions
+        with _quiet():
+            self._study = optuna.create_study(direction="maximize", sampler=_optuna_sampler(kind, seed))
+            self._distributions = {str(place): _distribution(one) for place, one in enumerate(space.dimensions)}
+
+    def ask(self) -> tuple[int, Point]:
+        with _quiet(), one_thread():
+            trial = self._study.ask(self._distributions)
+        return trial.number, tuple(trial.params[str(place)] for place in range(len(self._dimensions)))
+
+    def take(self, point: Point) -> int:
+        with _quiet():
+            self._study.enqueue_trial({str(place): value for place, value in enumerate(point)})
+        return self.ask()[0]
+
+    def tell(self, ticket: int, score: float) -> None:
+        with _quiet():
+            self._study.tell(ticket, score)
+
+
+def _optuna_sampler(kind: str, seed: int) -> Any:
+    """Tree-structured Parzen estimators (Bergstra et al. 2011), a Gaussian process, or CMA-ES (Hansen & Ostermeier 2001)."""
+    from optuna import samplers
+
+    if kind == "tpe":
+        return samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True)
+    if kind == "gp":
+        return samplers.GPSampler(seed=seed)
+    return samplers.CmaEsSampler(seed=seed)
+
+
+def _distribution(dimension: Dimension) -> Any:
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    match dimension:
+        case Choice():
+            return CategoricalDistribution(dimension.labels)
+        case Number(whole=True):
+            return IntDistribution(int(dimension.low), int(dimension.high), log=dimension.log)
+        case Number():
+            return FloatDistribution(dimension.low, dimension.high, log=dimension.log)
+        case _:
+            assert_never(dimension)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Optuna's log and its warnings of experimental features away: the progress display speaks for the search."""
+    from optuna import logging
+    from optuna.exceptions import ExperimentalWarning
+
+    before = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            yield
+    finally:
+        logging.set_verbosity(before)

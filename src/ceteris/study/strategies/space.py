@@ -1,0 +1,223 @@
+"""The space of recipes around a baseline: the levels of all factors as choices, ranges as numbers.
+
+A point names one value per dimension. Its recipe is the baseline with all of them at once, whole choices before the
+numbers inside them, so that a range of the learning rate holds for whichever optimizer was chosen.
+"""
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from pydantic import TypeAdapter, ValidationError
+
+from ceteris.recipe import Recipe
+from ceteris.records import FloatArray
+from ceteris.store import to_tree
+from ceteris.study.design import arm
+from ceteris.study.messages import explain_invalid
+from ceteris.study.strategies.arms import arms_of
+from ceteris.study.study import Factor, Halving, Joint, Range, Study, StudyModel, factors_of
+
+_RECIPE = TypeAdapter(Recipe)
+_DIGITS = 4  # significant ones of a number that is drawn: recipes stay readable
+_LISTED = 10_000  # up to so many points of a finite space are visited one by one
+
+Point = tuple[str | float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """A factor as a dimension: one of the labels of its levels, the baseline's own value among them."""
+
+    factor: Factor
+    labels: tuple[str, ...]
+    start: str
+
+    @property
+    def name(self) -> str:
+        """The name in a candidate's settings."""
+        return self.factor.name
+
+    def at(self, share: float) -> str:
+        """Return the label at a share of the dimension, in [0, 1)."""
+        return self.labels[min(int(share * len(self.labels)), len(self.labels) - 1)]
+
+    def changes(self, value: str | float) -> dict[str, Any]:
+        """Return what a label changes, by dotted field; nothing where it is the baseline's own value."""
+        return next((level.changes for level in self.factor.levels if level.label == value), {})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Number:
+    """A range as a dimension: every number, or every whole number, from ``low`` to ``high``."""
+
+    name: str
+    low: float
+    high: float
+    log: bool
+    whole: bool
+    start: float
+
+    def at(self, share: float) -> float:
+        """Return the number at a share of the range, in [0, 1): evenly spread, or evenly in its logarithm."""
+        low, high = (self.low - 0.5, self.high + 0.5) if self.whole else (self.low, self.high)
+        if self.log:
+            return self.allowed(math.exp(math.log(low) + share * (math.log(high) - math.log(low))))
+        return self.allowed(low + share * (high - low))
+
+    def allowed(self, value: float) -> float:
+        """Return the nearest number that a recipe may have here: whole, or of few digits, and inside the range."""
+        near = round(value) if self.whole else float(f"{value:.{_DIGITS}g}")
+        return min(max(near, self.low), self.high)
+
+    def changes(self, value: str | float) -> dict[str, Any]:
+        """Return what a value changes, by dotted field."""
+        allowed = self.allowed(float(value))
+        return {self.name: int(allowed) if self.whole else allowed}
+
+
+Dimension = Choice | Number
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """What a point stands for: its recipe, None where its values do not go together, and the reason.
+
+    ``settings`` is (factor or field, value as text); "–" where the recipe has no such field, so that it has no effect.
+    """
+
+    recipe: Recipe | None
+    settings: tuple[tuple[str, str], ...]
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Space:
+    """All recipes of a model that a search may try."""
+
+    baseline: Recipe
+    dimensions: tuple[Dimension, ...]
+
+    @property
+    def start(self) -> Point:
+        """The point of the baseline."""
+        return tuple(dimension.start for dimension in self.dimensions)
+
+    def at(self, shares: FloatArray) -> Point:
+        """Return the point at shares of all dimensions, (dimensions,) in [0, 1)."""
+        return tuple(dimension.at(float(share)) for dimension, share in zip(self.dimensions, shares, strict=True))
+
+    def points(self, random: np.random.Generator) -> Iterator[Point]:
+        """Yield points at random: of a small finite space every one once, otherwise as many as are listed at most."""
+        sizes = [len(dimension.labels) for dimension in self.dimensions if isinstance(dimension, Choice)]
+        finite = len(sizes) == len(self.dimensions)
+        if not finite or math.prod(sizes) > _LISTED:
+            for _ in range(_LISTED):
+                yield self.at(random.random(len(self.dimensions)))
+            return
+        for place in random.permutation(math.prod(sizes)):
+            indices = np.unravel_index(place, sizes) if sizes else ()
+            yield self.at(np.array([(index + 0.5) / size for index, size in zip(indices, sizes, strict=True)]))
+
+    def drawn(self, point: Point) -> Drawn:
+        """Return the recipe of a point, or why there is none."""
+        changes = [dimension.changes(value) for dimension, value in zip(self.dimensions, point, strict=True)]
+        tree, applied = to_tree(self.baseline), set[str]()
+        recipe = self.baseline
+        for depth in sorted({field.count(".") for change in changes for field in change}):
+            level = {field: value for change in changes for field, value in change.items() if field.count(".") == depth}
+            applied |= {field for field, value in level.items() if _put(tree, field, value)}
+            try:
+                recipe = _RECIPE.validate_json(json.dumps(tree))
+            except ValidationError as error:
+                return Drawn(
+                    recipe=None, settings=self._settings(point), reason=explain_invalid(error, tree).replace("\n", "; ")
+                )
+            tree = to_tree(recipe)
+        return self._told(point, changes, applied, recipe)
+
+    def _told(self, point: Point, changes: list[dict[str, Any]], applied: set[str], recipe: Recipe) -> Drawn:
+        idle: dict[str, str] = {}
+        for dimension, change in zip(self.dimensions, changes, strict=True):
+            missing = [field for field in change if field not in applied]
+            if not missing:
+                continue
+            reason = f'{dimension.name}: the recipe has no field "{missing[0]}"'
+            if len(missing) < len(change):  # half of a level is another level
+                return Drawn(recipe=None, settings=self._settings(point), reason=reason)
+            idle[dimension.name] = f"{reason}, so it has no effect"
+        return Drawn(recipe=recipe, settings=self._settings(point, idle), reason="; ".join(idle.values()))
+
+    def _settings(self, point: Point, idle: dict[str, str] | None = None) -> tuple[tuple[str, str], ...]:
+        return tuple(
+            (dimension.name, "–" if idle and dimension.name in idle else _text(dimension, value))
+            for dimension, value in zip(self.dimensions, point, strict=True)
+        )
+
+
+def space_of(study: Study, model: StudyModel) -> Space:
+    """Return the space of a model: its factors with more than one value, and the ranges whose field it can have."""
+    choices = [_choice(factor, model.recipe) for factor in factors_of(study, model.name)]
+    numbers = [_number(span, study, model) for span in ranges_of(study)]
+    return Space(
+        baseline=model.recipe,
+        dimensions=(
+            *(choice for choice in choices if len(choice.labels) > 1),
+            *(number for number in numbers if number),
+        ),
+    )
+
+
+def ranges_of(study: Study) -> tuple[Range, ...]:
+    """Return the ranges of the study's strategy, () where it has none."""
+    return study.strategy.ranges if isinstance(study.strategy, Joint | Halving) else ()
+
+
+def recipe_with_number(study: Study, model: StudyModel, field: str) -> Recipe | None:
+    """Return the baseline, else the first arm of any factor, that has a number in a field; None where none has."""
+    arms = (arm(model.recipe, factor, level) for factor in factors_of(study, model.name) for level in factor.levels)
+    return next((recipe for recipe in (model.recipe, *arms) if number_at(recipe, field) is not None), None)
+
+
+def number_at(recipe: Recipe, field: str) -> int | float | None:
+    """Return the number in a dotted field of a recipe, None where there is no number."""
+    value = to_tree(recipe)
+    for name in field.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _choice(factor: Factor, baseline: Recipe) -> Choice:
+    arms, start = arms_of(factor, baseline)
+    return Choice(factor=factor, labels=tuple(arms), start=start)
+
+
+def _number(span: Range, study: Study, model: StudyModel) -> Number | None:
+    recipe = recipe_with_number(study, model, span.field)
+    if recipe is None:
+        return None
+    whole = isinstance(number_at(recipe, span.field), int)
+    low, high = (math.ceil(span.low), math.floor(span.high)) if whole else (span.low, span.high)
+    middle = math.sqrt(low * high) if span.log else (low + high) / 2
+    start = number_at(model.recipe, span.field)
+    number = Number(name=span.field, low=low, high=high, log=span.log, whole=whole, start=middle)
+    return replace(number, start=number.allowed(middle) if start is None else start)
+
+
+def _put(tree: dict[str, Any], field: str, value: Any) -> bool:
+    """Set a dotted field where there is one; say whether there was."""
+    *path, last = field.split(".")
+    branch: Any = tree
+    for name in path:
+        branch = branch.get(name) if isinstance(branch, dict) else None
+    if not isinstance(branch, dict) or last not in branch:
+        return False
+    branch[last] = value
+    return True
+
+
+def _text(dimension: Dimension, value: str | float) -> str:
+    return str(value) if isinstance(dimension, Choice) else f"{dimension.allowed(float(value)):g}"

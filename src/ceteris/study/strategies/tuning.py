@@ -1,0 +1,165 @@
+"""Nuisance parameters: each arm gets its own learning rate, say, found with the same number of trials for every arm.
+
+Comparing optimizers at one learning rate measures whom that rate suits. The search is over powers of a step around the
+arm's own value, on one fold of a repetition that no comparison uses.
+"""
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ceteris.errors import ConfigError
+from ceteris.findings import TuningFinding
+from ceteris.recipe import Recipe
+from ceteris.records import TrialRecord
+from ceteris.store import trial_digest
+from ceteris.study.design import arm, tunable
+from ceteris.study.strategies.protocol import Records, Request
+from ceteris.study.study import Factor, Level, Nuisance
+from ceteris.study.trials import Setting, tuning_trial
+
+
+@dataclass(frozen=True, kw_only=True)
+class TunedArm:
+    """An arm with its nuisance parameters at their best values, how these were found, and all trainings that it took."""
+
+    recipe: Recipe
+    findings: tuple[TuningFinding, ...] = ()
+    records: tuple[TrialRecord, ...] = ()
+
+
+@dataclass
+class _Search:
+    """One arm's search: exponent of the step -> (accuracy, -loss); -inf where a training did not finish."""
+
+    recipe: Recipe
+    start: float
+    nuisance: Nuisance
+    scores: dict[float, tuple[float, float]] = field(default_factory=dict)
+    records: list[TrialRecord] = field(default_factory=list)
+
+    def value(self, exponent: float) -> float:
+        return float(f"{self.start * self.nuisance.step**exponent:.3g}")
+
+    def recipe_at(self, exponent: float) -> Recipe:
+        return self.recipe if exponent == 0 else with_value(self.recipe, self.nuisance.field, self.value(exponent))
+
+    def best(self) -> float:
+        return max(self.scores, key=lambda exponent: (self.scores[exponent], -abs(exponent), exponent))
+
+    def at_edge(self) -> bool:
+        return self.best() in (min(self.scores), max(self.scores))
+
+
+def tune_arms(
+    setting: Setting, model: str, factor: Factor, nuisances: tuple[Nuisance, ...], arms: Mapping[str, Recipe]
+) -> Generator[Request, Records, dict[str, TunedArm]]:
+    """Tune every nuisance parameter of every arm, one parameter after another, all arms side by side."""
+    tuned = {label: TunedArm(recipe=recipe) for label, recipe in arms.items()}
+    for nuisance in nuisances:
+        searches = {label: search for label, done in tuned.items() if (search := _search(done.recipe, nuisance))}
+        for _ in range(1 + nuisance.trials - 3 if searches else 0):
+            yield from _round(setting, model, f"{factor.name}: tuning", searches)
+        for label, search in searches.items():
+            before = tuned[label]
+            tuned[label] = TunedArm(
+                recipe=search.recipe_at(search.best()),
+                findings=(*before.findings, _finding(search)),
+                records=(*before.records, *search.records),
+            )
+    return tuned
+
+
+def with_value(recipe: Recipe, place: str, value: float) -> Recipe:
+    """Return a recipe with one number changed.
+
+    Raises:
+        ConfigError: when the recipe has no such field or the value is not allowed there.
+    """
+    return arm(recipe, Factor(name="tuning", fields=(place,), levels=(_level(place, value),)), _level(place, value))
+
+
+def _level(place: str, value: float) -> Level:
+    return Level(label=f"{value:g}", changes={place: value})
+
+
+def _search(recipe: Recipe, nuisance: Nuisance) -> _Search | None:
+    """Return the search of an arm; None where its recipe has no such number, or has 0 there, which nothing scales."""
+    start = tunable(recipe, nuisance.field)
+    return None if start is None else _Search(recipe=recipe, start=start, nuisance=nuisance)
+
+
+def _round(
+    setting: Setting, model: str, stage: str, searches: Mapping[str, _Search]
+) -> Generator[Request, Records, None]:
+    asked = [
+        (label, exponent, tuning_trial(setting, recipe))
+        for label, search in searches.items()
+        for exponent in _next_exponents(search)
+        if (recipe := _possible(search, exponent)) is not None
+    ]
+    if not asked:
+        return
+    records = yield Request(
+        model=model,
+        stage=stage,
+        trials=tuple(trial for _, _, trial in asked),
+        labels=tuple(f"{label}, {searches[label].value(exponent):g}" for label, exponent, _ in asked),
+    )
+    for label, exponent, trial in asked:
+        record = records[trial_digest(trial)]
+        searches[label].records.append(record)
+        finished = record.status == "finished"
+        searches[label].scores[exponent] = (record.accuracy, -record.loss) if finished else (-np.inf, -np.inf)
+
+
+def _possible(search: _Search, exponent: float) -> Recipe | None:
+    """Return the recipe at a value, None where the value is not allowed (a momentum of 1.2, say): it counts as the worst."""
+    try:
+        return search.recipe_at(exponent)
+    except ConfigError:
+        search.scores[exponent] = (-np.inf, -np.inf)
+        return None
+
+
+def _next_exponents(search: _Search) -> tuple[float, ...]:
+    """First the start and its neighbours; then beyond the edge where the best lies there, else the wider gap beside it."""
+    if not search.scores:
+        return (-1.0, 0.0, 1.0)
+    tried, best = sorted(search.scores), search.best()
+    place = tried.index(best)
+    if place in (0, len(tried) - 1):
+        return (best - 1 if place == 0 else best + 1,)
+    below, above = tried[place - 1], tried[place + 1]
+    better = below if search.scores[below] > search.scores[above] else above
+    wider = {below: best - below, above: above - best}
+    neighbour = max((below, above), key=lambda other: (wider[other], other == better))
+    return ((best + neighbour) / 2,)
+
+
+def _finding(search: _Search) -> TuningFinding:
+    tried = list(search.scores)
+    scores = np.array([search.scores[exponent][0] for exponent in tried])
+    values = tuple(search.value(exponent) for exponent in tried)
+    chosen = search.value(search.best())
+    return TuningFinding(
+        field=search.nuisance.field,
+        values=values,
+        accuracies=np.where(np.isfinite(scores), scores, np.nan),
+        chosen=chosen,
+        widened=sum(abs(exponent) > 1 for exponent in tried),
+        at_edge=search.at_edge(),
+        sentence=_sentence(search, values, chosen),
+    )
+
+
+def _sentence(search: _Search, values: tuple[float, ...], chosen: float) -> str:
+    score = search.scores[search.best()][0]
+    if not np.isfinite(score):
+        return f"{search.nuisance.field}: no training finished at any of {len(values)} values; {chosen:g} was kept."
+    edge = "; it is at the edge of what was tried, so a still better one may lie beyond" if search.at_edge() else ""
+    return (
+        f"{search.nuisance.field}: {len(values)} values from {min(values):g} to {max(values):g} were tried, "
+        f"{chosen:g} was best ({100 * score:.2f} % on the tuning fold){edge}."
+    )

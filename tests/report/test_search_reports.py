@@ -1,0 +1,296 @@
+"""What the report says about the search: the improvement, budgets, tuning, what is open, and every strategy's tables."""
+
+import csv
+import io
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from tests.example_findings import example_findings
+from tests.example_searches import KINDS, Kind, search_findings
+
+from ceteris.figures import plates, results_info, to_svg, trained_blocks
+from ceteris.findings import FactorFinding, LevelFinding, ModelFinding, StudyFindings, Verdict
+from ceteris.report import DrawnPlate, Report, Table, html_report, pdf_report, sentences, tables
+from ceteris.report.budgets import budget_sentences, saved_sentence
+from ceteris.report.improvement import improvement_in_short, improvement_sentence, improvement_summary
+from ceteris.report.notebook import unexecuted
+from ceteris.report.outlook import command, open_comparisons, outlook_sentences
+from ceteris.report.strategy_words import limits_where_untold, search_words
+
+OWN_TABLES: dict[Kind, set[str]] = {
+    "one-at-a-time": {"tuning", "tuning_values"},
+    "leave-one-out": {"tuning", "tuning_values", "worth"},
+    "factorial": {"interactions", "candidates_cnn"},
+    "joint": {"candidates_cnn"},
+    "halving": {"candidates_cnn"},
+    "race": {"tuning", "tuning_values"},
+}
+
+
+@pytest.fixture(scope="module")
+def searches() -> dict[Kind, StudyFindings]:
+    """One study per strategy, without final trainings."""
+    return {kind: search_findings(kind, finals=False) for kind in KINDS}
+
+
+def _report(findings: StudyFindings) -> Report:
+    """The report with one small drawing in the place of every figure of the search: how they look is tested elsewhere."""
+    figure = Figure(figsize=(2, 1))
+    svg = to_svg(figure)
+    drawn = tuple(
+        DrawnPlate(plate=entry, svg=svg, png=b"") for entry in plates(findings) if entry.section == "exploration"
+    )
+    results = results_info(findings)
+    return Report(findings, results, tables(findings, results), drawn)
+
+
+def _cells(table: Table) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(table.csv())))
+
+
+def _table(findings: StudyFindings, name: str) -> Table:
+    return next(table for table in tables(findings) if table.name == name)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The improvement
+
+
+def test_only_the_difference_on_fresh_seeds_is_called_the_improvement(findings: StudyFindings) -> None:
+    for model in findings.models:
+        assert model.confirmation is not None
+        assert model.confirmation.sentence.rstrip(".") in improvement_sentence(model)
+    text = improvement_summary(findings)
+    assert "MLP improvement +1.17" in text
+    assert "CNN improvement not confirmed" in text
+    assert "ResNet worse than its baseline" in text
+
+
+def test_a_baseline_that_stayed_the_best_has_no_improvement(findings: StudyFindings) -> None:
+    model = findings.models[0]
+    stayed = replace(model, best=model.baseline, confirmation=None)
+    assert "baseline stayed the best" in improvement_sentence(stayed)
+    assert improvement_in_short(stayed) == "the baseline stays"
+    assert "nothing improved" in improvement_summary(replace(findings, models=(stayed,)))
+
+
+def test_a_gain_that_was_not_measured_again_is_called_optimistic_and_unconfirmed(findings: StudyFindings) -> None:
+    unconfirmed = replace(findings.models[0], confirmation=None)
+    text = improvement_sentence(unconfirmed)
+    assert "optimistic" in text
+    assert "unconfirmed" in text
+    assert not re.search(r"[+−]\d", text)
+    row = _cells(_table(replace(findings, models=(unconfirmed,)), "improvement"))[0]
+    assert (row["improvement"], row["verdict"]) == ("", "unconfirmed")
+
+
+def test_the_table_of_improvements_holds_the_means_of_the_fresh_blocks(findings: StudyFindings) -> None:
+    for row, model in zip(_cells(_table(findings, "improvement")), findings.models, strict=True):
+        assert model.confirmation is not None
+        assert float(row["baseline"]) == pytest.approx(model.confirmation.baseline.mean())
+        assert float(row["best"]) == pytest.approx(model.confirmation.best.mean())
+        assert float(row["improvement"]) == pytest.approx(float(row["best"]) - float(row["baseline"]))
+
+
+def test_improvement_and_answer_stand_before_everything_else_of_the_page(searches: dict[Kind, StudyFindings]) -> None:
+    html = html_report(_report(searches["joint"]))
+    summary = html[html.index('<section id="summary">') : html.index('<section id="data">')]
+    assert summary.index("measured again on fresh seeds") < summary.index("What helped")
+    assert "figure-improvement" in summary
+    assert "figure-history-cnn" in summary
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Every strategy
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_strategy_is_told_with_its_own_words_figures_and_tables(
+    kind: Kind, searches: dict[Kind, StudyFindings]
+) -> None:
+    made = searches[kind]
+    report = _report(made)
+    html = html_report(report)
+    for drawn in report.drawn:
+        assert html.count(f'id="figure-{drawn.plate.name}"') == 1
+    assert search_words(made).name in html
+    assert ("greedy" in re.sub(r"<[^>]+>", " ", html)) == (kind == "leave-one-out")
+    own = {"tuning", "tuning_values", "worth", "interactions", "candidates_cnn"}
+    assert {table.name for table in report.tables} & own == OWN_TABLES[kind]
+    assert made.models[0].summary in html
+    if kind == "leave-one-out":
+        assert pdf_report(report).startswith(b"%PDF")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_notebook_asks_for_tables_and_figures_that_exist(kind: Kind, searches: dict[Kind, StudyFindings]) -> None:
+    made = searches[kind]
+    source = "\n".join(cell.source for cell in unexecuted(made).cells if cell.cell_type == "code")
+    assert set(re.findall(r'^table\["(\w+)"\]', source, re.MULTILINE)) <= {table.name for table in tables(made)}
+    asked = set(re.findall(r"^figure\['([\w-]+)'\]", source, re.MULTILINE))
+    assert asked == {entry.name for entry in plates(made)}
+
+
+def test_the_limits_of_a_strategy_are_told_once(searches: dict[Kind, StudyFindings]) -> None:
+    made = searches["race"]
+    assert limits_where_untold(made) == ""
+    silent = replace(made, models=tuple(replace(model, summary="") for model in made.models))
+    assert limits_where_untold(silent) == search_words(made).limits
+
+
+def test_a_search_over_everything_at_once_is_summed_up_instead_of_counted() -> None:
+    made = search_findings("joint")
+    text = sentences.answer(made, results_info(made))
+    assert "CNN: 40 recipes were tried" in text
+    assert "No technique was explored" not in text
+
+
+def _as_verdict(level: LevelFinding, verdict: Verdict) -> LevelFinding:
+    assert level.comparison is not None
+    return replace(level, chosen=True, comparison=replace(level.comparison, verdict=verdict))
+
+
+def test_a_level_that_was_kept_because_it_is_cheaper_is_not_said_to_have_won() -> None:
+    made = example_findings(models=("mlp",), factors=1, seeds=1)
+    factor = made.models[0].factors[0]
+    levels = (replace(factor.levels[0], chosen=False), _as_verdict(factor.levels[1], "equivalent"))
+    cheaper = replace(made, models=(replace(made.models[0], factors=(replace(factor, levels=levels),)),))
+    text = sentences.answer(cheaper, results_info(cheaper))
+    assert "1 was equivalent and cheaper" in text
+    assert "won by more than the noise" not in text
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Tables
+
+
+def test_candidates_stand_with_all_their_settings_and_blocks(searches: dict[Kind, StudyFindings]) -> None:
+    made = searches["joint"]
+    rows = _cells(_table(made, "candidates_cnn"))
+    for row, candidate in zip(rows, made.models[0].candidates, strict=True):
+        assert {name: row[name] for name, _ in candidate.settings} == dict(candidate.settings)
+        blocks = [float(row[f"fold {number}"] or "nan") for number in range(1, 6)]
+        np.testing.assert_array_equal(blocks, candidate.accuracies)
+        assert row["fate"] == candidate.fate
+    assert sum(row["chosen"] == "yes" for row in rows) == 1
+
+
+def test_every_tuned_value_is_in_a_table(findings: StudyFindings) -> None:
+    rows = _cells(_table(findings, "tuning_values"))
+    tuned = [entry for m in findings.models for f in m.factors for level in f.levels for entry in level.tuning]
+    assert len(rows) == sum(len(entry.values) for entry in tuned)
+    assert sum(row["chosen"] == "yes" for row in rows) == len(tuned)
+    edges = {row["level"] for row in _cells(_table(findings, "tuning")) if row["at the edge"] == "yes"}
+    assert edges == {"muon"}
+
+
+def test_the_table_of_worth_turns_the_sign(searches: dict[Kind, StudyFindings]) -> None:
+    rows = {row["choice"]: row for row in _cells(_table(searches["leave-one-out"], "worth"))}
+    assert float(rows["Optimizer"]["worth"]) > 0
+    assert rows["Optimizer"]["verdict"] == "worth it"
+    assert rows["A factor with a long title"]["verdict"] == "harms"
+
+
+def test_interactions_name_factors_and_levels(searches: dict[Kind, StudyFindings]) -> None:
+    made = searches["factorial"]
+    rows = _cells(_table(made, "interactions"))
+    assert len(rows) == len(made.models[0].interactions)
+    assert {row["first factor"] for row in rows} == {"Optimizer", "Batch normalisation"}
+
+
+def test_levels_of_a_race_stand_with_the_blocks_they_were_trained_on(searches: dict[Kind, StudyFindings]) -> None:
+    made = searches["race"]
+    rows = _cells(_table(made, "factors_cnn"))
+    levels = [level for factor in made.models[0].factors for level in factor.levels]
+    assert [int(row["blocks trained"]) for row in rows] == [trained_blocks(level) for level in levels]
+    assert all(row["block 25"] == "" for row in rows if int(row["blocks trained"]) < 25)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Budgets and what is open
+
+
+def _with_epochs(factor: FactorFinding, epochs: tuple[int, ...], flops: tuple[int, ...]) -> ModelFinding:
+    levels = tuple(
+        replace(level, effort=replace(level.effort, trials=5, epochs=epochs[place], training_flops=flops[place]))
+        for place, level in enumerate(factor.levels)
+    )
+    return replace(example_findings(models=("mlp",), factors=0).models[0], factors=(replace(factor, levels=levels),))
+
+
+@pytest.mark.parametrize(
+    ("epochs", "flops", "expected"),
+    [
+        ((100, 100, 100, 100), (10, 10, 10, 10), "Within every comparison all arms were given the same"),
+        ((100, 300, 100, 100), (10, 30, 10, 10), "unequal budgets. step was given 5 trainings with 300 epochs in all"),
+        ((100, 100, 100, 100), (10, 10, 25, 10), "cosine takes 2.5 times the operations of none"),
+    ],
+)
+def test_unequal_budgets_are_named(
+    findings: StudyFindings, epochs: tuple[int, ...], flops: tuple[int, ...], expected: str
+) -> None:
+    [told] = budget_sentences(_with_epochs(findings.models[0].factors[0], epochs, flops))
+    assert expected in told
+
+
+def test_the_budgets_of_all_arms_are_in_a_table_of_costs(findings: StudyFindings) -> None:
+    rows = _cells(_table(findings, "costs_effort"))
+    levels = [level for m in findings.models for f in m.factors for level in f.levels]
+    assert [int(row["trainings"]) for row in rows] == [level.effort.trials for level in levels]
+    assert {row["of these tuning"] for row in rows if row["factor"] == "Optimizer"} == {"5"}
+
+
+def test_a_race_says_which_share_of_the_trainings_it_saved(searches: dict[Kind, StudyFindings]) -> None:
+    model = searches["race"].models[0]
+    done = sum(trained_blocks(level) for factor in model.factors for level in factor.levels)
+    text = saved_sentence(model)
+    assert f"saved 81 trainings, {100 * 81 / (81 + done):.0f} %" in text
+    assert saved_sentence(replace(model, trainings_saved=0)) == ""
+
+
+def test_what_is_open_is_told_with_the_blocks_and_the_command_that_would_decide_it(findings: StudyFindings) -> None:
+    found = open_comparisons(findings)
+    assert found
+    assert all(entry.comparison.verdict == "undecided" for entry in found)
+    for entry in found:
+        assert (entry.more is None) == (entry.comparison.blocks_to_decide < 0)
+        if entry.more is not None:
+            assert entry.more == entry.comparison.blocks_to_decide - entry.comparison.blocks
+            assert entry.seconds is not None
+            assert entry.seconds > 0
+    assert len(_table(findings, "costs_to_decide").rows) == len(found)
+    assert re.fullmatch(r"ceteris run STUDY --until-decided --budget \d+[mh]", command(findings))
+    assert outlook_sentences(findings)[0].startswith(f"{len(found)} of ")
+
+
+def test_where_everything_is_decided_nothing_is_said_about_more_training(findings: StudyFindings) -> None:
+    def decided(level: LevelFinding) -> LevelFinding:
+        if level.comparison is None:
+            return level
+        return replace(level, comparison=replace(level.comparison, verdict="worse", blocks_to_decide=0))
+
+    models = tuple(
+        replace(
+            model,
+            factors=tuple(
+                replace(factor, levels=tuple(map(decided, factor.levels)), prospect="") for factor in model.factors
+            ),
+        )
+        for model in findings.models
+    )
+    made = replace(findings, models=models)
+    assert outlook_sentences(made) == []
+    assert command(made) == ""
+
+
+def test_the_page_shows_what_would_decide_the_rest() -> None:
+    made = example_findings(models=("mlp", "cnn"), factors=3, seeds=1)
+    bare = replace(made, finals=(), explanations=(), residual=None)
+    report = Report(bare, results_info(bare), tables(bare), ())
+    html = html_report(report)
+    assert ('id="outlook"' in html) == bool(open_comparisons(bare))
+    assert ("--until-decided" in html) == bool(command(bare))
+    assert command(bare)

@@ -1,0 +1,133 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.tiny_trials import CNN, MLP, RESNET
+
+from ceteris import recipe as r
+from ceteris.study import DeviceTable, Place, Speed, cache_file, keep_table, known_tables, measure_table, place_of
+from ceteris.study.device_table import CACHE_VARIABLE, network_like, table_for
+from ceteris.study.speeds import NETWORKS, Load, made_up_images, training_speed
+
+PLACE = Place(processor="p", torch="2.0", device="cpu")
+
+
+def table(place: Place = PLACE, **speeds: float) -> DeviceTable:
+    return DeviceTable(
+        place=place,
+        speeds=tuple(
+            Speed(network="narrow mlp", members=int(name[1:]), images_per_second=speed)
+            for name, speed in speeds.items()
+        ),
+    )
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
+    return tmp_path / "device-table.json"
+
+
+def test_a_table_is_measured_once_and_then_used_until_somebody_measures_again(cache: Path) -> None:
+    measured: list[Place] = []
+
+    def measure(place: Place) -> DeviceTable:
+        measured.append(place)
+        return table(place, n1=100.0, n5=150.0)
+
+    first, second = table_for("cpu", measure), table_for("cpu", measure)
+    assert first == second
+    assert measured == [place_of("cpu")]
+    assert cache_file() == cache
+    keep_table(table(place_of("cpu"), n1=1.0))
+    assert table_for("cpu", measure).speeds[0].images_per_second == 1.0
+
+
+def test_tables_of_other_places_stay(cache: Path) -> None:
+    places = [PLACE, replace(PLACE, torch="2.1"), replace(PLACE, device="cuda"), replace(PLACE, engine=99)]
+    for place in places:
+        keep_table(table(place, n1=1.0))
+    assert known_tables() == {place: table(place, n1=1.0) for place in places}
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[1]", '[{"place": 3}]', "\x00"])
+def test_a_damaged_cache_counts_as_empty(cache: Path, content: str) -> None:
+    cache.write_text(content)
+    assert known_tables() == {}
+    keep_table(table(n1=1.0))
+    assert json.loads(cache.read_text())[0]["place"]["processor"] == "p"
+
+
+def test_a_cache_that_cannot_be_written_does_not_end_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "file"))
+    assert table_for("cpu", lambda place: table(place, n1=2.0)).speeds[0].images_per_second == 2.0
+
+
+def test_the_cache_lies_in_the_user_s_cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(CACHE_VARIABLE, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_file() == tmp_path / "ceteris" / "device-table.json"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert cache_file() == Path.home() / ".cache" / "ceteris" / "device-table.json"
+
+
+def test_the_gain_is_measured_interpolated_and_never_beyond_the_largest_size() -> None:
+    found = table(n1=100.0, n4=200.0, n16=160.0)
+    assert [found.gain("narrow mlp", members) for members in (1, 2, 4, 8, 16, 99)] == pytest.approx(
+        [1.0, 1.5, 2.0, 1.8, 1.6, 1.6]
+    )
+    assert found.gain("wide cnn", 5) == 1.0
+    assert [found.fastest("narrow mlp", most) for most in (1, 3, 4, 20)] == [1, 3, 4, 4]
+    assert found.fastest("wide cnn", 9) == 1
+
+
+@pytest.mark.parametrize(
+    ("model", "network"),
+    [
+        (MLP.model, "narrow mlp"),
+        (r.MLP(hidden=(64, 512)), "wide mlp"),
+        (r.MLP(hidden=()), "narrow mlp"),
+        (CNN.model, "narrow cnn"),
+        (r.CNN(filters=(32, 64, 128), kernels=(3, 3, 3)), "wide cnn"),
+        (RESNET.model, "narrow resnet"),
+        (r.ResNet(), "wide resnet"),
+        (r.CustomModel(path="a:b"), None),
+    ],
+)
+def test_a_model_is_like_the_network_of_its_kind_and_width(model: r.Model, network: str | None) -> None:
+    assert network_like(replace(MLP, model=model)) == network
+
+
+def test_every_network_that_is_measured_is_like_itself() -> None:
+    for network, load in NETWORKS.items():
+        assert network_like(r.Recipe(model=load.model)) == network  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("members", [1, 3])
+def test_a_speed_is_measured_by_real_trainings(members: int) -> None:
+    fitting, predicting = training_speed(MLP, "cpu", members, made_up_images(240))
+    assert 0 < fitting < 1
+    assert 0 < predicting < 1
+
+
+def test_the_whole_table_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = Load(model={"kind": "mlp", "hidden": (4,)}, sizes=(1, 3), steps=1, batch_size=16, side=4)
+    monkeypatch.setattr("ceteris.study.speeds.NETWORKS", {"narrow mlp": small, "wide mlp": small})
+    told: list[str] = []
+    found = measure_table(PLACE, "cpu", seconds=0.0, tell=told.append)
+    assert [(speed.network, speed.members) for speed in found.speeds] == [
+        (network, members) for network in ("narrow mlp", "wide mlp") for members in (1, 3)
+    ]
+    assert all(speed.images_per_second > 0 for speed in found.speeds)
+    assert len(told) == 2
+
+
+def test_the_speed_of_a_population_counts_the_images_of_all_its_members() -> None:
+    """So small a network that dispatch is all that it takes: stacked it must be faster per image, but not by the members."""
+    images, recipe = made_up_images(600, (1, 4, 4)), replace(MLP, batch_size=8)
+    ratios = [
+        training_speed(recipe, "cpu", 1, images)[0] / training_speed(recipe, "cpu", 6, images)[0] for _ in range(3)
+    ]
+    assert 1 < sorted(ratios)[1] < 6

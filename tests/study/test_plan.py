@@ -1,0 +1,111 @@
+"""The plan comes from the strategies themselves, rehearsed with invented records."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from tests.study.example_study import FACTOR, driven, model, setting
+from tests.tiny_trials import RESNET
+
+from ceteris.store import trial_digest
+from ceteris.study import Exploration, Factor, Level, mission, planned_stages
+from ceteris.study.rehearsal import leaves_early, rehearsed
+from ceteris.study.study import (
+    ConfirmationDesign,
+    Factorial,
+    Greedy,
+    Halving,
+    Joint,
+    LeaveOneOut,
+    Nuisance,
+    OneAtATime,
+    Race,
+    Strategy,
+)
+
+TUNED = replace(FACTOR, levels=FACTOR.levels[:2], tune=(Nuisance(field="model.dropout"), Nuisance(trials=4)))
+
+
+def counts(**other: Any) -> list[tuple[str, int, int]]:
+    """Stage, arms and new trials of every planned stage."""
+    return [(stage.stage, len(stage.arms), len(stage.trials)) for stage in planned_stages(setting(**other))]
+
+
+def test_the_plan_counts_what_a_study_will_train() -> None:
+    stages = planned_stages(setting(models=(model("mlp"), model("net", RESNET))))
+    assert [(stage.model, stage.stage, len(stage.arms), len(stage.trials)) for stage in stages] == [
+        ("mlp", "rate", 3, 9), ("mlp", "norm", 2, 3), ("mlp", "confirmation", 2, 6), ("mlp", "final", 2, 4),
+        ("net", "rate", 3, 9), ("net", "norm", 2, 3), ("net", "confirmation", 2, 6), ("net", "final", 3, 6),
+    ]  # fmt: skip
+
+
+def test_tuning_is_in_the_plan_round_after_round() -> None:
+    stages = planned_stages(setting(factors=(TUNED,)))
+    # 3 values for each of the 2 arms, then one more for each: 4 trials of tuning; no dropout, so nothing to tune there
+    assert [(stage.stage, [len(trials) for trials in stage.rounds]) for stage in stages[:2]] == [
+        ("rate: tuning", [6, 2]), ("rate", [6]),
+    ]  # fmt: skip
+
+
+def test_a_study_without_confirmation_plans_none() -> None:
+    assert [stage for stage, _, _ in counts(confirmation=ConfirmationDesign(seeds=0))] == ["rate", "norm", "final"]
+
+
+@pytest.mark.parametrize("strategy", [Greedy(), OneAtATime()])
+def test_a_study_that_finds_nothing_asks_for_what_was_planned(strategy: Any) -> None:
+    place = setting(strategy=strategy)
+    requests, _ = driven(mission(place, place.study.models[0]), lambda trial: 0.7)
+    asked = {trial_digest(trial) for request in requests[:-1] for trial in request.trials}
+    planned = [stage for stage in planned_stages(place) if stage.stage not in ("confirmation", "final")]
+    assert asked == {trial_digest(trial) for stage in planned for trial in stage.trials}
+
+
+def test_leaving_one_out_is_planned_for_a_stack_of_one_choice_per_factor() -> None:
+    stages = {stage.stage: stage for stage in planned_stages(setting(strategy=LeaveOneOut()))}
+    together = stages["leave one out"]
+    assert (len(together.arms), together.comparisons) == (3, 2)
+    # the stack is known from the last factor, the stack without the last choice too
+    assert len(together.trials) == 3
+
+
+@pytest.mark.parametrize(("along", "same"), [("greedy", Greedy()), ("one-at-a-time", OneAtATime())])
+def test_a_race_is_planned_as_if_nobody_left(along: Any, same: Any) -> None:
+    assert counts(strategy=Race(along=along)) == counts(strategy=same)
+
+
+def test_only_strategies_that_may_save_trainings_are_told_to_leave_early() -> None:
+    early: list[Strategy] = [Race(), Joint(), Halving()]
+    full: list[Strategy] = [Greedy(), OneAtATime(), LeaveOneOut(), Factorial(), Joint(pruning=False)]
+    assert [leaves_early(strategy) for strategy in (*early, *full)] == [True] * 3 + [False] * 5
+
+
+@pytest.mark.parametrize("margin", [0.0, 0.005, 0.05])
+@pytest.mark.parametrize("folds", [2, 3, 10])
+def test_a_rehearsal_decides_nothing(margin: float, folds: int) -> None:
+    place = setting(equivalence_margin=margin, exploration=Exploration(folds=folds, seeds=2))
+    search = rehearsed(place, place.study.models[0])
+    recipes = [{trial.recipe for trial in request.trials} for request in search]
+    assert all(place.study.models[0].recipe in of_stage for of_stage in recipes)
+
+
+def test_what_is_compared_is_known_stage_by_stage() -> None:
+    design = Exploration(folds=3, seeds=2)
+    stages = {stage.stage: stage for stage in planned_stages(setting(exploration=design, factors=(TUNED,)))}
+    assert {name: (stage.comparisons, stage.blocks) for name, stage in stages.items()} == {
+        "rate: tuning": (0, 0), "rate": (1, 6), "confirmation": (1, 3), "final": (0, 0),
+    }  # fmt: skip
+
+
+def test_the_plan_of_a_study_without_factors_is_its_baseline() -> None:
+    assert counts(factors=())[0] == ("baseline", 1, 3)
+
+
+def test_a_factor_that_fits_one_model_only_is_planned_there() -> None:
+    only = Factor(
+        name="blocks",
+        fields=("model.blocks",),
+        models=("net",),
+        levels=(Level(label="more", changes={"model.blocks": [2, 2]}),),
+    )
+    stages = planned_stages(setting(models=(model("mlp"), model("net", RESNET)), factors=(only,)))
+    assert [(stage.model, stage.stage) for stage in stages if stage.stage == "blocks"] == [("net", "blocks")]

@@ -1,0 +1,140 @@
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.study.example_study import setting
+from tests.tiny_trials import CNN, MLP, RESNET, tiny_trial
+
+from ceteris import recipe as r
+from ceteris.records import CrossValidationSplit, Trial
+from ceteris.store import trial_digest
+from ceteris.study import (
+    NEVER,
+    DeviceTable,
+    Place,
+    Speed,
+    Stacking,
+    as_population,
+    exploration_trials,
+    stacked_block,
+    stacked_folds,
+)
+from ceteris.study.populations import tasks_of
+
+PLACE = Place(processor="p", torch="2.0", device="cpu")
+FAST = {"narrow mlp": (100.0, 200.0, 240.0), "narrow cnn": (100.0, 130.0, 120.0), "wide cnn": (100.0, 110.0, 114.0)}
+
+
+def stacking() -> Stacking:
+    speeds = tuple(
+        Speed(network=network, members=members, images_per_second=speed)  # type: ignore[arg-type]
+        for network, curve in FAST.items()
+        for members, speed in zip((1, 5, 8), curve, strict=True)
+    )
+    return Stacking(table=DeviceTable(place=PLACE, speeds=speeds))
+
+
+def folds(recipe: r.Recipe, count: int, *seeds: int) -> list[Trial]:
+    return [
+        tiny_trial(recipe, seed=seed, split=CrossValidationSplit(folds=count, index=fold, seed=seed))
+        for seed in seeds or (0,)
+        for fold in range(count)
+    ]
+
+
+def sizes(trials: tuple[Trial, ...]) -> list[int]:
+    """The sizes of the tasks, in order."""
+    return [len(task.trials) for task in tasks_of({trial_digest(trial): trial for trial in trials})]
+
+
+def test_marking_changes_nothing_but_the_execution() -> None:
+    trials = folds(MLP, 3)
+    for trial, marked in zip(trials, as_population(trials), strict=True):
+        assert marked.execution.members == 3
+        assert replace(marked, execution=trial.execution) == trial
+    assert as_population(trials[:1]) == (trials[0],)
+    assert as_population(as_population(trials)) == as_population(trials)
+    assert as_population(as_population(trials)[:1]) == (trials[0],)
+
+
+def test_a_population_s_address_tells_its_members_and_their_order() -> None:
+    trials = folds(MLP, 4)
+    others = [trials, trials[::-1], trials[:3], trials[1:], folds(MLP, 4, 1), folds(replace(MLP, epochs=3), 4)]
+    found = {as_population(members)[0].execution.population for members in others}
+    assert len(found) == len(others)
+    marked = as_population(trials)
+    assert len({trial.execution.population for trial in marked}) == 1
+    assert not {trial_digest(trial) for trial in marked} & {trial_digest(trial) for trial in trials}
+
+
+def test_without_a_table_every_trial_is_trained_alone() -> None:
+    trials = tuple(folds(MLP, 5, 0, 1))
+    assert stacked_folds(trials, NEVER) == stacked_block(trials, NEVER) == trials
+
+
+@pytest.mark.parametrize(
+    ("recipe", "count", "expected"),
+    [
+        (MLP, 5, [5]),
+        (MLP, 2, [2]),
+        (MLP, 8, [8]),
+        (MLP, 10, [5, 5]),
+        (MLP, 19, [7, 6, 6]),
+        (CNN, 5, [5]),
+        (CNN, 2, [1, 1]),  # 1.13 times as fast: not worth it
+        (CNN, 10, [5, 5]),
+        (CNN, 8, [4, 4]),
+        (replace(CNN, model=r.CNN(filters=(32, 128), kernels=(3, 3))), 5, [1] * 5),
+        (RESNET, 5, [1] * 5),  # was not measured
+    ],
+)
+def test_folds_are_stacked_where_the_table_says_that_it_pays(recipe: r.Recipe, count: int, expected: list[int]) -> None:
+    found = stacked_folds(folds(recipe, count, 0, 1), stacking())
+    assert sizes(found) == 2 * expected
+    assert [trial.split for trial in found] == [trial.split for trial in folds(recipe, count, 0, 1)]
+
+
+def test_own_models_are_trained_alone() -> None:
+    own = replace(MLP, model=r.CustomModel(path="a.b:C"))
+    assert sizes(stacked_folds(folds(own, 5), stacking())) == [1] * 5
+
+
+def test_more_repetitions_leave_the_populations_of_the_first_ones_as_they_are() -> None:
+    few = stacked_folds(folds(MLP, 5, 0, 1), stacking())
+    more = stacked_folds(folds(MLP, 5, 0, 1, 2, 3), stacking())
+    assert more[: len(few)] == few
+
+
+def test_the_exploration_of_a_study_stacks_the_folds_of_a_repetition() -> None:
+    alone = setting()
+    stacked = replace(alone, stacking=stacking())
+    found = exploration_trials(stacked, MLP)
+    assert {trial.execution.members for trial in found} == {3}
+    assert found == stacked_folds(exploration_trials(alone, MLP), stacking())
+
+
+def test_arms_of_one_block_are_stacked_by_shape_in_the_order_asked() -> None:
+    rates = [replace(MLP, optimizer=r.SGD(lr=rate)) for rate in (0.1, 0.2, 0.3)]
+    wider = [replace(MLP, model=r.MLP(hidden=(20,)), optimizer=r.SGD(lr=rate)) for rate in (0.1, 0.2)]
+    own = replace(MLP, model=r.CustomModel(path="a.b:C"))
+    asked = [tiny_trial(recipe) for recipe in (rates[0], wider[0], rates[1], own, wider[1], rates[2])]
+    found = stacked_block(asked, stacking())
+    assert [trial.recipe for trial in found] == [trial.recipe for trial in asked]
+    assert [trial.execution.members for trial in found] == [3, 2, 3, 1, 2, 3]
+    assert sizes(found) == [3, 2, 1]
+
+
+@given(count=st.integers(1, 60), curve=st.lists(st.floats(1.0, 1000.0), min_size=3, max_size=3))
+def test_sizes_add_up_and_are_worth_it(count: int, curve: list[float]) -> None:
+    table = DeviceTable(
+        place=PLACE,
+        speeds=tuple(
+            Speed(network="narrow mlp", members=members, images_per_second=speed)
+            for members, speed in zip((1, 5, 8), curve, strict=True)
+        ),
+    )
+    found = Stacking(table=table).sizes(tiny_trial(MLP), count)
+    assert sum(found) == count
+    assert all(size == 1 or table.gain("narrow mlp", size) >= 1.15 for size in found)
+    assert max(found) <= 8 or table.fastest("narrow mlp", count) > 8

@@ -1,0 +1,258 @@
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from tests.study.example_study import FACTOR, NORM, Accuracy, driven, example_study, model, setting
+from tests.tiny_trials import MLP
+
+from ceteris import recipe as r
+from ceteris.findings import Comparison, LevelFinding
+from ceteris.records import Trial
+from ceteris.stats import compare_levels
+from ceteris.store import trial_digest
+from ceteris.study import Exploration, Extension, Factor, Level, Request, Route, Setting
+from ceteris.study.strategies import strategy_of
+from ceteris.study.strategies.race_departures import RaceRules, Standings
+from ceteris.study.study import Greedy, OneAtATime, Race
+
+BLOCKS = Exploration(folds=5, seeds=4)
+START = replace(MLP, optimizer=r.SGD(lr=0.05))
+FloatArray = NDArray[np.float64]
+
+
+def noise(trial: Trial, size: float = 0.02) -> float:
+    """Nearly normal noise that belongs to the recipe and the block alone; standard deviation ``size`` / 2."""
+    digest = trial_digest(trial)
+    return size * (sum(int(digest[i : i + 6], 16) / 2**24 for i in (0, 6, 12)) - 1.5)
+
+
+def norm_of(trial: Trial) -> bool:
+    assert isinstance(trial.recipe.model, r.MLP)
+    return trial.recipe.model.batch_norm
+
+
+def lr_of(recipe: r.Recipe) -> float:
+    assert isinstance(recipe.optimizer, r.SGD)
+    return recipe.optimizer.lr
+
+
+def by_rate(gains: Mapping[float, float], size: float = 0.02) -> Callable[[Trial], float]:
+    return lambda trial: 0.6 + gains.get(lr_of(trial.recipe), 0.0) + noise(trial, size)
+
+
+def race(
+    accuracy: Accuracy, factors: tuple[Factor, ...] = (FACTOR,), **strategy: object
+) -> tuple[list[Request], Route]:
+    return explored(Race(**strategy), accuracy, factors)  # type: ignore[arg-type]
+
+
+def explored(
+    strategy: Race | Greedy | OneAtATime, accuracy: Accuracy, factors: tuple[Factor, ...] = (FACTOR,)
+) -> tuple[list[Request], Route]:
+    place = setting(models=(model("net", START),), factors=factors, exploration=BLOCKS, strategy=strategy)
+    return driven(strategy_of(place, place.study.models[0]), accuracy)
+
+
+def trained(level: LevelFinding) -> int:
+    return int(np.isfinite(level.accuracies).sum())
+
+
+def compared(level: LevelFinding) -> Comparison:
+    assert level.comparison is not None
+    return level.comparison
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Who leaves, and when
+
+
+def test_a_race_begins_with_a_few_blocks_and_goes_on_one_by_one() -> None:
+    requests, _ = race(by_rate({0.2: 0.02, 0.5: -0.02}), first=4)
+    blocks = [len({(trial.seed, trial.split.index) for trial in request.trials}) for request in requests]  # type: ignore[union-attr]
+    assert blocks == [4] + [1] * (len(requests) - 1)
+    assert {trial.seed for trial in requests[0].trials} == {0}
+
+
+def test_clear_losers_leave_early_and_the_finding_says_on_how_many_blocks() -> None:
+    _, route = race(by_rate({0.2: -0.2, 0.5: -0.3}))
+    incumbent, *losers = route.factors[0].levels
+    for level in losers:
+        assert compared(level).verdict == "worse"
+        assert compared(level).blocks == trained(level) < 10
+        assert len(level.accuracies) == 20
+        assert f"{level.label} left after {trained(level)} of 20 blocks: worse" in route.factors[0].decision
+    assert trained(incumbent) == max(map(trained, losers))
+    assert route.best == START
+
+
+def test_what_cannot_be_found_any_more_is_given_up() -> None:
+    _, route = race(lambda trial: 0.6 + 0.02 * (trial.split.index % 2 - 0.5) + noise(trial))  # type: ignore[union-attr]
+    for level in route.factors[0].levels[1:]:
+        assert compared(level).verdict in ("undecided", "equivalent")
+        assert trained(level) < 20
+    assert "could hardly be found better or worse" in route.factors[0].decision
+    assert route.best == START
+
+
+def test_trainings_saved_are_those_of_the_full_design_that_nobody_asked_for() -> None:
+    accuracy = by_rate({0.2: 0.2, 0.5: -0.2})
+    requests, route = race(accuracy, factors=(FACTOR, NORM))
+    full, _ = explored(Greedy(), accuracy, (FACTOR, NORM))
+    asked = [{trial_digest(trial) for request in rounds for trial in request.trials} for rounds in (requests, full)]
+    assert route.trainings_saved == len(asked[1]) - len(asked[0]) > 0
+    assert asked[0] <= asked[1]
+    assert f"{route.trainings_saved} of the {len(asked[1])} trainings" in route.summary
+
+
+@pytest.mark.parametrize("test", ["paired", "friedman"])
+def test_a_race_along_the_greedy_way_goes_on_from_its_winner(test: str) -> None:
+    _, route = race(lambda trial: by_rate({0.2: 0.2})(trial) + 0.1 * norm_of(trial), factors=(FACTOR, NORM), test=test)
+    assert lr_of(route.best) == 0.2
+    assert route.factors[1].levels[1].chosen
+
+
+def test_a_race_against_the_baseline_alone() -> None:
+    requests, route = race(by_rate({0.2: 0.2}), factors=(FACTOR, NORM), along="one-at-a-time")
+    assert {lr_of(trial.recipe) for request in requests if request.stage == "norm" for trial in request.trials} == {
+        0.05
+    }
+    assert lr_of(route.best) == 0.2
+
+
+def test_of_two_winners_the_race_goes_on_until_one_is_ahead() -> None:
+    """Both are far better than the incumbent and lie close together: the better one is kept, as by the full design."""
+    accuracy = by_rate({0.2: 0.200, 0.5: 0.212}, size=0.01)
+    _, raced = race(accuracy)
+    _, full = explored(Greedy(), accuracy)
+    assert lr_of(raced.best) == lr_of(full.best) == 0.5
+
+
+def test_an_arm_that_diverges_leaves() -> None:
+    accuracy = by_rate({0.2: 0.01})
+    requests, route = race(lambda trial: None if lr_of(trial.recipe) == 0.5 else accuracy(trial))
+    broken = route.factors[0].levels[2]
+    assert broken.effort.trials == 3
+    assert len(broken.failures) == 3
+    assert "lr 0.5 left after 3 of 20 blocks: a training did not finish" in route.factors[0].decision
+    assert all(lr_of(trial.recipe) != 0.5 for request in requests[1:] for trial in request.trials)
+
+
+def test_an_incumbent_that_diverges_is_replaced() -> None:
+    accuracy = by_rate({0.2: 0.1})
+    _, route = race(lambda trial: None if lr_of(trial.recipe) == 0.05 else accuracy(trial))
+    assert lr_of(route.best) == 0.2
+    assert route.factors[0].levels[0].effort.trials == 3
+
+
+def test_a_factor_without_another_level_trains_its_incumbent_on_the_design() -> None:
+    alone = Factor(
+        name="alone", fields=("optimizer.lr",), levels=(Level(label="here", changes={"optimizer.lr": 0.05}),)
+    )
+    _, route = race(by_rate({}), factors=(alone,))
+    assert trained(route.factors[0].levels[0]) == 20
+
+
+def test_levels_without_any_difference_leave_at_the_first_chance() -> None:
+    _, route = race(lambda trial: 0.6)
+    assert [compared(level).verdict for level in route.factors[0].levels[1:]] == ["equivalent"] * 2
+    assert max(map(trained, route.factors[0].levels)) < 8
+
+
+def test_what_is_undecided_at_the_end_gets_more_repetitions_where_the_setting_says_so() -> None:
+    study = example_study(
+        models=(model("net", START),), factors=(NORM,), exploration=Exploration(folds=5, seeds=1),
+        strategy=Race(first=5), equivalence_margin=0.0,
+    )  # fmt: skip
+    place = Setting(study=study, data="tiny", device="cpu", images=100)
+    gain = lambda trial: 0.6 + 0.013 * norm_of(trial) + noise(trial)  # noqa: E731
+    kept, _ = driven(strategy_of(place, study.models[0]), gain)
+    extended = replace(place, extension=Extension(budget_seconds=None, workers=1))
+    more, route = driven(strategy_of(extended, study.models[0]), gain)
+    assert len(more) > len(kept) == 1
+    assert len(route.factors[0].levels[0].accuracies) > 5
+
+
+def test_a_cheaper_level_is_not_given_up_while_it_may_turn_out_equivalent() -> None:
+    values = np.random.default_rng(3).normal(size=20)
+    values = 0.01 * (values - values[:6].mean()) / values[:6].std(ddof=1)
+    results = {"incumbent": np.full(20, 0.6), "cheap": 0.6 + values}
+    for cheaper, given_up in (((), True), (("cheap",), False)):
+        standings = standing(["cheap"], margin=0.013)
+        standings.look({label: block[:6] for label, block in results.items()}, cheaper)
+        assert ("cheap" in standings.left) is given_up
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Against the full design
+
+
+def standing(levels: list[str], margin: float = 0.0) -> Standings:
+    rules = RaceRules(blocks=20, folds=5, significance=0.05, margin=margin)
+    return Standings(rules=rules, incumbent="incumbent", running=["incumbent", *levels])
+
+
+def raced(results: dict[str, FloatArray]) -> tuple[Standings, dict[str, FloatArray]]:
+    """Run through all looks; what an arm was not trained on is NaN."""
+    seen = {label: np.full(20, np.nan) for label in results}
+    standings = standing([label for label in results if label != "incumbent"])
+    done = 3
+    for label in results:
+        seen[label][:done] = results[label][:done]
+    while done < 20:
+        standings.look({label: seen[label][:done] for label in standings.running})
+        if standings.over:
+            break
+        for label in standings.running:
+            seen[label][done] = results[label][done]
+        done += 1
+    return standings, seen
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 100_000), st.lists(st.floats(-6, 6), min_size=1, max_size=4))
+def test_who_left_has_the_verdict_with_which_it_left(seed: int, effects: list[float]) -> None:
+    """Holm over all levels at the end agrees with the bounds that were kept during the race."""
+    random = np.random.default_rng(seed)
+    results = {str(number): effect + random.normal(size=20) for number, effect in enumerate(effects)}
+    standings, seen = raced({"incumbent": random.normal(size=20)} | results)
+    comparisons = compare_levels(
+        seen["incumbent"], {label: seen[label] for label in results}, incumbent_label="incumbent", folds=5, margin=0.0
+    )
+    for label, departure in standings.left.items():
+        assert comparisons[label].blocks == departure.blocks
+        assert (comparisons[label].verdict == "worse") == (departure.fate == "worse")
+        if departure.fate == "futile":
+            assert comparisons[label].verdict in ("undecided", "equivalent")
+
+
+def test_races_agree_with_the_full_design_and_save_most_of_it() -> None:
+    """100 studies of two levels: null and large effects; benchmarks/race_calibration.py has the large tables."""
+    random = np.random.default_rng(0)
+    words = {"better": 1, "worse": -1}
+    saved, differing = [], []
+    for number in range(100):
+        effects = {"a": 0.0, "b": float(random.choice([-6.0, 6.0]))} if number % 2 else {"a": 0.0, "b": 0.0}
+        results = {"incumbent": random.normal(size=20) / 1.4}
+        results |= {label: gain + random.normal(size=20) / 1.4 for label, gain in effects.items()}
+        _, seen = raced(results)
+        verdicts = [
+            [
+                words.get(found.verdict, 0)
+                for found in compare_levels(
+                    blocks["incumbent"],
+                    {label: blocks[label] for label in effects},
+                    incumbent_label="incumbent",
+                    folds=5,
+                    margin=0.0,
+                ).values()
+            ]
+            for blocks in (results, seen)
+        ]
+        differing.append(verdicts[0] != verdicts[1])
+        saved.append(np.mean([np.isnan(block).mean() for block in seen.values()]))
+    assert np.mean(differing) < 0.04
+    assert np.mean(saved) > 0.6

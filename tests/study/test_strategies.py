@@ -1,0 +1,319 @@
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.study.example_study import NORM, Accuracy, driven, example_study, model, setting
+from tests.tiny_trials import MLP
+
+from ceteris import recipe as r
+from ceteris.errors import ConfigError
+from ceteris.findings import Comparison, Confirmation
+from ceteris.records import Trial
+from ceteris.store import trial_digest
+from ceteris.study import Exploration, Extension, Factor, Level, Request, Route, Setting, parse_study
+from ceteris.study.confirmation import confirm
+from ceteris.study.strategies import strategy_of
+from ceteris.study.strategies.comparing import looks_of
+from ceteris.study.strategies.merging import merged
+from ceteris.study.strategies.tuning import tune_arms
+from ceteris.study.study import ConfirmationDesign, LeaveOneOut, Nuisance, OneAtATime, Study, nuisances_of
+from ceteris.study.trials import CONFIRMATION_REPETITION, TUNING_REPETITION
+
+ADAM = Level(label="adam", changes={"optimizer": {"kind": "adam", "lr": 0.001}})
+SGD = Level(label="sgd", changes={"optimizer": {"kind": "sgd", "lr": 0.001}})
+OPTIMIZER = Factor(name="optimizer", fields=("optimizer",), levels=(SGD, ADAM))
+BASE = replace(MLP, optimizer=r.SGD(lr=0.001))
+
+
+def lr_of(recipe: r.Recipe) -> float:
+    assert isinstance(recipe.optimizer, r.SGD | r.Adam)
+    return recipe.optimizer.lr
+
+
+def norm_of(recipe: r.Recipe) -> bool:
+    assert isinstance(recipe.model, r.MLP)
+    return recipe.model.batch_norm
+
+
+def noise(trial: Trial, size: float = 0.002) -> float:
+    """A number that belongs to the recipe and the block alone."""
+    return size * (int(trial_digest(trial)[:6], 16) / 2**24 - 0.5)
+
+
+def near(best: float, recipe: r.Recipe) -> float:
+    """How good a learning rate is: 0 at the best one, less by 0.1 for every factor of ten."""
+    return -0.1 * abs(float(np.log10(lr_of(recipe) / best)))
+
+
+def explored(place: Setting, accuracy: Accuracy) -> tuple[list[Request], Route]:
+    return driven(strategy_of(place, place.study.models[0]), accuracy)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Tuning inside the arms
+
+
+def by_optimizer(trial: Trial) -> float:
+    """SGD is as good as Adam, at a rate that is a hundred times as high."""
+    best = 0.1 if trial.recipe.optimizer.kind == "sgd" else 0.001
+    return 0.9 + near(best, trial.recipe) + noise(trial)
+
+
+def sgd_case(tune: tuple[Nuisance, ...] | None) -> Route:
+    place = setting(models=(model("net", BASE),), factors=(replace(OPTIMIZER, tune=tune),))
+    return explored(place, by_optimizer)[1]
+
+
+def test_an_optimizer_at_a_rate_that_suits_another_one_loses_and_at_its_own_it_does_not() -> None:
+    untuned, tuned = sgd_case(()), sgd_case(None)
+    assert untuned.factors[0].levels[1].comparison is not None
+    assert untuned.factors[0].levels[1].comparison.difference == pytest.approx(0.2, abs=0.01)
+    assert tuned.factors[0].levels[1].comparison is not None
+    assert abs(tuned.factors[0].levels[1].comparison.difference) < 0.06
+
+
+def test_all_arms_have_the_same_number_of_tuning_trials_and_their_effort_counts_them() -> None:
+    levels = sgd_case(None).factors[0].levels
+    assert [len(level.tuning[0].values) for level in levels] == [5, 5]
+    assert [level.effort.trials for level in levels] == [3 + 5, 3 + 5]
+    assert levels[0].effort.epochs == 8 * 2
+
+
+def test_an_optimum_at_the_edge_is_followed_and_said() -> None:
+    sgd, adam = (level.tuning[0] for level in sgd_case(None).factors[0].levels)
+    assert sgd.chosen == pytest.approx(0.027)  # three steps of 3 towards 0.1
+    assert (sgd.widened, sgd.at_edge) == (2, True)
+    assert "edge" in sgd.sentence
+    assert adam.chosen == pytest.approx(0.001)
+    assert (adam.widened, adam.at_edge) == (0, False)
+    assert "edge" not in adam.sentence
+    assert "optimizer.lr = 0.027" in sgd_case(None).factors[0].decision
+
+
+def test_tuning_never_meets_the_blocks_of_the_comparison() -> None:
+    place = setting(models=(model("net", BASE),), factors=(OPTIMIZER,))
+    requests, _ = explored(place, by_optimizer)
+    seeds = {request.stage: {trial.seed for trial in request.trials} for request in requests}
+    assert seeds["optimizer: tuning"] == {TUNING_REPETITION}
+    assert seeds["optimizer"] == {0}
+
+
+@given(st.integers(3, 9), st.floats(-2.5, 2.5), st.floats(1.5, 10))
+def test_a_search_spends_its_trials_and_ends_at_the_best_value_it_tried(trials: int, place: float, step: float) -> None:
+    best = 0.01 * step**place
+    steps = tune_arms(
+        setting(), "net", OPTIMIZER, (Nuisance(trials=trials, step=step),), {"sgd": replace(MLP, optimizer=r.SGD(lr=0.01))}
+    )  # fmt: skip
+    _, tuned = driven(steps, lambda trial: 0.9 + near(best, trial.recipe))
+    finding = tuned["sgd"].findings[0]
+    assert len(finding.values) == trials
+    assert len({round(np.log(value), 6) for value in finding.values}) == trials  # no value twice
+    assert lr_of(tuned["sgd"].recipe) == finding.chosen == finding.values[int(np.argmax(finding.accuracies))]
+
+
+def test_a_value_that_diverges_or_is_not_allowed_loses() -> None:
+    momentum = Nuisance(field="optimizer.momentum", trials=4, step=2.0)
+    start = replace(MLP, optimizer=r.SGD(lr=0.1, momentum=0.6))
+    _, tuned = driven(
+        tune_arms(setting(), "net", OPTIMIZER, (momentum,), {"sgd": start}),
+        lambda trial: None if momentum_of(trial.recipe) < 0.5 else 0.5,
+    )
+    assert momentum_of(tuned["sgd"].recipe) == 0.6  # 1.2 is no momentum, 0.3 diverges
+    assert np.isnan(tuned["sgd"].findings[0].accuracies).sum() >= 2
+
+
+def momentum_of(recipe: r.Recipe) -> float:
+    assert isinstance(recipe.optimizer, r.SGD)
+    return recipe.optimizer.momentum
+
+
+@pytest.mark.parametrize(
+    ("field", "tune", "expected"),
+    [
+        ("optimizer", None, ("optimizer.lr",)),
+        ("schedule", None, ("optimizer.lr",)),
+        ("model.dropout", None, ()),
+        ("optimizer", (), ()),
+        ("penalty", (Nuisance(field="penalty.strength"),), ("penalty.strength",)),
+    ],
+)
+def test_learning_rates_are_tuned_for_optimizers_and_schedules_unless_the_study_says_otherwise(
+    field: str, tune: tuple[Nuisance, ...] | None, expected: tuple[str, ...]
+) -> None:
+    factor = Factor(name="any", fields=(field,), levels=(SGD,), tune=tune)
+    assert tuple(nuisance.field for nuisance in nuisances_of(factor)) == expected
+
+
+STUDY = """
+name = "x"
+data = "digits"
+[models.mlp]
+model = "mlp"
+[[factors]]
+name = "penalty"
+field = "penalty"
+levels = ["none", { kind = "l2", strength = 1e-4 }]
+"""
+
+
+def tuned_fields(text: str) -> list[str]:
+    return [nuisance.field for nuisance in nuisances_of(parse_study(STUDY + text).factors[0])]
+
+
+def test_a_study_file_says_what_is_tuned() -> None:
+    assert tuned_fields("") == tuned_fields("tune = false") == []
+    assert tuned_fields("tune = true") == ["optimizer.lr"]
+    assert tuned_fields('tune = ["penalty.strength"]') == ["penalty.strength"]
+    assert tuned_fields('tune = [{ field = "penalty.strength", trials = 7, step = 10.0 }]') == ["penalty.strength"]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('tune = ["penalty.strenght"]', 'no arm has a number above 0 in "penalty.strenght"'),
+        ("tune = 3", "allowed are true, false, or a list"),
+        ('tune = [{ field = "penalty.strength", trials = 2 }]', "trials"),
+        ('tune = [{ feild = "penalty.strength" }]', "feild"),
+    ],
+)
+def test_mistakes_in_tuning_are_found_before_anything_is_trained(text: str, told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        tuned_fields(text)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# One at a time, leave one out
+
+
+def additive(trial: Trial) -> float:
+    """Batch normalisation brings 0.2; a rate of 0.5 brings 0.1, and of 0.2 0.05."""
+    return 0.5 + 0.2 * norm_of(trial.recipe) + {0.05: 0, 0.2: 0.05, 0.5: 0.1}[lr_of(trial.recipe)] + noise(trial)
+
+
+def test_one_at_a_time_compares_with_the_baseline_alone_and_puts_the_winners_together() -> None:
+    start = replace(MLP, optimizer=r.SGD(lr=0.05))
+    place = setting(models=(model("net", start),), strategy=OneAtATime())
+    requests, route = explored(place, additive)
+    assert [request.stage for request in requests] == ["rate", "norm"]
+    assert all(not norm_of(trial.recipe) for trial in requests[0].trials)
+    assert {lr_of(trial.recipe) for trial in requests[1].trials} == {0.05}
+    assert (lr_of(route.best), norm_of(route.best)) == (0.5, True)
+    assert "add up is an assumption" in route.summary
+
+
+def test_leave_one_out_says_what_each_choice_is_worth_in_the_final_stack() -> None:
+    start = replace(MLP, optimizer=r.SGD(lr=0.05))
+    _, route = explored(setting(models=(model("net", start),), strategy=LeaveOneOut()), additive)
+    assert {finding.name: losses(finding.levels[1].comparison) for finding in route.worth} == {
+        "rate": pytest.approx(-0.1, abs=0.01), "norm": pytest.approx(-0.2, abs=0.01),
+    }  # fmt: skip
+    assert [level.incumbent for level in route.worth[0].levels] == [True, False]
+
+
+def losses(comparison: Comparison | None) -> float:
+    assert comparison is not None
+    return comparison.difference
+
+
+def test_leave_one_out_has_nothing_to_put_back_where_the_baseline_stays() -> None:
+    _, route = explored(setting(strategy=LeaveOneOut()), lambda trial: 0.5)
+    assert route.worth == ()
+    assert "no choice to put back" in route.summary
+
+
+def test_changes_of_several_recipes_are_put_together_and_a_rate_for_another_optimizer_is_not() -> None:
+    schedule = replace(BASE, schedule=r.Cosine(), optimizer=r.SGD(lr=0.3))
+    adam = replace(BASE, optimizer=r.Adam(lr=0.002))
+    both = merged(BASE, [schedule, adam])
+    assert both == replace(BASE, schedule=r.Cosine(), optimizer=r.Adam(lr=0.002))
+    assert merged(BASE, []) == merged(BASE, [BASE]) == BASE
+    assert merged(adam, [BASE], only={"schedule"}) == adam
+    assert merged(adam, [BASE], only={"optimizer"}) == BASE
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Until decided, within a budget
+
+
+def small_gain(trial: Trial) -> float:
+    """A gain of 0.004 for normalisation in noise of about as much."""
+    return 0.9 + 0.004 * norm_of(trial.recipe) + noise(trial, 0.016)
+
+
+def extended(extension: Extension | None, accuracy: Callable[[Trial], float] = small_gain) -> tuple[int, Route]:
+    study = example_study(factors=(NORM,), equivalence_margin=0.0001)
+    place = Setting(study=study, data="tiny", device="cpu", images=100, extension=extension)
+    requests, route = explored(place, accuracy)
+    return len(requests), route
+
+
+def test_undecided_levels_get_more_repetitions_until_they_are_decided() -> None:
+    assert extended(None)[0] == 1
+    requests, route = extended(Extension(budget_seconds=None, workers=1))
+    plain, normed = route.factors[0].levels
+    assert requests > 1
+    assert len(normed.accuracies) == len(plain.accuracies) == 3 * 2 ** (requests - 1)
+    assert normed.comparison is not None
+    assert normed.comparison.verdict == "better" or requests == 4
+
+
+def test_what_is_decided_gets_no_more() -> None:
+    assert extended(Extension(budget_seconds=None, workers=1), additive_norm)[0] == 1
+
+
+def test_looking_again_costs_significance() -> None:
+    place = setting(exploration=Exploration(folds=3, seeds=2))
+    assert looks_of(place) == 1
+    assert looks_of(replace(place, extension=Extension(budget_seconds=None, workers=1))) == 3  # 2, 4, 8 repetitions
+
+
+@pytest.mark.parametrize(("budget", "requests"), [(8.9, 1), (9.1, 2), (14.9, 2), (15.1, 3), (None, 4)])
+def test_a_budget_ends_the_extension_before_it_is_overdrawn(budget: float | None, requests: int) -> None:
+    """Invented trainings take half a second: 3 s for the design, 3 s and 6 s for more; 3 s wait for the confirmation."""
+    place = Setting(
+        study=example_study(factors=(NORM,), equivalence_margin=0.0),
+        data="tiny",
+        device="cpu",
+        images=100,
+        extension=Extension(budget_seconds=budget, workers=1),
+    )
+    asked, _ = explored(place, lambda trial: 0.9 + noise(trial, 0.05))
+    assert len(asked) == requests
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Confirmation
+
+NORMED = replace(MLP, model=r.MLP(hidden=(16,), batch_norm=True))
+
+
+def confirmed(study: Study, best: r.Recipe, accuracy: Accuracy) -> tuple[list[Request], Confirmation | None]:
+    place = Setting(study=study, data="tiny", device="cpu")
+    return driven(confirm(place, study.models[0], best), accuracy)
+
+
+def test_the_improvement_is_measured_on_blocks_that_no_choice_has_seen() -> None:
+    requests, found = confirmed(example_study(confirmation=ConfirmationDesign(seeds=2)), NORMED, additive_norm)
+    assert {trial.seed for trial in requests[0].trials} == {CONFIRMATION_REPETITION, CONFIRMATION_REPETITION + 1}
+    assert found is not None
+    assert losses(found.comparison) == pytest.approx(0.2, abs=0.01)
+    assert "improves on the baseline by +" in found.sentence
+    assert "on 6 fresh blocks that no choice has seen" in found.sentence
+
+
+def additive_norm(trial: Trial) -> float:
+    return 0.5 + 0.2 * norm_of(trial.recipe) + noise(trial)
+
+
+def test_a_best_recipe_that_was_chance_is_told() -> None:
+    _, found = confirmed(example_study(), NORMED, lambda trial: 0.5 - 0.1 * norm_of(trial.recipe) + noise(trial))
+    assert found is not None
+    assert "worse than the baseline" in found.sentence
+
+
+def test_nothing_is_confirmed_where_the_baseline_stayed_or_the_study_wants_none() -> None:
+    assert confirmed(example_study(), MLP, additive_norm) == ([], None)
+    assert confirmed(example_study(confirmation=ConfirmationDesign(seeds=0)), NORMED, additive_norm) == ([], None)
