@@ -126,7 +126,7 @@ def setting_of(
         device=device,
         images=len(data_set.train),
         extension=extension,
-        stacking=stacking_on(device, tell) if options.stacking is None else options.stacking,
+        stacking=stacking_on(device) if options.stacking is None else options.stacking,
     )
 
 

@@ -76,13 +76,12 @@ def print_diagnosis(console: Console, facts: dict[str, str], problems: list[str]
 
 
 def speeds_here(*, measure: bool, tell: Callable[[str], None]) -> Any:
-    """Return the device table of this machine's fastest device, measured again when asked; None before the first time."""
-    from ceteris.study import keep_table, known_tables, measure_table, place_of
+    """Return the device table of this machine's fastest device: measured when asked, else as known, else the shipped one."""
+    from ceteris.study import keep_table, measure_table, place_of, table_for
     from ceteris.training import resolve_device
 
     device = resolve_device("auto")
-    place = place_of(device)
-    return keep_table(measure_table(place, device, tell=tell)) if measure else known_tables().get(place)
+    return keep_table(measure_table(place_of(device), device, tell=tell)) if measure else table_for(device)
 
 
 def speeds_json(table: Any) -> list[dict[str, Any]]:
@@ -94,23 +93,24 @@ def speeds_json(table: Any) -> list[dict[str, Any]]:
 
 
 def print_speeds(console: Console, table: Any) -> None:
-    """Print a device table, or how to get one."""
-    if table is None:
-        console.print("Training speeds: measured by the first run, or by ceteris doctor --measure.", highlight=False)
-        return
-    from ceteris.study import cache_file
+    """Print a device table, and whether it was measured here."""
+    from ceteris.study import cache_file, known_tables
 
     rows = [
         (network, str(members), f"{speed:,.0f}", f"{gain:.2f}") for network, members, speed, gain in _speed_rows(table)
     ]
     titles = ("network", "stacked", "images/s", "gain")
     console.print(rich_table(f"Training speed on {table.place.device}, one process", titles, rows, right=(1, 2, 3)))
-    console.print(f"Kept in {cache_file()}", highlight=False, soft_wrap=True, markup=False)
+    measured = table.place in known_tables()
+    told = (
+        f"Measured here, kept in {cache_file()}"
+        if measured
+        else "Shipped; ceteris doctor --measure measures this machine"
+    )
+    console.print(told, highlight=False, soft_wrap=True, markup=False)
 
 
 def _speed_rows(table: Any) -> list[tuple[str, int, float, float]]:
-    if table is None:
-        return []
     return [
         (speed.network, speed.members, speed.images_per_second, table.gain(speed.network, speed.members))
         for speed in table.speeds

@@ -1,7 +1,16 @@
 """What to ask, how to explore, and the queue that trains it; nothing here can reach a test set."""
 
 from ceteris.study.design import arm, describe_changes, difference
-from ceteris.study.device_table import DeviceTable, Place, Speed, cache_file, keep_table, known_tables, place_of
+from ceteris.study.device_table import (
+    DeviceTable,
+    Place,
+    Speed,
+    cache_file,
+    keep_table,
+    known_tables,
+    place_of,
+    table_for,
+)
 from ceteris.study.execute import Queue
 from ceteris.study.files import parse_study, read_study, shipped_studies, study_from_tree, study_text
 from ceteris.study.here import HerePool
@@ -70,5 +79,6 @@ __all__ = [
     "strategy_of",
     "study_from_tree",
     "study_text",
+    "table_for",
     "without_residual",
 ]
