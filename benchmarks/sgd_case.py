@@ -21,13 +21,13 @@ strategy = "one-at-a-time"
 equivalence_margin = 0.01
 [exploration]
 folds = 3
-images = 6000
+images = 1800
 [models.resnet]
 title = "ResNet [2, 2, 2], 64/128/256"
 model = { kind = "resnet", blocks = [2, 2, 2], filters = [64, 128, 256], stem_stride = 2 }
 optimizer = { kind = "adam", lr = 0.001 }
 schedule = "cosine"
-epochs = 4
+epochs = 5
 batch_size = 32
 precision = "auto"
 [[factors]]
@@ -40,7 +40,7 @@ levels = [{ kind = "adam", lr = 0.001 }, { label = "sgd", value = { kind = "sgd"
 name = "at-its-own-rate"
 title = "SGD at its own rate"
 field = "optimizer"
-tune = [{ field = "optimizer.lr", trials = 6, step = 5.0 }]
+tune = [{ field = "optimizer.lr", trials = 5, step = 5.0 }]
 levels = [{ kind = "adam", lr = 0.001 }, { label = "sgd", value = { kind = "sgd", lr = 0.001 } }]
 """
 

@@ -4,8 +4,8 @@ STRATEGIES = {
     "greedy": '"greedy"',
     "one-at-a-time": '"one-at-a-time"',
     "leave-one-out": '"leave-one-out"',
-    "factorial": '"factorial"',
-    "joint": '{ kind = "joint", trials = 16 }',
+    "factorial": '{ kind = "factorial", cells = 18 }',
+    "joint": '{ kind = "joint", trials = 12 }',
     "race": '{ kind = "race", along = "one-at-a-time" }',
     "halving": '{ kind = "halving", candidates = 18, shortest = 1 }',
 }

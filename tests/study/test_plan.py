@@ -109,3 +109,19 @@ def test_a_factor_that_fits_one_model_only_is_planned_there() -> None:
     )
     stages = planned_stages(setting(models=(model("mlp"), model("net", RESNET)), factors=(only,)))
     assert [(stage.model, stage.stage) for stage in stages if stage.stage == "blocks"] == [("net", "blocks")]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "trained"),
+    [
+        (Factorial(), 6 * 3),  # 3 rates x normalisation off and on, 3 folds each
+        (Joint(trials=5, pruning=True), 5 * 3),
+        (Halving(candidates=4, reduction=2, shortest=1), None),
+    ],
+)
+def test_searches_over_whole_recipes_are_planned_too(strategy: Any, trained: int | None) -> None:
+    stages = planned_stages(setting(strategy=strategy))
+    exploration = [stage for stage in stages if stage.stage not in ("confirmation", "final")]
+    planned = sum(len(stage.trials) for stage in exploration)
+    assert planned == trained if trained else planned > 0
+    assert [stage.stage for stage in stages[-2:]] == ["confirmation", "final"]

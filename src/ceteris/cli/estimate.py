@@ -8,12 +8,26 @@ from ceteris.study import Work
 
 @dataclass
 class _Stage:
-    """One stage of one model: how many trials it has, and the size of those that are not finished."""
+    """One stage of one model: trials and their sizes as planned, as asked for so far, and as done."""
 
-    trials: int = 0
-    units: float = 0.0
+    planned: int = 0
+    planned_units: float = 0.0
+    asked: int = 0
+    asked_units: float = 0.0
     done: int = 0
-    asked: bool = False
+    done_units: float = 0.0
+
+    @property
+    def trials(self) -> int:
+        return max(self.planned, self.asked, self.done)
+
+    @property
+    def units_left(self) -> float:
+        return max(0.0, max(self.planned_units, self.asked_units) - self.done_units)
+
+    def close(self) -> None:
+        """Hear that nothing more will be asked for: what was planned beyond it is not needed."""
+        self.planned, self.planned_units = 0, 0.0
 
 
 @dataclass
@@ -32,23 +46,25 @@ class Estimate:
         for works in stages:
             for work in works:
                 stage = self.stages.setdefault((work.model, work.stage), _Stage())
-                stage.trials += 1
-                stage.units += work.units
+                stage.planned += 1
+                stage.planned_units += work.units
 
     def asked(self, works: Sequence[Work]) -> None:
-        """Take what a stage really asks for, in place of what was planned for it."""
+        """Take what a stage asks for now; the stages of its model that were planned before it are over."""
         for work in works:
             stage = self.stages.setdefault((work.model, work.stage), _Stage())
-            if not stage.asked:
-                stage.asked, stage.trials, stage.units = True, 0, 0.0
-            stage.trials += 1
-            stage.units += work.units
+            stage.asked += 1
+            stage.asked_units += work.units
+        for model, name in {(work.model, work.stage) for work in works}:
+            of_model = [other for other in self.stages if other[0] == model]
+            for other in of_model[: of_model.index((model, name))]:
+                self.stages[other].close()
 
     def finished(self, work: Work, *, seconds: float, reused: bool, failed: bool) -> None:
         """Count a trial; ``seconds`` is the time that one worker spent on it."""
-        stage = self.stages.setdefault((work.model, work.stage), _Stage(trials=1, units=work.units))
+        stage = self.stages.setdefault((work.model, work.stage), _Stage())
         stage.done += 1
-        stage.units = max(0.0, stage.units - work.units)
+        stage.done_units += work.units
         self.failed += failed
         self.reused += reused
         if not reused and not failed:
@@ -63,11 +79,11 @@ class Estimate:
     @property
     def total(self) -> int:
         """The number of trials as far as it is known."""
-        return sum(max(stage.trials, stage.done) for stage in self.stages.values())
+        return sum(stage.trials for stage in self.stages.values())
 
     def seconds_left(self) -> float:
         """Return the predicted time until the last training ends, in seconds."""
-        left = sum(stage.units * self._rate(model) for (model, _), stage in self.stages.items())
+        left = sum(stage.units_left * self._rate(model) for (model, _), stage in self.stages.items())
         return left / max(1, self.workers)
 
     def _rate(self, model: str) -> float:
