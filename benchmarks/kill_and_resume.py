@@ -68,7 +68,7 @@ def disturb(options: argparse.Namespace, study: str, out: Path, seconds: float) 
     moments = random.Random(options.seed)
     for kill in range(options.kills):
         process = start(study, out)
-        wait = moments.uniform(2.0, seconds / options.kills)
+        wait = moments.uniform(0.4, 0.8) * seconds / options.kills  # not before anything is trained
         time.sleep(wait)
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)

@@ -2,12 +2,12 @@
 
     python benchmarks/strategies_side_by_side.py --data-dir FOLDER
 
-An MLP on a sample of MNIST, 5 folds x 4 repetitions. Every strategy begins with an empty store, so that its cost is its own.
+An MLP on a sample of MNIST, 5 folds x 4 repetitions. Every strategy has a store of its own, so that its cost
+is its own.
 Prints the tables of docs/strategies.md.
 """
 
 import argparse
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from strategies_study import STRATEGIES, study_text
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--folder", type=Path, default=Path("ceteris-results/strategies"), help="of the stores")
     parser.add_argument("--images", type=int, default=3000)
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--workers", type=int)
@@ -35,11 +36,10 @@ def main() -> None:
 
 
 def run(strategy: str, options: argparse.Namespace) -> Explored:
-    text = study_text(strategy, data="mnist", images=options.images, seeds=options.seeds)
-    with tempfile.TemporaryDirectory() as folder:
-        (explored,) = explore(
-            parse_study(text), data_dir=options.data_dir, store=Path(folder) / "store", workers=options.workers
-        )
+    study = parse_study(study_text(strategy, data="mnist", images=options.images, seeds=options.seeds))
+    store = options.folder / strategy / "store"
+    (explored,) = explore(study, data_dir=options.data_dir, store=store, workers=options.workers)
+    print(f"<!-- {strategy}: {explored.seconds:.0f} s -->", flush=True)
     return explored
 
 

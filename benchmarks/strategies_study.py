@@ -4,7 +4,7 @@ STRATEGIES = {
     "greedy": '"greedy"',
     "one-at-a-time": '"one-at-a-time"',
     "leave-one-out": '"leave-one-out"',
-    "factorial": '{ kind = "factorial", cells = 18 }',
+    "factorial": '{ kind = "factorial", cells = 22 }',
     "joint": '{ kind = "joint", trials = 12 }',
     "race": '{ kind = "race", along = "one-at-a-time" }',
     "halving": '{ kind = "halving", candidates = 18, shortest = 1 }',
