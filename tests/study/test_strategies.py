@@ -270,9 +270,9 @@ def test_looking_again_costs_significance() -> None:
     assert looks_of(replace(place, extension=Extension(budget_seconds=None, workers=1))) == 3  # 2, 4, 8 repetitions
 
 
-@pytest.mark.parametrize(("budget", "requests"), [(8.9, 1), (9.1, 2), (14.9, 2), (15.1, 3), (None, 4)])
+@pytest.mark.parametrize(("budget", "requests"), [(23.9, 1), (24.1, 2), (29.9, 2), (30.1, 3), (None, 4)])
 def test_a_budget_ends_the_extension_before_it_is_overdrawn(budget: float | None, requests: int) -> None:
-    """Invented trainings take half a second: 3 s for the design, 3 s and 6 s for more; 3 s wait for the confirmation."""
+    """Half a second per training: 3 s for the design, 3 s and 6 s for more; 3 s wait for the confirmation, 15 s besides."""
     place = Setting(
         study=example_study(factors=(NORM,), equivalence_margin=0.0),
         data="tiny",

@@ -9,6 +9,10 @@ from ceteris.records import HoldoutSplit, TrialRecord
 from ceteris.study.study import Study
 from ceteris.study.trials import Setting
 
+# What a run takes besides training, in wall-clock seconds: starting, and per model explaining and drawing.
+_SECONDS_BESIDES = 10.0
+_SECONDS_PER_MODEL_BESIDES = 5.0
+
 
 class Purse:
     """The core-seconds of one model; what the confirmation and the final trainings will take is put aside."""
@@ -17,13 +21,7 @@ class Purse:
         self._setting = setting
         self._counted: set[str] = set()
         self.spent = 0.0
-        extension = setting.extension
-        limited = extension is not None and extension.budget_seconds is not None
-        self.share = (
-            extension.budget_seconds * max(1, extension.workers) / len(setting.study.models)
-            if limited and extension and extension.budget_seconds is not None
-            else float("inf")
-        )
+        self.share = _share(setting)
 
     def charge(self, records: Iterable[TrialRecord]) -> None:
         """Count trainings, each once."""
@@ -35,6 +33,15 @@ class Purse:
     def affords(self, seconds: float, sample: TrialRecord | None) -> bool:
         """Say whether so many core-seconds are left, when a recipe like that of ``sample`` goes into the finals."""
         return self.spent + seconds + (reserve(self._setting, sample) if sample else 0.0) <= self.share
+
+
+def _share(setting: Setting) -> float:
+    """Return the core-seconds of one model: an even part of what the budget leaves for training, without limit if none."""
+    extension, models = setting.extension, len(setting.study.models)
+    if extension is None or extension.budget_seconds is None:
+        return float("inf")
+    training = extension.budget_seconds - _SECONDS_BESIDES - _SECONDS_PER_MODEL_BESIDES * models
+    return max(0.0, training) * max(1, extension.workers) / models
 
 
 def seconds_of(record: TrialRecord) -> float:
