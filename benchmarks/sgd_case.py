@@ -4,7 +4,7 @@ characters, its first convolution with stride 2 so that this takes minutes.
     python benchmarks/sgd_case.py --data-dir FOLDER
 
 Two factors against the same baseline (Adam at 0.001): SGD at that very rate, and SGD with its rate tuned by as many trials
-as Adam's. Prints the table of docs/strategies.md. About 20 minutes on two cores.
+as Adam's. Prints the table of docs/strategies.md. About 40 minutes on one core.
 """
 
 import argparse
