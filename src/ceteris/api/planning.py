@@ -95,7 +95,7 @@ class Planner:
 
     def estimate(self, study: Study) -> PlanEstimate:
         """Return the plan of the study in one of its designs."""
-        setting = setting_of(study, self.data_set, self._options, self._progress)
+        setting = setting_of(study, self.data_set, self._options)
         self._progress("going through the design")
         missing = [self._missing(stage) for stage in planned_stages(setting)]
         trainings = [training for stage in missing for trainings in stage.rounds for training in trainings]

@@ -85,7 +85,7 @@ def run_study(
     workers = worker_count(options.workers)
     progress.phase(f"preparing the data: {study.data}")
     data_set = data_set or open_data(study, options, progress.phase)
-    setting = setting_of(study, data_set, options, progress.phase)
+    setting = setting_of(study, data_set, options)
     stages = planned_stages(setting)
     check_plan(stages, data_set, allow_imports=options.allow_imports)
     listener = Listener(progress)
@@ -106,10 +106,8 @@ def run_study(
     return Result(findings=findings, folder=options.out)
 
 
-def setting_of(
-    study: Study, data_set: DataSet, options: Options, tell: Callable[[str], None] = lambda text: None
-) -> Setting:
-    """Return what is the same for all trials of a study on this machine; its device table may have to be measured.
+def setting_of(study: Study, data_set: DataSet, options: Options) -> Setting:
+    """Return what is the same for all trials of a study on this machine.
 
     Raises:
         ConfigError: when the device is not on this machine.
