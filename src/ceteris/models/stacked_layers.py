@@ -187,7 +187,7 @@ class StackedDropout(nn.Module):
             if layer is not None:
                 layer.draw_(row)
         numbers = words.view(torch.int16)[:, :values].view(x.shape)
-        threshold, scale = self._rates if self._rates else (self._on(x, self._thresholds), self._on(x, self._scales))
+        threshold, scale = self._rates if self._rates else self._columns_on(x.device)
         return x * (numbers >= threshold).to(x.dtype).mul_(scale)
 
     def _note_rates(self) -> None:
@@ -195,11 +195,15 @@ class StackedDropout(nn.Module):
         self._scales = [1.0 if layer is None else layer.scale for layer in self._layers]
         equal = len(set(self._thresholds)) == 1
         self._rates = (self._thresholds[0], self._scales[0]) if equal else None
+        self._columns: tuple[Tensor, Tensor] | None = None
 
-    @staticmethod
-    def _on(x: Tensor, values: Sequence[float]) -> Tensor:
-        kind = torch.int16 if isinstance(values[0], int) else torch.float32
-        return torch.tensor(values, dtype=kind).to(x.device, non_blocking=True)[:, None, None]
+    def _columns_on(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Return thresholds and scales as (K, 1, 1); made once, because no step may wait for numbers of Python."""
+        if self._columns is None or self._columns[0].device != device:
+            thresholds = torch.tensor(self._thresholds, dtype=torch.int16, device=device)
+            scales = torch.tensor(self._scales, dtype=torch.float32, device=device)
+            self._columns = thresholds[:, None, None], scales[:, None, None]
+        return self._columns
 
 
 class StackedPReLU(nn.Module):

@@ -22,7 +22,7 @@ def l2(weights: Sequence[Tensor]) -> Tensor:
 
 
 @torch.no_grad()
-def shrink_weights_(weights: Sequence[Tensor], factor: float) -> None:
-    """Multiply all weights by ``factor`` in place: decoupled decay with factor = 1 - learning rate * strength."""
+def shrink_weights_(weights: Sequence[Tensor], factor: float | Tensor) -> None:
+    """Multiply all weights by ``factor``, a number or (), in place: decoupled decay, 1 - learning rate * strength."""
     if weights:
         torch._foreach_mul_(list(weights), factor)

@@ -68,6 +68,31 @@ def execution_of(recipe: Recipe, device: str) -> Execution:
     )
 
 
+def wait_for(device: torch.device) -> None:
+    """Wait until a CUDA device has done all that it was told to, so that a clock can be read; others do it at once."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+@contextmanager
+def full_float32(device: str) -> Iterator[None]:
+    """Let CUDA multiply float32 numbers with all their digits inside the block, as a recipe in "float32" says.
+
+    By torch's defaults convolutions on CUDA round their inputs to TF32. The process gets its own settings back afterwards.
+    """
+    if not device.startswith("cuda"):
+        yield
+        return
+    cudnn, products = torch.backends.cudnn, torch.get_float32_matmul_precision()
+    present = {name: getattr(cudnn, name) for name in ("enabled", "benchmark", "benchmark_limit", "deterministic")}
+    with cudnn.flags(**present, allow_tf32=False):
+        torch.set_float32_matmul_precision("highest")
+        try:
+            yield
+        finally:
+            torch.set_float32_matmul_precision(products)
+
+
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Let torch compute with one thread inside the block, as in every training: the digits depend on their number."""

@@ -25,6 +25,11 @@ class ResidentImages:
         """Return the number of images."""
         return len(self.labels)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the images lie."""
+        return self.labels.device
+
     def batch(self, places: Tensor) -> Tensor:
         """Return the standardised images at ``places`` (b,) as float32 (b, c, h, w)."""
         return self._standardised(self.pixels.index_select(0, places))

@@ -16,9 +16,11 @@ from torch import Tensor
 from ceteris.data import ImageSet, split_indices
 from ceteris.errors import DataError, DivergedError
 from ceteris.records import Trial
-from ceteris.training import build
+from ceteris.training import build, graph
+from ceteris.training.device import full_float32, wait_for
+from ceteris.training.graph import Graphs, Multipliers, Outputs, Step, StepParts, step_of
 from ceteris.training.history import ObservedEpoch
-from ceteris.training.loop import Fitted, Plan, State, autocasting, predict, state_of, undisturbed_loss
+from ceteris.training.loop import Fitted, Plan, State, augmented, autocasting, predict, state_of
 from ceteris.training.memory import is_out_of_memory, reset_peak
 from ceteris.training.population_images import steps_of
 from ceteris.training.population_members import Member, Population, population_of
@@ -95,7 +97,8 @@ def _within_memory(
     if len(trials) == 1:
         return [_noted(run_trial(trials[0], train, on_epoch=on_epoch, allow_imports=allow_imports), note)]
     try:
-        return [_noted(result, note) for result in _train_together(trials, train, on_epoch, allow_imports)]
+        with full_float32(trials[0].execution.device):
+            return [_noted(result, note) for result in _train_together(trials, train, on_epoch, allow_imports)]
     except DataError:
         raise
     except Exception as error:
@@ -121,8 +124,11 @@ def _train_together(
     reset_peak(trials[0].execution.device)
     results: dict[int, TrialResult] = {}
     population = population_of(trials, train, allow_imports)
+    refusal = build.why_not_recorded(population.recipes)
+    graphs = graph.graphs_on(trials[0].execution.device, refusal)
+    step = step_of(_step_parts(population, graphs), graphs)
     for epoch in range(population.plan.epochs):
-        seconds, epochs_seen = _train_epoch(population, epoch)
+        seconds, epochs_seen = _train_epoch(population, epoch, step)
         leaving, staying = _Leaving(), list[int]()
         with population.averaged_weights():
             for place, (member, seen) in enumerate(zip(population.members, epochs_seen, strict=True)):
@@ -134,10 +140,12 @@ def _train_together(
                     leaving.finished += [(member, state_of(member.parts.model))] if stop else []
                     staying += [] if stop else [place]
         on_epoch(epoch + 1)
+        if len(staying) < len(population.members):
+            step.forget()  # it was recorded with all of them
         if staying and len(staying) < len(population.members):
             population.keep(staying)
         results |= {member.place: _diverged(member, error) for member, error in leaving.diverged}
-        results |= {member.place: _finished(member, state, train) for member, state in leaving.finished}
+        results |= {member.place: _finished(member, state, train, step.note) for member, state in leaving.finished}
         if not staying:
             break
     return [results[place] for place in range(len(trials))]
@@ -151,23 +159,22 @@ class _Leaving:
         self.finished: list[tuple[Member, State]] = []
 
 
-def _train_epoch(population: Population, epoch: int) -> tuple[float, list[ObservedEpoch]]:
+def _train_epoch(population: Population, epoch: int, step: Step) -> tuple[float, list[ObservedEpoch]]:
     """Train one epoch; return its seconds and what every member saw."""
     started, plan, members = time.perf_counter(), population.plan, population.members
     steps = steps_of(len(population.images.places[0]), plan.batch_size)
     # Room for the whole epoch at once: thousands of small tensors that outlive their step would tear the heap apart.
-    all_losses = torch.empty((steps, len(members)), device=population.images.labels.device)
+    all_losses = torch.empty((steps, len(members)), device=population.images.device)
     predicted, truth = _room_for_labels(population, steps), _room_for_labels(population, steps)
     rates: list[list[float]] = []
     population.stacked.train()
     orders = [member.streams.order for member in members]
-    for step, (images, labels) in enumerate(population.images.epoch(orders, plan.batch_size)):
-        multipliers = population.multipliers((epoch + step / steps) / plan.epochs)
+    for number, rows in enumerate(population.images.epoch(orders, plan.batch_size)):
+        multipliers = population.multipliers((epoch + number / steps) / plan.epochs)
         rates.append(population.rates(multipliers))
-        losses, logits = _train_step(population, images, labels, multipliers, rates[-1])
-        all_losses[step] = losses.detach()
-        torch.argmax(logits.detach(), 2, out=predicted[step])
-        truth[step] = labels
+        all_losses[number], logits, truth[number] = step(rows, multipliers)
+        torch.argmax(logits, 2, out=predicted[number])
+    wait_for(population.images.device)
     seconds = time.perf_counter() - started
     of_members = all_losses.T.double().cpu().numpy()
     norms = gradient_norms(population.stacked).tolist()
@@ -187,58 +194,82 @@ def _room_for_labels(population: Population, steps: int) -> Tensor:
     """Return an empty tensor for one label per member and image of an epoch, (steps, K, b)."""
     images = population.images
     batch = min(population.plan.batch_size, len(images.places[0]))
-    return torch.empty((steps, len(population.members), batch), dtype=torch.int64, device=images.labels.device)
+    return torch.empty((steps, len(population.members), batch), dtype=torch.int64, device=images.device)
 
 
-def _train_step(
-    population: Population, images: Tensor, labels: Tensor, multipliers: Sequence[float], rates: Sequence[float]
+def _step_parts(population: Population, graphs: Graphs) -> StepParts:
+    """Return one step of all members: what has to be done by itself, and what can be recorded; see ``loop.step_parts``."""
+    if graphs.recorder:
+        population.optimizer.rates_on_device(population.images.device)
+
+    def prepare(rows: Tensor) -> Sequence[Tensor]:
+        if all(member.parts.augment is None for member in population.members):
+            return (rows,)
+        images, labels = population.images.batch(rows)
+        return (*_augmented(population, images, labels), labels)
+
+    def learn(inputs: Sequence[Tensor], multipliers: Multipliers) -> Outputs:
+        if len(inputs) == 1:
+            images, labels = population.images.batch(inputs[0])
+            losses, logits = _descend(population, images, labels.unbind(), multipliers)
+        else:
+            *changed, labels = inputs
+            losses, logits = _descend(population, *_of_members(population, changed), multipliers)
+        return losses.detach(), logits.detach(), labels
+
+    return StepParts(
+        prepare=prepare,
+        learn=learn,
+        changed=population.changed_by_a_step,
+        generators=lambda: [member.streams.dropout for member in population.members],
+        precision="bfloat16" if population.plan.autocast else "float32",
+    )
+
+
+def _descend(
+    population: Population,
+    images: Tensor | list[Tensor],
+    targets: Sequence[Tensor],
+    multipliers: Multipliers,
 ) -> tuple[Tensor, Tensor]:
-    """Do one step of all members; return their losses without penalties, (K,), and their logits, (K, b, classes)."""
+    """Let all members learn; return their losses without penalties, (K,), and their logits, (K, b, classes)."""
     members, plan = population.members, population.plan
-    inputs, targets = _augmented(population, images, labels)
-    with autocasting(labels.device.type, plan.autocast):
-        logits = population.stacked(inputs)
+    with autocasting(population.images.device.type, plan.autocast):
+        logits = population.stacked(images)
     losses = losses_of(logits.float(), targets, population.recipes, [member.parts.loss for member in members])
     population.stacked.zero_grad(set_to_none=True)
     losses.sum().backward()  # type: ignore[no-untyped-call]
     population.steps.apply(population.stacked)
-    if any(member.parts.decay for member in members):
-        decays = [member.parts.decay for member in members]
-        shrink_(population.stacked, [1 - rate * decay for rate, decay in zip(rates, decays, strict=True)])
+    if population.decays:
+        shrink_(population.stacked, population.shrinking(multipliers))
     population.optimizer.step(multipliers)
     if population.average:
         population.average.update()
     return losses, logits
 
 
-def _augmented(
-    population: Population, images: Tensor, labels: Tensor
-) -> tuple[Tensor | list[Tensor], Sequence[Tensor]]:
-    """Return the images, (K, b, c, h, w), K times (b, c, h, w) or shared (b, c, h, w), and every member's targets."""
-    members = population.members
-    if all(member.parts.augment is None for member in members):
-        return images, labels.unbind()
+def _augmented(population: Population, images: Tensor, labels: Tensor) -> list[Tensor]:
+    """Return images and targets as :func:`_of_members` takes them: K of each, or one of each where all share them."""
     if population.images.shared:
-        changed, targets = _augmented_by(population.augmenting, population.plan, images, labels[0])
-        return changed, [targets] * len(members)
+        return [*_augmented_by(population.augmenting, population.plan, images, labels[0])]
     pairs = [
         _augmented_by(member, population.plan, own, of_member)
-        for member, own, of_member in zip(members, images, labels, strict=True)
+        for member, own, of_member in zip(population.members, images, labels, strict=True)
     ]
-    return [own for own, _ in pairs], [targets for _, targets in pairs]
+    return [own for own, _ in pairs] + [targets for _, targets in pairs]
+
+
+def _of_members(population: Population, changed: list[Tensor]) -> tuple[Tensor | list[Tensor], list[Tensor]]:
+    """Return the augmented images, K times (b, c, h, w) or shared (b, c, h, w), and every member's targets."""
+    members = len(population.members)
+    if population.images.shared:
+        images, targets = changed
+        return images, [targets] * members
+    return changed[:members], changed[members:]
 
 
 def _augmented_by(member: Member, plan: Plan, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    parts = member.parts
-    if parts.augment is None:
-        return images, labels
-    return parts.augment(
-        images,
-        labels,
-        plan.classes,
-        member.streams.augmentation,
-        loss_of=lambda x, y: undisturbed_loss(parts, plan, x, y),
-    )
+    return augmented(member.parts, images, labels, plan, member.streams)
 
 
 def _close_epoch(member: Member, plan: Plan, epoch: int, seen: ObservedEpoch, seconds: float) -> bool:
@@ -260,7 +291,7 @@ def _diverged(member: Member, error: DivergedError) -> TrialResult:
     return TrialResult(record=unfinished_record(member.trial, "diverged", str(error)))
 
 
-def _finished(member: Member, state: State, train: ImageSet) -> TrialResult:
+def _finished(member: Member, state: State, train: ImageSet, cuda_graph: str) -> TrialResult:
     model = member.parts.model
     model.load_state_dict(state)
     fitted = Fitted(
@@ -268,5 +299,6 @@ def _finished(member: Member, state: State, train: ImageSet) -> TrialResult:
         best_epoch=member.best.restore(model, member.history),
         snapshots=member.snapshots,
         evaluation_batch=member.batch,
+        cuda_graph=cuda_graph,
     )
     return observed(member.trial, train, member.parts, fitted, member.facts)

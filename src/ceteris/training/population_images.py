@@ -23,11 +23,13 @@ class PopulationImages:
     channels_last: bool
     shared: bool
 
-    def epoch(self, orders: Sequence[torch.Generator], batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield every mini-batch of a shuffled pass, each member in the order that it would have alone.
+    @property
+    def device(self) -> torch.device:
+        """Where the images lie."""
+        return self.labels.device
 
-        Images are (K, b, c, h, w), or (b, c, h, w) where all members see the same ones; labels are (K, b).
-        """
+    def epoch(self, orders: Sequence[torch.Generator], batch_size: int) -> Iterator[Tensor]:
+        """Yield the rows (K, b) of every mini-batch of a shuffled pass, each member in the order that it would have alone."""
         shuffled = [
             places[torch.randperm(len(places), generator=order)]
             for places, order in zip(self.places, orders, strict=True)
@@ -35,8 +37,14 @@ class PopulationImages:
         steps = steps_of(len(self.places[0]), batch_size)
         rows = torch.stack([order[: steps * batch_size] for order in shuffled]).to(self.labels.device)
         for step in range(steps):
-            chosen = rows[:, step * batch_size : (step + 1) * batch_size]  # (K, b)
-            yield self._images(chosen[:1] if self.shared else chosen), self.labels[chosen]
+            yield rows[:, step * batch_size : (step + 1) * batch_size]
+
+    def batch(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the standardised images and the labels (K, b) at ``rows`` (K, b).
+
+        Images are (K, b, c, h, w), or (b, c, h, w) where all members see the same ones.
+        """
+        return self._images(rows[:1] if self.shared else rows), self.labels[rows]
 
     def keep(self, members: Sequence[int]) -> "PopulationImages":
         """Return the images of some of the members."""

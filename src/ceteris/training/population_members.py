@@ -5,6 +5,8 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from ceteris.data import ImageSet, split_indices, standardisation
 from ceteris.models import stack, summarise
@@ -12,6 +14,7 @@ from ceteris.models.stacked import rows_of
 from ceteris.recipe import Recipe
 from ceteris.records import FloatArray, IntArray, Trial
 from ceteris.training import build
+from ceteris.training.graph import Multipliers
 from ceteris.training.history import BestEpoch, History
 from ceteris.training.images import ResidentImages, resident, standardising
 from ceteris.training.loop import Parts, Plan, State
@@ -48,7 +51,7 @@ class Population:
         self.optimizer = PopulationOptimizer(self.stacked, self.recipes, [member.parts.optimizer for member in members])
         self.average = build.build_averaging(self.recipes[0].averaging, self.stacked)
         self.augmenting = members[0]  # augments for all where the images are shared, also after it has left
-        self.steps = self._steps()
+        self._prepare_steps()
 
     @property
     def recipes(self) -> list[Recipe]:
@@ -63,7 +66,7 @@ class Population:
         self.images = self.images.keep(places)
         if self.average:
             self.average.follow(self.stacked, lambda average: rows_of(average, places))
-        self.steps = self._steps()
+        self._prepare_steps()
 
     def averaged_weights(self) -> AbstractContextManager[None]:
         """Return a context in which the members have the weights that are evaluated."""
@@ -79,8 +82,25 @@ class Population:
         rates = [full * share for full, share in zip(self.optimizer.full_rates, multipliers, strict=True)]
         return rates * len(self.members) if self.optimizer.together else rates
 
-    def _steps(self) -> GradientSteps:
-        return gradient_steps(self.recipes, self.members[0].trial.execution.device)
+    def shrinking(self, multipliers: Multipliers) -> list[float] | Tensor:
+        """Return what decoupled decay multiplies every member's weights by, numbers or (K,) as the multipliers are."""
+        if isinstance(multipliers, Tensor):
+            return 1 - multipliers * self._full_decays
+        pairs = zip(self.rates(multipliers), self.members, strict=True)
+        return [1 - rate * member.parts.decay for rate, member in pairs]
+
+    def changed_by_a_step(self) -> list[Tensor]:
+        """Return every tensor that a step changes."""
+        averages = self.average.averages if self.average else []
+        return [*self.stacked.parameters(), *self.stacked.buffers(), *self.optimizer.state, *averages]
+
+    def _prepare_steps(self) -> None:
+        """Bring to the device what every step needs, so that no step has to wait for numbers of Python."""
+        self.steps: GradientSteps = gradient_steps(self.recipes, self.members[0].trial.execution.device)
+        full_rates = self.rates([1.0] * len(self.optimizer.full_rates))
+        decays = [rate * member.parts.decay for rate, member in zip(full_rates, self.members, strict=True)]
+        self.decays = any(member.parts.decay for member in self.members)
+        self._full_decays = torch.tensor(decays, device=self.images.device)
 
 
 def population_of(trials: Sequence[Trial], train: ImageSet, allow_imports: bool) -> Population:

@@ -16,6 +16,7 @@ from ceteris.models.stacked import rows_of
 from ceteris.recipe import Recipe
 from ceteris.training import build
 from ceteris.training.build import Loss
+from ceteris.training.graph import Multipliers, rates_on_device, tensors_of
 from ceteris.training.loop import set_learning_rates
 
 
@@ -81,13 +82,13 @@ def gradient_norms(stacked: StackedModel) -> Tensor:
 
 
 @torch.no_grad()
-def shrink_(stacked: StackedModel, factors: list[float]) -> None:
-    """Multiply every member's matrices and filters by its factor: decoupled weight decay."""
+def shrink_(stacked: StackedModel, factors: list[float] | Tensor) -> None:
+    """Multiply every member's matrices and filters by its factor, numbers or (K,): decoupled weight decay."""
     weights: list[Tensor] = [weight for weight in stacked.parameters() if weight.ndim >= 3]
-    if len(set(factors)) == 1:
+    if not isinstance(factors, Tensor) and len(set(factors)) == 1:
         torch._foreach_mul_(weights, factors[0])
         return
-    column = torch.tensor(factors).to(weights[0].device, non_blocking=True)
+    column = factors if isinstance(factors, Tensor) else torch.tensor(factors).to(weights[0].device, non_blocking=True)
     for weight in weights:
         weight.mul_(_column(column, weight))
 
@@ -130,11 +131,22 @@ class PopulationOptimizer:
         """The first learning rate of every optimizer: one for all members where they are stepped together."""
         return [rates[0] for rates in self._full_rates]
 
-    def step(self, multipliers: Sequence[float]) -> None:
+    @property
+    def state(self) -> list[Tensor]:
+        """The tensors of all optimizers' states."""
+        return [tensor for optimizer in self._optimizers for tensor in tensors_of(optimizer)]
+
+    def rates_on_device(self, device: torch.device) -> None:
+        """Make the learning rates tensors, as a recorded step needs them."""
+        for optimizer in self._optimizers:
+            rates_on_device(optimizer, device)
+
+    def step(self, multipliers: Multipliers) -> None:
         """Make one step with the full rates times ``multipliers``, one per member or one for all."""
         if not self.together:
             self._stacked.hand_out_gradients()
-        for optimizer, rates, multiplier in zip(self._optimizers, self._full_rates, multipliers, strict=True):
+        each: Sequence[float | Tensor] = multipliers.unbind() if isinstance(multipliers, Tensor) else multipliers
+        for optimizer, rates, multiplier in zip(self._optimizers, self._full_rates, each, strict=True):
             set_learning_rates(optimizer, rates, multiplier)
             optimizer.step()
 

@@ -13,8 +13,8 @@ from ceteris.data import ImageSet, split_indices, standardisation
 from ceteris.errors import CeterisError, DataError, DivergedError
 from ceteris.models import set_dropout_generator, summarise
 from ceteris.records import Cost, FloatArray, IntArray, Predictions, Trial, TrialRecord
-from ceteris.training import build
-from ceteris.training.device import environment, one_thread
+from ceteris.training import build, graph
+from ceteris.training.device import environment, full_float32, one_thread
 from ceteris.training.history import History
 from ceteris.training.images import ResidentImages, resident
 from ceteris.training.loop import Fitted, Parts, Plan, State, batches, fit, predict, train_step
@@ -52,7 +52,8 @@ def run_trial(
         DataError: when the images cannot be split as the trial says.
     """
     try:
-        return _train(trial, train, on_epoch, allow_imports)
+        with full_float32(trial.execution.device):
+            return _train(trial, train, on_epoch, allow_imports)
     except DivergedError as error:
         return TrialResult(record=unfinished_record(trial, "diverged", str(error)))
     except DataError:
@@ -85,7 +86,7 @@ def measure_speed(
     places = np.arange(min(len(train), 8 * trial.recipe.batch_size))
     streams = streams_of(trial)
     fit_images, held_out = _resident_parts(trial, train, places, places)
-    with one_thread():
+    with one_thread(), full_float32(trial.execution.device):
         parts = make_parts(trial, train, fit_images, streams, allow_imports)
         plan = plan_of(trial, train)
         fitting = _seconds_per_image(lambda: _one_pass(parts, fit_images, plan, streams), len(fit_images), seconds)
@@ -97,9 +98,8 @@ def measure_speed(
 
 def _one_pass(parts: Parts, images: ResidentImages, plan: Plan, streams: Streams) -> None:
     parts.model.train()
-    for _, places in batches(len(images), plan.batch_size, 0, streams.order):
-        chosen = places.to(images.labels.device)
-        train_step(parts, images.batch(chosen), images.labels[chosen], plan, streams, rate=0.0)
+    for _, places in batches(len(images), plan.batch_size, 0, streams.order, images.device):
+        train_step(parts, images.batch(places), images.labels[places], plan, streams, rate=0.0)
 
 
 def _seconds_per_image(run: Callable[[], object], images: int, seconds: float) -> float:
@@ -119,8 +119,10 @@ def _train(trial: Trial, train: ImageSet, on_epoch: Callable[[int], None], allow
     fit_images, held_out = _resident_parts(trial, train, fit_places, held_places)
     parts = make_parts(trial, train, fit_images, streams, allow_imports)
     flops = summarise(parts.model, train.shape).flops
+    graphs = graph.graphs_on(device, build.why_not_recorded([trial.recipe]))
+    plan = plan_of(trial, train)
     with lent_global_generators(trial):
-        fitted = fit(parts, fit_images, held_out, plan=plan_of(trial, train), streams=streams, on_epoch=on_epoch)
+        fitted = fit(parts, fit_images, held_out, plan=plan, streams=streams, on_epoch=on_epoch, graphs=graphs)
     return observed(
         trial,
         train,
@@ -150,9 +152,10 @@ def observed(trial: Trial, train: ImageSet, parts: Parts, fitted: Fitted, facts:
         probabilities=logits.softmax(1).cpu().numpy(), labels=train.labels[facts.held_places], indices=facts.held_places
     )
     cost = _cost(fitted.history, parts, facts, seconds, trial.execution.device)
-    notes = "; ".join(note for note in (facts.memory, fitted.evaluation_batch.note) if note)
+    memory = "; ".join(note for note in (facts.memory, fitted.evaluation_batch.note) if note)
+    notes = {name: note for name, note in (("memory", memory), ("cuda_graph", fitted.cuda_graph)) if note}
     return TrialResult(
-        record=_record(trial, fitted, predictions, cost, memory=notes),
+        record=_record(trial, fitted, predictions, cost, notes),
         weights=_arrays(parts.model.state_dict()) if trial.keep_weights else None,
         snapshots=_epoch_arrays(fitted.snapshots) if trial.keep_snapshots else None,
     )
@@ -239,7 +242,7 @@ def _cost(history: History, parts: Parts, facts: TrialFacts, evaluation: float, 
     )
 
 
-def _record(trial: Trial, fitted: Fitted, predictions: Predictions, cost: Cost, *, memory: str) -> TrialRecord:
+def _record(trial: Trial, fitted: Fitted, predictions: Predictions, cost: Cost, notes: dict[str, str]) -> TrialRecord:
     epochs = fitted.history.epochs()
     best = fitted.best_epoch - 1
     return TrialRecord(
@@ -256,7 +259,7 @@ def _record(trial: Trial, fitted: Fitted, predictions: Predictions, cost: Cost, 
         iterations=fitted.history.iterations(),
         predictions=predictions,
         cost=cost,
-        environment=environment() | ({"memory": memory} if memory else {}),
+        environment=environment() | notes,
     )
 
 
