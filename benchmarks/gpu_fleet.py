@@ -58,7 +58,7 @@ def _rate_of(records: Sequence[TrialRecord], load: Load) -> float:
     """Every member bears an equal share of the seconds of its population."""
     trained = [record.epochs.seconds for record in records if record.epochs is not None]
     assert len(trained) == len(records), [record.error for record in records]
-    epoch = statistics.median(np.diff(np.sum(trained, axis=0)).tolist())
+    epoch = float(np.median(np.diff(np.sum(trained, axis=0))))
     fitted = len(split_indices(records[0].trial.split, characters().labels)[0]) // load.batch_size * load.batch_size
     return len(records) * fitted / epoch
 
@@ -97,7 +97,7 @@ class FunctionalFleet:
         for model in models:
             torch.func.replace_all_batch_norm_modules_(model)  # torch.vmap cannot keep running statistics
         stacked, self.buffers = torch.func.stack_module_state(models)
-        self.parameters = {name: nn.Parameter(values.detach()) for name, values in stacked.items()}
+        self.parameters: dict[str, Tensor] = {name: nn.Parameter(values.detach()) for name, values in stacked.items()}
         self.optimizer = make_optimizer(nn.ParameterList(self.parameters.values()))
         self.members, self.load = members, load
         count = load.batch_size * load.steps
@@ -119,11 +119,11 @@ class FunctionalFleet:
         count = len(self.labels)
         orders = torch.stack([torch.randperm(count) for _ in range(self.members)]).to(self.labels.device)
         total = torch.zeros((), device=self.labels.device)
-        for places in orders.split(self.load.batch_size, dim=1):
+        for places in torch.split(orders, self.load.batch_size, dim=1):
             images = self.pixels[places].to(torch.float32).div_(255).sub_(0.1745).div_(0.3327)
             losses = self.losses(self.parameters, self.buffers, images, self.labels[places])
             self.optimizer.zero_grad()
-            losses.sum().backward()
+            losses.sum().backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
             total += losses.detach().mean()
         return float(total) / self.load.steps

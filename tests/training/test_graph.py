@@ -4,8 +4,11 @@ Graphs need CUDA. Here a stand-in "records" by keeping the step, and replays it 
 mistakes that a graph makes in silence.
 """
 
-from collections.abc import Callable, Sequence
+import importlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,11 +18,12 @@ from tests.example_records import assert_same
 from tests.tiny_training import train
 from tests.tiny_trials import CNN, MLP, RESNET, tiny_images, tiny_trial
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from ceteris import recipe as r
 from ceteris.data import ImageSet, make_image_set
 from ceteris.records import HoldoutSplit, Trial, TrialRecord
-from ceteris.training import build, graph, one_thread, run_population
+from ceteris.training import build, graph, loop, one_thread, population_steps, run_population
 from ceteris.training.device import full_float32
 from ceteris.training.graph import GraphedStep, Graphs, Outputs, Recorder, StepParts
 
@@ -238,6 +242,134 @@ def test_augmentation_that_all_share_is_made_once_and_replayed(graphs_by: Callab
 
 
 # ---------------------------------------------------------------------------------------------------------------------
+# What a recording cannot do: read numbers from the device, or bring some there
+
+
+class Watched(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Notes every operation that would wait for a CUDA device, or whose tensor comes from numbers of Python."""
+
+    WAITING = frozenset(
+        {"_local_scalar_dense", "lift_fresh", "nonzero", "masked_select", "equal", "is_nonzero", "item"}
+    )
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.seen: set[str] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.seen |= {func.overloadpacket.__name__} & self.WAITING
+        return func(*args, **(kwargs or {}))
+
+
+class Watching:
+    """Records like the right stand-in and notes what the step did that a recording cannot do."""
+
+    def __init__(self) -> None:
+        self.seen: list[set[str]] = []
+
+    def record(self, step: Step, inputs: Sequence[Tensor], generators: Sequence[torch.Generator]) -> Replaying:
+        with Watched() as watched:
+            step(inputs)
+        self.seen.append(watched.seen)
+        return Replaying(step, inputs, generators)
+
+
+@pytest.fixture
+def as_on_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let torch step on the CPU with what it steps with in a recording: its own check knows CUDA only."""
+    for name in ("adadelta", "adam", "adamax", "asgd", "nadam", "radam", "rmsprop"):
+        monkeypatch.setattr(
+            importlib.import_module(f"torch.optim.{name}"),
+            "_get_capturable_supported_devices",
+            lambda supports_xla=True: ["cpu"],
+        )
+
+    def recordable(optimizer: torch.optim.Optimizer, device: torch.device) -> None:
+        graph.rates_on_device(optimizer, device)
+        for group in optimizer.param_groups:
+            group["capturable"] = True
+            group["foreach"] = not group.get("fused")
+
+    for module in (loop, population_steps):
+        monkeypatch.setattr(module, "rates_on_device", recordable)
+
+
+RECORDED = [kind() for kind in r.OPTIMIZERS if not build.why_not_recorded([replace(MLP, optimizer=kind())])]
+RECORDED += [r.SGD(momentum=0.9, nesterov=True), r.Adam(amsgrad=True), r.RMSprop(momentum=0.5, centered=True)]
+
+
+@pytest.mark.usefixtures("as_on_cuda")
+@pytest.mark.parametrize("optimizer", RECORDED, ids=repr)
+@pytest.mark.parametrize("count", [1, 2], ids=["alone", "population"])
+def test_no_optimizer_waits_for_the_device_in_a_recording(
+    optimizer: Any, count: int, graphs_by: Callable[[Recorder], None]
+) -> None:
+    trials = members(replace(MLP, optimizer=optimizer), count)
+    plain = [losses_of(record) for record in eager_on_the_cpu(trials)]
+    recorder = Watching()
+    graphs_by(recorder)
+    graphed = trained(trials)
+    assert notes(graphed) == {"used"}
+    # torch adds a tensor of 1 to counts of steps that lie on the CPU, and a number to those on CUDA
+    assert recorder.seen in ([set()], [{"lift_fresh"}])
+    assert recorder.seen == [set()] or not isinstance(optimizer, r.SGD | r.Adam | r.AdamW)
+    for record, without in zip(graphed, plain, strict=True):
+        np.testing.assert_allclose(losses_of(record), without, rtol=1e-4)
+
+
+@pytest.mark.usefixtures("as_on_cuda")
+@pytest.mark.parametrize("count", [1, 3], ids=["alone", "population"])
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES.keys())
+def test_no_recipe_waits_for_the_device_in_a_recording(
+    recipe: r.Recipe, count: int, graphs_by: Callable[[Recorder], None]
+) -> None:
+    recorder = Watching()
+    graphs_by(recorder)
+    assert notes(trained(members(recipe, count))) == {"used"}
+    assert recorder.seen == [set()]
+
+
+@pytest.mark.usefixtures("as_on_cuda")
+@pytest.mark.parametrize("activation", r.ACTIVATIONS, ids=lambda kind: kind.__name__)
+def test_no_activation_waits_for_the_device_in_a_recording(
+    activation: Any, graphs_by: Callable[[Recorder], None]
+) -> None:
+    recorder = Watching()
+    graphs_by(recorder)
+    for model in (with_model(DROPPED, batch_norm=True), CNN):
+        recipe = with_model(model, activation=activation())
+        different = [tiny_trial(recipe), tiny_trial(with_model(recipe, dropout=0.1), fold=1)]
+        assert notes(trained(different)) == {"used"}
+    assert recorder.seen == [set()] * 2
+
+
+@pytest.mark.usefixtures("as_on_cuda")
+@pytest.mark.parametrize("loss", [r.CrossEntropy(label_smoothing=0.1), r.Focal(), r.MeanSquaredError()], ids=repr)
+@pytest.mark.parametrize("augmentation", [(), (r.CutMix(),)], ids=["labels", "shares"])
+def test_no_loss_waits_for_the_device_in_a_recording(
+    loss: Any, augmentation: Any, graphs_by: Callable[[Recorder], None]
+) -> None:
+    recorder = Watching()
+    graphs_by(recorder)
+    recipe = replace(MLP, loss=loss, augmentation=augmentation)
+    assert notes(trained(members(recipe, 1)) + trained(members(recipe, 2))) == {"used"}
+    # torch looks at the labels that become one-hot rows on the CPU, and leaves that to the kernel on CUDA
+    looks = isinstance(loss, r.MeanSquaredError) and not augmentation
+    assert recorder.seen == [{"_local_scalar_dense"} if looks else set()] * 2
+
+
+def losses_of(record: TrialRecord) -> Any:
+    assert record.iterations is not None, record.error
+    return record.iterations.loss
+
+
+def eager_on_the_cpu(trials: list[Trial]) -> list[TrialRecord]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(graph, "graphs_on", lambda device, refusal: Graphs())
+        return trained(trials)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
 # Wrong graphs
 
 BARELY_DROPPED = with_model(DROPPED, dropout=0.01)
@@ -425,6 +557,80 @@ def test_other_devices_know_nothing_of_graphs() -> None:
         assert graph.graphs_on(device, "") == graph.graphs_on(device, "a reason") == Graphs()
     assert graph.graphs_on("cuda:1", "a reason") == Graphs(note="not used: a reason")
     assert isinstance(graph.graphs_on("cuda:1", "").recorder, graph.CudaRecorder)
+
+
+class FakeGenerator:
+    """Tells what is done to it."""
+
+    def __init__(self, told: list[str]) -> None:
+        self.told = told
+
+    def clone_state(self) -> str:
+        return "clone"
+
+    def graphsafe_set_state(self, state: str) -> None:
+        self.told.append(f"stream from {state}")
+
+
+@pytest.fixture
+def fake_cuda(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Stand in for torch's calls to CUDA; returns what was called, in its order."""
+    told: list[str] = []
+
+    @contextmanager
+    def within(name: str) -> Iterator[None]:
+        told.append(f"{name} begins")
+        yield
+        told.append(f"{name} ends")
+
+    def stream() -> Any:
+        return SimpleNamespace(wait_stream=lambda other: told.append("wait"))
+
+    def made() -> Any:
+        return SimpleNamespace(
+            register_generator_state=lambda generator: told.append("register"),
+            replay=lambda: told.append("replay"),
+            reset=lambda: told.append("reset"),
+        )
+
+    monkeypatch.setattr(torch.cuda, "device", lambda device: within(device))
+    monkeypatch.setattr(torch.cuda, "stream", lambda other: within("aside"))
+    monkeypatch.setattr(torch.cuda, "graph", lambda made, stream, capture_error_mode: within(capture_error_mode))
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", made)
+    monkeypatch.setattr(torch.cuda, "Stream", stream)
+    monkeypatch.setattr(torch.cuda, "current_stream", stream)
+    monkeypatch.setattr(torch.cuda, "set_stream", lambda usual: told.append("usual stream"))
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "default_generators", (FakeGenerator(told),))
+    return told
+
+
+def test_a_graph_is_recorded_in_the_order_that_torch_asks_for(fake_cuda: list[str]) -> None:
+    outputs = torch.zeros(1), torch.zeros(1), torch.zeros(1)
+
+    def step(inputs: Sequence[Tensor]) -> Outputs:
+        fake_cuda.append("step")
+        return outputs
+
+    generators: Any = [FakeGenerator(fake_cuda), FakeGenerator(fake_cuda)]
+    recording = graph.CudaRecorder("cuda:1").record(step, [], generators)
+    recording.replay()
+    recording.free()
+    assert recording.outputs is outputs
+    assert fake_cuda == [
+        *("cuda:1 begins", "register", "register", "wait", "aside begins", "step", "step", "aside ends", "wait"),
+        *("thread_local begins", "step", "thread_local ends", "cuda:1 ends", "replay", "reset"),
+    ]
+
+
+def test_a_recording_that_breaks_off_leaves_streams_that_go_on(fake_cuda: list[str]) -> None:
+    def step(inputs: Sequence[Tensor]) -> Outputs:
+        raise RuntimeError("not permitted")
+
+    generators: Any = [FakeGenerator(fake_cuda)]
+    with pytest.raises(RuntimeError, match="not permitted"):
+        graph.CudaRecorder("cuda").record(step, [], generators)
+    assert fake_cuda[-3:] == ["usual stream", "stream from clone", "stream from clone"]  # the default generator, too
 
 
 def test_settings_of_the_process_are_left_alone_on_the_cpu() -> None:

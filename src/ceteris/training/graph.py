@@ -328,10 +328,10 @@ class CudaRecorder:
         generators: Sequence[torch.Generator],
     ) -> CudaRecording:
         """Run the step on a stream of its own, then record it there; the default generator is registered by torch."""
-        graph = torch.cuda.CUDAGraph()
-        for generator in generators:
-            graph.register_generator_state(generator)
         with torch.cuda.device(self._device):
+            graph = torch.cuda.CUDAGraph()
+            for generator in generators:
+                graph.register_generator_state(generator)
             usual, aside = torch.cuda.current_stream(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
             try:
                 aside.wait_stream(usual)
@@ -343,9 +343,9 @@ class CudaRecorder:
                 with torch.cuda.graph(graph, stream=aside, capture_error_mode="thread_local"):
                     outputs = step(inputs)
             except BaseException:
-                # torch leaves the stream behind, and the generators in the state of recording, where a recording breaks off
+                # where a recording breaks off, torch leaves the stream behind and the generators as if it went on
                 torch.cuda.set_stream(usual)
-                for generator in generators:
+                for generator in (*generators, torch.cuda.default_generators[torch.cuda.current_device()]):
                     generator.graphsafe_set_state(generator.clone_state())
                 raise
         return CudaRecording(graph, outputs)
