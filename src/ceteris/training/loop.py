@@ -12,7 +12,7 @@ from ceteris.techniques import ExponentialMovingAverage, shrink_weights_
 from ceteris.training.build import Augment
 from ceteris.training.history import BestEpoch, History
 from ceteris.training.images import ResidentImages
-from ceteris.training.memory import EvaluationBatch, is_out_of_memory
+from ceteris.training.memory import EvaluationBatch, evaluated_at_once, is_out_of_memory
 from ceteris.training.streams import Streams
 
 State = dict[str, Tensor]
@@ -74,7 +74,7 @@ def fit(
         DivergedError: when the loss stops being a finite number.
     """
     history, best, snapshots = History(plan.classes), BestEpoch(plan.patience), list[State]()
-    batch = EvaluationBatch()
+    batch = evaluation_batch(held_out)
     full_rates = [float(group["lr"]) for group in parts.optimizer.param_groups]
     for epoch in range(plan.epochs):
         started = time.perf_counter()
@@ -116,7 +116,7 @@ def train_step(
     with autocasting(images.device.type, plan.autocast):
         logits = parts.model(images)
     loss = parts.loss(logits.float(), targets)
-    parts.optimizer.zero_grad(set_to_none=True)
+    forget_gradients(parts.optimizer)
     (loss + parts.penalty() if parts.penalty else loss).backward()  # type: ignore[no-untyped-call]
     if parts.clip:
         parts.clip()
@@ -142,6 +142,13 @@ def set_learning_rates(optimizer: torch.optim.Optimizer, full_rates: list[float]
         group["lr"] = rate * multiplier
 
 
+def forget_gradients(optimizer: torch.optim.Optimizer) -> None:
+    """Let go of all gradients: what ``zero_grad`` does, without its bookkeeping of a tenth of a millisecond per step."""
+    for group in optimizer.param_groups:
+        for weight in group["params"]:
+            weight.grad = None
+
+
 def predict(
     model: nn.Module, images: ResidentImages, *, autocast: bool, batch: EvaluationBatch | None = None
 ) -> Tensor:
@@ -149,13 +156,18 @@ def predict(
 
     Where the memory does not suffice, ``batch`` is halved until it does.
     """
-    batch = batch or EvaluationBatch()
+    batch = batch or evaluation_batch(images)
     while True:
         try:
             return _logits(model, images, autocast, batch.images)
         except (RuntimeError, MemoryError) as error:
             if not (is_out_of_memory(error) and batch.halve()):
                 raise
+
+
+def evaluation_batch(images: ResidentImages) -> EvaluationBatch:
+    """Return how many of the images are evaluated at once at first."""
+    return EvaluationBatch(evaluated_at_once(images.labels.device.type))
 
 
 @torch.inference_mode()

@@ -14,7 +14,7 @@ from ceteris.records import FloatArray, IntArray, Trial
 from ceteris.training import build
 from ceteris.training.history import BestEpoch, History
 from ceteris.training.images import ResidentImages, resident, standardising
-from ceteris.training.loop import Parts, Plan, State
+from ceteris.training.loop import Parts, Plan, State, evaluation_batch
 from ceteris.training.memory import EvaluationBatch
 from ceteris.training.population_images import PopulationImages, population_images
 from ceteris.training.population_steps import GradientSteps, PopulationOptimizer, gradient_steps
@@ -122,7 +122,7 @@ def _member(
         facts=TrialFacts(fitted=len(split[0]), held_out=held_out, held_places=split[1], flops=flops),
         history=History(len(train.classes)),
         best=BestEpoch(trial.patience),
-        batch=EvaluationBatch(),
+        batch=evaluation_batch(held_out),
         snapshots=[],
     )
 
