@@ -72,7 +72,9 @@ def train_and_test(data_dir: Path, cache: Path, seed: int) -> dict[str, float]:
     from ceteris.recipe import Recipe
     from ceteris.records import CrossValidationSplit, Trial
     from ceteris.training import execution_of, one_thread, run_trial
+    from ceteris.training.compiler import put_off_compiler
 
+    put_off_compiler()  # as every worker of a study does: torch's optimizers would import the compiler, seconds for nothing
     data_set = load("mnist", data_dir=data_dir, cache_dir=cache, offline=True)
     recipe = Recipe(**RECIPE)
     trial = Trial(

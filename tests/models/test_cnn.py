@@ -13,6 +13,7 @@ from torch.nn.functional import avg_pool2d, conv2d, linear, max_pool2d
 from ceteris import recipe
 from ceteris.errors import ConfigError
 from ceteris.models import CNN, GlobalAveragePooling
+from ceteris.models.layers import Flatten
 
 
 def cnn(shape: tuple[int, int, int] = (1, 8, 8), **changes: Any) -> CNN:
@@ -59,7 +60,7 @@ def test_the_small_cnn_is_the_one_of_the_brief() -> None:
     convolve, activate, pool = nn.Conv2d, nn.ReLU, nn.MaxPool2d
     assert [type(layer) for layer in layers] == [
         *(convolve, activate, pool, convolve, activate, pool, convolve, activate),
-        *(nn.Flatten, nn.Linear),
+        *(Flatten, nn.Linear),
     ]
     for layer in layers:
         if isinstance(layer, nn.Conv2d):

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from ceteris.errors import ConfigError
 from ceteris.models import Dropout, set_dropout_generator
+from ceteris.models.dropout import dropped
 
 
 def dropout(p: float, seed: int = 0) -> Dropout:
@@ -84,3 +85,19 @@ def test_a_copied_model_draws_on_its_own() -> None:
     layer = dropout(0.5)
     twin = copy.deepcopy(layer)
     assert torch.equal(layer(torch.ones(99)), twin(torch.ones(99)))
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+@settings(max_examples=40, deadline=None)
+@given(p=st.floats(0.01, 0.98), seed=st.integers(0, 2**62))
+def test_values_and_gradients_are_those_of_a_mask_that_is_multiplied(kind: torch.dtype, p: float, seed: int) -> None:
+    layer = Dropout(p)
+    numbers = torch.randint(-(2**15), 2**15, (7, 31), generator=torch.Generator().manual_seed(seed), dtype=torch.int16)
+    numbers[0, :3] = torch.tensor([layer.threshold - 1, layer.threshold, -(2**15)])  # both sides of the border
+    x = torch.randn(7, 31, generator=torch.Generator().manual_seed(seed + 1)).to(kind).requires_grad_()
+    above = torch.randn(7, 31, generator=torch.Generator().manual_seed(seed + 2)).to(kind)
+    mask = (numbers >= layer.threshold).to(kind) * layer.scale
+    outputs = dropped(x, numbers, layer.threshold, layer.scale), x * mask
+    gradients = [torch.autograd.grad(output, x, above)[0] for output in outputs]
+    assert torch.equal(*outputs)
+    assert torch.equal(*gradients)

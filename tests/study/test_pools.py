@@ -15,6 +15,7 @@ from ceteris.errors import StoreError
 from ceteris.records import HoldoutSplit, Trial, TrialRecord
 from ceteris.store import Store, trial_digest
 from ceteris.study import HerePool, Queue, Silent, WorkerPool, Workplace, as_population
+from ceteris.study.workers import environment_of_workers
 
 MEASURED = frozenset({"seconds", "cost"})
 DROPOUT = replace(MLP, model=r.MLP(hidden=(16,), dropout=0.3), augmentation=(r.Shift(), r.Noise()))
@@ -173,3 +174,15 @@ def test_a_record_that_cannot_be_written_ends_the_study_with_a_reason(trained: T
 
 def test_no_worker_outlives_its_pool(trained: Trained) -> None:
     assert trained.alive == [False, False]
+
+
+def test_workers_inherit_one_thread_per_library_unless_their_user_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    monkeypatch.setenv("MKL_NUM_THREADS", "3")
+    with environment_of_workers():
+        assert os.environ["OPENBLAS_NUM_THREADS"] == "1"
+        assert os.environ["MKL_NUM_THREADS"] == "3"
+    assert "OPENBLAS_NUM_THREADS" not in os.environ
+    assert os.environ["MKL_NUM_THREADS"] == "3"

@@ -1,13 +1,17 @@
 """The measurements, each a function that runs in a process of its own and keeps what it prepared for the next round."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from statistics import median
+from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from ceteris.benchmark.networks import Load, characters, trial_of
 from ceteris.benchmark.products import Products
@@ -16,24 +20,31 @@ from ceteris.data import split_indices
 from ceteris.records import IntArray, Trial, TrialRecord
 from ceteris.training import has_fast_bfloat16, one_thread, standardisation_of
 from ceteris.training.images import ResidentImages, resident
-from ceteris.training.loop import Parts, Plan, batches, fit, train_step
+from ceteris.training.loop import Parts, Plan, batches, fit, predict, train_step
 from ceteris.training.population import run_population, shape_key
 from ceteris.training.streams import Streams, streams_of
 from ceteris.training.trial import make_parts
 
+_STEPS_PER_EPOCH = 100  # what an epoch's end costs is shared by so many steps
+
 
 @dataclass(frozen=True, kw_only=True)
 class LoopTimes:
-    """The whole training loop beside its bare steps: images per second of the loop, computing seconds of both."""
+    """What the whole training loop takes and adds to its steps.
+
+    ``step_seconds`` is a bare step with its batch, ``between_seconds`` what the loop does between two steps,
+    ``epoch_seconds`` what it does at the end of an epoch, without the evaluation of held-out images.
+    """
 
     images_per_second: float
-    loop_seconds: float
-    bare_seconds: float
+    step_seconds: float
+    between_seconds: float
+    epoch_seconds: float
 
     @property
     def overhead(self) -> float:
-        """What the loop costs beyond its bare steps, as a share of them."""
-        return self.loop_seconds / self.bare_seconds - 1
+        """What the loop costs beyond its bare steps, as a share of them, in epochs of 100 steps."""
+        return (self.between_seconds + self.epoch_seconds / _STEPS_PER_EPOCH) / self.step_seconds
 
 
 def typical_rate(network: str, load: Load, workers: int) -> float:
@@ -48,26 +59,75 @@ def single_rate(network: str, load: Load) -> float:
 
 
 def loop_times(network: str, load: Load, pairs: int) -> LoopTimes:
-    """Return how fast one training is on one core and what its loop costs beyond the bare steps on the same objects.
+    """Return how fast one training is on one core and what its loop adds to the bare steps on the same objects.
 
-    Loop and bare steps take turns ``pairs`` times; their computing seconds are medians, so that a moment in which the
-    machine did something else falls out.
+    Loop and bare steps take turns ``pairs`` times. What the loop adds is small beside a step, so it is not the difference of
+    two long times, which is noise, but looked at where it happens: between one step's end and the next one's beginning.
     """
     with one_thread():
         training = _training(network, load)
-        loop, bare = zip(*(_pair(training, swapped=bool(turn % 2)) for turn in range(pairs)), strict=True)
+        turns = [_turn(training, swapped=bool(number % 2)) for number in range(pairs)]
+    loops, bares = [loop for loop, _ in turns], [bare for _, bare in turns]
+    evaluation = _clocks(training.evaluate)[0]
     return LoopTimes(
-        images_per_second=load.images / median(seconds for seconds, _ in loop),
-        loop_seconds=median(computing for _, computing in loop),
-        bare_seconds=median(computing for _, computing in bare),
+        images_per_second=load.images / median(loop.seconds for loop in loops),
+        step_seconds=median(length for bare in bares for length in bare.steps()),
+        between_seconds=_median_gap(loops) - _median_gap(bares),
+        epoch_seconds=max(0.0, median(loop.after_the_last_step() for loop in loops) - evaluation),
     )
 
 
-def _pair(training: "_Training", *, swapped: bool) -> tuple[tuple[float, float], tuple[float, float]]:
+def _turn(training: "_Training", *, swapped: bool) -> tuple["_StepClock", "_StepClock"]:
     if swapped:  # what runs second finds warmer caches, so each is second as often as the other
-        bare = _clocks(training.bare_steps)
-        return _clocks(training.whole_loop), bare
-    return _clocks(training.whole_loop), _clocks(training.bare_steps)
+        bare = training.clocked(training.bare_steps)
+        return training.clocked(training.whole_loop), bare
+    return training.clocked(training.whole_loop), training.clocked(training.bare_steps)
+
+
+def _median_gap(clocks: Sequence["_StepClock"]) -> float:
+    return median(gap for clock in clocks for gap in clock.gaps())
+
+
+class _StepClock:
+    """Notes when every step begins (with its forward pass) and ends (with its optimizer's step)."""
+
+    def __init__(self) -> None:
+        self.begins: list[float] = []
+        self.ends: list[float] = []
+        self.seconds = 0.0
+        self._began = 0.0
+
+    @contextmanager
+    def running(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[None]:
+        """Note the steps inside the block."""
+
+        def begin(module: nn.Module, inputs: Any) -> None:
+            if module.training:  # otherwise it is an evaluation
+                self.begins.append(time.perf_counter())
+
+        hooks = (
+            model.register_forward_pre_hook(begin),
+            optimizer.register_step_post_hook(lambda *_: self.ends.append(time.perf_counter())),
+        )
+        self._began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds = time.perf_counter() - self._began
+            for hook in hooks:
+                hook.remove()
+
+    def steps(self) -> list[float]:
+        """Return the seconds from every step's end to the next one's."""
+        return [after - before for before, after in pairwise(self.ends)]
+
+    def gaps(self) -> list[float]:
+        """Return the seconds between every step's end and the next one's beginning, within epochs or across them."""
+        return [begin - end for begin, end in zip(self.begins[1:], self.ends, strict=False)]
+
+    def after_the_last_step(self) -> float:
+        """Return the seconds from the last step's end to the end of the block."""
+        return self._began + self.seconds - self.ends[-1]
 
 
 def population_rate(network: str, load: Load, members: int) -> float:
@@ -131,6 +191,17 @@ class _Training:
             streams=self._streams,
             on_epoch=lambda epoch: None,
         )
+
+    def clocked(self, work: Callable[[], None]) -> _StepClock:
+        """Return when the steps of ``work`` begin and end."""
+        clock = _StepClock()
+        with clock.running(self._parts.model, self._parts.optimizer):
+            work()
+        return clock
+
+    def evaluate(self) -> None:
+        """Evaluate the held-out images as the loop does at the end of an epoch."""
+        predict(self._parts.model, self._held_out, autocast=self._plan.autocast)
 
     def bare_steps(self) -> None:
         """Take the same number of steps on batches of the same images, and write nothing down."""

@@ -11,6 +11,7 @@ _LOADER_WORKERS = (0, 1, 2)
 _STACKED_MEMBERS = (5, 8)
 _UNITS_PER_ROUND = 5.5  # a round takes about as long as so many measurements of one core
 _UNITS_TO_PREPARE = 12
+_LEAST_STEPS = 3  # so that there is something between two steps
 _LONGEST_STEP = 4.0  # a population is tried when one of its steps takes at most so many measurements
 
 
@@ -70,7 +71,8 @@ def _alone(network: str, per_image: float, batch_size: int, window: float, seats
     load = load_of(window / 4, seconds_per_image=per_image, batch_size=batch_size)
     seats.on_one_core(measuring.single_rate, network, load)
     rate = seats.on_one_core(measuring.single_rate, network, load)
-    return load_of(window / 4, seconds_per_image=1 / rate, batch_size=batch_size), rate
+    load = load_of(window / 4, seconds_per_image=1 / rate, batch_size=batch_size)
+    return Load(batch_size=batch_size, steps=max(_LEAST_STEPS, load.steps), epochs=load.epochs), rate
 
 
 def _typical(network: str, rate: float, batch_size: int, window: float, seats: Seats) -> tuple[Load, int]:

@@ -5,10 +5,11 @@ from collections.abc import Collection, Sequence
 from itertools import pairwise
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from ceteris.errors import ConfigError
-from ceteris.models.layers import ActivationFactory, GlobalAveragePooling, connected_head, convolution
+from ceteris.models.layers import ActivationFactory, Flatten, GlobalAveragePooling, connected_head, convolution
 
 Pooling = Literal["max", "average", "none"]
 Order = Literal["activation-first", "pooling-first"]
@@ -73,23 +74,24 @@ class CNN(nn.Sequential):
         if global_average_pooling:
             layers["pool"] = GlobalAveragePooling()
             area = 1
-        layers["flatten"] = nn.Flatten()
+        layers["flatten"] = Flatten()
         layers.update(connected_head(channels * area, head, classes, activation=activation, dropout=dropout))
         super().__init__(layers)
 
 
 class ConvolutionBlock(nn.Sequential):
-    """A block of a :class:`CNN`; while training, a ReLU before a maximum pooling runs behind it.
+    """A block of a :class:`CNN`; a ReLU before a maximum pooling runs behind it, unless somebody may look between them.
 
     The largest of four values is the largest of their positive parts, so that all results and gradients are the same to
-    the last digit, and only a quarter of the values is left to be rectified. In evaluation the layers run as they are
-    listed, for those who look at what is between them.
+    the last digit, and only a quarter of the values is left to be rectified. In evaluation mode outside
+    ``torch.inference_mode`` the layers run as they are listed, for those who look at what is between them.
     """
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name in torch
         """Map (n, channels, height, width) to the block's output."""
         layers = list(self)
-        if self.training and [type(layer) for layer in layers[-2:]] == [nn.ReLU, nn.MaxPool2d]:
+        hidden = self.training or torch.is_inference_mode_enabled()
+        if hidden and [type(layer) for layer in layers[-2:]] == [nn.ReLU, nn.MaxPool2d]:
             layers[-2:] = layers[:-3:-1]
         for layer in layers:
             input = layer(input)  # noqa: A001

@@ -1,7 +1,9 @@
 """The named pieces that the models are put together from."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
@@ -20,6 +22,38 @@ class GlobalAveragePooling(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (n, channels, height, width) to (n, channels, 1, 1)."""
         return avg_pool2d(x, x.shape[2:])
+
+
+class Flatten(nn.Flatten):
+    """From feature maps to one row per image, in the order channel, row, column.
+
+    The gradient goes back in the memory order of the maps. That of torch.nn.Flatten does not, and on a CPU the layer before
+    then takes ten times as long as on maps in channels-last order.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name in torch
+        """Map (n, ...) to (n, values)."""
+        return flattened(input)
+
+
+def flattened(maps: Tensor) -> Tensor:
+    """Return (n, ...) as (n, values), with a gradient in the memory order of ``maps``."""
+    in_channels_last = maps.ndim == 4 and not maps.is_contiguous()
+    if in_channels_last and maps.requires_grad and maps.is_contiguous(memory_format=torch.channels_last):
+        maps = _KeepsChannelsLast.apply(maps)  # type: ignore[no-untyped-call]
+    return maps.flatten(1)
+
+
+class _KeepsChannelsLast(torch.autograd.Function):
+    """The same maps, with a gradient in channels-last order."""
+
+    @staticmethod
+    def forward(ctx: Any, maps: Tensor) -> Tensor:
+        return maps.view_as(maps)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return gradient.contiguous(memory_format=torch.channels_last)
 
 
 def convolution(

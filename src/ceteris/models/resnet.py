@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, pad
 
 from ceteris.errors import ConfigError
-from ceteris.models.layers import ActivationFactory, GlobalAveragePooling, connected_head, convolution
+from ceteris.models.layers import ActivationFactory, Flatten, GlobalAveragePooling, connected_head, convolution
 
 BlockKind = Literal["basic", "pre-activation"]
 Shortcut = Literal["padding", "projection"]
@@ -81,7 +81,7 @@ class ResNet(nn.Sequential):
             channels = units
         layers.update(parts.closing(channels))
         layers["pool"] = GlobalAveragePooling()
-        layers["flatten"] = nn.Flatten()
+        layers["flatten"] = Flatten()
         layers.update(connected_head(channels, head, classes, activation=activation, dropout=dropout))
         super().__init__(layers)
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ceteris.models.dropout import Dropout
-from ceteris.models.layers import GlobalAveragePooling
+from ceteris.models.layers import Flatten, GlobalAveragePooling
 from ceteris.models.resnet import PaddingShortcut, ResidualBlock
 from ceteris.models.stacked_layers import (
     Activations,
@@ -142,6 +142,7 @@ _WEIGHTED: dict[type[nn.Module], Callable[..., nn.Module]] = {
     nn.BatchNorm2d: StackedBatchNorm2d,
     Dropout: StackedDropout,
     nn.Flatten: StackedFlatten,
+    Flatten: StackedFlatten,
     nn.PReLU: StackedPReLU,
 }
 

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ceteris.models.dropout import Dropout, words_for
+from ceteris.models.dropout import Dropout, dropped, words_for
+from ceteris.models.layers import flattened
 
 Activations = Tensor | list[Tensor]
 
@@ -36,7 +37,7 @@ class StackedFlatten(nn.Module):
 
     def forward(self, x: Activations) -> Tensor:
         """Map K images (n, c, h, w) to (K, n, c * h * w)."""
-        return x if isinstance(x, Tensor) else torch.stack([part.flatten(1) for part in x])
+        return x if isinstance(x, Tensor) else torch.stack([flattened(part) for part in x])
 
 
 class StackedLinear(nn.Module):
@@ -187,8 +188,10 @@ class StackedDropout(nn.Module):
             if layer is not None:
                 layer.draw_(row)
         numbers = words.view(torch.int16)[:, :values].view(x.shape)
-        threshold, scale = self._rates if self._rates else self._columns_on(x.device)
-        return x * (numbers >= threshold).to(x.dtype).mul_(scale)
+        if self._rates:
+            return dropped(x, numbers, *self._rates)
+        thresholds, scales = self._columns_on(x.device)
+        return x * (numbers >= thresholds).to(x.dtype).mul_(scales)
 
     def _note_rates(self) -> None:
         self._thresholds = [-(2**15) if layer is None else layer.threshold for layer in self._layers]

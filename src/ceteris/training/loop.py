@@ -14,7 +14,7 @@ from ceteris.training.device import wait_for
 from ceteris.training.graph import Graphs, Multipliers, Outputs, StepParts, rates_on_device, step_of, tensors_of
 from ceteris.training.history import BestEpoch, History
 from ceteris.training.images import ResidentImages
-from ceteris.training.memory import EvaluationBatch, is_out_of_memory
+from ceteris.training.memory import EvaluationBatch, evaluated_at_once, is_out_of_memory
 from ceteris.training.streams import Streams
 
 State = dict[str, Tensor]
@@ -79,7 +79,7 @@ def fit(
         DivergedError: when the loss stops being a finite number.
     """
     history, best, snapshots = History(plan.classes), BestEpoch(plan.patience), list[State]()
-    batch = EvaluationBatch()
+    batch = evaluation_batch(held_out)
     full_rate = float(parts.optimizer.param_groups[0]["lr"])
     step = step_of(step_parts(parts, fit_images, plan, streams, graphs), graphs)
     for epoch in range(plan.epochs):
@@ -176,7 +176,7 @@ def descend(parts: Parts, images: Tensor, targets: Tensor, plan: Plan, rate: flo
     with autocasting(images.device.type, plan.autocast):
         logits = parts.model(images)
     loss = parts.loss(logits.float(), targets)
-    parts.optimizer.zero_grad(set_to_none=True)
+    forget_gradients(parts.optimizer)
     (loss + parts.penalty() if parts.penalty else loss).backward()  # type: ignore[no-untyped-call]
     if parts.clip:
         parts.clip()
@@ -210,6 +210,13 @@ def set_learning_rates(optimizer: torch.optim.Optimizer, full_rates: list[float]
             group["lr"] = rate * multiplier
 
 
+def forget_gradients(optimizer: torch.optim.Optimizer) -> None:
+    """Let go of all gradients: what ``zero_grad`` does, without its bookkeeping of a tenth of a millisecond per step."""
+    for group in optimizer.param_groups:
+        for weight in group["params"]:
+            weight.grad = None
+
+
 def predict(
     model: nn.Module, images: ResidentImages, *, autocast: bool, batch: EvaluationBatch | None = None
 ) -> Tensor:
@@ -217,13 +224,18 @@ def predict(
 
     Where the memory does not suffice, ``batch`` is halved until it does.
     """
-    batch = batch or EvaluationBatch()
+    batch = batch or evaluation_batch(images)
     while True:
         try:
             return _logits(model, images, autocast, batch.images)
         except (RuntimeError, MemoryError) as error:
             if not (is_out_of_memory(error) and batch.halve()):
                 raise
+
+
+def evaluation_batch(images: ResidentImages) -> EvaluationBatch:
+    """Return how many of the images are evaluated at once at first."""
+    return EvaluationBatch(evaluated_at_once(images.labels.device.type))
 
 
 @torch.inference_mode()

@@ -17,7 +17,7 @@ from ceteris.training import build
 from ceteris.training.graph import Multipliers
 from ceteris.training.history import BestEpoch, History
 from ceteris.training.images import ResidentImages, resident, standardising
-from ceteris.training.loop import Parts, Plan, State
+from ceteris.training.loop import Parts, Plan, State, evaluation_batch
 from ceteris.training.memory import EvaluationBatch
 from ceteris.training.population_images import PopulationImages, population_images
 from ceteris.training.population_steps import GradientSteps, PopulationOptimizer, gradient_steps
@@ -142,7 +142,7 @@ def _member(
         facts=TrialFacts(fitted=len(split[0]), held_out=held_out, held_places=split[1], flops=flops),
         history=History(len(train.classes)),
         best=BestEpoch(trial.patience),
-        batch=EvaluationBatch(),
+        batch=evaluation_batch(held_out),
         snapshots=[],
     )
 

@@ -23,7 +23,7 @@ from ceteris.training.trial import measure_speed, standardisation_of
 _SECONDS = 0.4
 _MOST_EPOCHS = 20
 _LEAST_STEPS = 8
-_LARGEST_EVALUATION = 1024  # images: the batch of an evaluation, which decides how much memory it takes
+_LARGEST_HALF = 1024  # images: no device evaluates more at once, which decides how much memory it takes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +99,7 @@ def _samples(trials: Sequence[Trial], train: ImageSet) -> tuple[list[Trial], int
     split = trials[0].split
     share = split.fraction if split.kind == "holdout" else 1 / split.folds
     available = len(train) if split.kind == "holdout" else min(split.images or len(train), len(train))
-    half = max(min(round(share * available), _LARGEST_EVALUATION), _LEAST_STEPS * trials[0].recipe.batch_size)
+    half = max(min(round(share * available), _LARGEST_HALF), _LEAST_STEPS * trials[0].recipe.batch_size)
     half = min(half, len(train) // 2)
     samples = [
         replace(
