@@ -15,7 +15,7 @@ from ceteris.errors import StoreError
 from ceteris.records import HoldoutSplit, Trial, TrialRecord
 from ceteris.store import Store, trial_digest
 from ceteris.study import HerePool, Queue, Silent, WorkerPool, Workplace, as_population
-from ceteris.study.workers import environment_of_workers
+from ceteris.training.surroundings import environment_of_workers
 
 MEASURED = frozenset({"seconds", "cost"})
 DROPOUT = replace(MLP, model=r.MLP(hidden=(16,), dropout=0.3), augmentation=(r.Shift(), r.Noise()))

@@ -13,6 +13,8 @@ from typing import ParamSpec, TypeVar
 
 import torch
 
+from ceteris.training.surroundings import environment_of_workers
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -52,6 +54,9 @@ def open_seats(cores: int | None = None) -> Iterator[Seats]:
             stack.enter_context(ProcessPoolExecutor(1, spawn, initializer=torch.set_num_threads, initargs=(1,)))
             for _ in range(count)
         ]
+        with environment_of_workers():  # executors start their process with the first task
+            for seat in single:
+                seat.submit(os.getpid).result()
         # a spawned process would spawn its loader processes too, which starts them more slowly than a user's own script
         usual = ProcessPoolExecutor(1, spawn, initializer=multiprocessing.set_start_method, initargs=(None, True))
         yield Seats(cores=single, whole_machine=stack.enter_context(usual))

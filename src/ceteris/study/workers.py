@@ -5,7 +5,6 @@ A worker writes the records itself, so that a finished task is on the disk befor
 """
 
 import multiprocessing
-import os
 import signal
 import sys
 import threading
@@ -17,17 +16,8 @@ from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from types import ModuleType
 
+from ceteris.training.surroundings import environment_of_workers
 from ceteris.worker import Event, Task, Workplace, serve
-
-_ENVIRONMENT = {
-    # Feature maps of many megabytes come and go with every step; with pages of 4 KiB the processor spends 5 to 10 % of the
-    # time of a CNN or a ResNet on finding them. Other C libraries than glibc ignore this.
-    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
-    # Each worker has one core. numpy's threads would wait for those of the other workers, six times as long as they compute.
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "OMP_NUM_THREADS": "1",
-}
 
 
 @dataclass
@@ -120,18 +110,6 @@ def _context() -> SpawnContext | ForkServerContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["ceteris.worker"])
     return context
-
-
-@contextmanager
-def environment_of_workers() -> Iterator[None]:
-    """Let a process that is started inside inherit what libraries read once when they start; the user's own choices stay."""
-    added = {name: value for name, value in _ENVIRONMENT.items() if name not in os.environ}
-    os.environ.update(added)
-    try:
-        yield
-    finally:
-        for name in added:
-            del os.environ[name]
 
 
 @contextmanager
