@@ -314,7 +314,7 @@ def _tuning(label: str, reached: float) -> TuningFinding:
     chosen = values[int(np.nanargmax(accuracies))]
     edge = label == "muon"
     return TuningFinding(
-        field="optimizer.lr", values=values, accuracies=accuracies, chosen=chosen,
+        field="optimizer.lr", values=values, accuracies=accuracies, start=start, chosen=chosen,
         widened=sum(abs(exponent) > 1 for exponent in exponents), at_edge=edge,
         sentence=f"optimizer.lr: {len(values)} values from {min(values):g} to {max(values):g} were tried, {chosen:g} was best"
         + ("; it is at the edge of what was tried." if edge else "."),

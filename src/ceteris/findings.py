@@ -82,12 +82,14 @@ class TuningFinding:
     """How one arm's nuisance parameter was tuned before the arm was compared.
 
     ``values`` (tried,) in the order of trying, ``accuracies`` (tried,) their mean held-out accuracy, NaN where a training
-    did not finish. ``at_edge`` says that the best value was the smallest or the largest tried even after widening.
+    did not finish. ``start`` is the value that the arm had before. ``at_edge`` says that the best value was the smallest or
+    the largest tried even after widening.
     """
 
     field: str
     values: tuple[float, ...]
     accuracies: FloatArray
+    start: float
     chosen: float
     widened: int
     at_edge: bool
@@ -118,6 +120,23 @@ class LevelFinding:
     comparison: Comparison | None
     effort: Effort
     tuning: tuple[TuningFinding, ...] = ()
+
+    @property
+    def told(self) -> str:
+        """The label with the values that tuning found in place of those that it began with: "sgd (lr 0.15, tuned)"."""
+        text = self.label
+        for found in self.tuning:
+            name = found.field.rpartition(".")[2]
+            if found.chosen == found.start:
+                continue
+            before, after = f"{name} {found.start:g}", f"{name} {found.chosen:g}, tuned"
+            text = text.replace(before, after, 1) if before in text else f"{text} ({after})"
+        return text
+
+    @property
+    def retuned(self) -> bool:
+        """Whether tuning changed a value of this level."""
+        return any(found.chosen != found.start for found in self.tuning)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,8 +41,9 @@ from ceteris.figures.explanations import overlaid
 from ceteris.figures.factor_effects import readable_range
 from ceteris.figures.mosaic import scaled_to_bytes, sheet
 from ceteris.figures.training_curves import running_mean
-from ceteris.findings import StudyFindings
+from ceteris.findings import StudyFindings, TuningFinding
 from ceteris.records import Float32Array
+from ceteris.report.exploration_tables import what_helped
 
 
 def test_test_metrics_agree_with_scikit_learn_for_every_final(findings: StudyFindings, results: ResultsInfo) -> None:
@@ -132,7 +133,7 @@ def test_decisions_name_what_was_kept_for_every_factor_and_model(findings: Study
         for decision, factor in zip(row, factors, strict=True):
             kept = next(level for level in factor.levels if level.chosen)
             assert decision is not None
-            assert (decision.level, decision.changed) == (kept.label, not kept.incumbent)
+            assert (decision.level, decision.changed) == (kept.told, not kept.incumbent)
 
 
 def test_learning_curves_name_batch_rate_epochs_time_and_device(findings: StudyFindings) -> None:
@@ -312,3 +313,31 @@ def test_overlay_without_heat_is_close_to_the_grey_image_and_hot_places_are_colo
     result = overlaid(image, heat).astype(int)
     assert np.ptp(result[0, 0, 0]) < 5
     assert np.ptp(result[0, 0, 1]) > 40
+
+
+def test_an_incumbent_that_tuning_changed_is_told_with_its_new_value_everywhere(findings: StudyFindings) -> None:
+    model, factor, kept = next(
+        (model, factor, level)
+        for model in findings.models
+        for factor in model.factors
+        for level in factor.levels
+        if level.incumbent
+    )
+    tuned = TuningFinding(
+        field="optimizer.lr", values=(0.05, 0.15), accuracies=np.array([0.9, 0.95]), start=0.05, chosen=0.15, widened=0,
+        at_edge=True, sentence="0.15 was best.",
+    )  # fmt: skip
+    stays = replace(kept, label="sgd (lr 0.05)", chosen=True, comparison=None, tuning=(tuned,))
+    changed = replace(factor, levels=(stays, *(replace(level, chosen=False) for level in factor.levels[1:])))
+    told = replace(findings, models=(replace(model, factors=(changed,)),))
+    assert (stays.told, stays.retuned) == ("sgd (lr 0.15, tuned)", True)
+    assert replace(stays, label="plain").told == "plain (lr 0.15, tuned)"
+    assert replace(stays, tuning=(replace(tuned, chosen=0.05),)).told == "sgd (lr 0.05)"
+    step = search_path_info(told).paths[0].steps[1]
+    assert (step.level, step.changed, step.retuned) == ("sgd (lr 0.15, tuned)", False, True)
+    decision = decisions_info(told).decisions[0][0]
+    assert decision is not None
+    assert (decision.level, decision.changed, decision.retuned) == ("sgd (lr 0.15, tuned)", False, True)
+    row = what_helped(told).rows[0]
+    assert row[2:4] == ("sgd (lr 0.05)", "sgd (lr 0.15, tuned)")
+    assert row[8] == "kept, tuned"

@@ -13,6 +13,7 @@ class Decision:
     level: str
     before: str
     changed: bool
+    retuned: bool
     difference: float | None
     verdict: Verdict | None
 
@@ -45,9 +46,10 @@ def _decision(factor: FactorFinding) -> Decision | None:
         return None
     compared = None if kept.incumbent else kept.comparison
     return Decision(
-        level=kept.label,
+        level=kept.told,
         before=before.label if before else "",
         changed=not kept.incumbent,
+        retuned=kept.retuned,
         difference=compared.difference if compared else None,
         verdict=compared.verdict if compared else None,
     )

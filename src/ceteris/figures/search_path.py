@@ -30,6 +30,7 @@ ROW = 0.2  # inches
 class PathStep:
     """The cross-validated accuracy after one decision; ``changed`` tells whether the incumbent was replaced.
 
+    ``retuned`` tells whether tuning gave the level that was kept another value, as it may to an incumbent that stays.
     ``gain`` is the paired difference from the incumbent, on the blocks that both were trained on; nan where it stayed.
     """
 
@@ -38,6 +39,7 @@ class PathStep:
     accuracies: FloatArray
     mean: float
     changed: bool
+    retuned: bool
     gain: float
 
 
@@ -98,13 +100,21 @@ def _path(model: ModelFinding, position: int) -> ModelPath:
 def _step(factor: FactorFinding, level: LevelFinding | None) -> PathStep | None:
     if level is None:
         return None
-    return _made(factor.title or factor.name, level.label, level, changed=not level.incumbent)
+    return _made(factor.title or factor.name, level.told, level, changed=not level.incumbent)
 
 
 def _made(factor: str, label: str, level: LevelFinding, *, changed: bool) -> PathStep:
     mean = mean_of_finished(level.accuracies)
     gain = level.comparison.difference if changed and level.comparison else float("nan")
-    return PathStep(factor=factor, level=label, accuracies=level.accuracies, mean=mean, changed=changed, gain=gain)
+    return PathStep(
+        factor=factor,
+        level=label,
+        accuracies=level.accuracies,
+        mean=mean,
+        changed=changed,
+        retuned=level.retuned,
+        gain=gain,
+    )
 
 
 @styled
@@ -164,6 +174,7 @@ def _describe(axes: Axes, path: ModelPath, row: int, step: PathStep) -> None:
         fontweight=weight,
         color=colour,
     )
-    gain = "" if row == 0 else points(step.gain) if step.changed else "stays"
+    unchanged = "tuned" if step.retuned else "stays"
+    gain = "" if row == 0 else points(step.gain) if step.changed else unchanged
     axes.text(1.04, row, percent(step.mean), transform=page, fontsize=8, va="center", color=colour, fontweight=weight)
     axes.text(1.25, row, gain, transform=page, fontsize=8, va="center", color=colour)

@@ -22,8 +22,9 @@ def _helped(model: ModelFinding, factor: FactorFinding) -> tuple[Cell, ...]:
     kept = next((level for level in factor.levels if level.chosen), before)
     compared = kept.comparison if kept and kept is not before else None
     shown = (compared.difference, compared.low, compared.high, compared.adjusted_p) if compared else (None,) * 4
-    verdict = compared.verdict if compared else "kept as it was"
-    labels = (before.label if before else None, kept.label if kept else None)
+    unchanged = "kept, tuned" if kept and kept.retuned else "kept as it was"
+    verdict = compared.verdict if compared else unchanged
+    labels = (before.label if before else None, kept.told if kept else None)
     return (model.title or model.name, factor.title or factor.name, *labels, *shown, verdict, factor.decision)
 
 

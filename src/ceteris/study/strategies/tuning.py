@@ -147,6 +147,7 @@ def _finding(search: _Search) -> TuningFinding:
         field=search.nuisance.field,
         values=values,
         accuracies=np.where(np.isfinite(scores), scores, np.nan),
+        start=search.value(0),
         chosen=chosen,
         widened=sum(abs(exponent) > 1 for exponent in tried),
         at_edge=search.at_edge(),
