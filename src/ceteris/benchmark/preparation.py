@@ -9,7 +9,9 @@ from ceteris.benchmark.seats import Seats
 _BATCH_SIZES = (128, 64, 32, 16)
 _LOADER_WORKERS = (0, 1, 2)
 _STACKED_MEMBERS = (5, 8)
-_UNITS_PER_ROUND = 5.5  # a round takes about as long as so many measurements of one core
+# A round takes about as long as so many measurements of one core, or, where a step is long, as so many steps.
+_MEASUREMENTS_PER_ROUND = 5.5
+_STEPS_PER_ROUND = 11
 _UNITS_TO_PREPARE = 12
 _LEAST_STEPS = 3  # so that there is something between two steps
 _LONGEST_STEP = 4.0  # a population is tried when one of its steps takes at most so many measurements
@@ -32,12 +34,13 @@ QUICK = Effort(seconds=52.0, rounds=3, window=0.2)
 class Prepared:
     """What the measurements of one network train, about equally long each, and what is measured.
 
-    ``alone`` is one turn of the loop on one core, which takes ``turns`` turns with its bare steps; a population trains the
-    same load in each of its members. ``passes`` are those through the bare products.
+    ``alone`` is one turn of the loop on one core, which takes ``turns`` turns with its bare steps; ``stacked`` is what every
+    member of a population trains. ``passes`` are those through the bare products.
     """
 
     typical: Load
     alone: Load
+    stacked: Load
     together: Load
     turns: int
     passes: int
@@ -53,16 +56,18 @@ def prepare(network: str, effort: Effort, seconds: float, seats: Seats) -> Prepa
     typical, loader_workers = _typical(network, rate, batch_size, effort.window, seats)
     product = seats.on_one_core(measuring.product_seconds, network, alone, 1)
     seats.on_one_core(measuring.loop_times, network, alone, 1)
+    stacked = load_of(effort.window / 4, seconds_per_image=1 / rate, batch_size=batch_size)
     together = load_of(effort.window, seconds_per_image=1 / rate, batch_size=batch_size)
     seats.on_every_core(measuring.single_rate, network, together)
     return Prepared(
         typical=typical,
         alone=alone,
+        stacked=stacked,
         together=together,
         turns=max(1, round(effort.window * rate / alone.images / 2)),
         passes=max(1, round(effort.window / 2 / (product * batch_size))),
         loader_workers=loader_workers,
-        members=_members_that_pay(network, alone, rate, effort.window, seats),
+        members=_members_that_pay(network, stacked, rate, effort.window, seats),
     )
 
 
@@ -99,8 +104,13 @@ def _seconds_per_image(network: str, seats: Seats, window: float) -> float:
 
 def _batch_size(seconds_per_image: float, effort: Effort, seconds: float) -> int:
     """Return the largest batch with which all rounds end in ``seconds``."""
-    units = effort.rounds * _UNITS_PER_ROUND + _UNITS_TO_PREPARE
-    fitting = [size for size in _BATCH_SIZES if units * max(effort.window, size * seconds_per_image) <= seconds]
+
+    def needed(size: int) -> float:
+        step = size * seconds_per_image
+        a_round = max(_MEASUREMENTS_PER_ROUND * effort.window, _STEPS_PER_ROUND * step)
+        return effort.rounds * a_round + _UNITS_TO_PREPARE * max(effort.window, step)
+
+    fitting = [size for size in _BATCH_SIZES if needed(size) <= seconds]
     return max(fitting, default=_BATCH_SIZES[-1])
 
 

@@ -122,7 +122,7 @@ def _measure_one_by_one(rounds: _Rounds, network: str, prepared: Prepared, seats
     rounds.single.append(times.images_per_second)
     rounds.overhead.append(times.overhead)
     for members, rates in rounds.stacked.items():
-        rates.append(seats.on_one_core(measuring.population_rate, network, alone, members))
+        rates.append(seats.on_one_core(measuring.population_rate, network, prepared.stacked, members))
     rounds.product_seconds.append(seats.on_one_core(measuring.product_seconds, network, alone, prepared.passes))
 
 
@@ -134,4 +134,4 @@ def _best_members(rounds: _Rounds) -> int:
 def _fleet_rate(network: str, prepared: Prepared, members: int, seats: Seats) -> float:
     if members == 1:
         return sum(seats.on_every_core(measuring.single_rate, network, prepared.together))
-    return sum(seats.on_every_core(measuring.population_rate, network, prepared.alone, members))
+    return sum(seats.on_every_core(measuring.population_rate, network, prepared.stacked, members))
