@@ -5,23 +5,27 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ceteris.api import Options
 from ceteris.api.listening import Listener
-from ceteris.api.running import open_data, setting_of, worker_count
-from ceteris.api.sizes import size_of_trials
+from ceteris.execution.progress import Silent
+from ceteris.execution.queue import Queue
+from ceteris.execution.request import Records, Request
+from ceteris.execution.worker import WorkerConfig
+from ceteris.execution.worker_pool import WorkerPool
 from ceteris.findings import Confirmation
+from ceteris.planning.sizes import size_of_trials
 from ceteris.records import TrialRecord
 from ceteris.store import Store
-from ceteris.study import Queue, Request, Route, Setting, Silent, Study, StudyModel, WorkerPool, Workplace, strategy_of
+from ceteris.study import ExperimentContext, ModelSpec, SearchResult, Study, strategy_of
 from ceteris.study.confirmation import confirm
-from ceteris.study.strategies import Records
+from ceteris.study.context import Options, open_data, setting_of, worker_count
+from ceteris.user_code import NO_IMPORTS
 
 
 @dataclass(frozen=True, kw_only=True)
 class Explored:
     """What one model's exploration found, every record it met, and the wall-clock seconds of the whole run."""
 
-    route: Route
+    route: SearchResult
     confirmation: Confirmation | None
     records: dict[str, TrialRecord]
     seconds: float
@@ -35,12 +39,12 @@ def explore(study: Study, *, data_dir: Path, store: Path, workers: int | None = 
     began = time.monotonic()
     listeners = [Listener(Silent()) for _ in study.models]
     with WorkerPool(
-        Workplace(train=data_set.prepared, store=store, allow_imports=False), worker_count(workers)
+        WorkerConfig(train=data_set.prepared, store=store, imports=NO_IMPORTS), worker_count(workers)
     ) as pool:
         found = []
         for model, listener in zip(study.models, listeners, strict=True):
-            queue: Queue[tuple[Route, Confirmation | None]] = Queue(
-                Store(store), pool, listener, size_of_trials(data_set, allow_imports=False)
+            queue: Queue[tuple[SearchResult, Confirmation | None]] = Queue(
+                Store(store), pool, listener, size_of_trials(data_set, imports=NO_IMPORTS)
             )
             found += queue.run([_confirmed(setting, model)])
     seconds = time.monotonic() - began
@@ -50,7 +54,9 @@ def explore(study: Study, *, data_dir: Path, store: Path, workers: int | None = 
     ]
 
 
-def _confirmed(setting: Setting, model: StudyModel) -> Generator[Request, Records, tuple[Route, Confirmation | None]]:
+def _confirmed(
+    setting: ExperimentContext, model: ModelSpec
+) -> Generator[Request, Records, tuple[SearchResult, Confirmation | None]]:
     route = yield from strategy_of(setting, model)
     confirmation = yield from confirm(setting, model, route.best)
     return route, confirmation

@@ -14,9 +14,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from ceteris.api import Options, PlanEstimate, plan_study, run_study
+from ceteris.api import run_study
+from ceteris.execution.progress import Silent, Work
+from ceteris.planning.estimate import PlanEstimate, plan_study
 from ceteris.records import TrialRecord
-from ceteris.study import Silent, Work, read_study, study_text
+from ceteris.study import read_study, study_text
+from ceteris.study.context import Options
 
 Stage = tuple[str, str]
 

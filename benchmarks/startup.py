@@ -20,14 +20,16 @@ import psutil
 
 from ceteris import recipe as r
 from ceteris.data import ImageSet, from_arrays
+from ceteris.execution.populations import as_population
+from ceteris.execution.worker import Task, WorkerConfig
+from ceteris.execution.worker_pool import WorkerPool
 from ceteris.records import CrossValidationSplit, Execution, Trial, TrialRecord
 from ceteris.seeds import generator
 from ceteris.store import trial_digest
-from ceteris.study import WorkerPool, as_population
-from ceteris.worker import Task, Workplace
+from ceteris.user_code import NO_IMPORTS
 
 IMAGES, CLASSES, FOLDS = 112_800, 47, 5
-READY = "import ceteris.worker; ceteris.worker.put_off_compiler()"
+READY = "import ceteris.execution.worker; ceteris.execution.worker.put_off_compiler()"
 COMMANDS = {
     "import ceteris": (("-c", "import ceteris"), 0.3),
     "ceteris --help": (("-c", "import sys; sys.argv[1:] = ['--help']; from ceteris.cli import main; main()"), 0.4),
@@ -66,7 +68,7 @@ def run(arguments: tuple[str, ...]) -> tuple[float, float]:
 def workers(folder: Path) -> None:
     """Start two workers twice, train one trial and one population, and print what that took."""
     images = emnist_like(folder)
-    place = Workplace(train=images, store=folder / "store", allow_imports=False)
+    place = WorkerConfig(train=images, store=folder / "store", imports=NO_IMPORTS)
     for number, told in enumerate(("the first pool of 2 workers", "a second pool")):
         began = time.perf_counter()
         with WorkerPool(place, 2) as pool:

@@ -27,6 +27,7 @@ from ceteris.training.images import ResidentImages, resident
 from ceteris.training.loop import Parts, Plan, train_step
 from ceteris.training.streams import streams_of
 from ceteris.training.trial import make_parts
+from ceteris.user_code import NO_IMPORTS
 
 AUGMENTATION = ({"kind": "shift", "fraction": 0.08}, {"kind": "rotate", "degrees": 10.0}, {"kind": "cutout"})
 GROUPS = {
@@ -74,7 +75,7 @@ class Step:
         trial = replace(trial, recipe=changed)
         self.images: ResidentImages = resident_batch(batch_size, channels_last=changed.model.kind != "mlp")
         self.streams = streams_of(trial)
-        self.parts: Parts = make_parts(trial, characters(), self.images, self.streams, allow_imports=False)
+        self.parts: Parts = make_parts(trial, characters(), self.images, self.streams, imports=NO_IMPORTS)
         self.autocast = trial.execution.precision == "bfloat16"
         self.plan = Plan(
             epochs=1, batch_size=batch_size, classes=47, patience=0, autocast=self.autocast, snapshots=False

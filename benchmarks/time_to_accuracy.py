@@ -68,7 +68,7 @@ def timed_run(data_dir: Path, cache: Path, *, seed: int) -> dict[str, float]:
 
 def train_and_test(data_dir: Path, cache: Path, seed: int) -> dict[str, float]:
     """Train once and return the seconds of the training and the share of test images that are right."""
-    from ceteris.data import load  # imports belong to the measured time
+    from ceteris.data import load
     from ceteris.recipe import Recipe
     from ceteris.records import CrossValidationSplit, Trial
     from ceteris.training import execution_of, one_thread, run_trial

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from ceteris.study import DeviceTable, keep_table, place_of
-from ceteris.study.device_table import CACHE_VARIABLE
+from ceteris.execution.device_table import CACHE_VARIABLE, DeviceTable, keep_table, place_of
 from tests.api.tiny import finished
 from tests.example_findings import findings, results
 

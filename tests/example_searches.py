@@ -9,14 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from ceteris.findings import (
-    Candidate,
-    FactorFinding,
-    Interaction,
-    LevelFinding,
-    ModelFinding,
-    StudyFindings,
-)
+from ceteris.findings import Candidate, FactorFinding, Interaction, LevelFinding, ModelFinding, StudyFindings
 from ceteris.records import FloatArray
 from tests.example_findings import compared, example_findings, level_finding
 

@@ -18,19 +18,32 @@ SOURCE = Path(ceteris.__file__).parent
 # is a door: it hands out the names of `study` and `api` when they are asked for.
 FLOORS: list[set[str]] = [
     {"errors"},
-    {"recipe", "seeds"},
+    {"recipe", "seeds", "user_code"},
     {"records"},
     {"findings"},
     {"data", "models", "techniques", "evaluation", "stats"},
-    {"training", "explain", "store"},
-    {"worker"},
+    {"training", "explain", "store", "analysis"},
+    {"execution"},
     {"study", "figures", "benchmark"},
+    {"planning"},
     {"report"},
     {"api"},
     {"cli"},
 ]
 DATA_ONLY = {"studies"}  # holds .toml files, no code
-WITHOUT_TORCH = {"errors", "recipe", "seeds", "records", "findings", "data", "evaluation", "stats", "store", "figures"}
+WITHOUT_TORCH = {
+    "errors",
+    "recipe",
+    "seeds",
+    "records",
+    "findings",
+    "data",
+    "evaluation",
+    "stats",
+    "store",
+    "analysis",
+    "figures",
+}
 CHOICE_GROUPS = (
     "ACTIVATIONS", "AUGMENTATIONS", "AVERAGINGS", "CLIPPINGS", "INITIALISATIONS", "LOSSES", "MODELS", "OPTIMIZERS",
     "PENALTIES", "SCHEDULES",

@@ -6,12 +6,13 @@ from ceteris import recipe as r
 from ceteris.data import ImageSet
 from ceteris.records import Float32Array, Trial, TrialRecord
 from ceteris.training import TrialResult, one_thread, run_trial
+from ceteris.user_code import NO_IMPORTS, ImportPolicy
 from tests.tiny_trials import MLP, tiny_images, tiny_trial
 
 
-def train(trial: Trial, images: ImageSet | None = None, *, allow_imports: bool = False) -> TrialResult:
+def train(trial: Trial, images: ImageSet | None = None, *, imports: ImportPolicy = NO_IMPORTS) -> TrialResult:
     with one_thread():
-        return run_trial(trial, images or tiny_images(), allow_imports=allow_imports)
+        return run_trial(trial, images or tiny_images(), imports=imports)
 
 
 def record_of(recipe: r.Recipe = MLP, images: ImageSet | None = None, **trial: Any) -> TrialRecord:

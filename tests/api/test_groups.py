@@ -9,8 +9,8 @@ import pytest
 import ceteris
 from ceteris.data import ReadOptions, load
 from ceteris.errors import DataError
+from ceteris.execution.progress import Silent, Work
 from ceteris.records import HoldoutSplit, IntArray, TrialRecord
-from ceteris.study import Silent, Work
 from tests.api.tiny import TINY
 
 WRITERS = 12

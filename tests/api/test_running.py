@@ -12,9 +12,9 @@ from torch import nn
 import ceteris
 from ceteris.data import ImageSet, SealedTest, load
 from ceteris.errors import ConfigError, StoreError
+from ceteris.execution.progress import Silent, Work
 from ceteris.records import TrialRecord
 from ceteris.store import read_findings
-from ceteris.study import Silent, Work
 from tests.api.tiny import TINY
 
 

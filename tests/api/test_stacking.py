@@ -2,10 +2,14 @@
 
 from pathlib import Path
 
-from ceteris.api import Options, run_study
+from ceteris.api import run_study
+from ceteris.execution.device_table import DeviceTable, Place, Speed
+from ceteris.execution.populations import Stacking
+from ceteris.execution.progress import Work
 from ceteris.records import TrialRecord
 from ceteris.store import Store
-from ceteris.study import DeviceTable, Place, Speed, Stacking, Work, study_from_tree
+from ceteris.study import study_from_tree
+from ceteris.study.context import Options
 from tests.api.test_running import Counting, csv_files
 from tests.api.tiny import TINY
 

@@ -15,9 +15,9 @@ from PIL import Image
 
 import ceteris
 from ceteris.cli.app import run_command
+from ceteris.execution.device_table import CACHE_VARIABLE
+from ceteris.execution.stacking_speed import Load
 from ceteris.study import shipped_studies
-from ceteris.study.device_table import CACHE_VARIABLE
-from ceteris.study.speeds import Load
 from tests.api.tiny import TINY
 
 
@@ -247,7 +247,7 @@ def test_doctor_measures_when_asked_and_tells_the_training_speeds(
 ) -> None:
     small = Load(model={"kind": "mlp", "hidden": (4,)}, sizes=(1, 2), steps=1, batch_size=16, side=4)
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
-    monkeypatch.setattr("ceteris.study.speeds.NETWORKS", {"narrow mlp": small})
+    monkeypatch.setattr("ceteris.execution.stacking_speed.NETWORKS", {"narrow mlp": small})
     assert command("doctor") == 0
     assert "ceteris doctor --measure" in capsys.readouterr().out
     assert command("doctor", "--measure", "--json") == 0

@@ -1,5 +1,5 @@
 from ceteris.cli.estimate import Estimate
-from ceteris.study import Work
+from ceteris.execution.progress import Work
 
 
 def works(stage: str, count: int) -> list[Work]:

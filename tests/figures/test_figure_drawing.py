@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 from tests.example_findings import example_findings
 
-from ceteris.figures import Plate, ResultsInfo, plate, plates, to_png, to_svg
+from ceteris.analysis.results import ResultsInfo
+from ceteris.figures import Plate, plate, plates, to_png, to_svg
 from ceteris.findings import StudyFindings
 
 EXPECTED = {

@@ -10,20 +10,19 @@ from hypothesis.extra import numpy as arrays
 from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support, roc_auc_score
 from tests.example_findings import example_findings
 
+from ceteris.analysis.decisions import decisions_info
+from ceteris.analysis.finals import finished, identity
+from ceteris.analysis.results import ResultsInfo, results_info
 from ceteris.figures import (
-    ResultsInfo,
     attention_info,
     class_balance_info,
     class_scores_info,
     confusion_info,
     costs_info,
-    decisions_info,
     embedding_info,
     factor_effects_info,
     features_info,
-    finished,
     first_images_info,
-    identity,
     images_to_show,
     iterations_info,
     learning_curves_info,
@@ -31,7 +30,6 @@ from ceteris.figures import (
     random_images_info,
     random_test_indices,
     residual_info,
-    results_info,
     right_counts,
     roc_info,
     sample_sheet_info,

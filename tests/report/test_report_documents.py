@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 from tests.example_findings import example_findings
 
+from ceteris.analysis.results import results_info
 from ceteris.errors import ConfigError, StoreError
-from ceteris.figures import results_info
 from ceteris.findings import StudyFindings
 from ceteris.report import compose, html_report, notebook_report, pdf_report, tables, write_report
 from ceteris.report.content import Report

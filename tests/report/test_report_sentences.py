@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tests.example_findings import example_findings
 
-from ceteris.figures import ResultsInfo, results_info
+from ceteris.analysis.results import ResultsInfo, results_info
 from ceteris.findings import FinalFinding, StudyFindings
 from ceteris.records import Float32Array
 from ceteris.report import sentences

@@ -11,7 +11,8 @@ from scipy.stats import binomtest
 from tests.example_findings import example_findings
 
 from ceteris import recipe
-from ceteris.figures import ResultsInfo, finished
+from ceteris.analysis.finals import finished
+from ceteris.analysis.results import ResultsInfo
 from ceteris.findings import StudyFindings
 from ceteris.recipe import Recipe
 from ceteris.report import Table, tables

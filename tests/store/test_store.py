@@ -11,8 +11,8 @@ from tests.tiny_trials import CNN, tiny_trial
 
 from ceteris import recipe as r
 from ceteris.errors import StoreError
+from ceteris.execution.populations import as_population
 from ceteris.store import Store, TestResult, trial_digest, write_bytes
-from ceteris.study.populations import as_population
 
 
 def files_in(folder: Path) -> list[Path]:

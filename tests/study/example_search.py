@@ -9,9 +9,10 @@ from tests.study.example_study import NORM, model, setting
 from tests.tiny_trials import MLP
 
 from ceteris import recipe as r
+from ceteris.execution.request import Request
 from ceteris.records import Trial, TrialRecord
 from ceteris.store import trial_digest
-from ceteris.study import Exploration, Factor, Level, Request, Route, Setting
+from ceteris.study import ExperimentContext, Exploration, Factor, Level, SearchResult
 from ceteris.study.strategies import strategy_of
 from ceteris.study.study import Range
 
@@ -45,18 +46,18 @@ def measured(trial: Trial) -> float:
     return quality(trial.recipe) + noise(trial)
 
 
-def place_of(strategy: Any, *, folds: int = 5, epochs: int = 2, **other: Any) -> Setting:
+def place_of(strategy: Any, *, folds: int = 5, epochs: int = 2, **other: Any) -> ExperimentContext:
     parts = {"factors": (NORM, ACTIVATION), "models": (model("mlp", replace(MLP, epochs=epochs)),)}
     return setting(strategy=strategy, exploration=Exploration(folds=folds), **parts | other)
 
 
-def search(place: Setting) -> Generator[Request, Any, Route]:
+def search(place: ExperimentContext) -> Generator[Request, Any, SearchResult]:
     return strategy_of(place, place.study.models[0])
 
 
 def answered(
-    strategy: Generator[Request, Any, Route], record: Callable[[Trial], TrialRecord]
-) -> tuple[list[Request], Route]:
+    strategy: Generator[Request, Any, SearchResult], record: Callable[[Trial], TrialRecord]
+) -> tuple[list[Request], SearchResult]:
     """Answer every request, the last trial's record first."""
     requests, answer = [], None
     try:

@@ -8,10 +8,10 @@ from tests.example_records import example_record
 from tests.tiny_trials import MLP
 
 from ceteris import recipe as r
+from ceteris.execution.request import Records, Request
 from ceteris.records import Trial, TrialRecord
 from ceteris.store import trial_digest
-from ceteris.study import Exploration, Factor, Final, Level, Request, Setting, Study, StudyModel
-from ceteris.study.strategies import Records
+from ceteris.study import ExperimentContext, Exploration, Factor, Final, Level, ModelSpec, Study
 
 T = TypeVar("T")
 Accuracy = Callable[[Trial], float | None]
@@ -30,8 +30,8 @@ NORM = Factor(
 )
 
 
-def model(name: str = "mlp", recipe: r.Recipe = MLP) -> StudyModel:
-    return StudyModel(name=name, title=name, recipe=recipe)
+def model(name: str = "mlp", recipe: r.Recipe = MLP) -> ModelSpec:
+    return ModelSpec(name=name, title=name, recipe=recipe)
 
 
 def example_study(**other: Any) -> Study:
@@ -46,8 +46,8 @@ def example_study(**other: Any) -> Study:
     return Study(**parts | other)
 
 
-def setting(**other: Any) -> Setting:
-    return Setting(study=example_study(**other), data="tiny", device="cpu")
+def setting(**other: Any) -> ExperimentContext:
+    return ExperimentContext(study=example_study(**other), data="tiny", device="cpu")
 
 
 def invented_record(trial: Trial, digest: str) -> TrialRecord:

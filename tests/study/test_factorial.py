@@ -12,11 +12,12 @@ from tests.tiny_trials import MLP
 
 from ceteris import recipe as r
 from ceteris.errors import ConfigError
+from ceteris.execution.request import Request
 from ceteris.findings import Comparison, Interaction
 from ceteris.records import Trial
 from ceteris.stats import effect_coding
 from ceteris.store import trial_digest
-from ceteris.study import Exploration, Factor, Level, Request, Route, parse_study
+from ceteris.study import Exploration, Factor, Level, SearchResult, parse_study
 from ceteris.study.strategies import strategy_of
 from ceteris.study.strategies.factorial_effects import GridFit
 from ceteris.study.strategies.grid import check_grid
@@ -65,7 +66,7 @@ def synergy(trial: Trial) -> float:
 
 def run(
     accuracy: Accuracy = synergy, factors: tuple[Factor, ...] = (FACTOR, NORM), strategy: Factorial | None = None
-) -> tuple[list[Request], Route]:
+) -> tuple[list[Request], SearchResult]:
     place = setting(
         models=(model("net", START),), factors=factors, exploration=BLOCKS, strategy=strategy or Factorial()
     )

@@ -6,22 +6,22 @@ from tests.study.example_study import FACTOR, NORM, Accuracy, driven, example_st
 from tests.tiny_trials import MLP, RESNET, tiny_trial
 
 from ceteris import recipe as r
+from ceteris.execution.request import Request
+from ceteris.planning.stages import images_fitted
 from ceteris.records import HoldoutSplit, Trial
 from ceteris.study import (
     Exploration,
     Factor,
     Final,
     Level,
-    Outcome,
-    Request,
-    Route,
+    SearchResult,
     exploration_trials,
     final_trials,
     greedy,
-    images_fitted,
-    mission,
+    model_experiment,
     without_residual,
 )
+from ceteris.study.model_experiment import ModelResult
 from ceteris.study.strategies.arms import arms_of
 
 
@@ -36,7 +36,7 @@ def by_rate(trial: Trial) -> float:
     return 0.5 + lr_of(trial.recipe) / 2 + noise
 
 
-def explored(accuracy: Accuracy = by_rate, **other: object) -> tuple[list[Request], Route]:
+def explored(accuracy: Accuracy = by_rate, **other: object) -> tuple[list[Request], SearchResult]:
     place = setting(**other)
     return driven(greedy(place, place.study.models[0]), accuracy)
 
@@ -168,9 +168,9 @@ def test_final_trainings_stop_early_and_keep_their_weights() -> None:
     assert [(trial.recipe.epochs, trial.keep_snapshots) for trial in kept] == [(MLP.epochs, False)]
 
 
-def finished(recipe: r.Recipe) -> tuple[list[Request], Outcome]:
+def finished(recipe: r.Recipe) -> tuple[list[Request], ModelResult]:
     place = setting(models=(model("net", recipe),), factors=(FACTOR,))
-    return driven(mission(place, place.study.models[0]), by_rate)
+    return driven(model_experiment(place, place.study.models[0]), by_rate)
 
 
 def test_baseline_and_best_are_trained_in_the_end() -> None:

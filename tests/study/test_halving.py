@@ -11,9 +11,10 @@ from tests.study.example_search import BEST, DROPOUT, RATE, answered, digests, m
 from tests.study.example_study import driven, model, record_for
 from tests.tiny_trials import MLP
 
+from ceteris.execution.request import Request
 from ceteris.records import Trial, TrialRecord
 from ceteris.store import digest_of
-from ceteris.study import Request, Route
+from ceteris.study import SearchResult
 from ceteris.study.strategies.halving import Rung, rungs
 from ceteris.study.study import Halving, Range
 from ceteris.study.trials import TUNING_REPETITION
@@ -24,7 +25,7 @@ def halving(**other: Any) -> Halving:
     return Halving(**parts | other)
 
 
-def explored(strategy: Halving, *, epochs: int = 9, **other: Any) -> tuple[list[Request], Route]:
+def explored(strategy: Halving, *, epochs: int = 9, **other: Any) -> tuple[list[Request], SearchResult]:
     return driven(search(place_of(strategy, epochs=epochs, **other)), measured)
 
 

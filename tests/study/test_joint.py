@@ -29,12 +29,13 @@ from tests.tiny_trials import MLP
 
 import ceteris
 from ceteris import recipe as r
+from ceteris.execution.device_table import DeviceTable, Speed
+from ceteris.execution.device_table import place_of as place_on
+from ceteris.execution.populations import Stacking, tasks_of
+from ceteris.execution.request import Request
 from ceteris.records import Trial
 from ceteris.store import digest_of, trial_digest
-from ceteris.study import Factor, Level, Request, Route
-from ceteris.study.device_table import DeviceTable, Speed
-from ceteris.study.device_table import place_of as place_on
-from ceteris.study.populations import Stacking, tasks_of
+from ceteris.study import Factor, Level, SearchResult
 from ceteris.study.strategies.proposals import Proposals
 from ceteris.study.strategies.pruning import clearly_behind, expected_score
 from ceteris.study.strategies.sampling import sampler_of
@@ -44,7 +45,7 @@ from ceteris.study.study import ConfirmationDesign, Joint
 SAMPLERS = [("tpe", 16), ("gp", 12), ("random", 16), ("quasi-random", 16), ("cma-es", 16)]
 
 
-def explored(strategy: Joint, **other: Any) -> tuple[list[Request], Route]:
+def explored(strategy: Joint, **other: Any) -> tuple[list[Request], SearchResult]:
     return driven(search(place_of(strategy, **other)), measured)
 
 

@@ -10,11 +10,12 @@ from tests.study.example_study import FACTOR, NORM, Accuracy, driven, example_st
 from tests.tiny_trials import MLP
 
 from ceteris import recipe as r
+from ceteris.execution.request import Request
 from ceteris.findings import Comparison, LevelFinding
 from ceteris.records import Trial
 from ceteris.stats import compare_levels
 from ceteris.store import trial_digest
-from ceteris.study import Exploration, Extension, Factor, Level, Request, Route, Setting
+from ceteris.study import ExperimentContext, Exploration, Extension, Factor, Level, SearchResult
 from ceteris.study.strategies import strategy_of
 from ceteris.study.strategies.race_departures import RaceRules, Standings
 from ceteris.study.study import Greedy, OneAtATime, Race
@@ -46,13 +47,13 @@ def by_rate(gains: Mapping[float, float], size: float = 0.02) -> Callable[[Trial
 
 def race(
     accuracy: Accuracy, factors: tuple[Factor, ...] = (FACTOR,), **strategy: object
-) -> tuple[list[Request], Route]:
+) -> tuple[list[Request], SearchResult]:
     return explored(Race(**strategy), accuracy, factors)  # type: ignore[arg-type]
 
 
 def explored(
     strategy: Race | Greedy | OneAtATime, accuracy: Accuracy, factors: tuple[Factor, ...] = (FACTOR,)
-) -> tuple[list[Request], Route]:
+) -> tuple[list[Request], SearchResult]:
     place = setting(models=(model("net", START),), factors=factors, exploration=BLOCKS, strategy=strategy)
     return driven(strategy_of(place, place.study.models[0]), accuracy)
 
@@ -167,7 +168,7 @@ def test_what_is_undecided_at_the_end_gets_more_repetitions_where_the_setting_sa
         models=(model("net", START),), factors=(NORM,), exploration=Exploration(folds=5, seeds=1),
         strategy=Race(first=5), equivalence_margin=0.0,
     )  # fmt: skip
-    place = Setting(study=study, data="tiny", device="cpu", images=100)
+    place = ExperimentContext(study=study, data="tiny", device="cpu", images=100)
     gain = lambda trial: 0.6 + 0.013 * norm_of(trial) + noise(trial)  # noqa: E731
     kept, _ = driven(strategy_of(place, study.models[0]), gain)
     extended = replace(place, extension=Extension(budget_seconds=None, workers=1))

@@ -11,8 +11,13 @@ from tests.tiny_trials import MLP, RESNET, tiny_images
 
 from ceteris import recipe as r
 from ceteris.data import DataSet, ImageSet, SealedTest, from_arrays
+from ceteris.execution.in_process import InProcessPool
+from ceteris.execution.progress import Silent
+from ceteris.execution.queue import Queue
 from ceteris.store import Store, looks_at
-from ceteris.study import Exploration, HerePool, Outcome, Queue, Setting, Silent, mission
+from ceteris.study import ExperimentContext, Exploration, model_experiment
+from ceteris.study.model_experiment import ModelResult
+from ceteris.user_code import NO_IMPORTS
 
 AUGMENTED = replace(MLP, augmentation=(r.Shift(),), averaging=r.ExponentialMovingAverage(decay=0.5))
 
@@ -58,11 +63,11 @@ def test_exploration_and_finals_never_touch_the_test_set(guarded: DataSet, tmp_p
         factors=(replace(FACTOR, levels=FACTOR.levels[:2]), NORM),
         exploration=Exploration(folds=2),
     )
-    place = Setting(study=study, data=guarded.train.digest, device="cpu")
+    place = ExperimentContext(study=study, data=guarded.train.digest, device="cpu")
     store = Store(tmp_path)
-    with HerePool(guarded.train, store, allow_imports=False) as pool:
-        queue: Queue[Outcome] = Queue(store, pool, Silent(), lambda trial: 1.0)
-        outcomes = queue.run([mission(place, one) for one in study.models])
+    with InProcessPool(guarded.train, store, imports=NO_IMPORTS) as pool:
+        queue: Queue[ModelResult] = Queue(store, pool, Silent(), lambda trial: 1.0)
+        outcomes = queue.run([model_experiment(place, one) for one in study.models])
     finals = [record for outcome in outcomes for records in outcome.finals.values() for record in records]
     assert len(finals) == 2 * 2 + 3 * 2
     assert {record.status for record in finals} == {"finished"}

@@ -10,10 +10,11 @@ from tests.tiny_trials import MLP
 
 from ceteris import recipe as r
 from ceteris.errors import ConfigError
+from ceteris.execution.request import Request
 from ceteris.findings import Comparison, Confirmation
 from ceteris.records import Trial
 from ceteris.store import trial_digest
-from ceteris.study import Exploration, Extension, Factor, Level, Request, Route, Setting, parse_study
+from ceteris.study import ExperimentContext, Exploration, Extension, Factor, Level, SearchResult, parse_study
 from ceteris.study.confirmation import confirm
 from ceteris.study.strategies import strategy_of
 from ceteris.study.strategies.comparing import looks_of
@@ -48,7 +49,7 @@ def near(best: float, recipe: r.Recipe) -> float:
     return -0.1 * abs(float(np.log10(lr_of(recipe) / best)))
 
 
-def explored(place: Setting, accuracy: Accuracy) -> tuple[list[Request], Route]:
+def explored(place: ExperimentContext, accuracy: Accuracy) -> tuple[list[Request], SearchResult]:
     return driven(strategy_of(place, place.study.models[0]), accuracy)
 
 
@@ -62,7 +63,7 @@ def by_optimizer(trial: Trial) -> float:
     return 0.9 + near(best, trial.recipe) + noise(trial)
 
 
-def sgd_case(tune: tuple[Nuisance, ...] | None) -> Route:
+def sgd_case(tune: tuple[Nuisance, ...] | None) -> SearchResult:
     place = setting(models=(model("net", BASE),), factors=(replace(OPTIMIZER, tune=tune),))
     return explored(place, by_optimizer)[1]
 
@@ -243,9 +244,9 @@ def small_gain(trial: Trial) -> float:
     return 0.9 + 0.004 * norm_of(trial.recipe) + noise(trial, 0.016)
 
 
-def extended(extension: Extension | None, accuracy: Callable[[Trial], float] = small_gain) -> tuple[int, Route]:
+def extended(extension: Extension | None, accuracy: Callable[[Trial], float] = small_gain) -> tuple[int, SearchResult]:
     study = example_study(factors=(NORM,), equivalence_margin=0.0001)
-    place = Setting(study=study, data="tiny", device="cpu", images=100, extension=extension)
+    place = ExperimentContext(study=study, data="tiny", device="cpu", images=100, extension=extension)
     requests, route = explored(place, accuracy)
     return len(requests), route
 
@@ -273,7 +274,7 @@ def test_looking_again_costs_significance() -> None:
 @pytest.mark.parametrize(("budget", "requests"), [(23.9, 1), (24.1, 2), (29.9, 2), (30.1, 3), (None, 4)])
 def test_a_budget_ends_the_extension_before_it_is_overdrawn(budget: float | None, requests: int) -> None:
     """Half a second per training: 3 s for the design, 3 s and 6 s for more; 3 s wait for the confirmation, 15 s besides."""
-    place = Setting(
+    place = ExperimentContext(
         study=example_study(factors=(NORM,), equivalence_margin=0.0),
         data="tiny",
         device="cpu",
@@ -291,7 +292,7 @@ NORMED = replace(MLP, model=r.MLP(hidden=(16,), batch_norm=True))
 
 
 def confirmed(study: Study, best: r.Recipe, accuracy: Accuracy) -> tuple[list[Request], Confirmation | None]:
-    place = Setting(study=study, data="tiny", device="cpu")
+    place = ExperimentContext(study=study, data="tiny", device="cpu")
     return driven(confirm(place, study.models[0], best), accuracy)
 
 

@@ -13,6 +13,7 @@ from ceteris import recipe
 from ceteris.errors import ConfigError
 from ceteris.models import CNN, MLP, ResNet
 from ceteris.training import build
+from ceteris.user_code import ALL_IMPORTS, NO_IMPORTS, ImportPolicy
 
 Vector = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 Rule = Callable[[Vector, list[Vector]], Vector]
@@ -28,9 +29,9 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 def made(
-    model: recipe.Model, shape: tuple[int, int, int] = (1, 8, 8), seed: int = 0, *, imports: bool = False
+    model: recipe.Model, shape: tuple[int, int, int] = (1, 8, 8), seed: int = 0, *, imports: ImportPolicy = NO_IMPORTS
 ) -> nn.Module:
-    return build.build_model(model, input_shape=shape, classes=5, generator=seeded(seed), allow_imports=imports)
+    return build.build_model(model, input_shape=shape, classes=5, generator=seeded(seed), imports=imports)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -290,11 +291,11 @@ def test_own_model_gets_its_arguments_and_starts_the_same_every_time() -> None:
     description = recipe.CustomModel(path="my_own_code:Net", arguments={"width": 7})
     torch.manual_seed(11)
     state = torch.get_rng_state()
-    first = made(description, imports=True)
+    first = made(description, imports=ALL_IMPORTS)
     assert torch.equal(torch.get_rng_state(), state)
     torch.manual_seed(12)
 
-    again, other = made(description, imports=True), made(description, seed=1, imports=True)
+    again, other = made(description, imports=ALL_IMPORTS), made(description, seed=1, imports=ALL_IMPORTS)
 
     assert first.get_parameter("1.weight").shape == (7, 64)
     assert torch.equal(first.get_parameter("1.weight"), again.get_parameter("1.weight"))
@@ -303,7 +304,7 @@ def test_own_model_gets_its_arguments_and_starts_the_same_every_time() -> None:
 
 @pytest.mark.usefixtures("own_code")
 def test_own_loss_is_called() -> None:
-    loss = build.build_loss(recipe.CustomLoss(path="my_own_code:squared"), allow_imports=True)
+    loss = build.build_loss(recipe.CustomLoss(path="my_own_code:squared"), imports=ALL_IMPORTS)
 
     assert float(loss(torch.full((2, 3), 2.0), torch.tensor([0, 1]))) == 4.0
 
@@ -331,7 +332,7 @@ def test_own_code_is_not_run_unasked() -> None:
 )
 def test_own_model_that_cannot_be_made_is_told_with_the_fix(path: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        made(recipe.CustomModel(path=path), imports=True)
+        made(recipe.CustomModel(path=path), imports=ALL_IMPORTS)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

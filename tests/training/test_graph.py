@@ -26,6 +26,7 @@ from ceteris.records import HoldoutSplit, Trial, TrialRecord
 from ceteris.training import build, graph, loop, one_thread, population_steps, run_population
 from ceteris.training.device import full_float32
 from ceteris.training.graph import GraphedStep, Graphs, Outputs, Recorder, StepParts
+from ceteris.user_code import ALL_IMPORTS
 
 TOLD = frozenset({"seconds", "cost", "environment"})
 Step = Callable[[Sequence[Tensor]], Outputs]
@@ -426,7 +427,7 @@ def test_code_of_the_user_s_own_is_never_recorded(graphs_by: Callable[[Recorder]
     recorder = Keeping()
     graphs_by(recorder)
     own = replace(MLP, loss=r.CustomLoss(path="tests.training.own_code:written_out_cross_entropy"))
-    record = train(tiny_trial(own), allow_imports=True).record
+    record = train(tiny_trial(own), imports=ALL_IMPORTS).record
     assert record.environment["cuda_graph"].startswith("not used: code of the user's own")
     assert recorder.made == []
 

@@ -15,6 +15,7 @@ from tests.training import own_code
 from ceteris import recipe as r
 from ceteris.records import HoldoutSplit
 from ceteris.training.streams import Streams, streams_of
+from ceteris.user_code import ALL_IMPORTS
 
 # What no two runs share: the clock and the memory of the process.
 MEASURED = frozenset({"seconds", "cost"})
@@ -81,7 +82,7 @@ def test_what_acts_on_the_step_leaves_the_first_loss_alone(change: dict[str, Any
 def labels_met(recipe: r.Recipe) -> list[list[int]]:
     own_code.seen_targets.clear()
     loss = r.CustomLoss(path=OWN + "written_out_cross_entropy")
-    assert train(tiny_trial(replace(recipe, loss=loss)), allow_imports=True).record.status == "finished"
+    assert train(tiny_trial(replace(recipe, loss=loss)), imports=ALL_IMPORTS).record.status == "finished"
     return own_code.seen_targets.copy()
 
 
@@ -98,7 +99,7 @@ def images_met(**arguments: object) -> torch.Tensor:
     own_code.Recording.seen.clear()
     model = r.CustomModel(path=OWN + "Recording", arguments=arguments)
     recipe = replace(MLP, model=model, augmentation=(r.Shift(), r.Noise()))
-    assert train(tiny_trial(recipe), allow_imports=True).record.status == "finished"
+    assert train(tiny_trial(recipe), imports=ALL_IMPORTS).record.status == "finished"
     return torch.stack([batch for batch in own_code.Recording.seen if len(batch) == 8])
 
 
@@ -145,7 +146,7 @@ def test_no_two_streams_of_a_trial_draw_the_same_numbers() -> None:
 
 def own_losses(**trial: Any) -> list[float]:
     recipe = replace(MLP, model=r.CustomModel(path=OWN + "Recording", arguments={"dropout": 0.5}))
-    record = train(tiny_trial(recipe, **trial), allow_imports=True).record
+    record = train(tiny_trial(recipe, **trial), imports=ALL_IMPORTS).record
     assert record.iterations is not None, record.error
     return [float(loss) for loss in record.iterations.loss]
 

@@ -18,6 +18,7 @@ from ceteris.data import ImageSet, make_image_set
 from ceteris.errors import DataError
 from ceteris.records import HoldoutSplit, Trial, TrialRecord
 from ceteris.training import TrialResult, loop, one_thread, population, population_members, run_population, shape_key
+from ceteris.user_code import ALL_IMPORTS
 
 MEASURED = frozenset({"seconds", "cost"})
 MODELS = {"mlp": MLP, "cnn": CNN, "resnet": RESNET}
@@ -245,7 +246,7 @@ def test_own_code_is_never_stacked() -> None:
     loss = replace(MLP, loss=r.CustomLoss(path="tests.training.own_code:written_out_cross_entropy"))
     assert shape_key(tiny_trial(own)) is None
     assert shape_key(tiny_trial(loss)) is None
-    results = together([tiny_trial(loss), tiny_trial(loss, fold=1)], allow_imports=True)
+    results = together([tiny_trial(loss), tiny_trial(loss, fold=1)], imports=ALL_IMPORTS)
     assert [result.record.status for result in results] == ["finished", "finished"]
 
 

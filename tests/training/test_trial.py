@@ -24,6 +24,7 @@ from ceteris.training import (
     standardisation_of,
 )
 from ceteris.training.memory import peak_bytes, reset_peak
+from ceteris.user_code import ALL_IMPORTS
 
 OWN = "tests.training.own_code:"
 AVERAGED = replace(RESNET, averaging=r.ExponentialMovingAverage(decay=0.7), optimizer=r.SGD(lr=0.3))
@@ -159,7 +160,7 @@ def test_a_training_that_diverges_is_a_row_that_says_so(recipe: r.Recipe) -> Non
 
 def test_an_own_model_that_fails_is_a_row_with_one_line() -> None:
     recipe = replace(MLP, model=r.CustomModel(path=OWN + "Broken"))
-    record = train(tiny_trial(recipe), allow_imports=True).record
+    record = train(tiny_trial(recipe), imports=ALL_IMPORTS).record
     assert record.status == "failed"
     assert record.error.startswith("RuntimeError: cannot handle ")
     assert "\n" not in record.error
@@ -172,7 +173,7 @@ def test_a_failed_record_always_says_something() -> None:
 
 def test_an_own_loss_trains_like_the_same_loss_of_the_house() -> None:
     own = replace(MLP, loss=r.CustomLoss(path=OWN + "written_out_cross_entropy"))
-    mine, house = train(tiny_trial(own), allow_imports=True).record, record_of(MLP)
+    mine, house = train(tiny_trial(own), imports=ALL_IMPORTS).record, record_of(MLP)
     assert mine.iterations is not None
     assert house.iterations is not None
     np.testing.assert_allclose(mine.iterations.loss, house.iterations.loss, rtol=1e-4)

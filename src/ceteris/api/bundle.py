@@ -25,6 +25,7 @@ from ceteris.study import Reading
 from ceteris.training.build import build_model
 from ceteris.training.images import resident
 from ceteris.training.loop import predict
+from ceteris.user_code import ALL_IMPORTS, NO_IMPORTS, ImportPolicy
 
 _HEADER = "ceteris.model"
 
@@ -98,11 +99,12 @@ def read_model(path: Path, *, allow_imports: bool = False) -> TrainedModel:
     """
     file = path / "model.safetensors" if path.is_dir() else path
     card, weights = _read(file)
-    return TrainedModel(card=card, network=restore_network(card, weights, file, allow_imports=allow_imports))
+    imports = ALL_IMPORTS if allow_imports else NO_IMPORTS
+    return TrainedModel(card=card, network=restore_network(card, weights, file, imports=imports))
 
 
 def restore_network(
-    card: ModelCard, weights: Mapping[str, NDArray[Any]], origin: Path | str, *, allow_imports: bool
+    card: ModelCard, weights: Mapping[str, NDArray[Any]], origin: Path | str, *, imports: ImportPolicy
 ) -> torch.nn.Module:
     """Build the network of a card and give it its weights.
 
@@ -115,7 +117,7 @@ def restore_network(
         input_shape=card.input_shape,
         classes=len(card.classes),
         generator=generator,
-        allow_imports=allow_imports,
+        imports=imports,
     )
     try:
         network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in weights.items()})

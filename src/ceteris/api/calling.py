@@ -10,11 +10,14 @@ import torch
 
 from ceteris.api.durations import budget_of
 from ceteris.api.result import Result
-from ceteris.api.running import Options, run_study
+from ceteris.api.running import run_study
 from ceteris.data import DataSet, from_arrays
 from ceteris.errors import ConfigError
+from ceteris.execution.progress import Progress
 from ceteris.recipe import CustomModel
-from ceteris.study import Progress, Study, StudyModel, read_study, study_from_tree, study_text
+from ceteris.study import ModelSpec, Study, read_study, study_from_tree, study_text
+from ceteris.study.context import Options
+from ceteris.user_code import ALL_IMPORTS, ImportPolicy
 
 Arrays = Sequence[Any]
 
@@ -63,7 +66,8 @@ def run(
     if models:
         asked = _with_models(asked, models)
         here = any(model.__module__ == "__main__" for model in models.values())
-        workers, allow_imports = 0 if here else workers, True
+        workers = 0 if here else workers
+    own = frozenset(f"{model.__module__}:{model.__qualname__}" for model in (models or {}).values())
     folder = Path(out) if out else Path("ceteris-results") / asked.name
     options = Options(
         out=folder,
@@ -71,7 +75,7 @@ def run(
         data_dir=Path(data_dir) if data_dir else None,
         device=device,
         workers=workers,
-        allow_imports=allow_imports,
+        imports=ALL_IMPORTS if allow_imports else ImportPolicy(paths=own),
         formats=tuple(formats),
         until_decided=until_decided,
         budget_seconds=budget_seconds,
@@ -101,7 +105,7 @@ def _with_models(study: Study, models: Mapping[str, type[torch.nn.Module]]) -> S
     return replace(study, models=(*study.models, *own), factors=factors)
 
 
-def _study_model(study: Study, name: str, model: type[torch.nn.Module]) -> StudyModel:
+def _study_model(study: Study, name: str, model: type[torch.nn.Module]) -> ModelSpec:
     if "<locals>" in model.__qualname__ or getattr(sys.modules.get(model.__module__), model.__name__, None) is None:
         raise ConfigError(
             f'models: "{name}" must be a class at the top level of a module or notebook, so that its import path '
@@ -109,7 +113,7 @@ def _study_model(study: Study, name: str, model: type[torch.nn.Module]) -> Study
         )
     path = f"{model.__module__}:{model.__qualname__}"
     recipe = replace(study.models[0].recipe, model=CustomModel(path=path))
-    return StudyModel(name=name, title=name, recipe=recipe)
+    return ModelSpec(name=name, title=name, recipe=recipe)
 
 
 def _data_set(data: DataSet | Arrays | None, study: Study, options: Options) -> DataSet | None:

@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 
-from ceteris.api.gathering import summary_of
 from ceteris.data import DataSet, split_indices
 from ceteris.errors import ConfigError
+from ceteris.planning.stages import PlannedStage
 from ceteris.store import digest_of
-from ceteris.study import PlannedStage
-from ceteris.training.build import build_loss
+from ceteris.training.build import build_loss, summary_of
+from ceteris.user_code import ImportPolicy
 
 
-def check_plan(stages: Sequence[PlannedStage], data_set: DataSet, *, allow_imports: bool) -> None:
+def check_plan(stages: Sequence[PlannedStage], data_set: DataSet, *, imports: ImportPolicy) -> None:
     """Build the model and the loss of every planned recipe, and make every planned split, once.
 
     Raises:
@@ -25,8 +25,8 @@ def check_plan(stages: Sequence[PlannedStage], data_set: DataSet, *, allow_impor
             if not _is_new(seen, (trial.recipe.model, trial.recipe.loss)):
                 continue
             try:
-                summary_of(trial.recipe, data_set, allow_imports=allow_imports)
-                build_loss(trial.recipe.loss, allow_imports=allow_imports)
+                summary_of(trial.recipe, data_set.train, imports=imports)
+                build_loss(trial.recipe.loss, imports=imports)
             except ConfigError as error:
                 raise ConfigError(f"model {stage.model}, {stage.stage}: {error}") from None
             except Exception:

@@ -8,16 +8,17 @@ from pathlib import Path
 from ceteris.api.bundle import ModelCard, write_model
 from ceteris.api.gathering import Run, finished_finals
 from ceteris.api.questions import FinalModel, card_of
+from ceteris.execution.progress import Progress
 from ceteris.findings import StudyFindings
 from ceteris.records import TrialRecord
 from ceteris.report import write_report
 from ceteris.store import write_bytes, write_findings
-from ceteris.study import Outcome, Progress
+from ceteris.study.model_experiment import ModelResult
 
 
 def write_delivery(
     findings: StudyFindings,
-    outcomes: Sequence[Outcome],
+    outcomes: Sequence[ModelResult],
     run: Run,
     folder: Path,
     formats: Sequence[str],

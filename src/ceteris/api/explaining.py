@@ -15,6 +15,7 @@ from ceteris.seeds import generator, stream_seed
 from ceteris.store import Store
 from ceteris.study import Study, without_residual
 from ceteris.training.build import build_model
+from ceteris.user_code import ImportPolicy
 
 _EMBEDDED = 1000
 _HEAT_MAPS = 10
@@ -22,11 +23,11 @@ _GRADIENT_BATCH = 256
 
 
 def explanation_of(
-    final: FinalModel, data_set: DataSet, test: ImageSet, store: Store, study: Study, *, allow_imports: bool
+    final: FinalModel, data_set: DataSet, test: ImageSet, store: Store, study: Study, *, imports: ImportPolicy
 ) -> Explanation:
     """Return heat maps, first features and t-SNE of one final model on test images."""
     card = card_of(final, data_set, study)
-    model = trained(card, store.weights(final.record.digest), allow_imports)
+    model = trained(card, store.weights(final.record.digest), imports)
     random = generator(study.seed, 0, "explanation")
     embedded = np.sort(random.permutation(len(test))[:_EMBEDDED])
     return explain(

@@ -14,23 +14,23 @@ import torch
 from ceteris.api.explaining import best_finals, explanation_of, residual_of
 from ceteris.api.questions import FinalModel, answers_of, open_test
 from ceteris.data import DataSet, ImageSet, describe
+from ceteris.execution.progress import Progress
 from ceteris.figures import images_to_show
 from ceteris.findings import (
     FinalFinding,
     ModelFinding,
-    ModelSummary,
     ResidualFinding,
     StudyFindings,
     TestImages,
     Version,
 )
-from ceteris.models import summarise
-from ceteris.recipe import Recipe
 from ceteris.records import TrialRecord
 from ceteris.store import Store, TestResult, digest_of, looks_at, read_findings, write_findings
-from ceteris.study import Outcome, Progress, Study
+from ceteris.study import Study
+from ceteris.study.model_experiment import ModelResult
 from ceteris.training import environment, one_thread
-from ceteris.training.build import build_model
+from ceteris.training.build import summary_of
+from ceteris.user_code import ImportPolicy
 
 _PACKAGES = (
     "ceteris",
@@ -59,10 +59,10 @@ class Run:
     workers: int
     wall_seconds: float
     trials: Mapping[str, TrialRecord]
-    allow_imports: bool
+    imports: ImportPolicy
 
 
-def findings_of(run: Run, outcomes: Sequence[Outcome], progress: Progress) -> StudyFindings:
+def findings_of(run: Run, outcomes: Sequence[ModelResult], progress: Progress) -> StudyFindings:
     """Return the findings of a study; they are kept, so that the same run a second time opens nothing again."""
     path = run.store.root / "findings" / f"{_identity(run, outcomes)}.safetensors"
     if path.exists():
@@ -73,13 +73,13 @@ def findings_of(run: Run, outcomes: Sequence[Outcome], progress: Progress) -> St
     return findings
 
 
-def _identity(run: Run, outcomes: Sequence[Outcome]) -> str:
+def _identity(run: Run, outcomes: Sequence[ModelResult]) -> str:
     finals = [record.digest for outcome in outcomes for records in outcome.finals.values() for record in records]
     failed = sorted(digest for digest, record in run.trials.items() if record.status == "failed")
     return digest_of([run.study, run.study_text, sorted(run.trials), finals, failed, run.data_set.test.fingerprint])
 
 
-def finished_finals(outcomes: Sequence[Outcome]) -> list[FinalModel]:
+def finished_finals(outcomes: Sequence[ModelResult]) -> list[FinalModel]:
     """Return all final trainings that finished, in the order of the study."""
     return [
         FinalModel(model=outcome.route.model.name, version=version, record=record)
@@ -90,7 +90,7 @@ def finished_finals(outcomes: Sequence[Outcome]) -> list[FinalModel]:
     ]
 
 
-def _gather(run: Run, outcomes: Sequence[Outcome], progress: Progress) -> StudyFindings:
+def _gather(run: Run, outcomes: Sequence[ModelResult], progress: Progress) -> StudyFindings:
     finals = finished_finals(outcomes)
     progress.phase("opening the test set")
     test = open_test(run.data_set, run.store, run.study, finals, _REASON)
@@ -100,7 +100,7 @@ def _gather(run: Run, outcomes: Sequence[Outcome], progress: Progress) -> StudyF
     progress.phase("explaining the best models")
     with one_thread():
         explanations = tuple(
-            explanation_of(final, run.data_set, test, run.store, run.study, allow_imports=run.allow_imports)
+            explanation_of(final, run.data_set, test, run.store, run.study, imports=run.imports)
             for final in best_finals(finals)
         )
     study, records = run.study, list(run.trials.values())
@@ -139,7 +139,7 @@ def _answers(run: Run, finals: Sequence[FinalModel], test: ImageSet) -> dict[str
     """Ask every model once, several at a time, each with one thread so that the digits do not depend on the machine."""
 
     def ask(final: FinalModel) -> TestResult:
-        return answers_of(final, run.data_set, test, run.store, run.study, allow_imports=run.allow_imports)
+        return answers_of(final, run.data_set, test, run.store, run.study, imports=run.imports)
 
     with (
         one_thread(),
@@ -169,15 +169,15 @@ def _shares(run: Run) -> str:
     )
 
 
-def _model_finding(outcome: Outcome, run: Run) -> ModelFinding:
+def _model_finding(outcome: ModelResult, run: Run) -> ModelFinding:
     model = outcome.route.model
     return ModelFinding(
         name=model.name,
         title=model.title,
         baseline=model.recipe,
         best=outcome.route.best,
-        baseline_summary=summary_of(model.recipe, run.data_set, allow_imports=run.allow_imports),
-        best_summary=summary_of(outcome.route.best, run.data_set, allow_imports=run.allow_imports),
+        baseline_summary=summary_of(model.recipe, run.data_set.train, imports=run.imports),
+        best_summary=summary_of(outcome.route.best, run.data_set.train, imports=run.imports),
         factors=outcome.route.factors,
         strategy=run.study.strategy.kind,
         summary=outcome.route.summary,
@@ -189,19 +189,9 @@ def _model_finding(outcome: Outcome, run: Run) -> ModelFinding:
     )
 
 
-def summary_of(recipe: Recipe, data_set: DataSet, *, allow_imports: bool) -> ModelSummary:
-    """Return the layers of a recipe's model for the images of a data set."""
-    network = build_model(
-        recipe.model,
-        input_shape=data_set.train.shape,
-        classes=len(data_set.train.classes),
-        generator=torch.Generator().manual_seed(0),
-        allow_imports=allow_imports,
-    )
-    return summarise(network, data_set.train.shape)
-
-
-def _final_findings(outcomes: Sequence[Outcome], answers: Mapping[str, TestResult], classes: int) -> list[FinalFinding]:
+def _final_findings(
+    outcomes: Sequence[ModelResult], answers: Mapping[str, TestResult], classes: int
+) -> list[FinalFinding]:
     return [
         _final_finding(outcome.route.model.name, version, record, answers.get(record.digest), classes)
         for outcome in outcomes
@@ -232,7 +222,7 @@ def _final_finding(
     )
 
 
-def _residual(outcomes: Sequence[Outcome], run: Run) -> ResidualFinding | None:
+def _residual(outcomes: Sequence[ModelResult], run: Run) -> ResidualFinding | None:
     for outcome in outcomes:
         finding = residual_of(outcome.route.best, run.data_set, run.study)
         if finding:

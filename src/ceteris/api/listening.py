@@ -1,7 +1,7 @@
 """Keeps every record that a run meets, and passes on what it hears."""
 
+from ceteris.execution.progress import Progress, Work
 from ceteris.records import TrialRecord
-from ceteris.study import Progress, Work
 
 
 class Listener:

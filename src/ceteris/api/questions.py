@@ -16,6 +16,7 @@ from ceteris.records import FloatArray, TrialRecord
 from ceteris.store import Store, TestResult, record_look
 from ceteris.study import Study
 from ceteris.training import standardisation_of
+from ceteris.user_code import ImportPolicy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,23 +44,23 @@ def open_test(data_set: DataSet, store: Store, study: Study, finals: Sequence[Fi
 
 
 def answers_of(
-    final: FinalModel, data_set: DataSet, test: ImageSet, store: Store, study: Study, *, allow_imports: bool
+    final: FinalModel, data_set: DataSet, test: ImageSet, store: Store, study: Study, *, imports: ImportPolicy
 ) -> TestResult:
     """Return what a final model answers on the test set, from the store when it was asked before."""
     known = store.test_result(final.record.digest, test.digest)
     if known:
         return known
     card = card_of(final, data_set, study)
-    probabilities = trained(card, store.weights(final.record.digest), allow_imports).probabilities(test.images)
-    curve = _test_curve(final, card, test, store, allow_imports)
+    probabilities = trained(card, store.weights(final.record.digest), imports).probabilities(test.images)
+    curve = _test_curve(final, card, test, store, imports)
     result = TestResult(probabilities=probabilities, curve_loss=curve[0], curve_accuracy=curve[1])
     store.put_test_result(final.record.digest, test.digest, result)
     return result
 
 
-def trained(card: ModelCard, weights: Mapping[str, NDArray[Any]], allow_imports: bool) -> TrainedModel:
+def trained(card: ModelCard, weights: Mapping[str, NDArray[Any]], imports: ImportPolicy) -> TrainedModel:
     """Return a network with its weights and card."""
-    return TrainedModel(card=card, network=restore_network(card, weights, card.trial, allow_imports=allow_imports))
+    return TrainedModel(card=card, network=restore_network(card, weights, card.trial, imports=imports))
 
 
 def card_of(final: FinalModel, data_set: DataSet, study: Study) -> ModelCard:
@@ -87,7 +88,7 @@ def card_of(final: FinalModel, data_set: DataSet, study: Study) -> ModelCard:
 
 
 def _test_curve(
-    final: FinalModel, card: ModelCard, test: ImageSet, store: Store, allow_imports: bool
+    final: FinalModel, card: ModelCard, test: ImageSet, store: Store, imports: ImportPolicy
 ) -> tuple[FloatArray, FloatArray]:
     """Loss and accuracy on the test set after every epoch: recorded now, when it can no longer change a choice."""
     if not final.record.trial.keep_snapshots:
@@ -98,7 +99,7 @@ def _test_curve(
     for epoch in range(1, epochs + 1):
         prefix = f"{epoch}/"
         weights = {name.removeprefix(prefix): part for name, part in snapshots.items() if name.startswith(prefix)}
-        answers = trained(card, weights, allow_imports).probabilities(test.images)
+        answers = trained(card, weights, imports).probabilities(test.images)
         losses.append(log_loss(answers, test.labels))
         accuracies.append(accuracy(test.labels, answers.argmax(1)))
     return np.array(losses), np.array(accuracies)

@@ -3,17 +3,17 @@
 from pathlib import Path
 
 from ceteris.api.bundle import read_model
-from ceteris.api.gathering import summary_of
-from ceteris.api.running import Options, open_data
 from ceteris.models import summarise, summary_text
 from ceteris.study import Study
+from ceteris.study.context import Options, open_data
+from ceteris.training.build import summary_of
 
 
 def study_summaries(study: Study, options: Options) -> list[tuple[str, str]]:
     """Return (title, table) for the baseline of every model of a study."""
     data_set = open_data(study, options)
     return [
-        (model.title, summary_text(summary_of(model.recipe, data_set, allow_imports=options.allow_imports)))
+        (model.title, summary_text(summary_of(model.recipe, data_set.train, imports=options.imports)))
         for model in study.models
     ]
 

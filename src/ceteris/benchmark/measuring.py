@@ -24,6 +24,7 @@ from ceteris.training.loop import Parts, Plan, batches, fit, predict, train_step
 from ceteris.training.population import run_population, shape_key
 from ceteris.training.streams import Streams, streams_of
 from ceteris.training.trial import make_parts
+from ceteris.user_code import NO_IMPORTS
 
 _STEPS_PER_EPOCH = 100  # what an epoch's end costs is shared by so many steps
 
@@ -171,7 +172,7 @@ class _Training:
         self._images = _resident(trial, fit_places[: load.batch_size * load.steps])
         self._held_out = _resident(trial, held_places[:1])  # a single one: what evaluating costs is measured elsewhere
         self._streams: Streams = streams_of(trial)
-        self._parts: Parts = make_parts(trial, characters(), self._images, self._streams, allow_imports=False)
+        self._parts: Parts = make_parts(trial, characters(), self._images, self._streams, imports=NO_IMPORTS)
         self._plan = Plan(
             epochs=load.epochs,
             batch_size=load.batch_size,
@@ -251,6 +252,6 @@ def _products(network: str, batch_size: int) -> Products:
     load = Load(batch_size=batch_size, steps=1)
     trial = trial_of(network, load)
     images = _resident(trial, np.arange(batch_size))
-    parts = make_parts(trial, characters(), images, streams_of(trial), allow_imports=False)
+    parts = make_parts(trial, characters(), images, streams_of(trial), imports=NO_IMPORTS)
     precisions = (torch.float32, torch.bfloat16) if has_fast_bfloat16("cpu") else (torch.float32,)
     return Products(parts.model.eval(), images.slice(0, batch_size), precisions)

@@ -13,7 +13,7 @@ from typing import ParamSpec, TypeVar
 
 import torch
 
-from ceteris.training.surroundings import environment_of_workers
+from ceteris.training.process_environment import environment_of_workers
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -96,9 +96,10 @@ def run(
     """
     from dataclasses import replace
 
-    from ceteris.api import budget_of, run_study, worker_count
+    from ceteris.api import budget_of, run_study
     from ceteris.cli.display import Display
     from ceteris.cli.printing import print_result, result_json
+    from ceteris.study.context import worker_count
 
     budget_seconds = budget_of(until_decided, budget)
     asked, text = _study(study, set)
@@ -137,8 +138,10 @@ def plan(
     budget:
         A time such as 30m, 2h or 1h30m: say which design of the exploration fits into it.
     """
-    from ceteris.api import fit_to_budget, plan_study, seconds_of
+    from ceteris.api import seconds_of
     from ceteris.cli.plan_text import fitted_json, plan_json, print_fitted, print_plan
+    from ceteris.planning.budget import fit_to_budget
+    from ceteris.planning.estimate import plan_study
 
     seconds = seconds_of(budget) if budget else None
     asked, _ = _study(study, set)
@@ -269,9 +272,10 @@ def evaluate(
     reason:
         Why the test set is looked at; it is written into the ledger.
     """
-    from ceteris.api import evaluate_model, read_model, read_options
+    from ceteris.api import evaluate_model, read_model
     from ceteris.cli.printing import evaluation_json, print_evaluation
     from ceteris.data import load
+    from ceteris.study.context import read_options
 
     root = _store(None, store)
     trained = read_model(model, allow_imports=allow_imports)
@@ -437,7 +441,8 @@ def _options(
     *,
     offline: bool = False,
 ) -> Any:
-    from ceteris.api import Options
+    from ceteris.study.context import Options
+    from ceteris.user_code import ALL_IMPORTS, NO_IMPORTS
 
     if allow_imports and os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())  # own modules lie beside the study; the workers inherit this path
@@ -448,7 +453,7 @@ def _options(
         data_dir=data_dir,
         device=device,
         workers=workers,
-        allow_imports=allow_imports,
+        imports=ALL_IMPORTS if allow_imports else NO_IMPORTS,
         offline=offline or None,
     )
 

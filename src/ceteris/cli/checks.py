@@ -28,8 +28,8 @@ _LITTLE_DISK = 2 * 2**30
 
 def diagnose(results: Path) -> tuple[dict[str, str], list[str]]:
     """Return facts about this machine by name, and problems in sentences that say how to mend them."""
-    from ceteris.api import worker_count
     from ceteris.api.gathering import machine
+    from ceteris.study.context import worker_count
     from ceteris.training import available_devices, has_fast_bfloat16, resolve_device
 
     place = next(folder for folder in (results.resolve(), *results.resolve().parents) if folder.exists())
@@ -77,7 +77,8 @@ def print_diagnosis(console: Console, facts: dict[str, str], problems: list[str]
 
 def speeds_here(*, measure: bool, tell: Callable[[str], None]) -> Any:
     """Return the device table of this machine's fastest device: measured when asked, else as known, else the shipped one."""
-    from ceteris.study import keep_table, measure_table, place_of, table_for
+    from ceteris.execution.device_table import keep_table, place_of, table_for
+    from ceteris.execution.stacking_speed import measure_table
     from ceteris.training import resolve_device
 
     device = resolve_device("auto")
@@ -94,7 +95,7 @@ def speeds_json(table: Any) -> list[dict[str, Any]]:
 
 def print_speeds(console: Console, table: Any) -> None:
     """Print a device table, and whether it was measured here."""
-    from ceteris.study import cache_file, known_tables
+    from ceteris.execution.device_table import cache_file, known_tables
 
     rows = [
         (network, str(members), f"{speed:,.0f}", f"{gain:.2f}") for network, members, speed, gain in _speed_rows(table)

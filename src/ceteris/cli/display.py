@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ceteris.cli.estimate import Estimate
+from ceteris.execution.progress import Work
 from ceteris.records import TrialRecord
-from ceteris.study import Work
 
 _SECONDS_BETWEEN_LINES = 10.0
 

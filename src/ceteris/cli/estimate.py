@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ceteris.study import Work
+from ceteris.execution.progress import Work
 
 
 @dataclass

@@ -6,10 +6,10 @@ from typing import Any
 
 from rich.console import Console
 
-from ceteris.api import FittedPlan, PlanEstimate
-from ceteris.api.planning import MORE_REPETITIONS, StageEstimate
 from ceteris.cli.display import duration
 from ceteris.cli.printing import rich_table
+from ceteris.planning.budget import FittedPlan
+from ceteris.planning.estimate import MORE_REPETITIONS, PlanEstimate, StageEstimate
 
 _MEBIBYTE = 2**20
 

@@ -29,7 +29,6 @@ from ceteris.figures.data_overview import (
     draw_sample_sheet,
     sample_sheet_info,
 )
-from ceteris.figures.decisions import Decision, DecisionsInfo, decisions_info
 from ceteris.figures.explanations import (
     AttentionInfo,
     EmbeddingInfo,
@@ -50,7 +49,6 @@ from ceteris.figures.factor_effects import (
     factor_effects_info,
     mean_of_finished,
 )
-from ceteris.figures.finals import VERSION_TITLES, finished, identity, model_titles, shown, versions_present
 from ceteris.figures.forest import Estimate
 from ceteris.figures.interactions import (
     InteractionEffect,
@@ -71,25 +69,10 @@ from ceteris.figures.predictions import (
     random_test_indices,
     right_counts,
 )
-from ceteris.figures.race import (
-    FactorRace,
-    LevelRace,
-    RaceInfo,
-    draw_race,
-    race_info,
-    trained_blocks,
-    unequal_blocks,
-)
+from ceteris.figures.race import FactorRace, LevelRace, RaceInfo, draw_race, race_info, trained_blocks, unequal_blocks
 from ceteris.figures.rendering import to_png, to_svg
 from ceteris.figures.residual import ResidualInfo, draw_residual, residual_info
-from ceteris.figures.results import (
-    ResultsInfo,
-    SeedResult,
-    VersionResults,
-    draw_generalisation_gap,
-    draw_results,
-    results_info,
-)
+from ceteris.figures.results import draw_generalisation_gap, draw_results
 from ceteris.figures.roc import ModelRoc, RocInfo, draw_roc, roc_info
 from ceteris.figures.search_path import (
     ModelPath,
@@ -121,7 +104,6 @@ __all__ = [
     "MUTED",
     "PAPER",
     "VERDICT_COLOURS",
-    "VERSION_TITLES",
     "WORTH_WORDS",
     "ArmTuning",
     "AttentionInfo",
@@ -135,8 +117,6 @@ __all__ = [
     "ConfirmationInfo",
     "ConfusionInfo",
     "CostsInfo",
-    "Decision",
-    "DecisionsInfo",
     "EmbeddingInfo",
     "Estimate",
     "FactorEffect",
@@ -162,15 +142,12 @@ __all__ = [
     "PredictedImagesInfo",
     "RaceInfo",
     "ResidualInfo",
-    "ResultsInfo",
     "RocInfo",
     "SampleSheetInfo",
     "SearchPathInfo",
-    "SeedResult",
     "SettingScores",
     "TriedRecipe",
     "TuningInfo",
-    "VersionResults",
     "WorthInfo",
     "attention_info",
     "block_word",
@@ -183,7 +160,6 @@ __all__ = [
     "confirmation_info",
     "confusion_info",
     "costs_info",
-    "decisions_info",
     "draw_attention",
     "draw_calibration",
     "draw_candidate_settings",
@@ -217,18 +193,15 @@ __all__ = [
     "factor_effects_info",
     "factor_titles",
     "features_info",
-    "finished",
     "first_images_info",
     "first_test_indices",
     "has_path",
-    "identity",
     "images_to_show",
     "interactions_info",
     "iterations_info",
     "learning_curves_info",
     "mean_of_finished",
     "mistakes_info",
-    "model_titles",
     "plate",
     "plates",
     "promised_gain",
@@ -236,18 +209,15 @@ __all__ = [
     "random_images_info",
     "random_test_indices",
     "residual_info",
-    "results_info",
     "right_counts",
     "roc_info",
     "sample_sheet_info",
     "search_path_info",
-    "shown",
     "strongest",
     "to_png",
     "to_svg",
     "trained_blocks",
     "tuning_info",
     "unequal_blocks",
-    "versions_present",
     "worth_info",
 ]

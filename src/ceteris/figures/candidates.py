@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ceteris.analysis.finals import identity, model_named, shortened
 from ceteris.figures.factor_effects import mean_of_finished, readable_range
-from ceteris.figures.finals import identity, model_named
 from ceteris.figures.style import (
     ACCENT,
     INK,
@@ -20,9 +20,8 @@ from ceteris.figures.style import (
     grid,
     open_page,
     percent,
-    shortened,
     styled,
-)  # fmt: skip
+)
 from ceteris.findings import Candidate, StudyFindings
 from ceteris.records import FloatArray
 

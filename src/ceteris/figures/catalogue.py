@@ -3,17 +3,14 @@
 from collections.abc import Iterator
 from functools import partial
 
+from ceteris.analysis.finals import model_titles
+from ceteris.analysis.results import ResultsInfo, results_info
 from ceteris.figures.calibration import calibration_info, draw_calibration
 from ceteris.figures.captioned import Plate
 from ceteris.figures.class_scores import class_scores_info, draw_class_scores
 from ceteris.figures.confusion import confusion_info, draw_confusion
 from ceteris.figures.costs import costs_info, draw_costs
-from ceteris.figures.data_overview import (
-    class_balance_info,
-    draw_class_balance,
-    draw_sample_sheet,
-    sample_sheet_info,
-)
+from ceteris.figures.data_overview import class_balance_info, draw_class_balance, draw_sample_sheet, sample_sheet_info
 from ceteris.figures.explanations import (
     attention_info,
     draw_attention,
@@ -23,7 +20,6 @@ from ceteris.figures.explanations import (
     features_info,
 )
 from ceteris.figures.exploration_plates import exploration_plates
-from ceteris.figures.finals import model_titles
 from ceteris.figures.predictions import (
     draw_predicted_images,
     first_images_info,
@@ -32,12 +28,7 @@ from ceteris.figures.predictions import (
     right_counts,
 )
 from ceteris.figures.residual import draw_residual, residual_info
-from ceteris.figures.results import (
-    ResultsInfo,
-    draw_generalisation_gap,
-    draw_results,
-    results_info,
-)
+from ceteris.figures.results import draw_generalisation_gap, draw_results
 from ceteris.figures.roc import draw_roc, roc_info
 from ceteris.figures.training_curves import (
     draw_iteration_loss,

@@ -9,21 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from ceteris.analysis.finals import identity, model_named, shortened
 from ceteris.figures.factor_effects import mean_of_finished
-from ceteris.figures.finals import identity, model_named
 from ceteris.figures.interactions import factor_titles, strongest
-from ceteris.figures.style import (
-    INK,
-    MUTED,
-    WHITE,
-    abbreviated,
-    axes_at,
-    grid,
-    model_colour,
-    open_page,
-    shortened,
-    styled,
-)  # fmt: skip
+from ceteris.figures.style import INK, MUTED, WHITE, abbreviated, axes_at, grid, model_colour, open_page, styled
 from ceteris.findings import Candidate, ModelFinding, StudyFindings
 from ceteris.records import FloatArray
 

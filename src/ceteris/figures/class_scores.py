@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
-from ceteris.figures.results import ResultsInfo
-from ceteris.figures.style import FAINT, MUTED, axes_at, model_colour, open_page, shortened, styled
+from ceteris.analysis.finals import shortened
+from ceteris.analysis.results import ResultsInfo
+from ceteris.figures.style import FAINT, MUTED, axes_at, model_colour, open_page, styled
 from ceteris.findings import StudyFindings
 from ceteris.records import FloatArray
 

@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ceteris.analysis.finals import identity, shortened
 from ceteris.figures.factor_effects import mean_of_finished, readable_range
-from ceteris.figures.finals import identity
 from ceteris.figures.forest import (
     Estimate,
     draw_estimate,
@@ -18,7 +18,7 @@ from ceteris.figures.forest import (
     prepare_rows,
     verdict_legend,
 )
-from ceteris.figures.style import MUTED, PAPER, axes_at, model_colour, open_page, shortened, styled
+from ceteris.figures.style import MUTED, PAPER, axes_at, model_colour, open_page, styled
 from ceteris.findings import ModelFinding, StudyFindings
 from ceteris.records import FloatArray
 

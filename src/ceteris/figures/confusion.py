@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from ceteris.figures.finals import identity, model_titles
-from ceteris.figures.results import ResultsInfo
-from ceteris.figures.style import INK, MUTED, WHITE, axes_at, open_page, shortened, styled
+from ceteris.analysis.finals import identity, model_titles, shortened
+from ceteris.analysis.results import ResultsInfo
+from ceteris.figures.style import INK, MUTED, WHITE, axes_at, open_page, styled
 from ceteris.findings import StudyFindings
 from ceteris.records import ByteArray, IntArray
 

@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from ceteris.figures.finals import VERSION_TITLES, finished
-from ceteris.figures.results import ResultsInfo
-from ceteris.figures.style import PAPER, axes_at, compact, grid, logarithmic, model_colour, open_page, shortened, styled
+from ceteris.analysis.finals import VERSION_TITLES, finished, shortened
+from ceteris.analysis.results import ResultsInfo
+from ceteris.figures.style import PAPER, axes_at, compact, grid, logarithmic, model_colour, open_page, styled
 from ceteris.findings import StudyFindings, Version
 
 PANELS = (

@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ceteris.figures.finals import identity
+from ceteris.analysis.finals import identity, shortened
 from ceteris.figures.mosaic import as_colour, draw_sheet, sheet
-from ceteris.figures.style import ACCENT, INK, MUTED, WIDTH, axes_at, blank, grid, open_page, shortened, styled
+from ceteris.figures.style import ACCENT, INK, MUTED, WIDTH, axes_at, blank, grid, open_page, styled
 from ceteris.findings import StudyFindings
 from ceteris.records import ByteArray, IntArray
 

@@ -6,18 +6,9 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from ceteris.figures.finals import identity, model_titles
+from ceteris.analysis.finals import identity, model_titles, shortened
 from ceteris.figures.mosaic import as_colour, draw_sheet, scaled_to_bytes, sheet
-from ceteris.figures.style import (
-    MUTED,
-    VERDICT_COLOURS,
-    WIDTH,
-    axes_at,
-    blank,
-    open_page,
-    shortened,
-    styled,
-)  # fmt: skip
+from ceteris.figures.style import MUTED, VERDICT_COLOURS, WIDTH, axes_at, blank, open_page, styled
 from ceteris.findings import Explanation, FeatureMaps, StudyFindings
 from ceteris.records import ByteArray, Float32Array, IntArray
 

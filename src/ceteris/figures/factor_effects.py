@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ceteris.figures.finals import identity, model_named
+from ceteris.analysis.finals import identity, model_named, shortened
 from ceteris.figures.style import (
     FAINT,
     INK,
@@ -19,9 +19,8 @@ from ceteris.figures.style import (
     axes_at,
     open_page,
     points,
-    shortened,
     styled,
-)  # fmt: skip
+)
 from ceteris.findings import FactorFinding, LevelFinding, ModelFinding, StudyFindings, Verdict
 from ceteris.records import FloatArray
 

@@ -9,17 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ceteris.figures.factor_effects import readable_range
-from ceteris.figures.style import (
-    FAINT,
-    INK,
-    MUTED,
-    PAPER,
-    VERDICT_COLOURS,
-    VERDICT_MARKERS,
-    WIDTH,
-    axes_at,
-    points,
-)  # fmt: skip
+from ceteris.figures.style import FAINT, INK, MUTED, PAPER, VERDICT_COLOURS, VERDICT_MARKERS, WIDTH, axes_at, points
 from ceteris.findings import Comparison, Verdict
 
 _OPPOSITE: dict[Verdict, Verdict] = {

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
-from ceteris.figures.finals import identity, model_named
+from ceteris.analysis.finals import identity, model_named, shortened
 from ceteris.figures.forest import (
     Estimate,
     draw_estimate,
@@ -15,7 +15,7 @@ from ceteris.figures.forest import (
     prepare_differences,
     verdict_legend,
 )
-from ceteris.figures.style import abbreviated, axes_at, open_page, shortened, styled
+from ceteris.figures.style import abbreviated, axes_at, open_page, styled
 from ceteris.findings import Interaction, ModelFinding, StudyFindings, Verdict
 
 ROW = 0.34  # inches

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
+from ceteris.analysis.finals import identity, model_titles, shortened, shown
 from ceteris.evaluation import most_confident_mistakes
-from ceteris.figures.finals import identity, model_titles, shown
 from ceteris.figures.mosaic import as_colour, draw_sheet, sheet
-from ceteris.figures.style import INK, MUTED, VERDICT_COLOURS, WIDTH, axes_at, blank, open_page, shortened, styled
+from ceteris.figures.style import INK, MUTED, VERDICT_COLOURS, WIDTH, axes_at, blank, open_page, styled
 from ceteris.findings import FinalFinding, StudyFindings
 from ceteris.records import ByteArray, IntArray
 from ceteris.seeds import generator

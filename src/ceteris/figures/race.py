@@ -6,9 +6,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ceteris.figures.finals import identity, model_named
+from ceteris.analysis.finals import identity, model_named, shortened
 from ceteris.figures.forest import label_row, prepare_rows, verdict_legend
-from ceteris.figures.style import FAINT, INK, MUTED, PAPER, VERDICT_COLOURS, axes_at, open_page, shortened, styled
+from ceteris.figures.style import FAINT, INK, MUTED, PAPER, VERDICT_COLOURS, axes_at, open_page, styled
 from ceteris.findings import FactorFinding, LevelFinding, StudyFindings, Verdict
 
 ROW = 0.2  # inches

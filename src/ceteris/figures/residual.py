@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ceteris.figures.finals import finished, identity
-from ceteris.figures.style import ACCENT, axes_at, grid, logarithmic, open_page, shortened, styled
+from ceteris.analysis.finals import finished, identity, shortened
+from ceteris.figures.style import ACCENT, axes_at, grid, logarithmic, open_page, styled
 from ceteris.findings import StudyFindings
 from ceteris.records import EpochHistory, FloatArray
 

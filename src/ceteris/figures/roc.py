@@ -6,9 +6,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ceteris.analysis.finals import shortened
+from ceteris.analysis.results import ResultsInfo
 from ceteris.evaluation import RocCurve, RocCurves
-from ceteris.figures.results import ResultsInfo
-from ceteris.figures.style import MUTED, PAPER, axes_at, grid, model_colour, open_page, shortened, styled
+from ceteris.figures.style import MUTED, PAPER, axes_at, grid, model_colour, open_page, styled
 from ceteris.findings import StudyFindings
 from ceteris.records import FloatArray
 

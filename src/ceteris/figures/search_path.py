@@ -6,20 +6,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ceteris.analysis.finals import identity, shortened
 from ceteris.figures.factor_effects import mean_of_finished, readable_range
-from ceteris.figures.finals import identity
-from ceteris.figures.style import (
-    INK,
-    MUTED,
-    PAPER,
-    axes_at,
-    model_colour,
-    open_page,
-    percent,
-    points,
-    shortened,
-    styled,
-)  # fmt: skip
+from ceteris.figures.style import INK, MUTED, PAPER, axes_at, model_colour, open_page, percent, points, styled
 from ceteris.findings import FactorFinding, LevelFinding, ModelFinding, StudyFindings
 from ceteris.records import FloatArray
 

@@ -14,6 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
+from ceteris.analysis.finals import shortened
+
 INK = "#1c2128"
 MUTED = "#66707c"
 FAINT = "#d9dee4"
@@ -122,11 +124,6 @@ def compact(value: float) -> str:
         if abs(value) >= size:
             return f"{value / (1e3 if letter == 'k' else size):.3g}{letter}"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
-
-
-def shortened(text: str, limit: int) -> str:
-    """Cut ``text`` to ``limit`` characters, the last one an ellipsis."""
-    return text if len(text) <= limit else text[: max(1, limit - 1)].rstrip() + "…"
 
 
 def abbreviated(text: str, limit: int) -> str:

@@ -8,20 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from ceteris.figures.finals import VERSION_TITLES, finished, identity, model_named, shown, versions_present
-from ceteris.figures.style import (
-    ACCENT,
-    INK,
-    MUTED,
-    WIDTH,
-    axes_at,
-    grid,
-    logarithmic,
-    model_colour,
-    open_page,
-    shortened,
-    styled,
-)  # fmt: skip
+from ceteris.analysis.finals import VERSION_TITLES, finished, identity, model_named, shortened, shown, versions_present
+from ceteris.figures.style import ACCENT, INK, MUTED, WIDTH, axes_at, grid, logarithmic, model_colour, open_page, styled
 from ceteris.findings import FinalFinding, StudyFindings, Version
 from ceteris.recipe import Recipe
 from ceteris.records import EpochHistory, Float32Array, FloatArray

@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ceteris.analysis.finals import identity, model_named, shortened
 from ceteris.figures.factor_effects import readable_range
-from ceteris.figures.finals import identity, model_named
 from ceteris.figures.style import (
     INK,
     MUTED,
@@ -19,9 +19,8 @@ from ceteris.figures.style import (
     logarithmic,
     model_colour,
     open_page,
-    shortened,
     styled,
-)  # fmt: skip
+)
 from ceteris.findings import FactorFinding, StudyFindings, TuningFinding
 from ceteris.records import FloatArray
 

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
-from ceteris.figures import Plate, ResultsInfo, plates, results_info
+from ceteris.analysis.results import ResultsInfo, results_info
+from ceteris.figures import Plate, plates
 from ceteris.findings import StudyFindings
 from ceteris.report.table import Table
 from ceteris.report.tables import tables

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ceteris.figures import ResultsInfo, finished, model_titles
+from ceteris.analysis.finals import finished, model_titles
+from ceteris.analysis.results import ResultsInfo
 from ceteris.findings import StudyFindings
 from ceteris.report.sentences import percent, points
 from ceteris.report.table import duration

@@ -13,8 +13,10 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import v4
 
+from ceteris.analysis.finals import model_titles
+from ceteris.analysis.results import results_info
 from ceteris.errors import StoreError
-from ceteris.figures import model_titles, plates, results_info
+from ceteris.figures import plates
 from ceteris.findings import StudyFindings
 from ceteris.report import sentences
 from ceteris.report.budgets import budget_sentences, saved_sentence
@@ -29,7 +31,8 @@ SET_UP = """\
 import warnings
 from pathlib import Path
 
-from ceteris.figures import plates, results_info
+from ceteris.analysis.results import results_info
+from ceteris.figures import plates
 from ceteris.report import tables
 from ceteris.store import read_findings
 

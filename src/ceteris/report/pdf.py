@@ -12,7 +12,7 @@ from typing import Any
 import matplotlib
 import typst
 
-from ceteris.figures import VERSION_TITLES
+from ceteris.analysis.finals import VERSION_TITLES
 from ceteris.findings import StudyFindings
 from ceteris.report import sentences
 from ceteris.report.budgets import budget_sentences, saved_sentence

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ceteris.figures import VERSION_TITLES, ResultsInfo, VersionResults, finished, model_titles
+from ceteris.analysis.finals import VERSION_TITLES, finished, model_titles
+from ceteris.analysis.results import ResultsInfo, VersionResults
 from ceteris.findings import StudyFindings
 from ceteris.report.table import Cell, Table, columns
 from ceteris.stats import mcnemar

@@ -4,7 +4,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from ceteris.figures import ConfusionInfo, ResultsInfo, VersionResults, confusion_info, finished
+from ceteris.analysis.finals import finished
+from ceteris.analysis.results import ResultsInfo, VersionResults
+from ceteris.figures import ConfusionInfo, confusion_info
 from ceteris.findings import FactorFinding, LevelFinding, ModelFinding, StudyFindings, Version
 from ceteris.report.improvement import improvement_sentences, improvement_summary
 from ceteris.stats import McNemarResult, mcnemar

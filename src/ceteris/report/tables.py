@@ -1,6 +1,6 @@
 """Every table of a report, built from the findings alone; names that begin with "costs" hold times and memory."""
 
-from ceteris.figures import ResultsInfo, results_info
+from ceteris.analysis.results import ResultsInfo, results_info
 from ceteris.findings import StudyFindings
 from ceteris.report.budgets import effort
 from ceteris.report.data_tables import class_counts, data_description, layers

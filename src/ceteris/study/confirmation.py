@@ -5,18 +5,20 @@ The best of many noisy results is better on the blocks that chose it than anywhe
 
 from collections.abc import Generator
 
+from ceteris.execution.request import Records, Request
 from ceteris.findings import Comparison, Confirmation
 from ceteris.recipe import Recipe
 from ceteris.stats import compare_levels
 from ceteris.store import trial_digest
 from ceteris.study.decide import accuracies
 from ceteris.study.strategies.evidence import request_of
-from ceteris.study.strategies.protocol import Records, Request
-from ceteris.study.study import Study, StudyModel
-from ceteris.study.trials import Setting, confirmation_trials
+from ceteris.study.study import ModelSpec, Study
+from ceteris.study.trials import ExperimentContext, confirmation_trials
 
 
-def confirm(setting: Setting, model: StudyModel, best: Recipe) -> Generator[Request, Records, Confirmation | None]:
+def confirm(
+    setting: ExperimentContext, model: ModelSpec, best: Recipe
+) -> Generator[Request, Records, Confirmation | None]:
     """Compare baseline and best on fresh repetitions; None where the baseline stayed the best or no repetition is asked."""
     if best == model.recipe or not setting.study.confirmation.seeds:
         return None

@@ -210,7 +210,7 @@ Strategy = Annotated[
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
-class StudyModel:
+class ModelSpec:
     """A model that takes part, with the recipe that it starts from."""
 
     name: Name
@@ -236,7 +236,7 @@ class Study:
     exploration: Exploration = Exploration()
     confirmation: ConfirmationDesign = ConfirmationDesign()
     final: Final = Final()
-    models: Annotated[tuple[StudyModel, ...], Field(min_length=1)]
+    models: Annotated[tuple[ModelSpec, ...], Field(min_length=1)]
     factors: tuple[Factor, ...] = ()
 
 

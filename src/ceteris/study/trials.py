@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ceteris.execution.populations import NEVER, Stacking, stacked_folds
 from ceteris.recipe import CustomLoss, CustomModel, Recipe
 from ceteris.records import CrossValidationSplit, HoldoutSplit, Trial
-from ceteris.study.populations import NEVER, Stacking, stacked_folds
 from ceteris.study.study import Study
 from ceteris.training import execution_of
 
@@ -33,7 +33,7 @@ class Extension:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setting:
+class ExperimentContext:
     """What is the same for all trials of a study: the study, the digest of its training data and the device.
 
     ``images`` is the number of training images. ``extension`` None keeps to the design of the study. ``stacking`` says
@@ -48,7 +48,9 @@ class Setting:
     stacking: Stacking = NEVER
 
 
-def exploration_trials(setting: Setting, recipe: Recipe, repetitions: Sequence[int] | None = None) -> tuple[Trial, ...]:
+def exploration_trials(
+    setting: ExperimentContext, recipe: Recipe, repetitions: Sequence[int] | None = None
+) -> tuple[Trial, ...]:
     """Return the trials of one arm, one per block: every fold of every repetition, in this order.
 
     Without ``repetitions`` those of the study's design, 0 to seeds - 1. Every repetition has folds of its own.
@@ -62,7 +64,7 @@ def exploration_trials(setting: Setting, recipe: Recipe, repetitions: Sequence[i
     return stacked_folds(alone, setting.stacking)
 
 
-def block_trial(setting: Setting, recipe: Recipe, repetition: int, fold: int) -> Trial:
+def block_trial(setting: ExperimentContext, recipe: Recipe, repetition: int, fold: int) -> Trial:
     """Return the trial of a recipe on one block."""
     exploration = setting.study.exploration
     seed = setting.study.seed + repetition
@@ -76,18 +78,18 @@ def block_trial(setting: Setting, recipe: Recipe, repetition: int, fold: int) ->
     )
 
 
-def tuning_trial(setting: Setting, recipe: Recipe) -> Trial:
+def tuning_trial(setting: ExperimentContext, recipe: Recipe) -> Trial:
     """Return the trial on which nuisance parameters are tuned: one fold of a repetition that no comparison uses."""
     return block_trial(setting, recipe, TUNING_REPETITION, 0)
 
 
-def confirmation_trials(setting: Setting, recipe: Recipe) -> tuple[Trial, ...]:
+def confirmation_trials(setting: ExperimentContext, recipe: Recipe) -> tuple[Trial, ...]:
     """Return the trials of a recipe on fresh repetitions, which no choice has seen."""
     seeds = setting.study.confirmation.seeds
     return exploration_trials(setting, recipe, range(CONFIRMATION_REPETITION, CONFIRMATION_REPETITION + seeds))
 
 
-def final_trials(setting: Setting, recipe: Recipe) -> tuple[Trial, ...]:
+def final_trials(setting: ExperimentContext, recipe: Recipe) -> tuple[Trial, ...]:
     """Return the trainings of one recipe on the whole training set, one per seed."""
     final = setting.study.final
     recipe = replace(recipe, epochs=final.epochs or recipe.epochs)

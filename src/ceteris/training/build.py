@@ -4,7 +4,6 @@ Every choice is matched exhaustively, so that a new type in ``ceteris.recipe`` i
 it is built.
 """
 
-import importlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -15,15 +14,18 @@ import torch
 from torch import Tensor, nn
 
 from ceteris import recipe, techniques
-from ceteris.errors import ConfigError, did_you_mean
-from ceteris.models import CNN, MLP, ResNet
+from ceteris.data import ImageSet
+from ceteris.errors import ConfigError
+from ceteris.findings import ModelSummary
+from ceteris.models import CNN, MLP, ResNet, summarise
 from ceteris.techniques import Augment, Motion, Operation, schedules
+from ceteris.user_code import NO_IMPORTS, ImportPolicy
 
 __all__ = [
     "Augment", "Loss", "Schedule", "Strengths", "attacks_the_model", "build_activation", "build_augmentation",
     "build_averaging", "build_clipping", "build_loss", "build_model", "build_optimizer", "build_penalty",
     "build_schedule", "can_step_together", "decay_of", "penalised_weights", "shape_of", "smoothing_of",
-    "strengths_of", "why_not_recorded",
+    "strengths_of", "summary_of", "why_not_recorded",
 ]  # fmt: skip
 
 Shape = tuple[int, int, int]  # channels, height, width
@@ -72,7 +74,7 @@ def build_model(
     input_shape: Shape,
     classes: int,
     generator: torch.Generator,
-    allow_imports: bool = False,
+    imports: ImportPolicy = NO_IMPORTS,
 ) -> nn.Module:
     """Return the model on the CPU with its initial weights, in training mode.
 
@@ -81,13 +83,13 @@ def build_model(
         input_shape: channels, height and width of an image.
         classes: number of logits.
         generator: the stream of the initial weights; every layer draws from its own part of it.
-        allow_imports: whether a user's own model may be imported and run.
+        imports: whether a user's own model may be imported and run.
 
     Raises:
         ConfigError: when an own model may not or cannot be imported or made, or the image is too small for the model.
     """
     if isinstance(model, recipe.CustomModel):
-        return _custom_model(model, input_shape, classes, generator, allow_imports)
+        return _custom_model(model, input_shape, classes, generator, imports)
     with torch.device("meta"):  # memory and default weights would be made only to be overwritten
         network = _network(model, input_shape, classes)
     _allocate(network)
@@ -155,9 +157,9 @@ def _gain(activation: recipe.Activation) -> float:
 
 
 def _custom_model(
-    model: recipe.CustomModel, input_shape: Shape, classes: int, generator: torch.Generator, allow_imports: bool
+    model: recipe.CustomModel, input_shape: Shape, classes: int, generator: torch.Generator, imports: ImportPolicy
 ) -> nn.Module:
-    make = _imported(model.path, "model", allow_imports)
+    make = imports.resolve(model.path, "model")
     # Modules of torch.nn initialise themselves from the global generator and take no other one; it is lent a seed of
     # this training's stream and gets its own state back. An own model keeps the initial weights that it gives itself.
     with torch.random.fork_rng(devices=[]):
@@ -172,34 +174,6 @@ def _custom_model(
     if not isinstance(network, nn.Module):
         raise ConfigError(f'model: "{model.path}" must return a torch.nn.Module, received {type(network).__name__}.')
     return network
-
-
-def _imported(path: str, parameter: str, allow_imports: bool) -> Callable[..., Any]:
-    """Return what ``package.module:name`` stands for.
-
-    Raises:
-        ConfigError: when importing was not allowed, or there is no such callable.
-    """
-    if not allow_imports:
-        raise ConfigError(
-            f'{parameter}: "{path}" is code of your own, which a study file may not run unasked. '
-            "If you trust it, add --allow-imports (in Python: allow_imports=True)."
-        )
-    module_name, _, names = path.partition(":")
-    try:
-        found: Any = importlib.import_module(module_name)
-    except ImportError as error:
-        raise ConfigError(
-            f'{parameter}: the module of "{path}" could not be imported: {error}. '
-            "Install it, or add its folder to the environment variable PYTHONPATH."
-        ) from error
-    for name in names.split("."):
-        if not hasattr(found, name):
-            raise ConfigError(f'{parameter}: "{path}" has no "{name}".{did_you_mean(name, dir(found))}')
-        found = getattr(found, name)
-    if not callable(found):
-        raise ConfigError(f'{parameter}: "{path}" must be a class or a function, received {type(found).__name__}.')
-    return found  # type: ignore[no-any-return]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -335,7 +309,7 @@ def _curve(choice: _Curve) -> Callable[[float], float]:
             assert_never(choice)
 
 
-def build_loss(choice: recipe.Loss, allow_imports: bool = False) -> Loss:
+def build_loss(choice: recipe.Loss, imports: ImportPolicy = NO_IMPORTS) -> Loss:
     """Return the loss of logits (n, classes) and targets, labels (n,) or, after mixing, class shares (n, classes).
 
     Raises:
@@ -349,7 +323,7 @@ def build_loss(choice: recipe.Loss, allow_imports: bool = False) -> Loss:
         case recipe.MeanSquaredError():
             return techniques.mean_squared_error
         case recipe.CustomLoss(path=path):
-            return _imported(path, "loss", allow_imports)
+            return imports.resolve(path, "loss")
         case _:
             assert_never(choice)
 
@@ -575,3 +549,15 @@ def can_step_together(choices: Sequence[recipe.Recipe]) -> bool:
 def attacks_the_model(operations: Sequence[recipe.Augmentation]) -> bool:
     """Say whether an augmentation depends on the model's weights, so that no two models see the same images."""
     return any(isinstance(operation, recipe.AdversarialNoise) for operation in operations)
+
+
+def summary_of(choice: recipe.Recipe, train: ImageSet, *, imports: ImportPolicy) -> ModelSummary:
+    """Return the layers of a recipe's model for images shaped like those of a training set."""
+    network = build_model(
+        choice.model,
+        input_shape=train.shape,
+        classes=len(train.classes),
+        generator=torch.Generator().manual_seed(0),
+        imports=imports,
+    )
+    return summarise(network, train.shape)

@@ -24,17 +24,9 @@ from ceteris.training.loop import Fitted, Plan, State, augmented, autocasting, p
 from ceteris.training.memory import is_out_of_memory, reset_peak
 from ceteris.training.population_images import steps_of
 from ceteris.training.population_members import Member, Population, population_of
-from ceteris.training.population_steps import (
-    gradient_norms,
-    losses_of,
-    shrink_,
-)
-from ceteris.training.trial import (
-    TrialResult,
-    observed,
-    run_trial,
-    unfinished_record,
-)
+from ceteris.training.population_steps import gradient_norms, losses_of, shrink_
+from ceteris.training.trial import TrialResult, observed, run_trial, unfinished_record
+from ceteris.user_code import NO_IMPORTS, ImportPolicy
 
 OnEpoch = Callable[[int], None]
 
@@ -55,7 +47,7 @@ def run_population(
     train: ImageSet,
     *,
     on_epoch: OnEpoch = lambda epoch: None,
-    allow_imports: bool = False,
+    imports: ImportPolicy = NO_IMPORTS,
 ) -> list[TrialResult]:
     """Train trials of equal :func:`shape_key` together; return one result per trial, in their order.
 
@@ -67,7 +59,7 @@ def run_population(
         train: the training images of the study.
         on_epoch: called with the number of every epoch, from 1, that the population has finished; a population that has
             to be halved, or whose members fit on different numbers of batches, counts again for each part.
-        allow_imports: whether the user's own code may be imported by path.
+        imports: whether the user's own code may be imported by path.
 
     Raises:
         DataError: when the images cannot be split as a trial says.
@@ -77,7 +69,7 @@ def run_population(
     results: dict[int, TrialResult] = {}
     for places in together or [[place] for place in range(len(trials))]:
         members = [trials[place] for place in places]
-        results |= zip(places, _within_memory(members, train, on_epoch, allow_imports, note=""), strict=True)
+        results |= zip(places, _within_memory(members, train, on_epoch, imports, note=""), strict=True)
     return [results[place] for place in range(len(trials))]
 
 
@@ -92,13 +84,13 @@ def _of_equal_length(trials: Sequence[Trial], train: ImageSet) -> dict[tuple[int
 
 
 def _within_memory(
-    trials: Sequence[Trial], train: ImageSet, on_epoch: OnEpoch, allow_imports: bool, *, note: str
+    trials: Sequence[Trial], train: ImageSet, on_epoch: OnEpoch, imports: ImportPolicy, *, note: str
 ) -> list[TrialResult]:
     if len(trials) == 1:
-        return [_noted(run_trial(trials[0], train, on_epoch=on_epoch, allow_imports=allow_imports), note)]
+        return [_noted(run_trial(trials[0], train, on_epoch=on_epoch, imports=imports), note)]
     try:
         with full_float32(trials[0].execution.device):
-            return [_noted(result, note) for result in _train_together(trials, train, on_epoch, allow_imports)]
+            return [_noted(result, note) for result in _train_together(trials, train, on_epoch, imports)]
     except DataError:
         raise
     except Exception as error:
@@ -107,7 +99,7 @@ def _within_memory(
     half = len(trials) // 2 if short else 1
     note = f"population halved to {half}" if short else note
     parts = [trials[start : start + half] for start in range(0, len(trials), half)]
-    return [result for part in parts for result in _within_memory(part, train, on_epoch, allow_imports, note=note)]
+    return [result for part in parts for result in _within_memory(part, train, on_epoch, imports, note=note)]
 
 
 def _noted(result: TrialResult, note: str) -> TrialResult:
@@ -119,11 +111,11 @@ def _noted(result: TrialResult, note: str) -> TrialResult:
 
 
 def _train_together(
-    trials: Sequence[Trial], train: ImageSet, on_epoch: OnEpoch, allow_imports: bool
+    trials: Sequence[Trial], train: ImageSet, on_epoch: OnEpoch, imports: ImportPolicy
 ) -> list[TrialResult]:
     reset_peak(trials[0].execution.device)
     results: dict[int, TrialResult] = {}
-    population = population_of(trials, train, allow_imports)
+    population = population_of(trials, train, imports)
     refusal = build.why_not_recorded(population.recipes)
     graphs = graph.graphs_on(trials[0].execution.device, refusal)
     step = step_of(_step_parts(population, graphs), graphs)

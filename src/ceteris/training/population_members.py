@@ -23,6 +23,7 @@ from ceteris.training.population_images import PopulationImages, population_imag
 from ceteris.training.population_steps import GradientSteps, PopulationOptimizer, gradient_steps
 from ceteris.training.streams import Streams, streams_of
 from ceteris.training.trial import TrialFacts, make_parts, plan_of
+from ceteris.user_code import ImportPolicy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +104,7 @@ class Population:
         self._full_decays = torch.tensor(decays, device=self.images.device)
 
 
-def population_of(trials: Sequence[Trial], train: ImageSet, allow_imports: bool) -> Population:
+def population_of(trials: Sequence[Trial], train: ImageSet, imports: ImportPolicy) -> Population:
     """Return trials of one shape as a population that is ready to train."""
     splits = [split_indices(trial.split, train.labels, train.groups) for trial in trials]
     used = np.unique(np.concatenate([fit for fit, _ in splits]))
@@ -114,7 +115,7 @@ def population_of(trials: Sequence[Trial], train: ImageSet, allow_imports: bool)
     for place, (trial, (fit, held)) in enumerate(zip(trials, splits, strict=True)):
         held_out = _resident(trial, train, held, *moments[place])
         flops = members[0].facts.flops if members else None
-        members.append(_member(place, trial, train, tables[place], held_out, (fit, held), flops, allow_imports))
+        members.append(_member(place, trial, train, tables[place], held_out, (fit, held), flops, imports))
     rows = [np.searchsorted(used, fit) for fit, _ in splits]
     images = population_images(table, tables, rows, shared=_see_the_same(trials))
     return Population(members, images, plan_of(trials[0], train))
@@ -128,10 +129,10 @@ def _member(
     held_out: ResidentImages,
     split: tuple[IntArray, IntArray],
     flops: int | None,
-    allow_imports: bool,
+    imports: ImportPolicy,
 ) -> Member:
     streams = streams_of(trial)
-    parts = make_parts(trial, train, table, streams, allow_imports)
+    parts = make_parts(trial, train, table, streams, imports)
     if flops is None:
         flops = summarise(parts.model, train.shape).flops
     return Member(

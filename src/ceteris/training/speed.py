@@ -19,6 +19,7 @@ from ceteris.training.compiler import put_off_compiler
 from ceteris.training.device import one_thread
 from ceteris.training.population import run_population
 from ceteris.training.trial import measure_speed, standardisation_of
+from ceteris.user_code import NO_IMPORTS, ImportPolicy
 
 _SECONDS = 0.4
 _MOST_EPOCHS = 20
@@ -59,7 +60,7 @@ class _DidNotFinishError(Exception):
     """The sample was too small or the rate too large: there are no epochs to be timed."""
 
 
-def measure_training(trials: Sequence[Trial], train: ImageSet, *, allow_imports: bool = False) -> Speed:
+def measure_training(trials: Sequence[Trial], train: ImageSet, *, imports: ImportPolicy = NO_IMPORTS) -> Speed:
     """Measure the training of one trial, or of the members of a population.
 
     Where one does not finish on the sample, it is timed step by step without learning.
@@ -70,11 +71,11 @@ def measure_training(trials: Sequence[Trial], train: ImageSet, *, allow_imports:
     samples, fitted = _samples(trials, train)
     try:
         with one_thread():
-            timed = _timed(samples, 2, train, allow_imports)
+            timed = _timed(samples, 2, train, imports)
             more = min(_MOST_EPOCHS, int(_SECONDS / max(1e-6, timed.ends[1] - timed.ends[0])))
-            timed = _timed(samples, 1 + more, train, allow_imports) if more >= 2 else timed
+            timed = _timed(samples, 1 + more, train, imports) if more >= 2 else timed
     except _DidNotFinishError:
-        return _without_learning(trials, train, allow_imports)
+        return _without_learning(trials, train, imports)
     splitting = len(trials) * (_split_seconds(trials[0], train) - _split_seconds(samples[0], train))
     whole = float(np.median(np.diff(timed.ends)))
     # every member of a population has its share of an epoch's seconds
@@ -114,13 +115,13 @@ def _samples(trials: Sequence[Trial], train: ImageSet) -> tuple[list[Trial], int
     return samples, half
 
 
-def _timed(samples: Sequence[Trial], epochs: int, train: ImageSet, allow_imports: bool) -> _Timed:
+def _timed(samples: Sequence[Trial], epochs: int, train: ImageSet, imports: ImportPolicy) -> _Timed:
     ends: list[float] = []
     trials = [replace(sample, recipe=replace(sample.recipe, epochs=epochs)) for sample in samples]
     began = time.perf_counter()
     try:
         results = run_population(
-            trials, train, on_epoch=lambda epoch: ends.append(time.perf_counter()), allow_imports=allow_imports
+            trials, train, on_epoch=lambda epoch: ends.append(time.perf_counter()), imports=imports
         )
     except CeterisError:
         raise _DidNotFinishError from None
@@ -137,8 +138,8 @@ def _split_seconds(trial: Trial, train: ImageSet) -> float:
     return time.perf_counter() - began
 
 
-def _without_learning(trials: Sequence[Trial], train: ImageSet, allow_imports: bool) -> Speed:
-    measured = [measure_speed(trial, train, allow_imports=allow_imports) for trial in trials]
+def _without_learning(trials: Sequence[Trial], train: ImageSet, imports: ImportPolicy) -> Speed:
+    measured = [measure_speed(trial, train, imports=imports) for trial in trials]
     return Speed(
         setup_seconds=0.0,
         step_seconds=sum(fitting for fitting, _ in measured) * trials[0].recipe.batch_size,
@@ -154,11 +155,11 @@ def _without_learning(trials: Sequence[Trial], train: ImageSet, allow_imports: b
 _STATE: dict[str, object] = {}
 
 
-def begin_measuring(train: Path, allow_imports: bool) -> None:
+def begin_measuring(train: Path, imports: ImportPolicy) -> None:
     """Open the training images in a measuring process, which is like a worker's."""
     torch.set_num_threads(1)
     put_off_compiler()
-    _STATE["train"], _STATE["allow_imports"] = open_train(train), allow_imports
+    _STATE["train"], _STATE["imports"] = open_train(train), imports
 
 
 def is_ready() -> bool:
@@ -170,5 +171,7 @@ def is_ready() -> bool:
 def measure_here(trials: Sequence[Trial]) -> Speed:
     """Measure a training in a process that has begun."""
     train = _STATE["train"]
+    imports = _STATE["imports"]
     assert isinstance(train, ImageSet)
-    return measure_training(trials, train, allow_imports=bool(_STATE["allow_imports"]))
+    assert isinstance(imports, ImportPolicy)
+    return measure_training(trials, train, imports=imports)

@@ -20,6 +20,7 @@ from ceteris.training.images import ResidentImages, resident
 from ceteris.training.loop import Fitted, Parts, Plan, State, batches, fit, predict, train_step
 from ceteris.training.memory import peak_bytes, reset_peak
 from ceteris.training.streams import Streams, lent_global_generators, streams_of
+from ceteris.user_code import NO_IMPORTS, ImportPolicy
 
 Tensors = Mapping[str, NDArray[Any]]
 
@@ -38,7 +39,7 @@ def run_trial(
     train: ImageSet,
     *,
     on_epoch: Callable[[int], None] = lambda epoch: None,
-    allow_imports: bool = False,
+    imports: ImportPolicy = NO_IMPORTS,
 ) -> TrialResult:
     """Train one trial and return what was observed; a training that diverges or fails gives a record that says so.
 
@@ -46,14 +47,14 @@ def run_trial(
         trial: what to train.
         train: the training images of the study.
         on_epoch: called with the number of every finished epoch, from 1.
-        allow_imports: whether the user's own code may be imported by path.
+        imports: whether the user's own code may be imported by path.
 
     Raises:
         DataError: when the images cannot be split as the trial says.
     """
     try:
         with full_float32(trial.execution.device):
-            return _train(trial, train, on_epoch, allow_imports)
+            return _train(trial, train, on_epoch, imports)
     except DivergedError as error:
         return TrialResult(record=unfinished_record(trial, "diverged", str(error)))
     except DataError:
@@ -80,14 +81,14 @@ def standardisation_of(trial: Trial, train: ImageSet) -> tuple[FloatArray, Float
 
 
 def measure_speed(
-    trial: Trial, train: ImageSet, *, allow_imports: bool = False, seconds: float = 0.15
+    trial: Trial, train: ImageSet, *, imports: ImportPolicy = NO_IMPORTS, seconds: float = 0.15
 ) -> tuple[float, float]:
     """Return the seconds per image of training and of predicting, measured over a few steps of a trial."""
     places = np.arange(min(len(train), 8 * trial.recipe.batch_size))
     streams = streams_of(trial)
     fit_images, held_out = _resident_parts(trial, train, places, places)
     with one_thread(), full_float32(trial.execution.device):
-        parts = make_parts(trial, train, fit_images, streams, allow_imports)
+        parts = make_parts(trial, train, fit_images, streams, imports)
         plan = plan_of(trial, train)
         fitting = _seconds_per_image(lambda: _one_pass(parts, fit_images, plan, streams), len(fit_images), seconds)
         predicting = _seconds_per_image(
@@ -111,13 +112,13 @@ def _seconds_per_image(run: Callable[[], object], images: int, seconds: float) -
     return (time.perf_counter() - began) / (passes * images)
 
 
-def _train(trial: Trial, train: ImageSet, on_epoch: Callable[[int], None], allow_imports: bool) -> TrialResult:
+def _train(trial: Trial, train: ImageSet, on_epoch: Callable[[int], None], imports: ImportPolicy) -> TrialResult:
     device = trial.execution.device
     reset_peak(device)
     streams = streams_of(trial)
     fit_places, held_places = split_indices(trial.split, train.labels, train.groups)
     fit_images, held_out = _resident_parts(trial, train, fit_places, held_places)
-    parts = make_parts(trial, train, fit_images, streams, allow_imports)
+    parts = make_parts(trial, train, fit_images, streams, imports)
     flops = summarise(parts.model, train.shape).flops
     graphs = graph.graphs_on(device, build.why_not_recorded([trial.recipe]))
     plan = plan_of(trial, train)
@@ -181,7 +182,7 @@ def _resident_parts(
 
 
 def make_parts(
-    trial: Trial, train: ImageSet, fit_images: ResidentImages, streams: Streams, allow_imports: bool
+    trial: Trial, train: ImageSet, fit_images: ResidentImages, streams: Streams, imports: ImportPolicy
 ) -> Parts:
     """Return the objects of a trial; see :mod:`ceteris.training.build`."""
     recipe = trial.recipe
@@ -190,7 +191,7 @@ def make_parts(
         input_shape=train.shape,
         classes=len(train.classes),
         generator=streams.initialisation,
-        allow_imports=allow_imports,
+        imports=imports,
     ).to(trial.execution.device)
     if fit_images.channels_last:
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -199,7 +200,7 @@ def make_parts(
         model=model,
         optimizer=build.build_optimizer(recipe.optimizer, model),
         schedule=build.build_schedule(recipe.schedule),
-        loss=build.build_loss(recipe.loss, allow_imports=allow_imports),
+        loss=build.build_loss(recipe.loss, imports=imports),
         augment=build.build_augmentation(recipe.augmentation, fill=fit_images.standardised_zero()),
         penalty=build.build_penalty(recipe.penalty, model),
         clip=build.build_clipping(recipe.clipping, model),

@@ -17,7 +17,7 @@ from ceteris.data.formats.picture_parts import (
     sorted_classes,
     stream_headers,
     stream_part,
-)  # fmt: skip
+)
 from ceteris.data.formats.tables import LABEL_COLUMNS
 from ceteris.data.options import ReadOptions
 from ceteris.data.source import Part, Source

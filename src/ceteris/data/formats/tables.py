@@ -19,7 +19,7 @@ from ceteris.data.formats.picture_parts import (
     file_part,
     preprocessing_of,
     sorted_classes,
-)  # fmt: skip
+)
 from ceteris.data.options import ReadOptions
 from ceteris.data.source import Part, Source, array_part
 from ceteris.errors import DataError

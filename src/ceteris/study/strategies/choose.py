@@ -6,11 +6,11 @@ from ceteris.study.strategies.greedy import greedy
 from ceteris.study.strategies.leave_one_out import leave_one_out
 from ceteris.study.strategies.one_at_a_time import one_at_a_time
 from ceteris.study.strategies.protocol import Search
-from ceteris.study.study import Factorial, Greedy, Halving, Joint, LeaveOneOut, OneAtATime, Race, StudyModel
-from ceteris.study.trials import Setting
+from ceteris.study.study import Factorial, Greedy, Halving, Joint, LeaveOneOut, ModelSpec, OneAtATime, Race
+from ceteris.study.trials import ExperimentContext
 
 
-def strategy_of(setting: Setting, model: StudyModel) -> Search:
+def strategy_of(setting: ExperimentContext, model: ModelSpec) -> Search:
     """Return the search for the best recipe of one model, as the study's strategy makes it."""
     match setting.study.strategy:
         case Greedy():

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from ceteris.execution.request import Records, Request
 from ceteris.findings import FactorFinding
 from ceteris.recipe import Recipe
 from ceteris.records import TrialRecord
@@ -11,16 +12,16 @@ from ceteris.store import trial_digest
 from ceteris.study.decide import Decision, decide
 from ceteris.study.strategies.arms import arms_of, misfits, with_misfits
 from ceteris.study.strategies.evidence import factor_finding, request_of
-from ceteris.study.strategies.protocol import Records, Request
 from ceteris.study.strategies.purse import Purse, seconds_of
 from ceteris.study.strategies.tuning import TunedArm, tune_arms
 from ceteris.study.study import Factor, nuisances_of
-from ceteris.study.trials import Extension, Setting, exploration_trials
+from ceteris.study.trials import ExperimentContext, Extension, exploration_trials
 
 Trained = dict[str, list[TrialRecord | None]]
 # (setting, model, stage, arms, incumbent, purse) -> every arm's records and the decision
 Comparing = Callable[
-    [Setting, str, str, Mapping[str, Recipe], str, Purse], Generator[Request, Records, tuple[Trained, Decision]]
+    [ExperimentContext, str, str, Mapping[str, Recipe], str, Purse],
+    Generator[Request, Records, tuple[Trained, Decision]],
 ]
 
 
@@ -33,7 +34,12 @@ class Compared:
 
 
 def compare_factor(
-    setting: Setting, model: str, factor: Factor, incumbent: Recipe, purse: Purse, compare: Comparing | None = None
+    setting: ExperimentContext,
+    model: str,
+    factor: Factor,
+    incumbent: Recipe,
+    purse: Purse,
+    compare: Comparing | None = None,
 ) -> Generator[Request, Records, Compared]:
     """Compare all levels of a factor with the incumbent; nuisance parameters are tuned first, in every arm alike.
 
@@ -51,7 +57,7 @@ def compare_factor(
 
 
 def compare_arms(
-    setting: Setting, model: str, stage: str, arms: Mapping[str, Recipe], incumbent: str, purse: Purse
+    setting: ExperimentContext, model: str, stage: str, arms: Mapping[str, Recipe], incumbent: str, purse: Purse
 ) -> Generator[Request, Records, tuple[Trained, Decision]]:
     """Train every arm on the blocks of the design and decide; then go on with what is undecided, as the setting says."""
     repetitions = setting.study.exploration.seeds
@@ -63,7 +69,7 @@ def compare_arms(
 
 
 def until_decided(
-    setting: Setting,
+    setting: ExperimentContext,
     model: str,
     stage: str,
     arms: Mapping[str, Recipe],
@@ -91,7 +97,7 @@ def until_decided(
     return decision
 
 
-def looks_of(setting: Setting) -> int:
+def looks_of(setting: ExperimentContext) -> int:
     """Return how often an undecided comparison may be looked at: once, or after every doubling of the repetitions."""
     extension: Extension | None = setting.extension
     if extension is None:
@@ -100,7 +106,7 @@ def looks_of(setting: Setting) -> int:
 
 
 def train_on(
-    setting: Setting,
+    setting: ExperimentContext,
     model: str,
     stage: str,
     arms: Mapping[str, Recipe],

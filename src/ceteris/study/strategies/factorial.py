@@ -11,12 +11,12 @@ from ceteris.study.strategies.evidence import request_of
 from ceteris.study.strategies.factorial_effects import GridFit
 from ceteris.study.strategies.factorial_findings import factor_findings, interaction_findings
 from ceteris.study.strategies.grid import Cell, Grid, chosen_cells, grid_of
-from ceteris.study.strategies.protocol import Route, Search
-from ceteris.study.study import Factorial, Study, StudyModel, nuisances_of
-from ceteris.study.trials import Setting, exploration_trials
+from ceteris.study.strategies.protocol import Search, SearchResult
+from ceteris.study.study import Factorial, ModelSpec, Study, nuisances_of
+from ceteris.study.trials import ExperimentContext, exploration_trials
 
 
-def factorial(setting: Setting, model: StudyModel) -> Search:
+def factorial(setting: ExperimentContext, model: ModelSpec) -> Search:
     """Train the cells of one model's grid on the blocks of the design and estimate all effects.
 
     Raises:
@@ -37,13 +37,13 @@ def factorial(setting: Setting, model: StudyModel) -> Search:
     return _route(setting.study, model, grid, cells, tried)
 
 
-def _route(study: Study, model: StudyModel, grid: Grid, cells: Sequence[Cell], tried: Sequence[Tried]) -> Route:
+def _route(study: Study, model: ModelSpec, grid: Grid, cells: Sequence[Cell], tried: Sequence[Tried]) -> SearchResult:
     assert isinstance(study.strategy, Factorial)
     selection = select(study, tried)
     fit = fit_of(grid, cells, tried, interactions=study.strategy.interactions)
     best = cells[selection.number]
     interactions = interaction_findings(study, grid, fit) if study.strategy.interactions else ()
-    return Route(
+    return SearchResult(
         model=model,
         best=best.recipe,
         factors=factor_findings(study, grid, cells, tried, fit, best),

@@ -2,13 +2,15 @@
 
 from ceteris.study.strategies.comparing import Comparing, compare_factor
 from ceteris.study.strategies.evidence import request_of
-from ceteris.study.strategies.protocol import Route, Search
+from ceteris.study.strategies.protocol import Search, SearchResult
 from ceteris.study.strategies.purse import Purse
-from ceteris.study.study import StudyModel, factors_of
-from ceteris.study.trials import Setting, exploration_trials
+from ceteris.study.study import ModelSpec, factors_of
+from ceteris.study.trials import ExperimentContext, exploration_trials
 
 
-def greedy(setting: Setting, model: StudyModel, purse: Purse | None = None, compare: Comparing | None = None) -> Search:
+def greedy(
+    setting: ExperimentContext, model: ModelSpec, purse: Purse | None = None, compare: Comparing | None = None
+) -> Search:
     """Explore one model's factors in the order of the study; ``compare`` as for :func:`compare_factor`."""
     purse = purse or Purse(setting)
     best, found = model.recipe, []
@@ -18,7 +20,7 @@ def greedy(setting: Setting, model: StudyModel, purse: Purse | None = None, comp
         best = compared.best
     if not found:
         yield request_of(model.name, "baseline", {"baseline": exploration_trials(setting, best)})
-    return Route(model=model, best=best, factors=tuple(found), summary=_summary(len(found)))
+    return SearchResult(model=model, best=best, factors=tuple(found), summary=_summary(len(found)))
 
 
 def _summary(factors: int) -> str:

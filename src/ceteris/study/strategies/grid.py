@@ -14,7 +14,7 @@ from ceteris.seeds import generator
 from ceteris.stats import d_optimal, effect_coding, estimable_effects
 from ceteris.store import digest_of
 from ceteris.study.strategies.space import Choice, Space, space_of
-from ceteris.study.study import Factorial, Study, StudyModel
+from ceteris.study.study import Factorial, ModelSpec, Study
 
 MOST_CELLS = 2000
 
@@ -57,7 +57,7 @@ class Grid:
         return effect_coding(self.levels, self.sizes, interactions=interactions)
 
 
-def grid_of(study: Study, model: StudyModel) -> Grid:
+def grid_of(study: Study, model: ModelSpec) -> Grid:
     """Return the grid of a model's factors; of one with more than 2,000 cells so many at random, where not all are trained.
 
     Raises:
@@ -76,7 +76,7 @@ def grid_of(study: Study, model: StudyModel) -> Grid:
     return Grid(choices=choices, labels=labels, cells=cells, left_out=left_out, size=size)
 
 
-def _too_many(size: int, choices: tuple[Choice, ...], model: StudyModel) -> str:
+def _too_many(size: int, choices: tuple[Choice, ...], model: ModelSpec) -> str:
     factors = " × ".join(f"{len(choice.labels)} ({choice.name})" for choice in choices)
     return (
         f"strategy: the grid of model {model.name} has {size:,} cells, {factors}; at most {MOST_CELLS:,} are trained. Leave "

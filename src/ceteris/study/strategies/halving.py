@@ -6,16 +6,17 @@ from itertools import pairwise
 
 import numpy as np
 
+from ceteris.execution.request import Records, Request
 from ceteris.records import Trial, TrialRecord
 from ceteris.store import trial_digest
 from ceteris.study.strategies.candidates import BASELINE, Selection, Tried, failure, findings_of, optimism, select
 from ceteris.study.strategies.evidence import request_of
 from ceteris.study.strategies.proposals import Proposals
-from ceteris.study.strategies.protocol import Records, Request, Route, Search
+from ceteris.study.strategies.protocol import Search, SearchResult
 from ceteris.study.strategies.sampling import FixedSequence, quasi_random_points
 from ceteris.study.strategies.space import space_of
-from ceteris.study.study import Halving, Study, StudyModel
-from ceteris.study.trials import Setting, exploration_trials, tuning_trial
+from ceteris.study.study import Halving, ModelSpec, Study
+from ceteris.study.trials import ExperimentContext, exploration_trials, tuning_trial
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +27,7 @@ class Rung:
     candidates: int
 
 
-def halving(setting: Setting, model: StudyModel) -> Search:
+def halving(setting: ExperimentContext, model: ModelSpec) -> Search:
     """Search by synchronous successive halving (Jamieson & Talwalkar 2016).
 
     The recipes are drawn evenly from all levels of the model's factors and the strategy's ranges (a scrambled Sobol
@@ -49,7 +50,7 @@ def halving(setting: Setting, model: StudyModel) -> Search:
             break
     yield from _train_in_full(setting, model.name, tried[0], remaining)
     selection = select(setting.study, tried)
-    return Route(
+    return SearchResult(
         model=model,
         best=tried[selection.number].recipe,
         candidates=findings_of(tried, selection),
@@ -69,7 +70,7 @@ def rungs(strategy: Halving, candidates: int, epochs: int) -> tuple[Rung, ...]:
     return (*found, Rung(epochs=epochs, candidates=candidates))
 
 
-def _drawn(study: Study, model: StudyModel, count: int) -> list[Tried]:
+def _drawn(study: Study, model: ModelSpec, count: int) -> list[Tried]:
     space = space_of(study, model)
     proposals = Proposals(study, space, FixedSequence(quasi_random_points(space, study)))
     drawn = [proposals.baseline()]
@@ -91,7 +92,7 @@ def _drawn(study: Study, model: StudyModel, count: int) -> list[Tried]:
 
 
 def _train_rung(
-    setting: Setting, model: str, rung: Rung, number: int, remaining: Sequence[Tried]
+    setting: ExperimentContext, model: str, rung: Rung, number: int, remaining: Sequence[Tried]
 ) -> Generator[Request, Records, dict[int, TrialRecord]]:
     trials = {one.number: _short_trial(setting, one, rung) for one in remaining}
     stage = f"rung {number} ({rung.epochs} epochs)" if rung.epochs > 1 else f"rung {number} (1 epoch)"
@@ -104,7 +105,7 @@ def _train_rung(
     return found
 
 
-def _short_trial(setting: Setting, one: Tried, rung: Rung) -> Trial:
+def _short_trial(setting: ExperimentContext, one: Tried, rung: Rung) -> Trial:
     return tuning_trial(setting, replace(one.recipe, epochs=min(rung.epochs, one.recipe.epochs)))
 
 
@@ -127,7 +128,7 @@ def _rank(record: TrialRecord) -> tuple[float, float, float]:
 
 
 def _train_in_full(
-    setting: Setting, model: str, baseline: Tried, remaining: Sequence[Tried]
+    setting: ExperimentContext, model: str, baseline: Tried, remaining: Sequence[Tried]
 ) -> Generator[Request, Records, None]:
     asked = list(remaining) if baseline in remaining else [baseline, *remaining]
     trials = {one.number: exploration_trials(setting, one.recipe) for one in asked}

@@ -5,25 +5,26 @@ from dataclasses import replace
 
 import numpy as np
 
+from ceteris.execution.populations import NEVER, stacked_folds
+from ceteris.execution.request import Records, Request
 from ceteris.recipe import Recipe
 from ceteris.records import FloatArray, Trial
 from ceteris.store import digest_of, trial_digest
-from ceteris.study.populations import NEVER, stacked_folds
 from ceteris.study.strategies.candidates import Selection, Tried, failure, findings_of, optimism, select
 from ceteris.study.strategies.evidence import request_of
 from ceteris.study.strategies.proposals import Proposals, misfit_sentences
-from ceteris.study.strategies.protocol import Records, Request, Route, Search
+from ceteris.study.strategies.protocol import Search, SearchResult
 from ceteris.study.strategies.pruning import clearly_behind, expected_score
 from ceteris.study.strategies.sampling import sampler_of
 from ceteris.study.strategies.space import Drawn, space_of
-from ceteris.study.study import Joint, Study, StudyModel
-from ceteris.study.trials import Setting, exploration_trials
+from ceteris.study.study import Joint, ModelSpec, Study
+from ceteris.study.trials import ExperimentContext, exploration_trials
 
 ROUND = 4  # recipes side by side, whatever the number of workers: results must not depend on it
 FIRST_BLOCKS = 2  # trained before a recipe can be left
 
 
-def joint(setting: Setting, model: StudyModel) -> Search:
+def joint(setting: ExperimentContext, model: ModelSpec) -> Search:
     """Search all levels of a model's factors and the strategy's ranges at once.
 
     Recipes come in rounds of four: the sampler learns after each. The baseline is number 0; no recipe is trained twice.
@@ -70,7 +71,7 @@ def _blocks(tried: Sequence[Tried]) -> int:
 
 
 def _train(
-    setting: Setting, model: str, strategy: Joint, fresh: Sequence[Tried], finished: FloatArray
+    setting: ExperimentContext, model: str, strategy: Joint, fresh: Sequence[Tried], finished: FloatArray
 ) -> Generator[Request, Records, None]:
     """Train recipes on their blocks, in two parts where some may be left after the first; ``finished`` are the rivals."""
     trials = {one.number: _trials(setting, strategy, one.recipe) for one in fresh}
@@ -89,7 +90,7 @@ def _train(
         one.records += [None] * (blocks - len(one.records))
 
 
-def _trials(setting: Setting, strategy: Joint, recipe: Recipe) -> tuple[Trial, ...]:
+def _trials(setting: ExperimentContext, strategy: Joint, recipe: Recipe) -> tuple[Trial, ...]:
     """Return a recipe's trials; where it may be left after its first blocks, no population reaches across them."""
     if not strategy.pruning:
         return exploration_trials(setting, recipe)
@@ -126,10 +127,10 @@ def _score(one: Tried, finished: FloatArray) -> float | None:
     return expected_score(known, finished) if one.fate == "pruned" else float(known.mean())
 
 
-def _route(study: Study, model: StudyModel, tried: Sequence[Tried], misfits: Mapping[str, int]) -> Route:
+def _route(study: Study, model: ModelSpec, tried: Sequence[Tried], misfits: Mapping[str, int]) -> SearchResult:
     selection = select(study, tried)
     best: Recipe = tried[selection.number].recipe
-    return Route(
+    return SearchResult(
         model=model,
         best=best,
         candidates=findings_of(tried, selection),

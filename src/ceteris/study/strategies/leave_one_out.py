@@ -3,6 +3,7 @@
 from collections.abc import Generator, Mapping
 from dataclasses import replace
 
+from ceteris.execution.request import Records, Request
 from ceteris.findings import FactorFinding
 from ceteris.recipe import Recipe
 from ceteris.study.design import difference
@@ -11,15 +12,15 @@ from ceteris.study.strategies.comparing import compare_arms
 from ceteris.study.strategies.evidence import factor_finding
 from ceteris.study.strategies.greedy import greedy
 from ceteris.study.strategies.merging import merged
-from ceteris.study.strategies.protocol import Records, Request, Route, Search
+from ceteris.study.strategies.protocol import Search, SearchResult
 from ceteris.study.strategies.purse import Purse
-from ceteris.study.study import Factor, StudyModel, factors_of, nuisances_of
-from ceteris.study.trials import Setting
+from ceteris.study.study import Factor, ModelSpec, factors_of, nuisances_of
+from ceteris.study.trials import ExperimentContext
 
 STACK = "all choices together"
 
 
-def leave_one_out(setting: Setting, model: StudyModel) -> Search:
+def leave_one_out(setting: ExperimentContext, model: ModelSpec) -> Search:
     """Explore greedily, then compare the best recipe with itself lacking one choice at a time."""
     purse = Purse(setting)
     route = yield from greedy(setting, model, purse)
@@ -28,7 +29,7 @@ def leave_one_out(setting: Setting, model: StudyModel) -> Search:
     return replace(route, worth=worth, summary=_summary(route, len(lacking)))
 
 
-def without_one_choice(setting: Setting, model: StudyModel, best: Recipe) -> dict[str, Recipe]:
+def without_one_choice(setting: ExperimentContext, model: ModelSpec, best: Recipe) -> dict[str, Recipe]:
     """Return factor -> the best recipe with this factor's fields (and what was tuned with them) as in the baseline."""
     found = {}
     for factor in factors_of(setting.study, model.name):
@@ -40,7 +41,7 @@ def without_one_choice(setting: Setting, model: StudyModel, best: Recipe) -> dic
 
 
 def _compare(
-    setting: Setting, model: StudyModel, best: Recipe, lacking: Mapping[str, Recipe], purse: Purse
+    setting: ExperimentContext, model: ModelSpec, best: Recipe, lacking: Mapping[str, Recipe], purse: Purse
 ) -> Generator[Request, Records, tuple[FactorFinding, ...]]:
     factors = {factor.name: factor for factor in factors_of(setting.study, model.name)}
     labels = {name: _label(factors[name], recipe) for name, recipe in lacking.items()}
@@ -60,7 +61,7 @@ def _label(factor: Factor, recipe: Recipe) -> str:
     return f"{factor.title or factor.name} back to {values_text(factor, recipe) or 'the baseline'}"
 
 
-def _summary(route: Route, choices: int) -> str:
+def _summary(route: SearchResult, choices: int) -> str:
     if not choices:
         return f"{route.summary} The baseline stayed the best, so there is no choice to put back."
     return (

@@ -5,13 +5,13 @@ from ceteris.study.design import difference
 from ceteris.study.strategies.comparing import Comparing, compare_factor
 from ceteris.study.strategies.evidence import request_of
 from ceteris.study.strategies.merging import merged
-from ceteris.study.strategies.protocol import Route, Search
+from ceteris.study.strategies.protocol import Search, SearchResult
 from ceteris.study.strategies.purse import Purse
-from ceteris.study.study import StudyModel, factors_of
-from ceteris.study.trials import Setting, exploration_trials
+from ceteris.study.study import ModelSpec, factors_of
+from ceteris.study.trials import ExperimentContext, exploration_trials
 
 
-def one_at_a_time(setting: Setting, model: StudyModel, compare: Comparing | None = None) -> Search:
+def one_at_a_time(setting: ExperimentContext, model: ModelSpec, compare: Comparing | None = None) -> Search:
     """Explore every factor of one model around its baseline; ``compare`` as for :func:`compare_factor`."""
     purse = Purse(setting)
     found, chosen = [], list[Recipe]()
@@ -23,7 +23,7 @@ def one_at_a_time(setting: Setting, model: StudyModel, compare: Comparing | None
         yield request_of(model.name, "baseline", {"baseline": exploration_trials(setting, model.recipe)})
     best = merged(model.recipe, chosen)
     changed = sum(bool(difference(model.recipe, recipe)) for recipe in chosen)
-    return Route(model=model, best=best, factors=tuple(found), summary=_summary(len(found), changed))
+    return SearchResult(model=model, best=best, factors=tuple(found), summary=_summary(len(found), changed))
 
 
 def _summary(factors: int, changed: int) -> str:

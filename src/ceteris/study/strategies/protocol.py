@@ -4,34 +4,24 @@ It neither trains nor knows who does. It decides on records alone, so that a stu
 again when it goes on.
 """
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
+from ceteris.execution.request import Records, Request
 from ceteris.findings import Candidate, FactorFinding, Interaction
 from ceteris.recipe import Recipe
-from ceteris.records import Trial, TrialRecord
-from ceteris.study.study import StudyModel
-from ceteris.study.trials import Setting
+from ceteris.study.study import ModelSpec
+from ceteris.study.trials import ExperimentContext
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
-    """Trials that a strategy wants, with the words that the progress display uses for them."""
-
-    model: str
-    stage: str
-    trials: tuple[Trial, ...]
-    labels: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Route:
+class SearchResult:
     """Where a strategy went with one model: from the baseline to the best recipe, and what it found on the way.
 
     ``summary`` says in one sentence what the search did; the other fields are those of ``ModelFinding``.
     """
 
-    model: StudyModel
+    model: ModelSpec
     best: Recipe
     factors: tuple[FactorFinding, ...] = ()
     worth: tuple[FactorFinding, ...] = ()
@@ -41,6 +31,5 @@ class Route:
     summary: str = ""
 
 
-Records = Mapping[str, TrialRecord]
-Search = Generator[Request, Records, Route]
-Strategy = Callable[[Setting, StudyModel], Search]
+Search = Generator[Request, Records, SearchResult]
+Strategy = Callable[[ExperimentContext, ModelSpec], Search]

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from ceteris.records import HoldoutSplit, TrialRecord
 from ceteris.study.study import Study
-from ceteris.study.trials import Setting
+from ceteris.study.trials import ExperimentContext
 
 # What a run takes besides training, in wall-clock seconds: starting, and per model explaining and drawing.
 _SECONDS_BESIDES = 10.0
@@ -17,7 +17,7 @@ _SECONDS_PER_MODEL_BESIDES = 5.0
 class Purse:
     """The core-seconds of one model; what the confirmation and the final trainings will take is put aside."""
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, setting: ExperimentContext) -> None:
         self._setting = setting
         self._counted: set[str] = set()
         self.spent = 0.0
@@ -35,7 +35,7 @@ class Purse:
         return self.spent + seconds + (reserve(self._setting, sample) if sample else 0.0) <= self.share
 
 
-def _share(setting: Setting) -> float:
+def _share(setting: ExperimentContext) -> float:
     """Return the core-seconds of one model: an even part of what the budget leaves for training, without limit if none."""
     extension, models = setting.extension, len(setting.study.models)
     if extension is None or extension.budget_seconds is None:
@@ -52,7 +52,7 @@ def seconds_of(record: TrialRecord) -> float:
     return record.cost.train_seconds + epochs * record.cost.evaluation_seconds
 
 
-def reserve(setting: Setting, sample: TrialRecord) -> float:
+def reserve(setting: ExperimentContext, sample: TrialRecord) -> float:
     """Return the core-seconds that confirmation and finals will take if all recipes cost what ``sample`` did."""
     study = setting.study
     confirmation = 2 * study.exploration.folds * study.confirmation.seeds * seconds_of(sample)

@@ -7,20 +7,21 @@ chance differences significant: see :mod:`ceteris.stats.curtailed`.
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from ceteris.execution.populations import NEVER
+from ceteris.execution.request import Records, Request
 from ceteris.recipe import Recipe
 from ceteris.records import Trial
 from ceteris.store import trial_digest
 from ceteris.study.decide import Decision, accuracies, decide, is_cheaper
-from ceteris.study.populations import NEVER
 from ceteris.study.strategies.comparing import Trained, looks_of, until_decided
 from ceteris.study.strategies.evidence import request_of
 from ceteris.study.strategies.greedy import greedy
 from ceteris.study.strategies.one_at_a_time import one_at_a_time
-from ceteris.study.strategies.protocol import Records, Request, Search
+from ceteris.study.strategies.protocol import Search
 from ceteris.study.strategies.purse import Purse
 from ceteris.study.strategies.race_departures import Fate, RaceRules, Standings
-from ceteris.study.study import Race, StudyModel
-from ceteris.study.trials import Setting, exploration_trials
+from ceteris.study.study import ModelSpec, Race
+from ceteris.study.trials import ExperimentContext, exploration_trials
 
 
 @dataclass
@@ -45,7 +46,7 @@ class _Course:
     count: _Count
 
 
-def race(setting: Setting, model: StudyModel) -> Search:
+def race(setting: ExperimentContext, model: ModelSpec) -> Search:
     """Explore one model's factors, racing the levels of each against the best so far or against the baseline."""
     strategy = setting.study.strategy
     assert isinstance(strategy, Race), f"a race was asked for by {strategy.kind}"
@@ -54,7 +55,7 @@ def race(setting: Setting, model: StudyModel) -> Search:
     count = _Count()
 
     def compare(
-        setting: Setting, model: str, stage: str, arms: Mapping[str, Recipe], incumbent: str, purse: Purse
+        setting: ExperimentContext, model: str, stage: str, arms: Mapping[str, Recipe], incumbent: str, purse: Purse
     ) -> Generator[Request, Records, tuple[Trained, Decision]]:
         return _race_arms(setting, model, stage, arms, incumbent, purse, strategy, count)
 
@@ -66,7 +67,7 @@ def race(setting: Setting, model: StudyModel) -> Search:
 
 
 def _race_arms(
-    setting: Setting,
+    setting: ExperimentContext,
     model: str,
     stage: str,
     arms: Mapping[str, Recipe],
@@ -87,7 +88,7 @@ def _race_arms(
     return course.blocks, _told(_settled(decision, standings), standings)
 
 
-def _rules(setting: Setting, strategy: Race) -> RaceRules:
+def _rules(setting: ExperimentContext, strategy: Race) -> RaceRules:
     study = setting.study
     return RaceRules(
         blocks=study.exploration.folds * study.exploration.seeds,

@@ -19,7 +19,7 @@ from ceteris.store import to_tree
 from ceteris.study.design import arm
 from ceteris.study.messages import explain_invalid
 from ceteris.study.strategies.arms import arms_of
-from ceteris.study.study import Factor, Halving, Joint, Range, Study, StudyModel, factors_of
+from ceteris.study.study import Factor, Halving, Joint, ModelSpec, Range, Study, factors_of
 
 _RECIPE = TypeAdapter(Recipe)
 _DIGITS = 4  # significant ones of a number that is drawn: recipes stay readable
@@ -158,7 +158,7 @@ class Space:
         )
 
 
-def space_of(study: Study, model: StudyModel) -> Space:
+def space_of(study: Study, model: ModelSpec) -> Space:
     """Return the space of a model: its factors with more than one value, and the ranges whose field it can have."""
     choices = [_choice(factor, model.recipe) for factor in factors_of(study, model.name)]
     numbers = [_number(span, study, model) for span in ranges_of(study)]
@@ -176,7 +176,7 @@ def ranges_of(study: Study) -> tuple[Range, ...]:
     return study.strategy.ranges if isinstance(study.strategy, Joint | Halving) else ()
 
 
-def recipe_with_number(study: Study, model: StudyModel, field: str) -> Recipe | None:
+def recipe_with_number(study: Study, model: ModelSpec, field: str) -> Recipe | None:
     """Return the baseline, else the first arm of any factor, that has a number in a field; None where none has."""
     arms = (arm(model.recipe, factor, level) for factor in factors_of(study, model.name) for level in factor.levels)
     return next((recipe for recipe in (model.recipe, *arms) if number_at(recipe, field) is not None), None)
@@ -195,7 +195,7 @@ def _choice(factor: Factor, baseline: Recipe) -> Choice:
     return Choice(factor=factor, labels=tuple(arms), start=start)
 
 
-def _number(span: Range, study: Study, model: StudyModel) -> Number | None:
+def _number(span: Range, study: Study, model: ModelSpec) -> Number | None:
     recipe = recipe_with_number(study, model, span.field)
     if recipe is None:
         return None

@@ -9,7 +9,7 @@ from ceteris.recipe import Recipe
 from ceteris.store import to_tree
 from ceteris.study.strategies.space import Choice, number_at, ranges_of, recipe_with_number, space_of
 from ceteris.study.strategies.tuning import with_value
-from ceteris.study.study import Halving, Joint, Range, Study, StudyModel
+from ceteris.study.study import Halving, Joint, ModelSpec, Range, Study
 
 
 def check_search(study: Study) -> None:
@@ -56,7 +56,7 @@ def _check_range(span: Range, study: Study) -> None:
         _check_values(span, model, recipe, where)
 
 
-def _check_values(span: Range, model: StudyModel, recipe: Recipe, where: str) -> None:
+def _check_values(span: Range, model: ModelSpec, recipe: Recipe, where: str) -> None:
     whole = isinstance(number_at(recipe, span.field), int)
     if whole and not math.ceil(span.low) < math.floor(span.high):
         raise ConfigError(
@@ -77,7 +77,7 @@ def _check_values(span: Range, model: StudyModel, recipe: Recipe, where: str) ->
         )
 
 
-def _check_numbers_alone(study: Study, model: StudyModel) -> None:
+def _check_numbers_alone(study: Study, model: ModelSpec) -> None:
     dimensions = space_of(study, model).dimensions
     choices = [dimension.name for dimension in dimensions if isinstance(dimension, Choice)]
     advice = 'Use sampler = "tpe" or "gp"'

@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ceteris.errors import ConfigError
+from ceteris.execution.request import Records, Request
 from ceteris.findings import TuningFinding
 from ceteris.recipe import Recipe
 from ceteris.records import TrialRecord
 from ceteris.store import trial_digest
 from ceteris.study.design import arm, tunable
-from ceteris.study.strategies.protocol import Records, Request
 from ceteris.study.study import Factor, Level, Nuisance
-from ceteris.study.trials import Setting, tuning_trial
+from ceteris.study.trials import ExperimentContext, tuning_trial
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +53,7 @@ class _Search:
 
 
 def tune_arms(
-    setting: Setting, model: str, factor: Factor, nuisances: tuple[Nuisance, ...], arms: Mapping[str, Recipe]
+    setting: ExperimentContext, model: str, factor: Factor, nuisances: tuple[Nuisance, ...], arms: Mapping[str, Recipe]
 ) -> Generator[Request, Records, dict[str, TunedArm]]:
     """Tune every nuisance parameter of every arm, one parameter after another, all arms side by side."""
     tuned = {label: TunedArm(recipe=recipe) for label, recipe in arms.items()}
@@ -91,7 +91,7 @@ def _search(recipe: Recipe, nuisance: Nuisance) -> _Search | None:
 
 
 def _round(
-    setting: Setting, model: str, stage: str, searches: Mapping[str, _Search]
+    setting: ExperimentContext, model: str, stage: str, searches: Mapping[str, _Search]
 ) -> Generator[Request, Records, None]:
     asked = [
         (label, exponent, tuning_trial(setting, recipe))

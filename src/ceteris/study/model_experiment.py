@@ -3,26 +3,27 @@
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 
+from ceteris.execution.request import Records, Request
 from ceteris.findings import Confirmation, Version
 from ceteris.recipe import Recipe
 from ceteris.records import Trial, TrialRecord
 from ceteris.store import trial_digest
 from ceteris.study.confirmation import confirm
-from ceteris.study.strategies import Records, Request, Route, strategy_of
-from ceteris.study.study import StudyModel
-from ceteris.study.trials import Setting, final_trials, without_residual
+from ceteris.study.strategies import SearchResult, strategy_of
+from ceteris.study.study import ModelSpec
+from ceteris.study.trials import ExperimentContext, final_trials, without_residual
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class ModelResult:
     """What became of one model: its path, its confirmation, and one record per seed of every version."""
 
-    route: Route
+    route: SearchResult
     confirmation: Confirmation | None
     finals: Mapping[Version, tuple[TrialRecord, ...]]
 
 
-def mission(setting: Setting, model: StudyModel) -> Generator[Request, Records, Outcome]:
+def model_experiment(setting: ExperimentContext, model: ModelSpec) -> Generator[Request, Records, ModelResult]:
     """Explore a model, confirm what was found, then train baseline, best and, for a ResNet, the best without shortcuts."""
     route = yield from strategy_of(setting, model)
     confirmation = yield from confirm(setting, model, route.best)
@@ -33,7 +34,7 @@ def mission(setting: Setting, model: StudyModel) -> Generator[Request, Records, 
     finals = {
         version: tuple(records[trial_digest(trial)] for trial in of_version) for version, of_version in trials.items()
     }
-    return Outcome(route=route, confirmation=confirmation, finals=finals)
+    return ModelResult(route=route, confirmation=confirmation, finals=finals)
 
 
 def final_recipes(baseline: Recipe, best: Recipe) -> dict[Version, Recipe]:

@@ -7,20 +7,11 @@ from tests.study.example_study import setting
 from tests.tiny_trials import CNN, MLP, RESNET, tiny_trial
 
 from ceteris import recipe as r
+from ceteris.execution.device_table import DeviceTable, Place, Speed
+from ceteris.execution.populations import NEVER, Stacking, as_population, stacked_block, stacked_folds, tasks_of
 from ceteris.records import CrossValidationSplit, Trial
 from ceteris.store import trial_digest
-from ceteris.study import (
-    NEVER,
-    DeviceTable,
-    Place,
-    Speed,
-    Stacking,
-    as_population,
-    exploration_trials,
-    stacked_block,
-    stacked_folds,
-)
-from ceteris.study.populations import tasks_of
+from ceteris.study import exploration_trials
 
 PLACE = Place(processor="p", torch="2.0", device="cpu")
 FAST = {"narrow mlp": (100.0, 200.0, 240.0), "narrow cnn": (100.0, 130.0, 120.0), "wide cnn": (100.0, 110.0, 114.0)}

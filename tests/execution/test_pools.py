@@ -6,16 +6,22 @@ from dataclasses import dataclass, replace
 
 import pytest
 from tests.example_records import assert_same
-from tests.study.test_queue import Found, asking
+from tests.execution.test_queue import Found, asking
 from tests.tiny_trials import CNN, MLP, RESNET, tiny_images, tiny_trial
 
 from ceteris import recipe as r
 from ceteris.data import DataSet, from_arrays
 from ceteris.errors import StoreError
+from ceteris.execution.in_process import InProcessPool
+from ceteris.execution.populations import as_population
+from ceteris.execution.progress import Silent
+from ceteris.execution.queue import Queue
+from ceteris.execution.worker import WorkerConfig
+from ceteris.execution.worker_pool import WorkerPool
 from ceteris.records import HoldoutSplit, Trial, TrialRecord
 from ceteris.store import Store, trial_digest
-from ceteris.study import HerePool, Queue, Silent, WorkerPool, Workplace, as_population
-from ceteris.training.surroundings import environment_of_workers
+from ceteris.training.process_environment import environment_of_workers
+from ceteris.user_code import ALL_IMPORTS
 
 MEASURED = frozenset({"seconds", "cost"})
 DROPOUT = replace(MLP, model=r.MLP(hidden=(16,), dropout=0.3), augmentation=(r.Shift(), r.Noise()))
@@ -67,7 +73,7 @@ def population_of(trials: list[Trial]) -> str:
     return trials[0].execution.population
 
 
-def ask(pool: WorkerPool | HerePool, store: Store, trials: list[Trial], listener: Silent | None = None) -> Found:
+def ask(pool: WorkerPool | InProcessPool, store: Store, trials: list[Trial], listener: Silent | None = None) -> Found:
     queue: Queue[Found] = Queue(store, pool, listener or Silent(), lambda trial: 1.0)
     return queue.run([asking(trials)])[0]
 
@@ -82,7 +88,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> DataSet:
 @pytest.fixture(scope="module")
 def trained(prepared: DataSet, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     stores = tuple(Store(tmp_path_factory.mktemp("store")) for _ in range(3))
-    with HerePool(prepared.train, stores[0], allow_imports=True) as here:
+    with InProcessPool(prepared.train, stores[0], imports=ALL_IMPORTS) as here:
         at_home = ask(here, stores[0], [*TRIALS, *POPULATION])
         whole = ask(here, stores[0], LONG_POPULATION)
     with WorkerPool(workplace(prepared, stores[1]), 1) as pool:
@@ -111,8 +117,8 @@ def trained(prepared: DataSet, tmp_path_factory: pytest.TempPathFactory) -> Trai
     )
 
 
-def workplace(prepared: DataSet, store: Store) -> Workplace:
-    return Workplace(train=prepared.prepared, store=store.root, allow_imports=True)
+def workplace(prepared: DataSet, store: Store) -> WorkerConfig:
+    return WorkerConfig(train=prepared.prepared, store=store.root, imports=ALL_IMPORTS)
 
 
 def refusal_of(pool: WorkerPool, store: Store) -> str:

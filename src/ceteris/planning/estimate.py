@@ -5,19 +5,19 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ceteris.api.gathering import summary_of
-from ceteris.api.planning_clock import preparing_seconds, queue_seconds, report_seconds
-from ceteris.api.planning_power import Spread, detectable, spread_of
-from ceteris.api.planning_space import Disk, Memory, disk_of, memory_of
-from ceteris.api.planning_speed import Speeds, Training, measure, trainings_of
-from ceteris.api.running import Options, open_data, setting_of, worker_count
 from ceteris.data import DataSet
+from ceteris.planning.clock import preparing_seconds, queue_seconds, report_seconds
+from ceteris.planning.power import Spread, detectable, spread_of
+from ceteris.planning.rehearsal import leaves_early
+from ceteris.planning.resources import Disk, Memory, disk_of, memory_of
+from ceteris.planning.stages import PlannedStage, images_held_out, planned_stages
+from ceteris.planning.timing import Speeds, Training, measure, trainings_of
 from ceteris.recipe import Recipe
 from ceteris.store import Store, digest_of
 from ceteris.store.headers import RecordedAccuracy, recorded_accuracies
-from ceteris.study import PlannedStage, Setting, Study, exploration_trials, planned_stages
-from ceteris.study.plan import images_held_out
-from ceteris.study.rehearsal import leaves_early
+from ceteris.study import ExperimentContext, Study, exploration_trials
+from ceteris.study.context import Options, open_data, setting_of, worker_count
+from ceteris.training.build import summary_of
 
 # More repetitions for which the plan says what they would find.
 MORE_REPETITIONS = 4
@@ -124,7 +124,7 @@ class Planner:
             trainings,
             self.data_set,
             workers=self._workers,
-            allow_imports=self._options.allow_imports,
+            imports=self._options.imports,
             progress=self._progress,
         )
 
@@ -152,7 +152,7 @@ class Planner:
         seconds = [self._speeds.of(training).held_out_seconds for training in finals]
         return self.data_set.test.count * float(sum(map(operator.mul, looks, seconds)))
 
-    def _spread(self, setting: Setting, recipe: Recipe) -> Spread:
+    def _spread(self, setting: ExperimentContext, recipe: Recipe) -> Spread:
         if self._recorded is None:
             self._recorded = list(recorded_accuracies(self._store, setting.data))
         trial = exploration_trials(setting, recipe)[0]
@@ -161,7 +161,7 @@ class Planner:
     def _parameter_count(self, recipe: Recipe) -> int:
         key = digest_of(recipe.model)
         if key not in self._parameters:
-            summary = summary_of(recipe, self.data_set, allow_imports=self._options.allow_imports)
+            summary = summary_of(recipe, self.data_set.train, imports=self._options.imports)
             self._parameters[key] = summary.parameters
         return self._parameters[key]
 

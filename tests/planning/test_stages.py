@@ -7,9 +7,10 @@ import pytest
 from tests.study.example_study import FACTOR, driven, model, setting
 from tests.tiny_trials import RESNET
 
+from ceteris.planning.rehearsal import leaves_early, rehearsed
+from ceteris.planning.stages import planned_stages
 from ceteris.store import trial_digest
-from ceteris.study import Exploration, Factor, Level, mission, planned_stages
-from ceteris.study.rehearsal import leaves_early, rehearsed
+from ceteris.study import Exploration, Factor, Level, model_experiment
 from ceteris.study.study import (
     ConfirmationDesign,
     Factorial,
@@ -54,7 +55,7 @@ def test_a_study_without_confirmation_plans_none() -> None:
 @pytest.mark.parametrize("strategy", [Greedy(), OneAtATime()])
 def test_a_study_that_finds_nothing_asks_for_what_was_planned(strategy: Any) -> None:
     place = setting(strategy=strategy)
-    requests, _ = driven(mission(place, place.study.models[0]), lambda trial: 0.7)
+    requests, _ = driven(model_experiment(place, place.study.models[0]), lambda trial: 0.7)
     asked = {trial_digest(trial) for request in requests[:-1] for trial in request.trials}
     planned = [stage for stage in planned_stages(place) if stage.stage not in ("confirmation", "final")]
     assert asked == {trial_digest(trial) for stage in planned for trial in stage.trials}

@@ -2,18 +2,19 @@
 
 from collections.abc import Callable
 
-from ceteris.api.gathering import summary_of
 from ceteris.data import DataSet
+from ceteris.planning.stages import images_fitted
 from ceteris.records import Trial
 from ceteris.store import digest_of
-from ceteris.study import images_fitted
+from ceteris.training.build import summary_of
+from ceteris.user_code import ImportPolicy
 
 # One core of a present server processor: what a step costs however small the network is, and what it computes a second.
 _SECONDS_PER_LAYER_AND_STEP = 4e-5
 _FLOPS_PER_SECOND = 6e10
 
 
-def size_of_trials(data_set: DataSet, *, allow_imports: bool) -> Callable[[Trial], float]:
+def size_of_trials(data_set: DataSet, *, imports: ImportPolicy) -> Callable[[Trial], float]:
     """Return a function that estimates the seconds of a trial from its steps, layers and FLOPs."""
     known: dict[str, tuple[int, int]] = {}
 
@@ -21,7 +22,7 @@ def size_of_trials(data_set: DataSet, *, allow_imports: bool) -> Callable[[Trial
         key = digest_of(trial.recipe.model)
         if key not in known:
             try:
-                summary = summary_of(trial.recipe, data_set, allow_imports=allow_imports)
+                summary = summary_of(trial.recipe, data_set.train, imports=imports)
             except Exception:
                 known[key] = (1, 10**6)  # a model that cannot be built will say so in its own row
             else:

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
+from ceteris.execution.device_table import DeviceTable, network_like
+from ceteris.execution.worker import Task
 from ceteris.records import Trial
 from ceteris.store import digest_of, trial_digest
-from ceteris.study.device_table import DeviceTable, network_like
 from ceteris.training.population import shape_key
-from ceteris.worker import Task
 
 # Stacking must be faster than single training by at least this, so that the noise of the measurement does not decide.
 _WORTHWHILE = 1.15

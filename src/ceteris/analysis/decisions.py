@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ceteris.figures.finals import model_titles
+from ceteris.analysis.finals import model_titles
 from ceteris.findings import FactorFinding, StudyFindings, Verdict
 
 

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from ceteris.data import ImageSet, make_image_set
+from ceteris.execution.device_table import DeviceTable, Network, Place, Speed, table_for
+from ceteris.execution.populations import Stacking, as_population
 from ceteris.recipe import Recipe
 from ceteris.records import CrossValidationSplit, Trial
 from ceteris.seeds import generator
-from ceteris.study.device_table import DeviceTable, Network, Place, Speed, table_for
-from ceteris.study.populations import Stacking, as_population
 from ceteris.training import execution_of, one_thread
 from ceteris.training.population import run_population
 

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 
 import psutil
 
-from ceteris.api.planning_speed import Speeds, Training
 from ceteris.data import DataSet
+from ceteris.planning.stages import images_fitted, images_held_out
+from ceteris.planning.timing import Speeds, Training
 from ceteris.recipe import Recipe
 from ceteris.records import Trial
-from ceteris.study import images_fitted
-from ceteris.study.plan import images_held_out
 from ceteris.training.speed import steps_of
 
 _FLOAT = 4

@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from ceteris.execution.request import Request
+from ceteris.planning.rehearsal import rehearsed
 from ceteris.records import HoldoutSplit, Trial
 from ceteris.store import trial_digest
-from ceteris.study.mission import final_recipes
-from ceteris.study.rehearsal import rehearsed
-from ceteris.study.strategies import Request
-from ceteris.study.study import StudyModel, factors_of
-from ceteris.study.trials import Setting, confirmation_trials, final_trials
+from ceteris.study.model_experiment import final_recipes
+from ceteris.study.study import ModelSpec, factors_of
+from ceteris.study.trials import ExperimentContext, confirmation_trials, final_trials
 
 LEAVE_ONE_OUT = "leave one out"
 
@@ -35,7 +35,7 @@ class PlannedStage:
         return tuple(trial for trials in self.rounds for trial in trials)
 
 
-def planned_stages(setting: Setting) -> tuple[PlannedStage, ...]:
+def planned_stages(setting: ExperimentContext) -> tuple[PlannedStage, ...]:
     """Return all stages, model after model, as if every baseline stayed the best in the exploration.
 
     A study that finds better settings trains about as many trials, but of other recipes: a level that becomes the
@@ -44,7 +44,7 @@ def planned_stages(setting: Setting) -> tuple[PlannedStage, ...]:
     return tuple(stage for model in setting.study.models for stage in _stages_of(setting, model))
 
 
-def _stages_of(setting: Setting, model: StudyModel) -> list[PlannedStage]:
+def _stages_of(setting: ExperimentContext, model: ModelSpec) -> list[PlannedStage]:
     stages = _exploration(setting, model)
     # The best recipe is not known yet: it is counted as one more recipe like the baseline.
     if setting.study.confirmation.seeds:
@@ -64,7 +64,7 @@ def _stages_of(setting: Setting, model: StudyModel) -> list[PlannedStage]:
     return [*stages, PlannedStage(model=model.name, stage="final", arms=tuple(finals), rounds=(trials,))]
 
 
-def _exploration(setting: Setting, model: StudyModel) -> list[PlannedStage]:
+def _exploration(setting: ExperimentContext, model: ModelSpec) -> list[PlannedStage]:
     """Gather the requests of a rehearsal by their stage; a trial that was asked for before is not new."""
     seen: set[str] = set()
     requests: dict[str, list[Request]] = {}
@@ -76,7 +76,7 @@ def _exploration(setting: Setting, model: StudyModel) -> list[PlannedStage]:
 
 
 def _stage(
-    setting: Setting, model: StudyModel, requests: Sequence[Request], rounds: Sequence[tuple[Trial, ...]]
+    setting: ExperimentContext, model: ModelSpec, requests: Sequence[Request], rounds: Sequence[tuple[Trial, ...]]
 ) -> PlannedStage:
     name, exploration = requests[0].stage, setting.study.exploration
     arms = tuple(dict.fromkeys(label for request in requests for label in request.labels))

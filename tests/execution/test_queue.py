@@ -12,11 +12,15 @@ from tests.study.example_study import invented_record, model, setting
 from tests.tiny_trials import CNN, MLP, RESNET, tiny_trial
 
 from ceteris import recipe as r
+from ceteris.execution.populations import as_population
+from ceteris.execution.progress import Silent, Work
+from ceteris.execution.queue import Queue
+from ceteris.execution.request import Request
+from ceteris.execution.worker import Event, Task
 from ceteris.records import Trial, TrialRecord
 from ceteris.store import Store, trial_digest
-from ceteris.study import Outcome, Queue, Request, Silent, Work, mission
-from ceteris.study.populations import as_population
-from ceteris.worker import Event, Task
+from ceteris.study import model_experiment
+from ceteris.study.model_experiment import ModelResult
 
 Found = dict[str, TrialRecord]
 
@@ -231,20 +235,20 @@ def test_a_strategy_s_own_error_is_not_swallowed(tmp_path: Path) -> None:
 PLACE = setting(models=(model("mlp"), model("cnn", CNN), model("resnet", RESNET)))
 
 
-def outcomes(folder: Path, pool: InventedPool) -> list[Outcome]:
-    studied: Queue[Outcome] = Queue(Store(folder), pool, Silent(), lambda trial: 1.0)
-    return studied.run([mission(PLACE, one) for one in PLACE.study.models])
+def outcomes(folder: Path, pool: InventedPool) -> list[ModelResult]:
+    studied: Queue[ModelResult] = Queue(Store(folder), pool, Silent(), lambda trial: 1.0)
+    return studied.run([model_experiment(PLACE, one) for one in PLACE.study.models])
 
 
 @pytest.fixture(scope="module")
-def expected(tmp_path_factory: pytest.TempPathFactory) -> list[Outcome]:
+def expected(tmp_path_factory: pytest.TempPathFactory) -> list[ModelResult]:
     return outcomes(tmp_path_factory.mktemp("store"), InventedPool(places=1))
 
 
 @settings(max_examples=12, deadline=None)
 @given(seed=st.integers(0, 10**6), places=st.integers(1, 40))
 def test_neither_the_order_of_ends_nor_the_number_of_workers_changes_an_outcome(
-    tmp_path_factory: pytest.TempPathFactory, expected: list[Outcome], seed: int, places: int
+    tmp_path_factory: pytest.TempPathFactory, expected: list[ModelResult], seed: int, places: int
 ) -> None:
     found = outcomes(tmp_path_factory.getbasetemp() / "empty", InventedPool(seed, places))
     for one, other in zip(found, expected, strict=True):

@@ -4,20 +4,21 @@ from collections.abc import Generator
 from contextlib import ExitStack
 
 from ceteris.data import ImageSet
+from ceteris.execution.worker import Event, Task, train_and_keep
 from ceteris.store import Store
 from ceteris.training import one_thread
-from ceteris.worker import Event, Task, train_and_keep
+from ceteris.user_code import ImportPolicy
 
 
-class HerePool:
+class InProcessPool:
     """A pool of one: this process, with one thread for the time of the training, as every worker has."""
 
-    def __init__(self, train: ImageSet, store: Store, *, allow_imports: bool) -> None:
-        self._train, self._store, self._allow_imports = train, store, allow_imports
+    def __init__(self, train: ImageSet, store: Store, *, imports: ImportPolicy) -> None:
+        self._train, self._store, self._imports = train, store, imports
         self._waiting: list[Task] = []
         self._one_thread = ExitStack()
 
-    def __enter__(self) -> "HerePool":
+    def __enter__(self) -> "InProcessPool":
         self._one_thread.enter_context(one_thread())
         return self
 
@@ -35,5 +36,5 @@ class HerePool:
     def events(self, timeout: float) -> Generator[Event, None, None]:
         """Train what waits and yield its records."""
         for task in [self._waiting.pop() for _ in self._waiting[:1]]:
-            records = train_and_keep(task, self._train, self._store, allow_imports=self._allow_imports)
+            records = train_and_keep(task, self._train, self._store, imports=self._imports)
             yield Event(kind="done", digest=task.digest, records=records)

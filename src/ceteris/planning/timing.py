@@ -11,11 +11,11 @@ from typing import Any
 
 from ceteris.data import DataSet
 from ceteris.errors import ConfigError
+from ceteris.planning.stages import images_fitted, images_held_out
 from ceteris.records import Trial
 from ceteris.store import digest_of, to_tree
-from ceteris.study import images_fitted
-from ceteris.study.plan import images_held_out
 from ceteris.training.speed import Speed, begin_measuring, is_ready, measure_here, measure_training, steps_of
+from ceteris.user_code import ImportPolicy
 
 # What a worker spends on a trial besides training it: reading the task, writing and sending the record.
 _SECONDS_PER_RECORD = 0.015
@@ -94,7 +94,7 @@ def measure(
     data_set: DataSet,
     *,
     workers: int,
-    allow_imports: bool,
+    imports: ImportPolicy,
     progress: Callable[[str], None],
 ) -> None:
     """Measure what is not known yet about the trainings.
@@ -108,10 +108,10 @@ def measure(
     if workers == 0:
         for number, training in enumerate(kinds, start=1):
             progress(f"measuring training {number} of {len(kinds)}")
-            speeds.learn(training, measure_training(training, data_set.train, allow_imports=allow_imports))
+            speeds.learn(training, measure_training(training, data_set.train, imports=imports))
         return
     try:
-        _measure_together(speeds, kinds, data_set, workers, allow_imports, progress)
+        _measure_together(speeds, kinds, data_set, workers, imports, progress)
     except BrokenProcessPool:
         raise ConfigError(
             "a process that measured the speed of a training died, probably for lack of memory. Plan with fewer workers "
@@ -124,7 +124,7 @@ def _measure_together(
     kinds: list[Training],
     data_set: DataSet,
     workers: int,
-    allow_imports: bool,
+    imports: ImportPolicy,
     progress: Callable[[str], None],
 ) -> None:
     began, processes = time.perf_counter(), min(workers, len(kinds))
@@ -132,7 +132,7 @@ def _measure_together(
         processes,
         mp_context=multiprocessing.get_context("spawn"),
         initializer=begin_measuring,
-        initargs=(data_set.prepared, allow_imports),
+        initargs=(data_set.prepared, imports),
     ) as pool:
         progress(f"starting {processes} processes")
         _everywhere(pool, is_ready, processes)

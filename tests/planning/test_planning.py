@@ -6,25 +6,26 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.example_records import example_record
+from tests.study.example_study import FACTOR, setting
+from tests.tiny_trials import MLP, tiny_images, tiny_trial
 
 import ceteris
 from ceteris import recipe as r
 from ceteris.api import budget_of, seconds_of
-from ceteris.api.planning_budget import settings_of, smaller_designs
-from ceteris.api.planning_clock import queue_seconds
-from ceteris.api.planning_power import assumed_spread, detectable, spread_of
-from ceteris.api.planning_speed import kind_of, trainings_of
 from ceteris.errors import ConfigError
+from ceteris.execution.populations import as_population
+from ceteris.planning.budget import settings_of, smaller_designs
+from ceteris.planning.clock import queue_seconds
+from ceteris.planning.power import assumed_spread, detectable, spread_of
+from ceteris.planning.stages import planned_stages
+from ceteris.planning.timing import kind_of, trainings_of
 from ceteris.records import CrossValidationSplit, Trial
 from ceteris.stats import corrected_t_power
 from ceteris.store import Store
 from ceteris.store.headers import RecordedAccuracy, recorded_accuracies
-from ceteris.study import Exploration, planned_stages
-from ceteris.study.populations import as_population
+from ceteris.study import Exploration
 from ceteris.training.speed import measure_training, steps_of
-from tests.example_records import example_record
-from tests.study.example_study import FACTOR, setting
-from tests.tiny_trials import MLP, tiny_images, tiny_trial
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Times

@@ -2,10 +2,14 @@
 
 from collections.abc import Sequence
 
-from ceteris.figures.style import shortened
 from ceteris.findings import FinalFinding, ModelFinding, StudyFindings, Version
 
 VERSION_TITLES: dict[Version, str] = {"baseline": "baseline", "best": "best", "plain": "best, no shortcuts"}
+
+
+def shortened(text: str, limit: int) -> str:
+    """Cut ``text`` to ``limit`` characters, the last one an ellipsis."""
+    return text if len(text) <= limit else text[: max(1, limit - 1)].rstrip() + "…"
 
 
 def identity(findings: StudyFindings) -> str:

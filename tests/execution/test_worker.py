@@ -7,25 +7,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from ceteris import worker
-from ceteris.data import ImageSet
-from ceteris.records import Trial
-from ceteris.store import Store, trial_digest
-from ceteris.study import HerePool, as_population
-from ceteris.training import TrialResult, run_trial
-from ceteris.training.population import run_population
-from ceteris.worker import Task, train_and_keep
 from tests.example_records import assert_same, example_record
 from tests.tiny_trials import CNN, MLP, tiny_images, tiny_trial
 
+from ceteris.data import ImageSet
+from ceteris.execution import worker
+from ceteris.execution.in_process import InProcessPool
+from ceteris.execution.populations import as_population
+from ceteris.execution.worker import Task, train_and_keep
+from ceteris.records import Trial
+from ceteris.store import Store, trial_digest
+from ceteris.training import TrialResult, run_trial
+from ceteris.training.population import run_population
+from ceteris.user_code import NO_IMPORTS
+
 TRAINING = """
 import sys
-import ceteris.worker
+import ceteris.execution.worker
 from ceteris.training.compiler import put_off_compiler
 from tests.tiny_trials import CNN, tiny_images, tiny_trial
 put_off_compiler()
-assert ceteris.worker.run_population([tiny_trial(CNN)], tiny_images())[0].record.status == "finished"
+assert ceteris.execution.worker.run_population([tiny_trial(CNN)], tiny_images())[0].record.status == "finished"
 heavy = {"scipy", "sklearn", "sympy", "matplotlib", "pandas", "cyclopts", "rich", "optuna", "ceteris.study",
          "ceteris.stats", "torch._dynamo.eval_frame", "torch._inductor"}
 print(*sorted(heavy & set(sys.modules)))
@@ -47,7 +49,7 @@ print(weight.tolist(), torch._dynamo.config.recompile_limit > 0)
 
 
 def answer(code: str) -> list[str]:
-    root = Path(__file__).parent.parent
+    root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
     return done.stdout.splitlines()
 
@@ -77,7 +79,7 @@ def test_a_population_is_kept_whole_or_not_at_all(
 
     monkeypatch.setattr(worker, "run_population", one_fails)
     store, task = Store(tmp_path), task_of(as_population([tiny_trial(fold=0), tiny_trial(fold=1)]))
-    records = train_and_keep(task, tiny_images(), store, allow_imports=False)
+    records = train_and_keep(task, tiny_images(), store, imports=NO_IMPORTS)
     assert [record.status for record in records] == ["finished", "failed" if broken else "diverged"]
     assert [store.holds(trial) for trial in task.trials] == [not broken, not broken]
 
@@ -85,7 +87,7 @@ def test_a_population_is_kept_whole_or_not_at_all(
 def test_this_process_trains_a_population_with_the_digits_of_a_worker(tmp_path: Path) -> None:
     trials = as_population([tiny_trial(CNN, fold=fold) for fold in range(3)])
     store, train = Store(tmp_path), tiny_images()
-    with HerePool(train, store, allow_imports=False) as pool:
+    with InProcessPool(train, store, imports=NO_IMPORTS) as pool:
         pool.submit(task_of(trials))
         (event,) = pool.events(0.0)
     alone = run_population(trials, train)
@@ -96,6 +98,6 @@ def test_this_process_trains_a_population_with_the_digits_of_a_worker(tmp_path: 
 
 
 def test_a_single_trial_is_the_plain_loop(tmp_path: Path) -> None:
-    (record,) = train_and_keep(task_of([tiny_trial(MLP)]), tiny_images(), Store(tmp_path), allow_imports=False)
+    (record,) = train_and_keep(task_of([tiny_trial(MLP)]), tiny_images(), Store(tmp_path), imports=NO_IMPORTS)
     assert_same(record.iterations, run_trial(tiny_trial(MLP), tiny_images()).record.iterations)
     assert not (tmp_path / "populations").exists()

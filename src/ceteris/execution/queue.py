@@ -11,13 +11,13 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Generic, Protocol, TypeVar
 
+from ceteris.execution.populations import tasks_of
+from ceteris.execution.progress import Progress, Work
+from ceteris.execution.request import Request
+from ceteris.execution.worker import Event, Task
 from ceteris.records import Trial, TrialRecord
 from ceteris.store import Store, trial_digest
-from ceteris.study.populations import tasks_of
-from ceteris.study.progress import Progress, Work
-from ceteris.study.strategies.protocol import Request
 from ceteris.training import failed_record
-from ceteris.worker import Event, Task
 
 T = TypeVar("T")
 Strategy = Generator[Request, Mapping[str, TrialRecord], T]

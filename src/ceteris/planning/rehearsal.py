@@ -8,29 +8,30 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
+from ceteris.execution.request import Request
 from ceteris.recipe import Recipe
 from ceteris.records import Cost, CrossValidationSplit, Trial, TrialRecord
 from ceteris.store import digest_of, trial_digest
-from ceteris.study.strategies import Request, strategy_of
+from ceteris.study.strategies import strategy_of
 from ceteris.study.study import (
     Factorial,
     Greedy,
     Halving,
     Joint,
     LeaveOneOut,
+    ModelSpec,
     OneAtATime,
     Race,
     Strategy,
     Study,
-    StudyModel,
 )
-from ceteris.study.trials import TUNING_REPETITION, Setting
+from ceteris.study.trials import TUNING_REPETITION, ExperimentContext
 
 # Accuracies of the rehearsal: the baseline's, the gain of a level that is to be kept, and swings of the others.
 _BASELINE, _GAIN, _LEAST_SWING, _STEADY_SWING = 0.5, 0.02, 0.01, 1e-4
 
 
-def rehearsed(setting: Setting, model: StudyModel) -> Iterator[Request]:
+def rehearsed(setting: ExperimentContext, model: ModelSpec) -> Iterator[Request]:
     """Yield what the study's strategy asks for, as many trials as it can ask for within its design."""
     study = replace(setting.study, strategy=in_full(setting.study.strategy))
     search = strategy_of(replace(setting, study=study, extension=None), model)

@@ -21,15 +21,16 @@ from ceteris.records import Trial, TrialRecord
 from ceteris.store import Store
 from ceteris.training.compiler import put_off_compiler
 from ceteris.training.population import run_population
+from ceteris.user_code import ImportPolicy
 
 
 @dataclass(frozen=True, kw_only=True)
-class Workplace:
+class WorkerConfig:
     """What every worker needs to know: the prepared training images, the store, and whether user code may be imported."""
 
     train: Path
     store: Path
-    allow_imports: bool
+    imports: ImportPolicy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +57,7 @@ class Event:
     message: str = ""
 
 
-def serve(pipe: Connection, workplace: Workplace) -> None:
+def serve(pipe: Connection, workplace: WorkerConfig) -> None:
     """Train what comes through ``pipe`` until it is closed or the process that started this one is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is answered by the study, which ends the workers
     _leave_when_orphaned()
@@ -70,7 +71,7 @@ def serve(pipe: Connection, workplace: Workplace) -> None:
             return
         try:
             records = train_and_keep(
-                task, train, store, on_epoch=_Beat(pipe, task.digest).epoch, allow_imports=workplace.allow_imports
+                task, train, store, on_epoch=_Beat(pipe, task.digest).epoch, imports=workplace.imports
             )
             pipe.send(Event(kind="done", digest=task.digest, records=records))
         except CeterisError as error:
@@ -83,7 +84,7 @@ def train_and_keep(
     store: Store,
     *,
     on_epoch: Callable[[int], None] = lambda epoch: None,
-    allow_imports: bool,
+    imports: ImportPolicy,
 ) -> tuple[TrialRecord, ...]:
     """Train a task and write its records; one that failed is not kept, so that it is tried again next time.
 
@@ -93,7 +94,7 @@ def train_and_keep(
         StoreError: when a record cannot be written.
         DataError: when the images cannot be split as the study says.
     """
-    results = run_population(task.trials, train, on_epoch=on_epoch, allow_imports=allow_imports)
+    results = run_population(task.trials, train, on_epoch=on_epoch, imports=imports)
     records = tuple(replace(result.record, digest=digest) for digest, result in zip(task.digests, results, strict=True))
     if all(record.status != "failed" for record in records):
         for record, result in zip(records, results, strict=True):

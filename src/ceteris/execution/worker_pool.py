@@ -16,8 +16,9 @@ from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from types import ModuleType
 
-from ceteris.training.surroundings import environment_of_workers
-from ceteris.worker import Event, Task, Workplace, serve
+from ceteris.execution.worker import Event, Task, WorkerConfig, serve
+from ceteris.training.process_environment import environment_of_workers
+from ceteris.user_code import NO_IMPORTS
 
 
 @dataclass
@@ -30,7 +31,7 @@ class _Worker:
 class WorkerPool:
     """A fixed number of training processes; use it as a context manager."""
 
-    def __init__(self, workplace: Workplace, count: int) -> None:
+    def __init__(self, workplace: WorkerConfig, count: int) -> None:
         self._workplace = workplace
         self._count = count
         self._context = _context()
@@ -97,7 +98,11 @@ class WorkerPool:
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=serve, args=(theirs, self._workplace), daemon=True)
-        with environment_of_workers(), _interrupts_ignored(), _main_module_hidden(self._workplace.allow_imports):
+        with (
+            environment_of_workers(),
+            _interrupts_ignored(),
+            _main_module_hidden(self._workplace.imports != NO_IMPORTS),
+        ):
             process.start()
         theirs.close()
         return _Worker(process=process, pipe=ours)
@@ -108,7 +113,7 @@ def _context() -> SpawnContext | ForkServerContext:
     if sys.platform != "linux":
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["ceteris.worker"])
+    context.set_forkserver_preload(["ceteris.execution.worker"])
     return context
 
 

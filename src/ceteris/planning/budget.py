@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from ceteris.api.planning import PlanEstimate, Planner
-from ceteris.api.running import Options
+from ceteris.planning.estimate import PlanEstimate, Planner
 from ceteris.study import Exploration, Study
+from ceteris.study.context import Options
 
 LEAST_IMAGES, LEAST_FOLDS = 1000, 3
 

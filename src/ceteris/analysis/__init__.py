@@ -1,0 +1,1 @@
+"""From findings to results: what tables, figures and words read."""

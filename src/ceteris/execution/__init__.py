@@ -1,0 +1,1 @@
+"""Training what is asked for: the queue, the processes that train, and what they are asked and tell."""

@@ -1,0 +1,93 @@
+"""How and where a study runs, and what is then the same for all of its trials."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from ceteris.data import DataSet, ReadOptions, load
+from ceteris.errors import ConfigError
+from ceteris.execution.populations import Stacking
+from ceteris.execution.stacking_speed import stacking_on
+from ceteris.study.study import Reading, Study
+from ceteris.study.trials import ExperimentContext, Extension
+from ceteris.training import resolve_device
+from ceteris.user_code import NO_IMPORTS, ImportPolicy
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How and where a study runs; none of it changes what comes out, except the device and, in the
+    last digits, the stacking.
+
+    ``out`` receives the report; ``store`` keeps finished trainings for every study. ``workers`` 0 trains in this process;
+    None takes one worker per core. ``imports`` lets a study name code of the user's own. ``offline`` True never uses
+    the network; None asks the environment variable CETERIS_OFFLINE. ``until_decided`` trains more repetitions where the
+    design leaves something undecided, as long as the whole run stays within ``budget_seconds`` (None: no limit).
+    ``stacking`` says which trainings are done in lockstep as one; None asks this machine's device table.
+    """
+
+    out: Path
+    store: Path
+    data_dir: Path | None = None
+    device: str = "auto"
+    workers: int | None = None
+    imports: ImportPolicy = NO_IMPORTS
+    offline: bool | None = None
+    formats: Sequence[str] = ("html", "pdf", "ipynb")
+    until_decided: bool = False
+    budget_seconds: float | None = None
+    stacking: Stacking | None = None
+
+
+def setting_of(study: Study, data_set: DataSet, options: Options) -> ExperimentContext:
+    """Return what is the same for all trials of a study on this machine.
+
+    Raises:
+        ConfigError: when the device is not on this machine.
+    """
+    extension = (
+        Extension(budget_seconds=options.budget_seconds, workers=worker_count(options.workers))
+        if options.until_decided
+        else None
+    )
+    device = resolve_device(options.device)
+    return ExperimentContext(
+        study=study,
+        data=data_set.train.digest,
+        device=device,
+        images=len(data_set.train),
+        extension=extension,
+        stacking=stacking_on(device) if options.stacking is None else options.stacking,
+    )
+
+
+def open_data(study: Study, options: Options, tell: Callable[[str], None] = lambda text: None) -> DataSet:
+    """Return the data set of a study, prepared in the store's folder for memory-mapped reading."""
+    return load(
+        study.data,
+        data_dir=options.data_dir,
+        cache_dir=options.store / "data",
+        options=read_options(study.reading),
+        offline=options.offline,
+        progress=lambda transfer: tell(f"fetching {transfer.name}: {transfer.done / 2**20:.0f} MiB"),
+    )
+
+
+def read_options(reading: Reading) -> ReadOptions:
+    """Return what a study says about reading its images in the words of the data room."""
+    return ReadOptions(**{field.name: getattr(reading, field.name) for field in fields(reading)})
+
+
+def worker_count(wanted: int | None) -> int:
+    """Return the number of training processes: as wanted, or one per core that this process may use.
+
+    Raises:
+        ConfigError: for a number below 0.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if wanted is not None and not 0 <= wanted <= 1024:
+        raise ConfigError(
+            f"workers: allowed are 0 (train in this process) to 1024; received {wanted}. This machine: {cores}."
+        )
+    return cores if wanted is None else wanted
