@@ -5,7 +5,7 @@
 
 Every figure is the images per second that go through training, all members together, as the median of some epochs; the
 first epoch, in which memory is allocated and the graph is recorded, is left out. "typical loop" is
-``ceteris.benchmark.typical_loop`` with its model and its batches on the device: K models in turn go no faster than one.
+``typical_loop.py`` with its model and its batches on the device: K models in turn go no faster than one.
 "torch.vmap" trains K models of the same network as one functional model, with its images on the device as bytes. These two
 run with torch's defaults, in which convolutions in float32 are rounded to TF32; ceteris computes all digits of float32.
 A column "graphs" that fell back to eager steps says why under the table. Without a CUDA device it ends with status 1.
@@ -24,13 +24,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ceteris.benchmark.networks import NETWORKS, TITLES, Load, characters, trial_of
-from ceteris.benchmark.typical_loop import NETWORKS as TYPICAL
-from ceteris.benchmark.typical_loop import TypicalLoop
 from ceteris.data import split_indices
 from ceteris.records import TrialRecord
 from ceteris.training import execution_of, graph, run_population
 from ceteris.training.device import processor_name, wait_for
+from fleet.networks import NETWORKS, TITLES, Load, characters, trial_of
+from typical_loop import NETWORKS as TYPICAL
+from typical_loop import TypicalLoop
 
 MEMBERS = (1, 8, 32, 128)
 

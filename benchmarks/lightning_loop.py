@@ -1,4 +1,4 @@
-"""Time the typical loop written with Lightning: images per second of training, for the networks of `ceteris bench`.
+"""Time the typical loop written with Lightning: images per second of training, for the networks of training_speed.py.
 
     pip install lightning
     python benchmarks/lightning_loop.py --network mlp
@@ -22,7 +22,7 @@ from typing import Any
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
 
-LOOP = Path(__file__).parents[1] / "src" / "ceteris" / "benchmark" / "typical_loop.py"
+LOOP = Path(__file__).with_name("typical_loop.py")
 
 
 def main() -> int:

@@ -19,7 +19,6 @@ import numpy as np
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from ceteris.benchmark.networks import NETWORKS, TITLES, Load, characters, trial_of
 from ceteris.data import standardisation
 from ceteris.recipe import Recipe
 from ceteris.training import one_thread, predict
@@ -28,6 +27,7 @@ from ceteris.training.loop import Parts, Plan, train_step
 from ceteris.training.streams import streams_of
 from ceteris.training.trial import make_parts
 from ceteris.user_code import NO_IMPORTS
+from fleet.networks import NETWORKS, TITLES, Load, characters, trial_of
 
 AUGMENTATION = ({"kind": "shift", "fraction": 0.08}, {"kind": "rotate", "degrees": 10.0}, {"kind": "cutout"})
 GROUPS = {

@@ -24,7 +24,7 @@ FLOORS: list[set[str]] = [
     {"data", "models", "techniques", "evaluation", "stats"},
     {"training", "explain", "store", "analysis"},
     {"execution"},
-    {"study", "figures", "benchmark"},
+    {"study", "figures"},
     {"planning"},
     {"report"},
     {"api"},

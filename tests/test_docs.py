@@ -40,7 +40,6 @@ def test_every_option_in_the_docs_exists(page: Path, capsys: pytest.CaptureFixtu
         "summary",
         "report",
         "doctor",
-        "bench",
     )
     for command in commands:
         run_command([*command.split(), "--help"])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from ceteris.benchmark.networks import Load
+from fleet.networks import Load
 
 SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "gpu_fleet.py"
 

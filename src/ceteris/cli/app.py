@@ -381,27 +381,6 @@ def report(folder: Path, *, formats: Annotated[list[str] | None, Parameter(negat
 
 
 @app.command
-def bench(
-    *,
-    quick: Annotated[
-        bool, Parameter(negative="", help="One minute instead of five: fewer and shorter rounds.")
-    ] = False,
-    network: Annotated[
-        list[str] | None,
-        Parameter(negative="", help="Measure only this network (mlp, small-cnn, cnn, resnet); repeatable."),
-    ] = None,
-    markdown: Annotated[Path | None, Parameter(help="Also write the table as Markdown to this file.")] = None,
-    json_file: Annotated[
-        Path | None, Parameter(name="--json", help="Also write every round's numbers as JSON to this file.")
-    ] = None,
-) -> None:
-    """Measure how fast this machine trains four networks, beside the loop that most tutorials teach."""
-    from ceteris.cli.benchmarking import measure_and_print
-
-    measure_and_print(quick=quick, networks=network, markdown_file=markdown, json_file=json_file)
-
-
-@app.command
 def doctor(
     *,
     measure: Annotated[

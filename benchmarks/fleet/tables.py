@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from statistics import median
 
-from ceteris.benchmark.results import BenchmarkResult, NetworkResult
+from fleet.results import BenchmarkResult, NetworkResult
 
 NOTE = """Rates are training images per second: medians of {rounds} rounds or more, in each of which all was measured in turn.
 Typical loop: a DataLoader (the best of 0, 1 and 2 loader processes), transforms image by image, float32, torch's default

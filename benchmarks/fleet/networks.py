@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from ceteris.benchmark.typical_loop import CLASSES, made_up_characters
 from ceteris.data import ImageSet, make_image_set
 from ceteris.models import summarise
 from ceteris.recipe import Recipe
@@ -15,6 +14,7 @@ from ceteris.seeds import generator
 from ceteris.training import execution_of
 from ceteris.training.build import build_model
 from ceteris.training.streams import streams_of
+from typical_loop import CLASSES, made_up_characters
 
 FOLDS = 5
 _PER_FOLD = FOLDS * CLASSES  # in multiples of this all folds have the same size

@@ -10,13 +10,13 @@ from statistics import median
 import psutil
 import torch
 
-from ceteris.benchmark import measuring
-from ceteris.benchmark.networks import NETWORKS, TITLES, training_flops
-from ceteris.benchmark.preparation import Effort, Prepared, prepare
-from ceteris.benchmark.results import BenchmarkResult, NetworkResult
-from ceteris.benchmark.seats import Seats
 from ceteris.errors import ConfigError, did_you_mean
 from ceteris.training import environment, has_fast_bfloat16
+from fleet import measuring
+from fleet.networks import NETWORKS, TITLES, training_flops
+from fleet.preparation import Effort, Prepared, prepare
+from fleet.processes import Processes
+from fleet.results import BenchmarkResult, NetworkResult
 
 _LEAST_ROUNDS = 3  # where the machine is too slow for all of them
 
@@ -35,7 +35,7 @@ class _Rounds:
 
 def run_benchmark(
     effort: Effort,
-    seats: Seats,
+    processes: Processes,
     *,
     command: str,
     networks: Sequence[str] = tuple(NETWORKS),
@@ -48,11 +48,11 @@ def run_benchmark(
     """
     _check_names(networks)
     began, load_before, results = time.monotonic(), psutil.getloadavg()[0], []
-    seats.everywhere(measuring.forget)  # waits until all processes have started
+    processes.everywhere(measuring.forget)  # waits until all processes have started
     for place, network in enumerate(networks):
         left = effort.seconds - (time.monotonic() - began)
-        results.append(_measured(network, effort, left / (len(networks) - place), seats, progress))
-        seats.everywhere(measuring.forget)
+        results.append(_measured(network, effort, left / (len(networks) - place), processes, progress))
+        processes.everywhere(measuring.forget)
     return BenchmarkResult(
         date=datetime.now().astimezone().isoformat(timespec="seconds"),
         command=command,
@@ -82,18 +82,18 @@ def _machine() -> dict[str, str]:
 
 
 def _measured(
-    network: str, effort: Effort, seconds: float, seats: Seats, progress: Callable[[str], None]
+    network: str, effort: Effort, seconds: float, processes: Processes, progress: Callable[[str], None]
 ) -> NetworkResult:
     progress(f"{TITLES[network]}: preparing")
     end = time.monotonic() + seconds
-    prepared = prepare(network, effort, seconds, seats)
+    prepared = prepare(network, effort, seconds, processes)
     rounds = _Rounds(stacked={members: [] for members in prepared.members})
     fleet_members = 1
     for number in range(effort.rounds):
         progress(f"{TITLES[network]}: round {number + 1} of {effort.rounds}")
-        _measure_one_by_one(rounds, network, prepared, seats)
+        _measure_one_by_one(rounds, network, prepared, processes)
         fleet_members = fleet_members if number else _best_members(rounds)
-        rounds.fleet.append(_fleet_rate(network, prepared, fleet_members, seats))
+        rounds.fleet.append(_fleet_rate(network, prepared, fleet_members, processes))
         if number + 1 >= _LEAST_ROUNDS and time.monotonic() > end:
             break
     return NetworkResult(
@@ -112,18 +112,18 @@ def _measured(
     )
 
 
-def _measure_one_by_one(rounds: _Rounds, network: str, prepared: Prepared, seats: Seats) -> None:
+def _measure_one_by_one(rounds: _Rounds, network: str, prepared: Prepared, processes: Processes) -> None:
     """Measure once all that runs while the other processes wait."""
     alone = prepared.alone
     rounds.typical.append(
-        seats.on_whole_machine(measuring.typical_rate, network, prepared.typical, prepared.loader_workers)
+        processes.on_whole_machine(measuring.typical_rate, network, prepared.typical, prepared.loader_workers)
     )
-    times = seats.on_one_core(measuring.loop_times, network, alone, prepared.turns)
+    times = processes.on_one_core(measuring.loop_times, network, alone, prepared.turns)
     rounds.single.append(times.images_per_second)
     rounds.overhead.append(times.overhead)
     for members, rates in rounds.stacked.items():
-        rates.append(seats.on_one_core(measuring.population_rate, network, prepared.stacked, members))
-    rounds.product_seconds.append(seats.on_one_core(measuring.product_seconds, network, alone, prepared.passes))
+        rates.append(processes.on_one_core(measuring.population_rate, network, prepared.stacked, members))
+    rounds.product_seconds.append(processes.on_one_core(measuring.product_seconds, network, alone, prepared.passes))
 
 
 def _best_members(rounds: _Rounds) -> int:
@@ -131,7 +131,7 @@ def _best_members(rounds: _Rounds) -> int:
     return max(rates, key=lambda members: rates[members])
 
 
-def _fleet_rate(network: str, prepared: Prepared, members: int, seats: Seats) -> float:
+def _fleet_rate(network: str, prepared: Prepared, members: int, processes: Processes) -> float:
     if members == 1:
-        return sum(seats.on_every_core(measuring.single_rate, network, prepared.together))
-    return sum(seats.on_every_core(measuring.population_rate, network, prepared.stacked, members))
+        return sum(processes.on_every_core(measuring.single_rate, network, prepared.together))
+    return sum(processes.on_every_core(measuring.population_rate, network, prepared.stacked, members))

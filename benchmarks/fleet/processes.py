@@ -13,6 +13,7 @@ from typing import ParamSpec, TypeVar
 
 import torch
 
+from ceteris.study.context import worker_count
 from ceteris.training.process_environment import environment_of_workers
 
 P = ParamSpec("P")
@@ -20,7 +21,7 @@ R = TypeVar("R")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seats:
+class Processes:
     """Executors of one process each: ``cores`` compute with one thread, ``whole_machine`` with torch's default number."""
 
     cores: Sequence[Executor]
@@ -40,14 +41,14 @@ class Seats:
 
     def everywhere(self, work: Callable[[], None]) -> None:
         """Run ``work`` once in every process."""
-        for future in [seat.submit(work) for seat in (*self.cores, self.whole_machine)]:
+        for future in [process.submit(work) for process in (*self.cores, self.whole_machine)]:
             future.result()
 
 
 @contextmanager
-def open_seats(cores: int | None = None) -> Iterator[Seats]:
+def start_processes(cores: int | None = None) -> Iterator[Processes]:
     """Start the processes, for all cores that this process may use when ``cores`` is None, and end them afterwards."""
-    count = cores or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    count = cores or worker_count(None)
     spawn = multiprocessing.get_context("spawn")
     with ExitStack() as stack:
         single = [
@@ -55,8 +56,8 @@ def open_seats(cores: int | None = None) -> Iterator[Seats]:
             for _ in range(count)
         ]
         with environment_of_workers():  # executors start their process with the first task
-            for seat in single:
-                seat.submit(os.getpid).result()
+            for process in single:
+                process.submit(os.getpid).result()
         # a spawned process would spawn its loader processes too, which starts them more slowly than a user's own script
         usual = ProcessPoolExecutor(1, spawn, initializer=multiprocessing.set_start_method, initargs=(None, True))
-        yield Seats(cores=single, whole_machine=stack.enter_context(usual))
+        yield Processes(cores=single, whole_machine=stack.enter_context(usual))

@@ -13,9 +13,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from ceteris.benchmark.networks import Load, characters, trial_of
-from ceteris.benchmark.products import Products
-from ceteris.benchmark.typical_loop import TypicalLoop
 from ceteris.data import split_indices
 from ceteris.records import IntArray, Trial, TrialRecord
 from ceteris.training import has_fast_bfloat16, one_thread, standardisation_of
@@ -25,6 +22,9 @@ from ceteris.training.population import run_population, shape_key
 from ceteris.training.streams import Streams, streams_of
 from ceteris.training.trial import make_parts
 from ceteris.user_code import NO_IMPORTS
+from fleet.networks import Load, characters, trial_of
+from fleet.products import Products
+from typical_loop import TypicalLoop
 
 _STEPS_PER_EPOCH = 100  # what an epoch's end costs is shared by so many steps
 

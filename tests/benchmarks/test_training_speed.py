@@ -1,4 +1,4 @@
-"""`ceteris bench`: that what is compared does the same work, that every round is told, and that mistakes are refused."""
+"""benchmarks/training_speed.py: what is compared does the same work, every round is told, mistakes are refused."""
 
 import ast
 import json
@@ -19,16 +19,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from ceteris import benchmark
-from ceteris.benchmark import measuring, networks, typical_loop
-from ceteris.benchmark.products import Products
-from ceteris.cli.app import run_command
+import fleet
+import training_speed
+import typical_loop
 from ceteris.data import split_indices
 from ceteris.models import summarise
 from ceteris.training.build import build_model
 from ceteris.training.device import one_thread
+from fleet import measuring, networks
+from fleet.products import Products
 
-TINY = benchmark.Effort(seconds=5.0, rounds=3, window=0.01)
+TINY = fleet.Effort(seconds=5.0, rounds=3, window=0.01)
 
 
 class InThisProcess(Executor):
@@ -41,17 +42,17 @@ class InThisProcess(Executor):
 
 
 @contextmanager
-def seats_here() -> Iterator[benchmark.Seats]:
-    yield benchmark.Seats(cores=[InThisProcess(), InThisProcess()], whole_machine=InThisProcess())
+def processes_here() -> Iterator[fleet.Processes]:
+    yield fleet.Processes(cores=[InThisProcess(), InThisProcess()], whole_machine=InThisProcess())
     measuring.forget()
 
 
 @pytest.fixture(scope="module")
-def tiny_result() -> benchmark.BenchmarkResult:
-    with seats_here() as seats, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ceteris.benchmark.preparation._LOADER_WORKERS", (0,))  # no processes in a test
-        patch.setattr("ceteris.benchmark.preparation._LONGEST_STEP", math.inf)  # however slow the machine is
-        return benchmark.run_benchmark(TINY, seats, command="ceteris bench", networks=["mlp", "small-cnn"])
+def tiny_result() -> fleet.BenchmarkResult:
+    with processes_here() as processes, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fleet.preparation._LOADER_WORKERS", (0,))  # no processes in a test
+        patch.setattr("fleet.preparation._LONGEST_STEP", math.inf)  # however slow the machine is
+        return fleet.run_benchmark(TINY, processes, command="training_speed", networks=["mlp", "small-cnn"])
 
 
 def ours(network: str) -> nn.Module:
@@ -132,7 +133,7 @@ def test_the_limit_counts_every_product_of_the_network_once(network: str) -> Non
     assert counts.get("aten::convolution", 0) == counts.get("aten::convolution_backward", 0) == convolutions
 
 
-def test_every_round_of_every_measurement_is_told(tiny_result: benchmark.BenchmarkResult) -> None:
+def test_every_round_of_every_measurement_is_told(tiny_result: fleet.BenchmarkResult) -> None:
     assert [network.network for network in tiny_result.networks] == ["mlp", "small-cnn"]
     for network in tiny_result.networks:
         rates = [network.typical, network.single, network.fleet, *network.stacked.values()]
@@ -143,7 +144,7 @@ def test_every_round_of_every_measurement_is_told(tiny_result: benchmark.Benchma
 
 
 def test_medians_are_those_of_the_rounds() -> None:
-    result = benchmark.NetworkResult(
+    result = fleet.NetworkResult(
         network="mlp",
         title="MLP",
         batch_size=128,
@@ -164,8 +165,8 @@ def test_medians_are_those_of_the_rounds() -> None:
     assert told["training_mflop_per_image"] == 3.0
 
 
-def test_the_markdown_table_has_a_column_per_network(tiny_result: benchmark.BenchmarkResult) -> None:
-    lines = [line for line in benchmark.markdown(tiny_result).splitlines() if line.startswith("|")]
+def test_the_markdown_table_has_a_column_per_network(tiny_result: fleet.BenchmarkResult) -> None:
+    lines = [line for line in fleet.markdown(tiny_result).splitlines() if line.startswith("|")]
     assert lines[0] == "|  | MLP 128-128-128 | CNN 8-16-32 |"
     assert {line.count("|") for line in lines} == {4}
     assert any(line.startswith("| fleet / typical |") for line in lines)
@@ -173,39 +174,48 @@ def test_the_markdown_table_has_a_column_per_network(tiny_result: benchmark.Benc
 
 @pytest.mark.parametrize(("load", "warned"), [(0.1, False), (1.9, True)])
 def test_a_busy_machine_is_told_beside_the_numbers(
-    tiny_result: benchmark.BenchmarkResult, load: float, warned: bool
+    tiny_result: fleet.BenchmarkResult, load: float, warned: bool
 ) -> None:
     result = replace(tiny_result, cores=2, load_before=load)
-    assert bool(benchmark.warning(result)) is warned
-    assert ("flatter" in benchmark.markdown(result)) is warned
+    assert bool(fleet.warning(result)) is warned
+    assert ("flatter" in fleet.markdown(result)) is warned
 
 
 def test_the_command_prints_the_table_and_writes_both_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(benchmark, "open_seats", seats_here)
-    monkeypatch.setattr(benchmark, "QUICK", TINY)
-    monkeypatch.setattr("ceteris.benchmark.preparation._LOADER_WORKERS", (0,))
+    monkeypatch.setattr(fleet, "start_processes", processes_here)
+    monkeypatch.setattr(fleet, "QUICK", TINY)
+    monkeypatch.setattr("fleet.preparation._LOADER_WORKERS", (0,))
     files = ("--markdown", str(tmp_path / "bench.md"), "--json", str(tmp_path / "bench.json"))
-    assert run_command(["bench", "--quick", "--network", "mlp", *files]) == 0
+    assert training_speed.main(["--quick", "--network", "mlp", *files]) == 0
     assert "fleet / typical" in capsys.readouterr().out
-    assert "`ceteris bench --quick --network mlp`" in (tmp_path / "bench.md").read_text()
+    assert "`python benchmarks/training_speed.py --quick --network mlp`" in (tmp_path / "bench.md").read_text()
     tree = json.loads((tmp_path / "bench.json").read_text())
     assert tree["machine"]["torch"] == torch.__version__
     assert tree["networks"][0]["medians"]["typical"] == sorted(tree["networks"][0]["typical"])[1]
 
 
 def test_an_unknown_network_is_refused_with_what_is_allowed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_command(["bench", "--network", "resnt"]) == 1
+    assert training_speed.main(["--network", "resnt"]) == 1
     told = " ".join(capsys.readouterr().err.split())
     assert 'received "resnt"' in told
     assert 'Did you mean "resnet"' in told
 
 
+def test_the_number_of_processes_is_kept_where_the_system_does_not_tell_the_cores(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    with fleet.start_processes(cores=1) as processes:
+        assert len(processes.cores) == 1
+
+
 def test_every_core_has_a_process_with_one_thread() -> None:
-    with benchmark.open_seats(cores=2) as seats:
-        numbers = seats.on_every_core(os.getpid)
-        threads = seats.on_every_core(torch.get_num_threads)
+    with fleet.start_processes(cores=2) as processes:
+        numbers = processes.on_every_core(os.getpid)
+        threads = processes.on_every_core(torch.get_num_threads)
     assert len(set(numbers)) == 2
     assert os.getpid() not in numbers
     assert threads == [1, 1]
