@@ -1,5 +1,7 @@
 import importlib.util
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from ceteris.cli.app import run_command
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def test_the_reference_page_is_what_the_types_say() -> None:
@@ -47,3 +49,10 @@ def test_every_option_in_the_docs_exists(page: Path, capsys: pytest.CaptureFixtu
     for line in re.findall(r"^    (?:\$ )?(?:\S*/)?ceteris .*$", page.read_text(encoding="utf-8"), flags=re.M):
         for option in re.findall(r"--[a-z][a-z-]+", line):
             assert option in known, f"{page.name}: {line.strip()}"
+
+
+def test_the_documentation_is_built_as_a_site_without_a_warning(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", "-d", str(tmp_path / "doctrees")]
+    done = subprocess.run([*build, ROOT / "docs", tmp_path / "html"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "ceteris.run" in (tmp_path / "html" / "api.html").read_text(encoding="utf-8")

@@ -1,0 +1,39 @@
+"""Every example runs as a user would run it: as a program of its own, in an empty folder."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def run_example(name: str, folder: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / name, folder / "out"], capture_output=True, text=True, cwd=folder, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_every_example_is_run_and_listed() -> None:
+    programs = {path.name for path in EXAMPLES.glob("*.py")}
+    assert programs == set(EXPECTED)
+    listed = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    assert [
+        path.name for path in EXAMPLES.iterdir() if path.suffix in {".py", ".toml"} and path.name not in listed
+    ] == []
+
+
+EXPECTED = {
+    "own_model.py": "two-paths",
+    "own_loss.py": "focal",
+    "own_images.py": "circle, cross, square",
+    "reading_results.py": "predicted: 0 1 2",
+}
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_an_example_runs_and_shows_what_it_is_about(name: str, tmp_path: Path) -> None:
+    assert EXPECTED[name] in run_example(name, tmp_path)
