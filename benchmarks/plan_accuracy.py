@@ -21,7 +21,7 @@ from ceteris.records import TrialRecord
 from ceteris.study import read_study, study_text
 from ceteris.study.context import Options
 
-Stage = tuple[str, str]
+Stage = tuple[str, str, str]  # model, kind, name
 
 
 class Clock(Silent):
@@ -46,8 +46,8 @@ class Clock(Silent):
         if digest in self._running:
             # the members of a population are trained at the same time
             share = 1 / record.trial.execution.members
-            self.busy[work.model, work.stage] += share * (self.last - self._running.pop(digest))
-            self.trainings[work.model, work.stage] += 1
+            self.busy[work.model, work.kind, work.stage] += share * (self.last - self._running.pop(digest))
+            self.trainings[work.model, work.kind, work.stage] += 1
 
     def phase(self, text: str) -> None:
         """Note a phase."""
@@ -88,9 +88,9 @@ def print_comparison(estimate: PlanEstimate, clock: Clock, planned: float, whole
     rows = [
         (
             f"{stage.stage.model}, {stage.stage.stage}",
-            f"{len(stage.stage.trials)} / {clock.trainings[stage.stage.model, stage.stage.stage]}",
+            f"{len(stage.stage.trials)} / {clock.trainings[stage.stage.model, stage.stage.kind, stage.stage.stage]}",
             stage.seconds,
-            clock.busy[stage.stage.model, stage.stage.stage],
+            clock.busy[stage.stage.model, stage.stage.kind, stage.stage.stage],
         )
         for stage in estimate.stages
     ]

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from ceteris.cli.estimate import Estimate
 from ceteris.execution.progress import Work
 
@@ -41,3 +43,14 @@ def test_more_repetitions_than_planned_are_counted() -> None:
     estimate.asked(works("rate", 10))
     estimate.asked(works("rate", 10))
     assert estimate.total == 20 + 4 + 2
+
+
+def test_a_factor_called_final_is_not_the_final_stage() -> None:
+    estimate = Estimate(workers=1)
+    factor = [replace(work, kind="comparison") for work in works("final", 6)]
+    finals = [replace(work, kind="final") for work in works("final", 2)]
+    estimate.planned([factor, finals])
+    estimate.asked(factor[:3])
+    assert (len(estimate.stages), estimate.total) == (2, 8)
+    estimate.asked(finals)
+    assert estimate.total == 3 + 2

@@ -97,6 +97,14 @@ def test_what_is_compared_is_known_stage_by_stage() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("name", ["final", "confirmation", "baseline"])
+def test_a_factor_may_be_called_like_another_stage(name: str) -> None:
+    stages = planned_stages(setting(factors=(replace(FACTOR, name=name),)))
+    assert [(stage.stage, stage.kind, stage.comparisons, len(stage.trials)) for stage in stages] == [
+        (name, "comparison", 2, 9), ("confirmation", "confirmation", 1, 6), ("final", "final", 0, 4),
+    ]  # fmt: skip
+
+
 def test_the_plan_of_a_study_without_factors_is_its_baseline() -> None:
     assert counts(factors=())[0] == ("baseline", 1, 3)
 

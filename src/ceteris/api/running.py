@@ -80,7 +80,14 @@ def train(
     progress.planned(
         [
             [
-                Work(model=stage.model, stage=stage.stage, label="", epochs=trial.recipe.epochs, units=size_of(trial))
+                Work(
+                    model=stage.model,
+                    stage=stage.stage,
+                    label="",
+                    epochs=trial.recipe.epochs,
+                    units=size_of(trial),
+                    kind=stage.kind,
+                )
                 for trial in stage.trials
             ]
             for stage in stages

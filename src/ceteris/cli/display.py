@@ -100,7 +100,7 @@ class Display:
 
     def _draw(self) -> Group:
         table = Table.grid(padding=(0, 2))
-        models = dict.fromkeys(model for model, _ in self.estimate.stages)
+        models = dict.fromkeys(model for model, _, _ in self.estimate.stages)
         for model in models:
             table.add_row(model, *self._model_cells(model))
         running = [Text(f"  {_running_text(work, epoch)}", style="dim") for work, epoch in self._running.values()]
@@ -108,7 +108,7 @@ class Display:
         return Group(head, table, *running, Text(f"  {self._phase}", style="italic"))
 
     def _model_cells(self, model: str) -> tuple[ProgressBar, str, str]:
-        stages = [(name, stage) for (of, name), stage in self.estimate.stages.items() if of == model]
+        stages = [(name, stage) for (of, _, name), stage in self.estimate.stages.items() if of == model]
         done = sum(stage.done for _, stage in stages)
         total = sum(max(stage.trials, stage.done) for _, stage in stages)
         open_stages = [name for name, stage in stages if stage.done < stage.trials]

@@ -4,6 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ceteris.execution.progress import Work
+from ceteris.execution.request import StageKind
+
+StageKey = tuple[str, StageKind, str]  # model, kind, name: a factor may bear the name of another stage
+
+
+def stage_of(work: Work) -> StageKey:
+    """Return the stage that a trial belongs to."""
+    return work.model, work.kind, work.stage
 
 
 @dataclass
@@ -35,7 +43,7 @@ class Estimate:
     """Counts trials and learns, model by model, how many seconds a unit of work takes on this machine."""
 
     workers: int
-    stages: dict[tuple[str, str], _Stage] = field(default_factory=dict)
+    stages: dict[StageKey, _Stage] = field(default_factory=dict)
     reused: int = 0
     failed: int = 0
     _seconds: dict[str, float] = field(default_factory=dict)
@@ -45,24 +53,24 @@ class Estimate:
         """Take what is planned, stage by stage."""
         for works in stages:
             for work in works:
-                stage = self.stages.setdefault((work.model, work.stage), _Stage())
+                stage = self.stages.setdefault(stage_of(work), _Stage())
                 stage.planned += 1
                 stage.planned_units += work.units
 
     def asked(self, works: Sequence[Work]) -> None:
         """Take what a stage asks for now; the stages of its model that were planned before it are over."""
         for work in works:
-            stage = self.stages.setdefault((work.model, work.stage), _Stage())
+            stage = self.stages.setdefault(stage_of(work), _Stage())
             stage.asked += 1
             stage.asked_units += work.units
-        for model, name in {(work.model, work.stage) for work in works}:
-            of_model = [other for other in self.stages if other[0] == model]
-            for other in of_model[: of_model.index((model, name))]:
+        for now in set(map(stage_of, works)):
+            of_model = [other for other in self.stages if other[0] == now[0]]
+            for other in of_model[: of_model.index(now)]:
                 self.stages[other].close()
 
     def finished(self, work: Work, *, seconds: float, reused: bool, failed: bool) -> None:
         """Count a trial; ``seconds`` is the time that one worker spent on it."""
-        stage = self.stages.setdefault((work.model, work.stage), _Stage())
+        stage = self.stages.setdefault(stage_of(work), _Stage())
         stage.done += 1
         stage.done_units += work.units
         self.failed += failed
@@ -83,7 +91,7 @@ class Estimate:
 
     def seconds_left(self) -> float:
         """Return the predicted time until the last training ends, in seconds."""
-        left = sum(stage.units_left * self._rate(model) for (model, _), stage in self.stages.items())
+        left = sum(stage.units_left * self._rate(model) for (model, _, _), stage in self.stages.items())
         return left / max(1, self.workers)
 
     def _rate(self, model: str) -> float:

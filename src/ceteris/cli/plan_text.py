@@ -87,6 +87,7 @@ def _stage_json(stage: StageEstimate) -> dict[str, Any]:
     return {
         "model": stage.stage.model,
         "stage": stage.stage.stage,
+        "kind": stage.stage.kind,
         "arms": list(stage.stage.arms),
         "blocks": stage.stage.blocks,
         "trainings": len(stage.stage.trials),
@@ -153,7 +154,7 @@ def _fitted_lines(study: str, plan: FittedPlan) -> list[str]:
             f"Budget {budget}: the study as it is takes about {duration(asked.seconds)}; this design fits, with about "
         )
         return [f"{head}{duration(fitted.seconds)}:", command, *found]
-    finals = sum(stage.seconds for stage in fitted.stages if stage.stage.stage == "final") / max(1, fitted.workers)
+    finals = sum(stage.seconds for stage in fitted.stages if stage.stage.kind == "final") / max(1, fitted.workers)
     return [
         f"Budget {budget}: even the smallest design does not fit: about {duration(fitted.seconds)}, of which final trainings "
         f"take {duration(finals)} and the report {duration(fitted.report_seconds)}. Give more time or more workers, or take "

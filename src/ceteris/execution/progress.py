@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from ceteris.execution.request import StageKind
 from ceteris.records import TrialRecord
 
 
@@ -16,6 +17,7 @@ class Work:
     label: str
     epochs: int
     units: float
+    kind: StageKind = "search"
 
 
 class Progress(Protocol):

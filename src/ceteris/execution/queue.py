@@ -110,6 +110,7 @@ class Queue(Generic[T]):
             label=label,
             epochs=trial.recipe.epochs,
             units=self._size_of(trial),
+            kind=request.kind,
         )
 
     def _records_of(self, task: Task) -> dict[str, TrialRecord]:

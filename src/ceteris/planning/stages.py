@@ -3,15 +3,13 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ceteris.execution.request import Request
+from ceteris.execution.request import Request, StageKind
 from ceteris.planning.rehearsal import rehearsed
 from ceteris.records import HoldoutSplit, Trial
 from ceteris.store import trial_digest
 from ceteris.study.model_experiment import final_recipes
-from ceteris.study.study import ModelSpec, factors_of
+from ceteris.study.study import ModelSpec
 from ceteris.study.trials import ExperimentContext, confirmation_trials, final_trials
-
-LEAVE_ONE_OUT = "leave one out"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +22,7 @@ class PlannedStage:
 
     model: str
     stage: str
+    kind: StageKind
     arms: tuple[str, ...]
     rounds: tuple[tuple[Trial, ...], ...]
     comparisons: int = 0
@@ -53,6 +52,7 @@ def _stages_of(setting: ExperimentContext, model: ModelSpec) -> list[PlannedStag
             PlannedStage(
                 model=model.name,
                 stage="confirmation",
+                kind="confirmation",
                 arms=("baseline", "best"),
                 rounds=((*trials, *trials),),
                 comparisons=1,
@@ -61,29 +61,33 @@ def _stages_of(setting: ExperimentContext, model: ModelSpec) -> list[PlannedStag
         )
     finals = final_recipes(model.recipe, model.recipe)
     trials = tuple(trial for recipe in finals.values() for trial in final_trials(setting, recipe))
-    return [*stages, PlannedStage(model=model.name, stage="final", arms=tuple(finals), rounds=(trials,))]
+    return [
+        *stages,
+        PlannedStage(model=model.name, stage="final", kind="final", arms=tuple(finals), rounds=(trials,)),
+    ]
 
 
 def _exploration(setting: ExperimentContext, model: ModelSpec) -> list[PlannedStage]:
     """Gather the requests of a rehearsal by their stage; a trial that was asked for before is not new."""
     seen: set[str] = set()
-    requests: dict[str, list[Request]] = {}
-    rounds: dict[str, list[tuple[Trial, ...]]] = {}
+    requests: dict[tuple[StageKind, str], list[Request]] = {}
+    rounds: dict[tuple[StageKind, str], list[tuple[Trial, ...]]] = {}
     for request in rehearsed(setting, model):
-        requests.setdefault(request.stage, []).append(request)
-        rounds.setdefault(request.stage, []).append(tuple(_new(request.trials, seen)))
+        requests.setdefault((request.kind, request.stage), []).append(request)
+        rounds.setdefault((request.kind, request.stage), []).append(tuple(_new(request.trials, seen)))
     return [_stage(setting, model, of_stage, rounds[name]) for name, of_stage in requests.items()]
 
 
 def _stage(
     setting: ExperimentContext, model: ModelSpec, requests: Sequence[Request], rounds: Sequence[tuple[Trial, ...]]
 ) -> PlannedStage:
-    name, exploration = requests[0].stage, setting.study.exploration
+    first, exploration = requests[0], setting.study.exploration
     arms = tuple(dict.fromkeys(label for request in requests for label in request.labels))
-    compared = name in {LEAVE_ONE_OUT, *(factor.name for factor in factors_of(setting.study, model.name))}
+    compared = first.kind == "comparison"
     return PlannedStage(
         model=model.name,
-        stage=name,
+        stage=first.stage,
+        kind=first.kind,
         arms=arms,
         rounds=tuple(trials for trials in rounds if trials),
         comparisons=len(arms) - 1 if compared else 0,

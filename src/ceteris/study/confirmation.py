@@ -26,7 +26,7 @@ def confirm(
         "baseline": confirmation_trials(setting, model.recipe),
         "best": confirmation_trials(setting, best),
     }
-    records = yield request_of(model.name, "confirmation", trials)
+    records = yield request_of(model.name, "confirmation", trials, "confirmation")
     results = {
         label: accuracies([records[trial_digest(trial)] for trial in of_arm]) for label, of_arm in trials.items()
     }

@@ -50,4 +50,5 @@ def _final_request(model: str, trials: Mapping[Version, tuple[Trial, ...]]) -> R
         stage="final",
         trials=tuple(trial for of_version in trials.values() for trial in of_version),
         labels=tuple(version for version, of_version in trials.items() for _ in of_version),
+        kind="final",
     )

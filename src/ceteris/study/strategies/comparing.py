@@ -117,7 +117,7 @@ def train_on(
 ) -> Generator[Request, Records, None]:
     """Train the arms that are asked for on more repetitions; every arm's list grows alike, None where it was not asked."""
     trials = {label: exploration_trials(setting, arms[label], repetitions) for label in asked}
-    records = yield request_of(model, stage, trials)
+    records = yield request_of(model, stage, trials, "comparison")
     for label, block in blocks.items():
         new = [records[trial_digest(trial)] for trial in trials[label]] if label in trials else []
         purse.charge(new)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ceteris.execution.request import Request
+from ceteris.execution.request import Request, StageKind
 from ceteris.findings import Comparison, Effort, FactorFinding, LevelFinding
 from ceteris.recipe import Recipe
 from ceteris.records import FloatArray, Trial, TrialRecord
@@ -16,13 +16,14 @@ from ceteris.study.study import Factor
 Blocks = Mapping[str, Sequence[TrialRecord | None]]  # label -> one entry per block, None where it was not trained
 
 
-def request_of(model: str, stage: str, trials: Mapping[str, Sequence[Trial]]) -> Request:
+def request_of(model: str, stage: str, trials: Mapping[str, Sequence[Trial]], kind: StageKind = "search") -> Request:
     """Return the request for the trials of several arms by label."""
     return Request(
         model=model,
         stage=stage,
         trials=tuple(trial for block in trials.values() for trial in block),
         labels=tuple(label for label, block in trials.items() for _ in block),
+        kind=kind,
     )
 
 

@@ -121,7 +121,7 @@ def _train(
 ) -> Generator[Request, Records, None]:
     """Train who still runs on some blocks; everybody's list grows alike."""
     asked = {label: course.trials[label][numbers.start : numbers.stop] for label in running}
-    records = yield request_of(model, stage, asked)
+    records = yield request_of(model, stage, asked, "comparison")
     for label, block in course.blocks.items():
         digests = [trial_digest(trial) for trial in asked.get(label, ())]
         new = [records[digest] for digest in digests]
