@@ -65,8 +65,7 @@ def run(
     asked, text = _asked(study, settings)
     if models:
         asked = _with_models(asked, models)
-        here = any(model.__module__ == "__main__" for model in models.values())
-        workers = 0 if here else workers
+        workers = _workers_for(models, workers)
     own = frozenset(f"{model.__module__}:{model.__qualname__}" for model in (models or {}).values())
     folder = Path(out) if out else Path("ceteris-results") / asked.name
     options = Options(
@@ -103,6 +102,17 @@ def _with_models(study: Study, models: Mapping[str, type[torch.nn.Module]]) -> S
         for factor in study.factors
     )
     return replace(study, models=(*study.models, *own), factors=factors)
+
+
+def _workers_for(models: Mapping[str, type[torch.nn.Module]], workers: int | None) -> int | None:
+    """Return 0 where a class was defined in a notebook or script: other processes cannot import it."""
+    here = [model.__name__ for model in models.values() if model.__module__ == "__main__"]
+    if here and workers:
+        raise ConfigError(
+            f"workers: {', '.join(here)} is defined in a notebook or script, which training processes cannot import; allowed "
+            f"is 0, received {workers}. Leave workers out, or move the class into a module of its own."
+        )
+    return 0 if here else workers
 
 
 def _study_model(study: Study, name: str, model: type[torch.nn.Module]) -> ModelSpec:
