@@ -23,6 +23,7 @@ from ceteris.study import (
     shipped_studies,
     study_from_tree,
     study_text,
+    study_toml,
 )
 from ceteris.study.design import value_label
 
@@ -352,3 +353,39 @@ def test_a_long_choice_is_cut_to_its_name_unless_it_is_asked_for_in_full() -> No
 def test_changes_are_told_one_a_line() -> None:
     changed = replace(MLP, epochs=3, optimizer=r.SGD(lr=0.2))
     assert describe_changes(MLP, changed) == ("epochs: 10 → 3", "optimizer.lr: 0.1 → 0.2")
+
+
+@pytest.mark.parametrize("text", [GOOD, *shipped_studies().values()], ids=["good", *shipped_studies()])
+def test_a_written_study_is_read_back_as_it_was(text: str) -> None:
+    study = parse_study(text)
+    assert parse_study(study_toml(study)) == study
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"strategy": {"kind": "joint", "ranges": [{"field": "batch_size", "low": 16, "high": 256, "log": True}]}},
+        {"strategy": {"kind": "halving", "candidates": 4}},
+        {"strategy": {"kind": "race", "along": "one-at-a-time"}},
+        {"reading": {"size": [8, 9], "channels": 3, "label_column": "kind"}},
+        {"title": 'a "quoted" \n title \\', "seed": 10**9},
+    ],
+    ids=["joint", "halving", "race", "reading", "text"],
+)
+def test_every_part_of_a_study_is_written(change: dict[str, Any]) -> None:
+    study = study_from_tree(tree() | change)
+    assert parse_study(study_toml(study)) == study
+
+
+@pytest.mark.parametrize("tune", [True, False, ["optimizer.lr"], [{"field": "optimizer.lr", "trials": 3}]])
+def test_what_a_factor_tunes_is_written(tune: Any) -> None:
+    study = study_from_tree(tree() | {"factors": [tree()["factors"][0] | {"tune": tune}]})
+    assert parse_study(study_toml(study)) == study
+
+
+def test_a_level_that_no_file_can_say_is_refused() -> None:
+    factor = Factor(
+        name="pooling", fields=("model.pool_after",), levels=(Level(label="all", changes={"model.pool_after": None}),)
+    )
+    with pytest.raises(ConfigError, match=r'factors\[pooling\].levels: level "all" sets model.pool_after to None'):
+        study_toml(replace(parse_study(GOOD), factors=(factor,)))
