@@ -11,9 +11,10 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from ceteris.fields import describe_changes
 from ceteris.findings import Confirmation, FactorFinding
 from ceteris.recipe import Recipe
-from ceteris.study import describe_changes, parse_study
+from ceteris.study import parse_study
 from exploring import Explored, core_seconds, explore
 from strategies_study import STRATEGIES, study_text
 

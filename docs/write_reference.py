@@ -23,7 +23,6 @@ GROUPS = {
     "Averaging of weights (`averaging`)": recipe.AVERAGINGS,
     "Models (`model`)": recipe.MODELS,
     "Activations (`model.activation`)": recipe.ACTIVATIONS,
-    "Initialisations (`model.initialisation`)": recipe.INITIALISATIONS,
 }
 
 WORDS = {
@@ -89,6 +88,7 @@ def reference() -> str:
     for title, kinds in GROUPS.items():
         parts.append(f"## {title}\n")
         parts += [f"### `{kind.kind}`\n\n{_prose(kind)}\n\n{_fields(kind)}".rstrip() for kind in kinds]
+    parts.append(f"## Initialisations (`model.initialisation`)\n\n{_prose(recipe.Initialisation)}")
     presets = "\n".join(f"- `{name}`: `{values}`" for name, values in recipe.MODEL_PRESETS.items())
     parts.append(
         f"## Model presets\n\nNames that stand for a model with these values; more keys override them.\n\n{presets}"
@@ -137,7 +137,7 @@ def _text(value: Any) -> str:
 
 def _allowed(hint: Any) -> str:
     text = repr(hint)
-    if "discriminator" in text:
+    if "discriminator" in text or "Initialisation" in text:
         return "a list of choices, see below" if text.startswith("tuple") else "a choice, see below"
     if "Literal" in text:
         return ", ".join(f"`{_text(value)}`" for value in _literals(hint))

@@ -19,6 +19,7 @@ SOURCE = Path(ceteris.__file__).parent
 FLOORS: list[set[str]] = [
     {"errors"},
     {"recipe", "seeds", "user_code"},
+    {"fields"},
     {"records"},
     {"findings"},
     {"data", "models", "techniques", "evaluation", "stats"},
@@ -33,6 +34,7 @@ FLOORS: list[set[str]] = [
 DATA_ONLY = {"studies"}  # holds .toml files, no code
 WITHOUT_TORCH = {
     "errors",
+    "fields",
     "recipe",
     "seeds",
     "records",
@@ -45,7 +47,7 @@ WITHOUT_TORCH = {
     "figures",
 }
 CHOICE_GROUPS = (
-    "ACTIVATIONS", "AUGMENTATIONS", "AVERAGINGS", "CLIPPINGS", "INITIALISATIONS", "LOSSES", "MODELS", "OPTIMIZERS",
+    "ACTIVATIONS", "AUGMENTATIONS", "AVERAGINGS", "CLIPPINGS", "LOSSES", "MODELS", "OPTIMIZERS",
     "PENALTIES", "SCHEDULES",
 )  # fmt: skip
 
@@ -183,7 +185,7 @@ def choices_named_in(tree: ast.Module) -> set[str]:
 def test_a_recipe_is_turned_into_objects_in_one_place_only() -> None:
     naming = {name: choices for name, tree in TREES.items() if (choices := choices_named_in(tree))}
     everything = naming.pop("ceteris.training.build")
-    assert everything >= choice_types() - {choice.__name__ for choice in recipe.INITIALISATIONS}  # built by their names
+    assert everything >= choice_types()
     naming.pop("ceteris.recipe", None)
     # Code of the user's own is digested where trials are made, and made a recipe where it is handed in from Python.
     own = {"CustomModel", "CustomLoss"}

@@ -2,6 +2,7 @@ import dataclasses
 import json
 import math
 import tomllib
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -19,7 +20,6 @@ UNIONS: dict[str, tuple[Any, tuple[type, ...]]] = {
     "augmentation": (r.Augmentation, r.AUGMENTATIONS),
     "averaging": (r.Averaging, r.AVERAGINGS),
     "clipping": (r.Clipping, r.CLIPPINGS),
-    "initialisation": (r.Initialisation, r.INITIALISATIONS),
     "loss": (r.Loss, r.LOSSES),
     "model": (r.Model, r.MODELS),
     "optimizer": (r.Optimizer, r.OPTIMIZERS),
@@ -30,7 +30,12 @@ MEMBERS = [(place, member) for place, (_, members) in UNIONS.items() for member 
 PLAIN = [(place, member) for place, member in MEMBERS if place != "model" and member is not r.CustomLoss]
 
 MODELS = [
-    r.MLP(hidden=(3,), activation=r.PReLU(initial_slope=-0.5), dropout=0.25, initialisation=r.Orthogonal()),
+    r.MLP(
+        hidden=(3,),
+        activation=r.PReLU(initial_slope=-0.5),
+        dropout=0.25,
+        initialisation=r.Initialisation(kind="orthogonal"),
+    ),
     r.MLP(hidden=()),
     r.CNN(filters=(4, 8, 8), kernels=(5, 3, 1), pool_after=(1, 3), pooling="average", order="pooling-first", head=()),
     r.CNN(pool_after=(), global_average_pooling=True, convolutions_per_block=2),
@@ -82,8 +87,8 @@ def choices(draw: st.DrawFn) -> tuple[str, Any]:
 
 def with_choice(place: str, choice: Any) -> r.Recipe:
     """A recipe that has the choice in its place."""
-    if place in ("activation", "initialisation"):
-        return r.Recipe(model=dataclasses.replace(r.CNN(), **{place: choice}))
+    if place == "activation":
+        return r.Recipe(model=dataclasses.replace(r.CNN(), activation=choice))
     if place == "model":
         return r.Recipe(model=choice)
     other: dict[str, Any] = {place: (choice,) if place == "augmentation" else choice}
@@ -224,6 +229,36 @@ KNOWN = r.Recipe(
 def test_a_recipe_keeps_its_address_in_the_store() -> None:
     """A change here means that no finished training of anybody is found again; a new field needs a new schema number."""
     assert digest_of(KNOWN) == "ca846325147ee1ff4b90f0b769213db8c802a62e5b5f1db99c21d8e474e8aecb"
+
+
+# Recipes as they stand in study files, every choice by name at least once, with the digests of the first version.
+FIRST_VERSION = json.loads(Path(__file__).with_name("recipe_digests.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(("tree", "digest"), FIRST_VERSION)
+def test_recipes_keep_the_addresses_of_the_first_version(tree: dict[str, Any], digest: str) -> None:
+    assert digest_of(TypeAdapter(r.Recipe).validate_json(json.dumps(tree))) == digest
+
+
+def test_every_choice_has_an_address_of_the_first_version() -> None:
+    named = json.dumps([tree for tree, _ in FIRST_VERSION])
+    kinds = {kind_of(member) for _, member in MEMBERS} | set(r.INITIALISATIONS)
+    assert [kind for kind in kinds if f'"{kind}"' not in named] == []
+    assert len(FIRST_VERSION) >= 50
+
+
+@pytest.mark.parametrize("kind", r.INITIALISATIONS)
+def test_an_initialisation_is_known_by_its_name_alone_or_as_a_table(kind: Any) -> None:
+    made = r.MLP(initialisation=r.Initialisation(kind=kind))
+    for written in (kind, {"kind": kind}):
+        assert TypeAdapter(r.Model).validate_python({"kind": "mlp", "initialisation": written}) == made
+    assert_survives_every_form(r.Recipe(model=made))
+
+
+@pytest.mark.parametrize("wrong", ["he", {"kind": "he"}, {}, {"kind": "dirac", "gain": 1}])
+def test_an_initialisation_that_is_not_known_is_refused(wrong: object) -> None:
+    with pytest.raises(ValidationError, match="initialisation"):
+        TypeAdapter(r.Model).validate_python({"kind": "mlp", "initialisation": wrong})
 
 
 def test_the_address_depends_on_values_not_on_how_they_are_written() -> None:

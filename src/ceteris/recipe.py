@@ -5,14 +5,23 @@ their allowed ranges. The study file, the command line's overrides and the JSON 
 checks values wherever a recipe is made. Nothing here behaves: ``ceteris.training.build`` turns a recipe into objects.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 __all__ = [
-    "ACTIVATIONS", "AUGMENTATIONS", "AVERAGINGS", "CLIPPINGS", "INITIALISATIONS", "LOSSES", "MODELS", "OPTIMIZERS",
-    "PENALTIES", "SCHEDULES",
+    "ACTIVATIONS", "ASGD", "AUGMENTATIONS", "AVERAGINGS", "CLIPPINGS", "CNN", "ELU", "GELU", "INITIALISATIONS",
+    "L1", "L2", "LOSSES", "MLP", "MODELS", "MODEL_PRESETS", "OPTIMIZERS", "PENALTIES", "SCHEDULES", "SELU", "SGD",
+    "Activation", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "AdversarialNoise", "Augmentation",
+    "Averaging", "BrightnessContrast", "ClipNorm", "ClipValue", "Clipping", "Constant", "Cosine", "CosineRestarts",
+    "Count", "CropWithPadding", "CrossEntropy", "CustomLoss", "CustomModel", "CutMix", "Cutout",
+    "DecoupledWeightDecay", "Elastic", "Exponential", "ExponentialMovingAverage", "Flag", "Flip", "Focal",
+    "InitialWeights", "Initialisation", "LeakyReLU", "Linear", "Loss", "MeanSquaredError", "Mish", "Mixup",
+    "Model", "MultiStep", "Muon", "NAdam", "NoAveraging", "NoClipping", "NoPenalty", "Noise", "NotNegative",
+    "Number", "OddSize", "OneCycle", "OpenShare", "Optimizer", "PReLU", "Penalty", "Positive", "RAdam", "RMSprop",
+    "ReLU", "Recipe", "ReduceOnPlateau", "ResNet", "Rotate", "Scale", "Schedule", "Share", "Shear", "Shift",
+    "SiLU", "Sigmoid", "Softplus", "Step", "Tanh", "WholeNumber",
 ]  # fmt: skip
 
 Count = Annotated[int, Field(strict=True, ge=1, le=10**9)]
@@ -123,56 +132,24 @@ class Softplus:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Weight initialisations (biases start at 0 except in the framework's default)
+# Initial weights
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
-class FrameworkDefault:
-    """What torch.nn does: weights and biases uniform in ±1/sqrt(fan in)."""
+class Initialisation:
+    """How the weights of linear layers and convolutions are drawn; biases start at 0 except in the framework's default.
 
-    kind: Literal["default"] = "default"
+    - ``default``: what torch.nn does, weights and biases uniform in ±1/sqrt(fan in).
+    - ``kaiming-normal``, ``kaiming-uniform``: the gain of the activation over the fan in (He et al. 2015).
+    - ``xavier-normal``, ``xavier-uniform``: variance 2 / (fan in + fan out) (Glorot & Bengio 2010).
+    - ``orthogonal``: orthogonal matrices, filters flattened (Saxe et al. 2014).
+    - ``dirac``: filters that pass their input channel through where they fit; Kaiming normal for linear layers
+      (Zagoruyko 2017).
+    """
 
-
-@dataclass(frozen=True, kw_only=True, config=_FROZEN)
-class KaimingNormal:
-    """Normal with the gain of the activation over the fan in (He et al. 2015)."""
-
-    kind: Literal["kaiming-normal"] = "kaiming-normal"
-
-
-@dataclass(frozen=True, kw_only=True, config=_FROZEN)
-class KaimingUniform:
-    """Uniform with the gain of the activation over the fan in (He et al. 2015)."""
-
-    kind: Literal["kaiming-uniform"] = "kaiming-uniform"
-
-
-@dataclass(frozen=True, kw_only=True, config=_FROZEN)
-class XavierNormal:
-    """Normal with variance 2 / (fan in + fan out) (Glorot & Bengio 2010)."""
-
-    kind: Literal["xavier-normal"] = "xavier-normal"
-
-
-@dataclass(frozen=True, kw_only=True, config=_FROZEN)
-class XavierUniform:
-    """Uniform with variance 2 / (fan in + fan out) (Glorot & Bengio 2010)."""
-
-    kind: Literal["xavier-uniform"] = "xavier-uniform"
-
-
-@dataclass(frozen=True, kw_only=True, config=_FROZEN)
-class Orthogonal:
-    """Orthogonal matrices, filters flattened (Saxe et al. 2014)."""
-
-    kind: Literal["orthogonal"] = "orthogonal"
-
-
-@dataclass(frozen=True, kw_only=True, config=_FROZEN)
-class Dirac:
-    """Filters that pass their input channel through where they fit; Kaiming normal for linear layers (Zagoruyko 2017)."""
-
-    kind: Literal["dirac"] = "dirac"
+    kind: Literal[
+        "default", "kaiming-normal", "kaiming-uniform", "xavier-normal", "xavier-uniform", "orthogonal", "dirac"
+    ]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -636,32 +613,24 @@ def _named(value: Any) -> Any:
     return {"kind": value} if isinstance(value, str) else value
 
 
+_NAMED, _BY_KIND = BeforeValidator(_named), Field(discriminator="kind")
+
 Activation = Annotated[
-    ReLU | LeakyReLU | ELU | SELU | GELU | SiLU | Mish | PReLU | Tanh | Sigmoid | Softplus,
-    Field(discriminator="kind"),
-    BeforeValidator(_named),
+    ReLU | LeakyReLU | ELU | SELU | GELU | SiLU | Mish | PReLU | Tanh | Sigmoid | Softplus, _BY_KIND, _NAMED
 ]
-Initialisation = Annotated[
-    FrameworkDefault | KaimingNormal | KaimingUniform | XavierNormal | XavierUniform | Orthogonal | Dirac,
-    Field(discriminator="kind"),
-    BeforeValidator(_named),
-]
+InitialWeights = Annotated[Initialisation, _NAMED]
 Optimizer = Annotated[
-    SGD | Adam | AdamW | NAdam | RAdam | RMSprop | Adagrad | Adadelta | Adamax | ASGD | Muon,
-    Field(discriminator="kind"),
-    BeforeValidator(_named),
+    SGD | Adam | AdamW | NAdam | RAdam | RMSprop | Adagrad | Adadelta | Adamax | ASGD | Muon, _BY_KIND, _NAMED
 ]
 Schedule = Annotated[
     Constant | Step | MultiStep | Exponential | Cosine | CosineRestarts | OneCycle | ReduceOnPlateau | Linear,
-    Field(discriminator="kind"),
-    BeforeValidator(_named),
+    _BY_KIND,
+    _NAMED,
 ]
-Loss = Annotated[
-    CrossEntropy | Focal | MeanSquaredError | CustomLoss, Field(discriminator="kind"), BeforeValidator(_named)
-]
-Penalty = Annotated[NoPenalty | L1 | L2 | DecoupledWeightDecay, Field(discriminator="kind"), BeforeValidator(_named)]
-Clipping = Annotated[NoClipping | ClipNorm | ClipValue, Field(discriminator="kind"), BeforeValidator(_named)]
-Averaging = Annotated[NoAveraging | ExponentialMovingAverage, Field(discriminator="kind"), BeforeValidator(_named)]
+Loss = Annotated[CrossEntropy | Focal | MeanSquaredError | CustomLoss, _BY_KIND, _NAMED]
+Penalty = Annotated[NoPenalty | L1 | L2 | DecoupledWeightDecay, _BY_KIND, _NAMED]
+Clipping = Annotated[NoClipping | ClipNorm | ClipValue, _BY_KIND, _NAMED]
+Averaging = Annotated[NoAveraging | ExponentialMovingAverage, _BY_KIND, _NAMED]
 Augmentation = Annotated[
     Shift
     | Rotate
@@ -676,8 +645,8 @@ Augmentation = Annotated[
     | Mixup
     | CutMix
     | AdversarialNoise,
-    Field(discriminator="kind"),
-    BeforeValidator(_named),
+    _BY_KIND,
+    _NAMED,
 ]
 
 
@@ -702,7 +671,7 @@ class MLP:
     activation: Activation = ReLU()
     batch_norm: Flag = False
     dropout: OpenShare = 0.0
-    initialisation: Initialisation = FrameworkDefault()
+    initialisation: InitialWeights = Initialisation(kind="default")
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
@@ -726,7 +695,7 @@ class CNN:
     activation: Activation = ReLU()
     batch_norm: Flag = False
     dropout: OpenShare = 0.0
-    initialisation: Initialisation = FrameworkDefault()
+    initialisation: InitialWeights = Initialisation(kind="default")
 
     def __post_init__(self) -> None:
         _one_per_block("filters", self.filters, "kernels", self.kernels)
@@ -756,7 +725,7 @@ class ResNet:
     activation: Activation = ReLU()
     batch_norm: Flag = True
     dropout: OpenShare = 0.0
-    initialisation: Initialisation = KaimingNormal()
+    initialisation: InitialWeights = Initialisation(kind="kaiming-normal")
 
     def __post_init__(self) -> None:
         _one_per_block("blocks", self.blocks, "filters", self.filters)
@@ -793,7 +762,7 @@ def _model_named(value: Any) -> Any:
     return tree
 
 
-Model = Annotated[MLP | CNN | ResNet | CustomModel, Field(discriminator="kind"), BeforeValidator(_model_named)]
+Model = Annotated[MLP | CNN | ResNet | CustomModel, _BY_KIND, BeforeValidator(_model_named)]
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
@@ -813,18 +782,18 @@ class Recipe:
     precision: Literal["auto", "float32", "bfloat16"] = "float32"
 
 
-ACTIVATIONS = (ReLU, LeakyReLU, ELU, SELU, GELU, SiLU, Mish, PReLU, Tanh, Sigmoid, Softplus)
-AUGMENTATIONS = (
-    Shift, Rotate, Scale, Shear, Elastic, Flip, CropWithPadding, Cutout, Noise, BrightnessContrast, Mixup, CutMix,
-    AdversarialNoise,
-)  # fmt: skip
-AVERAGINGS = (NoAveraging, ExponentialMovingAverage)
-CLIPPINGS = (NoClipping, ClipNorm, ClipValue)
-INITIALISATIONS = (
-    FrameworkDefault, KaimingNormal, KaimingUniform, XavierNormal, XavierUniform, Orthogonal, Dirac,
-)  # fmt: skip
-LOSSES = (CrossEntropy, Focal, MeanSquaredError, CustomLoss)
-MODELS = (MLP, CNN, ResNet, CustomModel)
-OPTIMIZERS = (SGD, Adam, AdamW, NAdam, RAdam, RMSprop, Adagrad, Adadelta, Adamax, ASGD, Muon)
-PENALTIES = (NoPenalty, L1, L2, DecoupledWeightDecay)
-SCHEDULES = (Constant, Step, MultiStep, Exponential, Cosine, CosineRestarts, OneCycle, ReduceOnPlateau, Linear)
+def _members(union: Any) -> tuple[type[Any], ...]:
+    """Return the types of a choice, in the order in which they are listed."""
+    return get_args(get_args(union)[0])
+
+
+ACTIVATIONS = _members(Activation)
+AUGMENTATIONS = _members(Augmentation)
+AVERAGINGS = _members(Averaging)
+CLIPPINGS = _members(Clipping)
+INITIALISATIONS = get_args(Initialisation.__annotations__["kind"])
+LOSSES = _members(Loss)
+MODELS = _members(Model)
+OPTIMIZERS = _members(Optimizer)
+PENALTIES = _members(Penalty)
+SCHEDULES = _members(Schedule)

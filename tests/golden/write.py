@@ -18,7 +18,12 @@ from ceteris.training import one_thread, run_trial
 FOLDER = Path(__file__).parent
 RECIPES = {
     "mlp": r.Recipe(
-        model=r.MLP(hidden=(24, 16), activation=r.LeakyReLU(), dropout=0.2, initialisation=r.KaimingNormal()),
+        model=r.MLP(
+            hidden=(24, 16),
+            activation=r.LeakyReLU(),
+            dropout=0.2,
+            initialisation=r.Initialisation(kind="kaiming-normal"),
+        ),
         optimizer=r.Adam(lr=0.01),
         penalty=r.L2(strength=1e-3),
         epochs=6,

@@ -18,7 +18,6 @@ from ceteris.study import ExperimentContext, Exploration, Extension, Factor, Lev
 from ceteris.study.confirmation import confirm
 from ceteris.study.strategies import strategy_of
 from ceteris.study.strategies.comparing import looks_of
-from ceteris.study.strategies.merging import merged
 from ceteris.study.strategies.tuning import tune_arms
 from ceteris.study.study import ConfirmationDesign, LeaveOneOut, Nuisance, OneAtATime, Study, nuisances_of
 from ceteris.study.trials import CONFIRMATION_REPETITION, TUNING_REPETITION
@@ -223,16 +222,6 @@ def test_leave_one_out_has_nothing_to_put_back_where_the_baseline_stays() -> Non
     _, route = explored(setting(strategy=LeaveOneOut()), lambda trial: 0.5)
     assert route.worth == ()
     assert "no choice to put back" in route.summary
-
-
-def test_changes_of_several_recipes_are_put_together_and_a_rate_for_another_optimizer_is_not() -> None:
-    schedule = replace(BASE, schedule=r.Cosine(), optimizer=r.SGD(lr=0.3))
-    adam = replace(BASE, optimizer=r.Adam(lr=0.002))
-    both = merged(BASE, [schedule, adam])
-    assert both == replace(BASE, schedule=r.Cosine(), optimizer=r.Adam(lr=0.002))
-    assert merged(BASE, []) == merged(BASE, [BASE]) == BASE
-    assert merged(adam, [BASE], only={"schedule"}) == adam
-    assert merged(adam, [BASE], only={"optimizer"}) == BASE
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -15,8 +15,6 @@ from ceteris.study import (
     Level,
     Study,
     arm,
-    describe_changes,
-    difference,
     factors_of,
     parse_study,
     read_study,
@@ -25,7 +23,6 @@ from ceteris.study import (
     study_text,
     study_toml,
 )
-from ceteris.study.design import value_label
 
 GOOD = """
 name = "try"
@@ -129,6 +126,12 @@ def test_the_shipped_studies_are_right(name: str) -> None:
         (put("exploration", "fold", value=5), ["exploration.fold", 'Did you mean "folds"', "images"]),
         (put("final", value={"patiense": 5}), ["final.patiense", 'Did you mean "patience"']),
         (put("reading", value={"sise": [8, 8]}), ["reading.sise", 'Did you mean "size"']),
+        (put("reading", value={"size": [8]}), ["reading.size[2]", "missing"]),
+        (put("models", "mlp", "model", "initialisation", value="kaiming"), ['Did you mean "kaiming-normal"', "dirac."]),
+        (
+            put("models", "mlp", "model", "initialisation", value={"gain": 1}),
+            ["a choice needs its name", "{'gain': 1}"],
+        ),
         (put("models", "mlp", "epoch", value=5), ["models[mlp].epoch", 'Did you mean "epochs"', "batch_size"]),
         (put("models", "mlp", "model", "hiden", value=[5]), ["models[mlp].model.hiden", 'Did you mean "hidden"']),
         (put("models", "mlp", "optimizer", "rate", value=5), ["models[mlp].optimizer.rate", "lr, momentum, nesterov"]),
@@ -279,28 +282,6 @@ def factor(*fields: str, changes: dict[str, Any]) -> tuple[Factor, Level]:
     return Factor(name="f", fields=fields, levels=(level,)), level
 
 
-def test_equal_recipes_differ_in_nothing() -> None:
-    assert difference(MLP, replace(MLP)) == {}
-
-
-@pytest.mark.parametrize(
-    ("other", "fields"),
-    [
-        (replace(MLP, optimizer=r.SGD(lr=0.2)), {"optimizer.lr": (0.1, 0.2)}),
-        (replace(MLP, epochs=3, batch_size=4), {"epochs": (10, 3), "batch_size": (128, 4)}),
-        (replace(MLP, model=r.MLP(hidden=(8, 8))), {"model.hidden": ([8], [8, 8])}),
-        (replace(MLP, model=r.MLP(hidden=(8,), activation=r.LeakyReLU(slope=0.3))), {"model.activation": ...}),
-        (replace(MLP, augmentation=(r.Shift(),)), {"augmentation": ([], [{"kind": "shift", "fraction": 0.1}])}),
-        (replace(MLP, optimizer=r.Adam(lr=0.1)), {"optimizer": ...}),
-    ],
-)
-def test_the_differing_fields_are_named_with_both_values(other: r.Recipe, fields: dict[str, Any]) -> None:
-    found = difference(MLP, other)
-    assert found.keys() == fields.keys()
-    assert all(found[name] == values for name, values in fields.items() if values is not ...)
-    assert {name: (after, before) for name, (before, after) in difference(other, MLP).items()} == found
-
-
 def test_an_arm_changes_what_its_factor_declares() -> None:
     changed = arm(MLP, *factor("optimizer", changes={"optimizer": "adam"}))
     assert changed == replace(MLP, optimizer=r.Adam())
@@ -330,29 +311,6 @@ def test_the_recipe_that_is_changed_stays_as_it_is() -> None:
     before = replace(MLP)
     arm(MLP, *factor("model", changes={"model.hidden": [1]}))
     assert before == MLP
-
-
-@pytest.mark.parametrize(
-    ("value", "label"),
-    [
-        (True, "on"), (False, "off"), (0.05, "0.05"), (1e-5, "1e-05"), (3, "3"), ("cosine", "cosine"), ([], "none"),
-        ([32, 64], "32-64"), ([{"kind": "shift"}, {"kind": "flip"}], "shift + flip"), (None, "None"),
-        ({"kind": "sgd", "lr": 0.1}, "sgd (lr 0.1)"), ({"kind": "relu"}, "relu"),
-    ],
-)  # fmt: skip
-def test_values_have_short_labels(value: Any, label: str) -> None:
-    assert value_label(value) == label
-
-
-def test_a_long_choice_is_cut_to_its_name_unless_it_is_asked_for_in_full() -> None:
-    muon = {"kind": "muon", **{f"parameter{number}": number for number in range(5)}}
-    assert value_label(muon) == "muon"
-    assert value_label(muon, detailed=True).startswith("muon (parameter0 0, ")
-
-
-def test_changes_are_told_one_a_line() -> None:
-    changed = replace(MLP, epochs=3, optimizer=r.SGD(lr=0.2))
-    assert describe_changes(MLP, changed) == ("epochs: 10 → 3", "optimizer.lr: 0.1 → 0.2")
 
 
 @pytest.mark.parametrize("text", [GOOD, *shipped_studies().values()], ids=["good", *shipped_studies()])

@@ -223,7 +223,9 @@ def test_batch_normalisation_leaves_the_initial_weights_alone() -> None:
 
 def test_kaiming_weights_have_the_gain_of_the_models_activation() -> None:
     def deviation(activation: recipe.Activation) -> float:
-        model = recipe.MLP(hidden=(400,), activation=activation, initialisation=recipe.KaimingNormal())
+        model = recipe.MLP(
+            hidden=(400,), activation=activation, initialisation=recipe.Initialisation(kind="kaiming-normal")
+        )
         return float(next(made(model).parameters()).detach().std())
 
     leaky, relu = recipe.LeakyReLU(slope=0.5), recipe.ReLU()

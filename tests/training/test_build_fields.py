@@ -75,7 +75,7 @@ VARIED: list[tuple[Any, dict[str, Any]]] = [
         recipe.MLP(hidden=(5, 6)),
         {
             "hidden": (5,), "activation": recipe.Tanh(), "batch_norm": True, "dropout": 0.5,
-            "initialisation": recipe.Orthogonal(),
+            "initialisation": recipe.Initialisation(kind="orthogonal"),
         },
     ),
     (
@@ -83,7 +83,7 @@ VARIED: list[tuple[Any, dict[str, Any]]] = [
         {
             "filters": (4, 5), "kernels": (3, 5), "convolutions_per_block": 2, "pooling": "average", "pool_after": (1,),
             "order": "pooling-first", "global_average_pooling": True, "head": (), "activation": recipe.Tanh(),
-            "batch_norm": True, "dropout": 0.5, "initialisation": recipe.Orthogonal(),
+            "batch_norm": True, "dropout": 0.5, "initialisation": recipe.Initialisation(kind="orthogonal"),
         },
     ),
     (
@@ -91,7 +91,7 @@ VARIED: list[tuple[Any, dict[str, Any]]] = [
         {
             "blocks": (2, 1), "filters": (4, 5), "kernel": 5, "block": "pre-activation", "convolutions_per_block": 3,
             "residual": False, "shortcut": "projection", "stem_stride": 2, "head": (7,), "activation": recipe.Tanh(),
-            "batch_norm": False, "dropout": 0.5, "initialisation": recipe.Orthogonal(),
+            "batch_norm": False, "dropout": 0.5, "initialisation": recipe.Initialisation(kind="orthogonal"),
         },
     ),
 ]  # fmt: skip

@@ -113,7 +113,7 @@ def test_settings_on_the_same_fold_learn_what_they_learn_alone(model: str) -> No
     others = [
         replace(first, penalty=r.L1(strength=1e-3), clipping=r.ClipValue(maximum=0.01)),
         replace(first, optimizer=r.SGD(lr=0.1, momentum=0.5), schedule=r.ReduceOnPlateau(patience=0, threshold=0.5)),
-        changed(first, dropout=0.0, initialisation=r.Orthogonal()),
+        changed(first, dropout=0.0, initialisation=r.Initialisation(kind="orthogonal")),
         replace(first, loss=r.CrossEntropy(label_smoothing=0.2), penalty=r.DecoupledWeightDecay(strength=0.5)),
     ]
     assert_each_as_alone([tiny_trial(recipe) for recipe in [first, *others]])
@@ -224,7 +224,7 @@ def test_every_epoch_of_the_population_is_told_once() -> None:
 def test_values_may_differ_within_a_shape_and_shapes_may_not() -> None:
     same = [
         changed(CNN, dropout=0.5),
-        changed(CNN, initialisation=r.Dirac()),
+        changed(CNN, initialisation=r.Initialisation(kind="dirac")),
         replace(CNN, optimizer=r.SGD(lr=1.0), penalty=r.L2(), augmentation=(r.Flip(),), schedule=r.Linear()),
     ]
     other = [

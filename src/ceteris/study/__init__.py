@@ -1,6 +1,6 @@
 """What to ask, how to explore, and the queue that trains it; nothing here can reach a test set."""
 
-from ceteris.study.design import arm, describe_changes, difference
+from ceteris.study.design import arm
 from ceteris.study.files import parse_study, read_study, shipped_studies, study_from_tree, study_text, study_toml
 from ceteris.study.model_experiment import ModelResult, final_recipes, model_experiment
 from ceteris.study.strategies import SearchResult, greedy, strategy_of
@@ -20,8 +20,6 @@ __all__ = [
     "SearchResult",
     "Study",
     "arm",
-    "describe_changes",
-    "difference",
     "exploration_trials",
     "factors_of",
     "final_recipes",

@@ -11,8 +11,9 @@ import tomli_w
 from pydantic import TypeAdapter, ValidationError
 
 from ceteris.errors import ConfigError, did_you_mean
+from ceteris.fields import describe_value, number_at
 from ceteris.store import to_tree
-from ceteris.study.design import arm, tunable, value_label
+from ceteris.study.design import arm
 from ceteris.study.messages import explain_invalid
 from ceteris.study.strategies.grid import check_grid
 from ceteris.study.strategies.space_check import check_search
@@ -175,7 +176,7 @@ def _normal_level(level: Any, fields: list[str], factor: str) -> dict[str, Any]:
         labelled = isinstance(level, dict) and "value" in level and set(level) <= {"label", "value"}
         value = level["value"] if labelled else level
         label = level.get("label") if labelled else None
-        return {"label": label or value_label(value), "changes": {fields[0]: value}}
+        return {"label": label or describe_value(value), "changes": {fields[0]: value}}
     if not isinstance(level, dict):
         raise ConfigError(f"factors[{factor}].levels: with several fields a level is a table; received {level!r}.")
     changes = {key: value for key, value in level.items() if key != "label"}
@@ -185,7 +186,7 @@ def _normal_level(level: Any, fields: list[str], factor: str) -> dict[str, Any]:
             f'factors[{factor}].levels: a level may set {", ".join(map(repr, fields))} (quoted keys) and "label"; '
             f"received {', '.join(map(repr, unknown)) or 'nothing'}."
         )
-    return {"label": level.get("label") or ", ".join(map(value_label, changes.values())), "changes": changes}
+    return {"label": level.get("label") or ", ".join(map(describe_value, changes.values())), "changes": changes}
 
 
 def _check(study: Study, origin: str) -> None:
@@ -217,7 +218,7 @@ def _check_tuning(study: Study, origin: str) -> None:
         for nuisance in factor.tune or ():
             recipes = [model.recipe for model in study.models if not factor.models or model.name in factor.models]
             arms = [arm(recipe, factor, level) for recipe in recipes for level in factor.levels]
-            if not any(tunable(recipe, nuisance.field) for recipe in arms):
+            if not any((number_at(recipe, nuisance.field) or 0) > 0 for recipe in arms):
                 raise ConfigError(
                     f'{origin}: factors[{factor.name}].tune: no arm has a number above 0 in "{nuisance.field}". Name a field '
                     'such as "optimizer.lr"; its value in each arm is where the search starts.'

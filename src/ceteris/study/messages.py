@@ -1,7 +1,8 @@
-"""What is wrong in a study or recipe, told to a person: place, what is allowed, what was received, how to mend it."""
+"""What is wrong in a study or recipe, said to a person: place, what is allowed, what was received, how to mend it."""
 
 import dataclasses
-from typing import Any, get_args
+from collections.abc import Sequence
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -9,7 +10,19 @@ from ceteris import recipe
 from ceteris.errors import did_you_mean
 from ceteris.study import study
 
-_WORDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "string": "a text", "tuple": "a list"}
+# The keys under which a choice stands whose name may be that of another choice too: every group has a "none".
+_GROUPS: dict[str, tuple[Any, ...]] = {
+    "strategy": study.STRATEGIES,
+    "model": recipe.MODELS,
+    "optimizer": recipe.OPTIMIZERS,
+    "schedule": recipe.SCHEDULES,
+    "loss": recipe.LOSSES,
+    "penalty": recipe.PENALTIES,
+    "clipping": recipe.CLIPPINGS,
+    "averaging": recipe.AVERAGINGS,
+    "activation": recipe.ACTIVATIONS,
+    "augmentation": recipe.AUGMENTATIONS,
+}
 
 
 def explain_invalid(error: ValidationError, tree: Any) -> str:
@@ -20,14 +33,17 @@ def explain_invalid(error: ValidationError, tree: Any) -> str:
 
 
 def _line(problem: Any, tree: Any) -> str:
-    place = _place(problem["loc"], tree)
-    kind, received, context = problem["type"], problem["input"], problem.get("ctx", {})
+    location, kind, received, context = problem["loc"], problem["type"], problem["input"], problem.get("ctx", {})
+    place = _place(location, tree)
     if kind in ("unexpected_keyword_argument", "extra_forbidden"):
-        word = str(problem["loc"][-1])
-        known = sorted(_fields_at(problem["loc"], tree) or _all_fields())
-        return f"{place}: there is no such key.{did_you_mean(word, known)} Known here: {', '.join(known)}."
+        known = sorted(_fields_at(location) or _all_fields())
+        return f"{place}: there is no such key.{did_you_mean(str(location[-1]), known)} Known here: {', '.join(known)}."
     if kind in ("union_tag_invalid", "union_tag_not_found"):
-        return _wrong_kind(place, received, context)
+        known = [tag.strip("' ") for tag in str(context.get("expected_tags", "")).split(",") if tag]
+        return _wrong_kind(place, received, known)
+    if location[-1] == "kind":  # of an initialisation, which is one type with many kinds
+        whole = received if isinstance(received, dict) else {"kind": received}
+        return _wrong_kind(place.removesuffix(".kind"), whole, recipe.INITIALISATIONS)
     if kind in ("missing", "missing_argument"):
         return f"{place}: this key is missing; add it."
     message = str(context.get("error", problem["msg"])).removeprefix("Value error, ")
@@ -35,65 +51,48 @@ def _line(problem: Any, tree: Any) -> str:
     return f"{place}: {message}; received {received!r}."
 
 
-def _wrong_kind(place: str, received: Any, context: dict[str, Any]) -> str:
-    word = received.get("kind") if isinstance(received, dict) else received
-    known = [tag.strip("' ") for tag in str(context.get("expected_tags", "")).split(",") if tag]
-    if place.endswith("model"):
-        known += sorted(recipe.MODEL_PRESETS)
-    if word is None or not isinstance(received, dict):
+def _wrong_kind(place: str, received: Any, known: Sequence[str]) -> str:
+    word = received.get("kind") if isinstance(received, dict) else None
+    if word is None:
         return (
             f'{place}: a choice needs its name, as in "adam" or {{ kind = "adam", lr = 0.001 }}; received {received!r}.'
         )
-    return f'{place}: "{word}" is not known.{did_you_mean(str(word), known)} Allowed: {", ".join(known)}.'
+    allowed = [*known, *(sorted(recipe.MODEL_PRESETS) if place.endswith("model") else ())]
+    return f'{place}: "{word}" is not known.{did_you_mean(str(word), allowed)} Allowed: {", ".join(allowed)}.'
 
 
 def _place(location: tuple[int | str, ...], tree: Any) -> str:
-    shown: list[str] = []
-    for part, branch in _walk(location, tree):
-        if isinstance(part, int):
-            named = branch[part].get("name") if isinstance(branch, list) and isinstance(branch[part], dict) else None
-            shown.append(f"[{named or part + 1}]")
-        else:
-            shown.append(f".{part}" if shown else part)
-    return "".join(shown) or "study"
-
-
-def _walk(location: tuple[int | str, ...], tree: Any) -> list[tuple[int | str, Any]]:
-    """Pair each part of a location with the branch it stands in, without pydantic's tags of unions."""
-    steps: list[tuple[int | str, Any]] = []
-    branch = tree
+    """Return a location as it stands in the file, without pydantic's tags of unions: models[cnn].optimizer.lr."""
+    shown, branch = "", tree
     for part in location:
         name = branch.get("kind") if isinstance(branch, dict) else branch
-        if isinstance(part, str) and part not in (branch if isinstance(branch, dict) else ()) and _is_tag(part, name):
+        inside = isinstance(branch, dict) and part in branch
+        if isinstance(part, str) and not inside and (part == name or name in recipe.MODEL_PRESETS):
             continue
-        steps.append((part, branch))
         try:
             branch = branch[part]
         except (KeyError, IndexError, TypeError):
             branch = None
-    return steps
+        if isinstance(part, int):
+            named = branch.get("name") if isinstance(branch, dict) else None
+            shown += f"[{named or part + 1}]"
+        else:
+            shown += f".{part}" if shown else part
+    return shown or "study"
 
 
-def _is_tag(part: str, name: Any) -> bool:
-    return part == name or name in recipe.MODEL_PRESETS
-
-
-def _fields_at(location: tuple[int | str, ...], tree: Any) -> set[str]:
-    """Return the keys that the choice at a location has, '' where the location is not inside a choice of a recipe."""
+def _fields_at(location: tuple[int | str, ...]) -> set[str]:
+    """Return the keys that the table at a location has, none where it is neither a recipe, a range nor a choice."""
     if len(location) < 2:
         return set()
     tag, parent = location[-2], location[-3] if len(location) > 2 else ""
     if parent == "ranges":
         return {field.name for field in dataclasses.fields(study.Range)}
-    for group in (
-        get_args(get_args(study.Strategy)[0]) if parent == "strategy" else (),
-        recipe.ACTIVATIONS, recipe.AUGMENTATIONS, recipe.AVERAGINGS, recipe.CLIPPINGS, recipe.INITIALISATIONS,
-        recipe.LOSSES, recipe.MODELS, recipe.OPTIMIZERS, recipe.PENALTIES, recipe.SCHEDULES,
-    ):  # fmt: skip
-        for choice in group:
-            if choice.kind == tag and (tag != "none" or parent in ("schedule", "penalty", "clipping", "averaging")):
-                return {field.name for field in dataclasses.fields(choice)} - {"kind"}
-    return {field.name for field in dataclasses.fields(recipe.Recipe)} if tag == "recipe" else set()
+    if tag == "recipe":
+        return {field.name for field in dataclasses.fields(recipe.Recipe)}
+    groups = [_GROUPS[str(parent)]] if parent in _GROUPS else _GROUPS.values()
+    kinds = [kind for group in groups for kind in group if kind.kind == tag]
+    return {field.name for kind in kinds[:1] for field in dataclasses.fields(kind)} - {"kind"}
 
 
 def _all_fields() -> set[str]:

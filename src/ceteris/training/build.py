@@ -501,7 +501,7 @@ def shape_of(choice: recipe.Recipe) -> str | None:
     """
     if isinstance(choice.model, recipe.CustomModel) or isinstance(choice.loss, recipe.CustomLoss):
         return None
-    model = replace(choice.model, dropout=0.0, initialisation=recipe.FrameworkDefault())
+    model = replace(choice.model, dropout=0.0, initialisation=recipe.Initialisation(kind="default"))
     kinds = (choice.optimizer.kind, choice.loss.kind)
     return repr((model, *kinds, choice.averaging, choice.epochs, choice.batch_size))
 

@@ -3,14 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from ceteris.errors import ConfigError
+from ceteris.fields import describe_fields
 from ceteris.recipe import Recipe
-from ceteris.store import to_tree
 from ceteris.study.decide import Decision
-from ceteris.study.design import arm, value_label
+from ceteris.study.design import IncompatibleError, arm
 from ceteris.study.study import Factor
-
-_ABSENT = object()
 
 
 def arms_of(factor: Factor, incumbent: Recipe) -> tuple[dict[str, Recipe], str]:
@@ -23,7 +20,7 @@ def arms_of(factor: Factor, incumbent: Recipe) -> tuple[dict[str, Recipe], str]:
     present = [label for label, recipe in arms.items() if recipe == incumbent]
     if present:
         return arms, present[0]
-    values = values_text(factor, incumbent)
+    values = describe_fields(incumbent, factor.fields)
     label = f"as before ({values})" if values else "as before"
     return {label: incumbent} | arms, label
 
@@ -37,8 +34,8 @@ def misfits(factor: Factor, incumbent: Recipe) -> dict[str, str]:
     for level in factor.levels:
         try:
             arm(incumbent, factor, level)
-        except ConfigError as error:
-            found[level.label] = str(error).partition(f'level "{level.label}": ')[2].partition(". ")[0] or str(error)
+        except IncompatibleError as error:
+            found[level.label] = error.reason
     return found
 
 
@@ -46,14 +43,3 @@ def with_misfits(decision: Decision, reasons: Mapping[str, str]) -> Decision:
     """Return the decision with one sentence for every level that was left out, and why."""
     told = [f"{label} was left out, as it does not fit the best setting so far: {reasons[label]}." for label in reasons]
     return replace(decision, sentence=" ".join([decision.sentence, *told]))
-
-
-def values_text(factor: Factor, recipe: Recipe) -> str:
-    """Return the factor's values in a recipe; fields that the recipe does not have are passed over."""
-    shown = []
-    for field in factor.fields:
-        value = to_tree(recipe)
-        for name in field.split("."):
-            value = value.get(name, _ABSENT) if isinstance(value, dict) else _ABSENT
-        shown += [] if value is _ABSENT else [value_label(value)]
-    return ", ".join(shown)

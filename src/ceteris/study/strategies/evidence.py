@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ceteris.execution.request import Request, StageKind
+from ceteris.fields import describe_changes
 from ceteris.findings import Comparison, Effort, FactorFinding, LevelFinding
 from ceteris.recipe import Recipe
 from ceteris.records import FloatArray, Trial, TrialRecord
 from ceteris.study.decide import Decision, accuracies
-from ceteris.study.design import describe_changes
 from ceteris.study.strategies.tuning import TunedArm
 from ceteris.study.study import Factor
 

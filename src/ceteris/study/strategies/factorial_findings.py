@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from ceteris.fields import describe_changes
 from ceteris.findings import Comparison, FactorFinding, Interaction, LevelFinding
 from ceteris.records import FloatArray
 from ceteris.stats import compare_levels
-from ceteris.study.design import arm, describe_changes
+from ceteris.study.design import arm
 from ceteris.study.strategies.candidates import Tried
 from ceteris.study.strategies.evidence import effort_of, level_finding
 from ceteris.study.strategies.factorial_effects import GridFit

@@ -4,14 +4,12 @@ from collections.abc import Generator, Mapping
 from dataclasses import replace
 
 from ceteris.execution.request import Records, Request
+from ceteris.fields import describe_fields, difference, merged
 from ceteris.findings import FactorFinding
 from ceteris.recipe import Recipe
-from ceteris.study.design import difference
-from ceteris.study.strategies.arms import values_text
 from ceteris.study.strategies.comparing import compare_arms
 from ceteris.study.strategies.evidence import factor_finding
 from ceteris.study.strategies.greedy import greedy
-from ceteris.study.strategies.merging import merged
 from ceteris.study.strategies.protocol import Search, SearchResult
 from ceteris.study.strategies.purse import Purse
 from ceteris.study.study import Factor, ModelSpec, factors_of, nuisances_of
@@ -58,7 +56,7 @@ def _compare(
 
 
 def _label(factor: Factor, recipe: Recipe) -> str:
-    return f"{factor.title or factor.name} back to {values_text(factor, recipe) or 'the baseline'}"
+    return f"{factor.title or factor.name} back to {describe_fields(recipe, factor.fields) or 'the baseline'}"
 
 
 def _summary(route: SearchResult, choices: int) -> str:

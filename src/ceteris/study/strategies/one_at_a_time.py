@@ -1,10 +1,9 @@
 """Every level against the baseline alone; then all levels that were better are put together."""
 
+from ceteris.fields import difference, merged
 from ceteris.recipe import Recipe
-from ceteris.study.design import difference
 from ceteris.study.strategies.comparing import Comparing, compare_factor
 from ceteris.study.strategies.evidence import request_of
-from ceteris.study.strategies.merging import merged
 from ceteris.study.strategies.protocol import Search, SearchResult
 from ceteris.study.strategies.purse import Purse
 from ceteris.study.study import ModelSpec, factors_of

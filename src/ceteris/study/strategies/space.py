@@ -4,24 +4,23 @@ A point names one value per dimension. Its recipe is the baseline with all of th
 numbers inside them, so that a range of the learning rate holds for whichever optimizer was chosen.
 """
 
-import json
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
+from ceteris.fields import MissingFieldError, number_at, put, recipe_of, tree_of
 from ceteris.recipe import Recipe
 from ceteris.records import FloatArray
-from ceteris.store import to_tree
 from ceteris.study.design import arm
 from ceteris.study.messages import explain_invalid
 from ceteris.study.strategies.arms import arms_of
 from ceteris.study.study import Factor, Halving, Joint, ModelSpec, Range, Study, factors_of
 
-_RECIPE = TypeAdapter(Recipe)
 _DIGITS = 4  # significant ones of a number that is drawn: recipes stay readable
 _LISTED = 10_000  # up to so many points of a finite space are visited one by one
 
@@ -125,18 +124,20 @@ class Space:
     def drawn(self, point: Point) -> Drawn:
         """Return the recipe of a point, or why there is none."""
         changes = [dimension.changes(value) for dimension, value in zip(self.dimensions, point, strict=True)]
-        tree, applied = to_tree(self.baseline), set[str]()
-        recipe = self.baseline
+        recipe, applied = self.baseline, set[str]()
         for depth in sorted({field.count(".") for change in changes for field in change}):
             level = {field: value for change in changes for field, value in change.items() if field.count(".") == depth}
-            applied |= {field for field, value in level.items() if _put(tree, field, value)}
+            tree = tree_of(recipe)
+            for field, value in level.items():
+                with suppress(MissingFieldError):
+                    put(tree, field, value)
+                    applied.add(field)
             try:
-                recipe = _RECIPE.validate_json(json.dumps(tree))
+                recipe = recipe_of(tree)
             except ValidationError as error:
                 return Drawn(
                     recipe=None, settings=self._settings(point), reason=explain_invalid(error, tree).replace("\n", "; ")
                 )
-            tree = to_tree(recipe)
         return self._told(point, changes, applied, recipe)
 
     def _told(self, point: Point, changes: list[dict[str, Any]], applied: set[str], recipe: Recipe) -> Drawn:
@@ -182,14 +183,6 @@ def recipe_with_number(study: Study, model: ModelSpec, field: str) -> Recipe | N
     return next((recipe for recipe in (model.recipe, *arms) if number_at(recipe, field) is not None), None)
 
 
-def number_at(recipe: Recipe, field: str) -> int | float | None:
-    """Return the number in a dotted field of a recipe, None where there is no number."""
-    value = to_tree(recipe)
-    for name in field.split("."):
-        value = value.get(name) if isinstance(value, dict) else None
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
 def _choice(factor: Factor, baseline: Recipe) -> Choice:
     arms, start = arms_of(factor, baseline)
     return Choice(factor=factor, labels=tuple(arms), start=start)
@@ -205,18 +198,6 @@ def _number(span: Range, study: Study, model: ModelSpec) -> Number | None:
     start = number_at(model.recipe, span.field)
     number = Number(name=span.field, low=low, high=high, log=span.log, whole=whole, start=middle)
     return replace(number, start=number.allowed(middle) if start is None else start)
-
-
-def _put(tree: dict[str, Any], field: str, value: Any) -> bool:
-    """Set a dotted field where there is one; say whether there was."""
-    *path, last = field.split(".")
-    branch: Any = tree
-    for name in path:
-        branch = branch.get(name) if isinstance(branch, dict) else None
-    if not isinstance(branch, dict) or last not in branch:
-        return False
-    branch[last] = value
-    return True
 
 
 def _text(dimension: Dimension, value: str | float) -> str:

@@ -1,14 +1,12 @@
 """What cannot be searched as a study asks for, found before anything is trained."""
 
 import math
-from collections.abc import Iterator
-from typing import Any
 
 from ceteris.errors import ConfigError, did_you_mean
+from ceteris.fields import number_at, number_fields, tree_of
 from ceteris.recipe import Recipe
-from ceteris.store import to_tree
-from ceteris.study.strategies.space import Choice, number_at, ranges_of, recipe_with_number, space_of
-from ceteris.study.strategies.tuning import with_value
+from ceteris.study.design import IncompatibleError, changed
+from ceteris.study.strategies.space import Choice, ranges_of, recipe_with_number, space_of
 from ceteris.study.study import Halving, Joint, ModelSpec, Range, Study
 
 
@@ -47,7 +45,7 @@ def _check_range(span: Range, study: Study) -> None:
         )
     having = [(model, recipe) for model in study.models if (recipe := recipe_with_number(study, model, span.field))]
     if not having:
-        known = sorted({field for model in study.models for field in _number_fields(to_tree(model.recipe))})
+        known = sorted({field for model in study.models for field in number_fields(tree_of(model.recipe))})
         raise ConfigError(
             f'{where}: no recipe has a number in "{span.field}".{did_you_mean(span.field, known)} '
             f"Numbers of the baselines: {', '.join(known)}."
@@ -65,10 +63,9 @@ def _check_values(span: Range, model: ModelSpec, recipe: Recipe, where: str) -> 
         )
     for name, end in (("low", span.low), ("high", span.high)):
         try:
-            with_value(recipe, span.field, int(end) if whole else end)
-        except ConfigError as error:
-            told = str(error).rpartition(f'level "{end:g}": ')[2] or str(error)
-            raise ConfigError(f"{where}.{name}: model {model.name} does not allow {end:g}: {told}") from None
+            changed(recipe, {span.field: int(end) if whole else end})
+        except IncompatibleError as error:
+            raise ConfigError(f"{where}.{name}: model {model.name} does not allow {end:g}: {error}") from None
     own = number_at(model.recipe, span.field)
     if own is not None and not span.low <= own <= span.high:
         raise ConfigError(
@@ -91,11 +88,3 @@ def _check_numbers_alone(study: Study, model: ModelSpec) -> None:
             f"strategy.sampler: cma-es needs at least two ranges, model {model.name} has one ({dimensions[0].name}). "
             f"{advice}, or add a range."
         )
-
-
-def _number_fields(tree: dict[str, Any], place: str = "") -> Iterator[str]:
-    for name, value in tree.items():
-        if isinstance(value, dict):
-            yield from _number_fields(value, f"{place}{name}.")
-        elif isinstance(value, int | float) and not isinstance(value, bool):
-            yield f"{place}{name}"

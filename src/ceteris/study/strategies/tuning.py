@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ceteris.errors import ConfigError
 from ceteris.execution.request import Records, Request
+from ceteris.fields import number_at
 from ceteris.findings import TuningFinding
 from ceteris.recipe import Recipe
 from ceteris.records import TrialRecord
 from ceteris.store import trial_digest
-from ceteris.study.design import arm, tunable
-from ceteris.study.study import Factor, Level, Nuisance
+from ceteris.study.design import IncompatibleError, changed
+from ceteris.study.study import Factor, Nuisance
 from ceteris.study.trials import ExperimentContext, tuning_trial
 
 
@@ -43,7 +43,7 @@ class _Search:
         return float(f"{self.start * self.nuisance.step**exponent:.3g}")
 
     def recipe_at(self, exponent: float) -> Recipe:
-        return self.recipe if exponent == 0 else with_value(self.recipe, self.nuisance.field, self.value(exponent))
+        return self.recipe if exponent == 0 else changed(self.recipe, {self.nuisance.field: self.value(exponent)})
 
     def best(self) -> float:
         return max(self.scores, key=lambda exponent: (self.scores[exponent], -abs(exponent), exponent))
@@ -71,23 +71,10 @@ def tune_arms(
     return tuned
 
 
-def with_value(recipe: Recipe, place: str, value: float) -> Recipe:
-    """Return a recipe with one number changed.
-
-    Raises:
-        ConfigError: when the recipe has no such field or the value is not allowed there.
-    """
-    return arm(recipe, Factor(name="tuning", fields=(place,), levels=(_level(place, value),)), _level(place, value))
-
-
-def _level(place: str, value: float) -> Level:
-    return Level(label=f"{value:g}", changes={place: value})
-
-
 def _search(recipe: Recipe, nuisance: Nuisance) -> _Search | None:
     """Return the search of an arm; None where its recipe has no such number, or has 0 there, which nothing scales."""
-    start = tunable(recipe, nuisance.field)
-    return None if start is None else _Search(recipe=recipe, start=start, nuisance=nuisance)
+    start = number_at(recipe, nuisance.field)
+    return _Search(recipe=recipe, start=float(start), nuisance=nuisance) if start and start > 0 else None
 
 
 def _round(
@@ -118,7 +105,7 @@ def _possible(search: _Search, exponent: float) -> Recipe | None:
     """Return the recipe at a value, None where the value is not allowed (a momentum of 1.2, say): it counts as the worst."""
     try:
         return search.recipe_at(exponent)
-    except ConfigError:
+    except IncompatibleError:
         search.scores[exponent] = (-np.inf, -np.inf)
         return None
 
