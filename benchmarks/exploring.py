@@ -17,7 +17,7 @@ from ceteris.records import TrialRecord
 from ceteris.store import Store
 from ceteris.study import ExperimentContext, ModelSpec, SearchResult, Study, strategy_of
 from ceteris.study.confirmation import confirm
-from ceteris.study.context import Options, open_data, setting_of, worker_count
+from ceteris.study.context import RunOptions, open_data, setting_of, worker_count
 from ceteris.user_code import NO_IMPORTS
 
 
@@ -33,7 +33,7 @@ class Explored:
 
 def explore(study: Study, *, data_dir: Path, store: Path, workers: int | None = None) -> list[Explored]:
     """Explore and confirm every model of a study; finished trainings are kept in ``store`` and reused."""
-    options = Options(out=store.parent / "out", store=store, data_dir=data_dir, workers=workers)
+    options = RunOptions(out=store.parent / "out", store=store, data_dir=data_dir, workers=workers)
     data_set = open_data(study, options)
     setting = setting_of(study, data_set, options)
     began = time.monotonic()

@@ -18,8 +18,8 @@ from ceteris.api import run_study
 from ceteris.execution.progress import Silent, Work
 from ceteris.planning.estimate import PlanEstimate, plan_study
 from ceteris.records import TrialRecord
-from ceteris.study import read_study, study_text
-from ceteris.study.context import Options
+from ceteris.study import read_study
+from ceteris.study.context import RunOptions
 
 Stage = tuple[str, str, str]  # model, kind, name
 
@@ -70,7 +70,7 @@ def main() -> None:
     study = read_study(arguments.study, arguments.settings)
     with tempfile.TemporaryDirectory() as scratch:
         place = arguments.folder or Path(scratch)
-        options = Options(
+        options = RunOptions(
             out=place / "out", store=place / "store", data_dir=arguments.data_dir, workers=arguments.workers
         )
         began = time.monotonic()
@@ -78,7 +78,7 @@ def main() -> None:
         planned = time.monotonic() - began
         clock = Clock()
         try:
-            run_study(study, study_text(arguments.study), options, clock)
+            run_study(study, options, clock)
         finally:
             print_comparison(estimate, clock, planned, clock.seconds())
 

@@ -112,9 +112,7 @@ def test_a_wish_for_workers_is_refused_rather_than_passed_over_where_they_cannot
     monkeypatch.setattr(sys.modules["__main__"], "Here", class_here, raising=False)
     arrays = (np.zeros((40, 4, 4), np.uint8), np.arange(40) % 2)
     study = {"name": "own", "data": "own", "models": {"mlp": {"model": "mlp"}}}
-    with pytest.raises(
-        ConfigError, match=r"^workers: Here is defined in a notebook or script.*allowed is 0, received 2"
-    ):
+    with pytest.raises(ConfigError, match=r'^workers: "here" is defined in the notebook or script.*received 2'):
         ceteris.run(study, data=arrays, models={"here": class_here}, out=tmp_path / "out", workers=2)
 
 

@@ -9,7 +9,7 @@ from ceteris.execution.progress import Work
 from ceteris.records import TrialRecord
 from ceteris.store import Store
 from ceteris.study import study_from_tree
-from ceteris.study.context import Options
+from ceteris.study.context import RunOptions
 from tests.api.test_running import Counting, csv_files
 from tests.api.tiny import TINY
 
@@ -35,11 +35,11 @@ class Noting(Counting):
 
 def test_folds_are_stacked_where_it_pays_and_the_records_are_found_again(tmp_path: Path) -> None:
     study = study_from_tree(TINY)
-    options = Options(
+    options = RunOptions(
         out=tmp_path / "out", store=tmp_path / "store", workers=0, formats=(), stacking=Stacking(table=TABLE)
     )
     first, second = Noting(), Noting()
-    one = run_study(study, "", options, first)
+    one = run_study(study, options, first)
     assert first.members == {
         ("mlp", "cross-validation", 2),
         ("mlp", "cross-validation", 1),  # the trial of one fold on which the learning rate is tuned
@@ -49,6 +49,6 @@ def test_folds_are_stacked_where_it_pays_and_the_records_are_found_again(tmp_pat
     }
     assert len(set(first.trained)) == len(first.trained)
     assert any((Store(options.store).root / "populations").iterdir())
-    other = run_study(study, "", options, second)
+    other = run_study(study, options, second)
     assert second.trained == []
     assert csv_files(one.folder) == csv_files(other.folder)

@@ -221,3 +221,11 @@ def test_the_split_of_a_set_without_test_part_outlives_its_prepared_copy(tmp_pat
     for path in sorted((cache / "prepared").rglob("*"), reverse=True):
         path.unlink() if path.is_file() else path.rmdir()
     assert load(str(tmp_path / "set"), cache_dir=cache).test.count == 3
+
+
+def test_a_prepared_copy_is_a_data_set_by_its_path(tmp_path: Path) -> None:
+    class_folders(tmp_path / "set", 1)
+    first = load(str(tmp_path / "set"), cache_dir=tmp_path / "cache")
+    again = load(str(first.prepared), cache_dir=tmp_path / "other")
+    assert (again.train.digest, again.test.fingerprint) == (first.train.digest, first.test.fingerprint)
+    assert not (tmp_path / "other").exists()

@@ -22,6 +22,7 @@ from ceteris.study import (
     shipped_study,
     study_from_tree,
     study_text,
+    study_toml,
 )
 
 GOOD = """
@@ -323,3 +324,39 @@ def test_a_shipped_study_is_found_by_its_name_alone(tmp_path: Path, monkeypatch:
         'study: there is no shipped study "digit". Did you mean "digits"? Shipped: cifar-100, digits, emnist-47, mnist.'
     )
     assert str(caught.value) == told
+
+
+@pytest.mark.parametrize("text", [GOOD, *shipped_studies().values()], ids=["good", *shipped_studies()])
+def test_a_written_study_is_read_back_as_it_was(text: str) -> None:
+    study = parse_study(text)
+    assert parse_study(study_toml(study)) == study
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"strategy": {"kind": "joint", "ranges": [{"field": "batch_size", "low": 16, "high": 256, "log": True}]}},
+        {"strategy": {"kind": "halving", "candidates": 4}},
+        {"strategy": {"kind": "race", "along": "one-at-a-time"}},
+        {"reading": {"size": [8, 9], "channels": 3, "label_column": "kind"}},
+        {"title": 'a "quoted" \n title \\', "seed": 10**9},
+    ],
+    ids=["joint", "halving", "race", "reading", "text"],
+)
+def test_every_part_of_a_study_is_written(change: dict[str, Any]) -> None:
+    study = study_from_tree(tree() | change)
+    assert parse_study(study_toml(study)) == study
+
+
+@pytest.mark.parametrize("tune", [True, False, ["optimizer.lr"], [{"field": "optimizer.lr", "trials": 3}]])
+def test_what_a_factor_tunes_is_written(tune: Any) -> None:
+    study = study_from_tree(tree() | {"factors": [tree()["factors"][0] | {"tune": tune}]})
+    assert parse_study(study_toml(study)) == study
+
+
+def test_a_level_that_no_file_can_say_is_refused() -> None:
+    factor = Factor(
+        name="pooling", fields=("model.pool_after",), levels=(Level(label="all", changes={"model.pool_after": None}),)
+    )
+    with pytest.raises(ConfigError, match=r'factors\[pooling\].levels: level "all" sets model.pool_after to None'):
+        study_toml(replace(parse_study(GOOD), factors=(factor,)))

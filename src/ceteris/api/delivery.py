@@ -23,8 +23,10 @@ def write_delivery(
     folder: Path,
     formats: Sequence[str],
     progress: Progress,
+    *,
+    original: str,
 ) -> None:
-    """Write everything into the result folder.
+    """Write everything into the result folder; ``original`` is the user's own study file, '' where there is none.
 
     Raises:
         StoreError: when something cannot be written.
@@ -32,6 +34,10 @@ def write_delivery(
     progress.phase("writing the weights")
     write_findings(findings, folder / "findings.safetensors")
     write_bytes(folder / "study.toml", run.study_text.encode())
+    if original:
+        write_bytes(folder / "study-original.toml", original.encode())
+    else:
+        (folder / "study-original.toml").unlink(missing_ok=True)
     for final in best_of_each_version(finished_finals(outcomes)):
         write_model_folder(folder / "models" / f"{final.model}-{final.version}", final, run)
     progress.phase("writing the report")

@@ -19,20 +19,23 @@ from ceteris.execution.worker_pool import WorkerPool
 from ceteris.planning.sizes import size_of_trials
 from ceteris.planning.stages import PlannedStage, planned_stages
 from ceteris.store import Store
-from ceteris.study import ExperimentContext, Study, model_experiment
-from ceteris.study.context import Options, open_data, setting_of, worker_count
+from ceteris.study import ExperimentContext, Study, model_experiment, study_toml
+from ceteris.study.context import RunOptions, open_data, setting_of, worker_count
 from ceteris.study.model_experiment import ModelResult
 
 
 def run_study(
     study: Study,
-    study_text: str,
-    options: Options,
+    options: RunOptions,
     progress: Progress | None = None,
     *,
     data_set: DataSet | None = None,
+    original: str = "",
 ) -> Result:
-    """Run a study, or go on where it was stopped, and write its report; ``data_set`` stands in for the study's data.
+    """Run a study, or go on where it was stopped, and write its report.
+
+    ``data_set`` is the study's data where that is open already. ``original`` is the text of the user's own study file, with
+    its comments; it is kept beside the study that ran.
 
     Raises:
         ConfigError: when the study or an option cannot be meant as it is.
@@ -40,7 +43,7 @@ def run_study(
         StoreError: when something cannot be written; what was finished stays.
     """
     started = time.monotonic()
-    progress = progress or Silent()
+    progress, text = progress or Silent(), study_toml(study)
     store = Store(options.store)
     workers = worker_count(options.workers)
     progress.phase(f"preparing the data: {study.data}")
@@ -52,7 +55,7 @@ def run_study(
     outcomes = train(setting, stages, data_set, store, options, workers, listener)
     run = Run(
         study=study,
-        study_text=study_text,
+        study_text=text,
         data_set=data_set,
         store=store,
         device=setting.device,
@@ -62,7 +65,7 @@ def run_study(
         imports=options.imports,
     )
     findings = findings_of(run, outcomes, progress)
-    write_delivery(findings, outcomes, run, options.out, options.formats, progress)
+    write_delivery(findings, outcomes, run, options.out, options.formats, progress, original=original)
     return Result(findings=findings, folder=options.out)
 
 
@@ -71,7 +74,7 @@ def train(
     stages: Sequence[PlannedStage],
     data_set: DataSet,
     store: Store,
-    options: Options,
+    options: RunOptions,
     workers: int,
     progress: Progress,
 ) -> list[ModelResult]:
@@ -98,7 +101,7 @@ def train(
         return queue.run([model_experiment(setting, model) for model in setting.study.models])
 
 
-def _pool(data_set: DataSet, store: Store, options: Options, workers: int) -> AbstractContextManager[Any]:
+def _pool(data_set: DataSet, store: Store, options: RunOptions, workers: int) -> AbstractContextManager[Any]:
     if workers == 0:
         return InProcessPool(data_set.train, store, imports=options.imports)
     workplace = WorkerConfig(train=data_set.prepared, store=options.store, imports=options.imports)

@@ -5,11 +5,11 @@ from pathlib import Path
 from ceteris.api.bundle import read_model
 from ceteris.models import summarise, summary_text
 from ceteris.study import Study
-from ceteris.study.context import Options, open_data
+from ceteris.study.context import RunOptions, open_data
 from ceteris.training.build import summary_of
 
 
-def study_summaries(study: Study, options: Options) -> list[tuple[str, str]]:
+def study_summaries(study: Study, options: RunOptions) -> list[tuple[str, str]]:
     """Return (title, table) for the baseline of every model of a study."""
     data_set = open_data(study, options)
     return [

@@ -107,7 +107,7 @@ def run(
     options = replace(options, until_decided=until_decided, budget_seconds=budget_seconds)
     console = Console(stderr=True)
     with Display(console, worker_count(workers)) as display:
-        result = run_study(asked, text, options, display)
+        result = run_study(asked, options, display, original=text)
     if as_json:
         _print_json(result_json(result))
     else:
@@ -400,11 +400,11 @@ def doctor(
 
 
 def _study(name_or_path: str, settings: list[str] | None) -> tuple[Any, str]:
-    from ceteris.study import read_study, study_text
+    """Return a study with its overrides, and the text of its file as it was written."""
+    from ceteris.study import parse_study, study_text
 
     text = study_text(name_or_path)
-    overrides = "".join(f"# --set {setting}\n" for setting in settings or [])
-    return read_study(name_or_path, settings or []), overrides + text
+    return parse_study(text, settings or [], origin=name_or_path), text
 
 
 def _options(
@@ -418,13 +418,13 @@ def _options(
     *,
     offline: bool = False,
 ) -> Any:
-    from ceteris.study.context import Options
+    from ceteris.study.context import RunOptions
     from ceteris.user_code import ALL_IMPORTS, NO_IMPORTS
 
     if allow_imports and os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())  # own modules lie beside the study; the workers inherit this path
     folder = out or RESULTS / name
-    return Options(
+    return RunOptions(
         out=folder,
         store=_store(folder, store),
         data_dir=data_dir,

@@ -46,7 +46,8 @@ def load(
     ``cache_dir``; afterwards that copy is opened.
 
     Args:
-        name_or_path: a known name (see ``named_sets``), ``hf:owner/name``, or the path of a file or folder.
+        name_or_path: a known name (see ``named_sets``), ``hf:owner/name``, or the path of a file or folder; that of a
+            prepared copy is opened as it is.
         data_dir: folder in which named sets are looked for; without it the environment variable CETERIS_DATA counts.
         cache_dir: folder for prepared copies, downloads and splits.
         options: how the source is to be read.
@@ -56,6 +57,9 @@ def load(
     Raises:
         DataError: unknown, not found, damaged, or not fitting together; the message says what and how to mend it.
     """
+    copy = Path(name_or_path).expanduser()
+    if (copy / "train_prints.npy").is_file() and is_prepared(copy):
+        return open_prepared(copy)
     chosen, cache = options or ReadOptions(), Path(cache_dir).resolve()
     no_network = bool(os.environ.get(OFFLINE_VARIABLE)) if offline is None else offline
     located = _located(name_or_path, data_dir or default_data_dir(), cache, chosen, no_network, progress)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from ceteris.planning.estimate import PlanEstimate, Planner
 from ceteris.study import Exploration, Study
-from ceteris.study.context import Options
+from ceteris.study.context import RunOptions
 
 LEAST_IMAGES, LEAST_FOLDS = 1000, 3
 
@@ -25,7 +25,7 @@ class FittedPlan:
 
 
 def fit_to_budget(
-    study: Study, options: Options, budget_seconds: float, *, progress: Callable[[str], None] = lambda text: None
+    study: Study, options: RunOptions, budget_seconds: float, *, progress: Callable[[str], None] = lambda text: None
 ) -> FittedPlan:
     """Return the largest design of a study's exploration whose predicted time is within the budget.
 

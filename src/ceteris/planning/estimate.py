@@ -16,7 +16,7 @@ from ceteris.recipe import Recipe
 from ceteris.store import Store, digest_of
 from ceteris.store.headers import RecordedAccuracy, recorded_accuracies
 from ceteris.study import ExperimentContext, Study, exploration_trials
-from ceteris.study.context import Options, open_data, setting_of, worker_count
+from ceteris.study.context import RunOptions, open_data, setting_of, worker_count
 from ceteris.training.build import summary_of
 
 # More repetitions for which the plan says what they would find.
@@ -72,7 +72,9 @@ class PlanEstimate:
         return sum(stage.known for stage in self.stages)
 
 
-def plan_study(study: Study, options: Options, *, progress: Callable[[str], None] = lambda text: None) -> PlanEstimate:
+def plan_study(
+    study: Study, options: RunOptions, *, progress: Callable[[str], None] = lambda text: None
+) -> PlanEstimate:
     """Return what a study would train, with times predicted from a few epochs of every training on this machine.
 
     Raises:
@@ -84,7 +86,7 @@ def plan_study(study: Study, options: Options, *, progress: Callable[[str], None
 class Planner:
     """Estimates designs of one study: every kind of training is measured once, the store is read once."""
 
-    def __init__(self, study: Study, options: Options, *, progress: Callable[[str], None]) -> None:
+    def __init__(self, study: Study, options: RunOptions, *, progress: Callable[[str], None]) -> None:
         self._options, self._progress = options, progress
         self._store, self._workers = Store(options.store), worker_count(options.workers)
         progress("reading the data")

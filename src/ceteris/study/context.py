@@ -16,7 +16,7 @@ from ceteris.user_code import NO_IMPORTS, ImportPolicy
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class RunOptions:
     """How and where a study runs; none of it changes what comes out, except the device and, in the
     last digits, the stacking.
 
@@ -40,7 +40,7 @@ class Options:
     stacking: Stacking | None = None
 
 
-def setting_of(study: Study, data_set: DataSet, options: Options) -> ExperimentContext:
+def setting_of(study: Study, data_set: DataSet, options: RunOptions) -> ExperimentContext:
     """Return what is the same for all trials of a study on this machine.
 
     Raises:
@@ -63,7 +63,7 @@ def setting_of(study: Study, data_set: DataSet, options: Options) -> ExperimentC
     )
 
 
-def open_data(study: Study, options: Options, tell: Callable[[str], None] = lambda text: None) -> DataSet:
+def open_data(study: Study, options: RunOptions, tell: Callable[[str], None] = lambda text: None) -> DataSet:
     """Return the data set of a study, prepared in the store's folder for memory-mapped reading."""
     return load(
         study.data,

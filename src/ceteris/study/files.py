@@ -7,10 +7,12 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import tomli_w
 from pydantic import TypeAdapter, ValidationError
 
 from ceteris.errors import ConfigError, did_you_mean
 from ceteris.fields import describe_value, number_at
+from ceteris.store import to_tree
 from ceteris.study.design import arm
 from ceteris.study.messages import explain_invalid
 from ceteris.study.strategies.grid import check_grid
@@ -85,6 +87,38 @@ def parse_study(text: str, settings: Sequence[str] = (), *, origin: str = "study
     for setting in settings:
         _override(tree, setting)
     return study_from_tree(tree, origin=origin)
+
+
+def study_toml(study: Study) -> str:
+    """Return the text of a study file with every value written out; :func:`parse_study` makes an equal Study of it.
+
+    Raises:
+        ConfigError: when a level sets a field to None, for which TOML has no word.
+    """
+    tree = to_tree(study)
+    tree["models"] = {model["name"]: {"title": model["title"], **model["recipe"]} for model in tree["models"]}
+    for factor in tree["factors"]:
+        factor["levels"] = [_written_level(level, factor) for level in factor["levels"]]
+    return tomli_w.dumps(_without_none(tree))
+
+
+def _written_level(level: Mapping[str, Any], factor: Mapping[str, Any]) -> dict[str, Any]:
+    for field, value in level["changes"].items():
+        if value is None:
+            raise ConfigError(
+                f'factors[{factor["name"]}].levels: level "{level["label"]}" sets {field} to None, which a study file cannot '
+                "say. Give the value itself."
+            )
+    values = list(level["changes"].values())
+    changes = {"value": values[0]} if len(factor["fields"]) == len(values) == 1 else level["changes"]
+    return {"label": level["label"], **changes}
+
+
+def _without_none(tree: Any) -> Any:
+    """What is None is left out, as in a file that never named it."""
+    if isinstance(tree, dict):
+        return {key: _without_none(part) for key, part in tree.items() if part is not None}
+    return [_without_none(part) for part in tree] if isinstance(tree, list) else tree
 
 
 def study_from_tree(tree: Mapping[str, Any], *, origin: str = "study") -> Study:
