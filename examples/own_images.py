@@ -53,9 +53,7 @@ def main(out: Path) -> None:
     data = result.findings.data
     print(f"{data.train_count} training and {data.test_count} test images of {', '.join(data.classes)}")
     for model, version, _, accuracy, low, high, *_ in result.table("test_results").rows:
-        print(
-            f"{model}, {version}: {100 * accuracy:.1f} % of the test images right ({100 * low:.1f} to {100 * high:.1f})"
-        )
+        print(f"{model}, {version}: {accuracy:.1%} of the test images right ({low:.1%} to {high:.1%})")
 
 
 if __name__ == "__main__":

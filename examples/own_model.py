@@ -41,9 +41,7 @@ STUDY = {
 def main(out: Path) -> None:
     result = ceteris.run(STUDY, models={"two-paths": TwoPaths}, out=out, formats=["html"])
     for model, version, _, accuracy, low, high, *_ in result.table("test_results").rows:
-        print(
-            f"{model}, {version}: {100 * accuracy:.1f} % of the test images right ({100 * low:.1f} to {100 * high:.1f})"
-        )
+        print(f"{model}, {version}: {accuracy:.1%} of the test images right ({low:.1%} to {high:.1%})")
     print(result.report)
 
 

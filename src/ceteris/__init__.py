@@ -3,11 +3,16 @@
 import ceteris
 result = ceteris.run("digits")
 result.table("what_helped")
-result.figure("factor_effects_cnn")
+result.figure("effects-cnn")
 ceteris.read_model(result.folder / "models/cnn-best").probabilities(images)
 """
 
-from typing import Any
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # for editors and type checkers; at run time each name is imported when it is asked for
+    from ceteris.api import Result, TrainedModel, evaluate_model, open_result, predict_pictures, read_model, run
+    from ceteris.study import Study, read_study
 
 __all__ = [
     "Result",
@@ -26,16 +31,11 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for when it is asked for: ``import ceteris`` alone loads neither torch nor matplotlib."""
-    if name in ("Study", "read_study"):
-        from ceteris import study
-
-        return getattr(study, name)
-    if name in __all__:
-        from ceteris import api
-
-        return getattr(api, name)
-    raise AttributeError(f"module 'ceteris' has no attribute {name!r}")
+    """Import a public name when it is first asked for: ``import ceteris`` alone loads neither torch nor matplotlib."""
+    if name not in __all__:
+        raise AttributeError(f"module 'ceteris' has no attribute {name!r}")
+    room = "ceteris.study" if name in ("Study", "read_study") else "ceteris.api"
+    return getattr(importlib.import_module(room), name)
 
 
 def __dir__() -> list[str]:

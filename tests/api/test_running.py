@@ -1,6 +1,7 @@
 import copy
+import shutil
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import make_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ import ceteris
 from ceteris.data import ImageSet, SealedTest, load
 from ceteris.errors import ConfigError, StoreError
 from ceteris.execution.progress import Silent, Work
+from ceteris.findings import StudyFindings
 from ceteris.records import TrialRecord
-from ceteris.store import read_findings
+from ceteris.store import read_findings, write_findings
 from tests.api.tiny import TINY
 
 
@@ -210,3 +212,47 @@ def test_a_model_that_does_not_fit_the_images_is_refused_before_training(tmp_pat
     with pytest.raises(ConfigError, match="model mlp"):
         ceteris.run(study, out=tmp_path / "own", workers=0, formats=())
     assert not (tmp_path / "store" / "records").exists()
+
+
+def test_an_unknown_format_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r'formats: allowed are .* received "htm"\. Did you mean "html"'):
+        ceteris.run(_without_factors(), out=tmp_path / "out", workers=0, formats=("htm",))
+    assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.parametrize(
+    "change", ["version", "fields", "damage", "answers"], ids=["version", "fields", "damage", "damaged answers"]
+)
+def test_findings_of_another_version_are_made_again(
+    trained_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    """What an earlier version found is no longer told, and never ends a run whose trainings are finished."""
+    store = tmp_path / "store"
+    shutil.copytree(trained_once, store)
+    kept = next((store / "findings").iterdir())
+    if change == "version":
+        monkeypatch.setattr("ceteris.__version__", "99.0")
+        assert read_findings(kept).title == "own"
+        write_findings(replace(read_findings(kept), title="of an earlier version"), kept)
+    elif change == "fields":
+        wider = make_dataclass("StudyFindings", [("more", int)], bases=(StudyFindings,), frozen=True, kw_only=True)
+        monkeypatch.setattr("ceteris.store.store.StudyFindings", wider)
+    else:
+        kept.write_bytes(b"damaged")
+    if change == "answers":
+        for path in (store / "tests").iterdir():
+            path.write_bytes(b"damaged")
+    listener = Counting()
+    result = ceteris.run(
+        _without_factors(), out=tmp_path / "out", store=store, workers=0, formats=(), progress=listener
+    )
+    assert listener.trained == []
+    assert result.findings.title == "own"
+    assert len(result.findings.looks) == 1  # the same models were looked at for the same reason
+
+
+@pytest.fixture(scope="module")
+def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("once")
+    ceteris.run(_without_factors(), out=folder / "out", workers=0, formats=())
+    return folder / "store"

@@ -3,17 +3,21 @@
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, is_dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
+from typing import Any, get_args, get_type_hints
 
 import numpy as np
 import psutil
 import torch
 
+import ceteris
 from ceteris.api.explaining import best_finals, explanation_of, residual_of
 from ceteris.api.questions import FinalModel, answers_of, open_test
 from ceteris.data import DataSet, ImageSet, describe
+from ceteris.errors import StoreError
 from ceteris.execution.progress import Progress
 from ceteris.figures import images_to_show
 from ceteris.findings import (
@@ -33,7 +37,6 @@ from ceteris.training.build import summary_of
 from ceteris.user_code import ImportPolicy
 
 _PACKAGES = (
-    "ceteris",
     "torch",
     "numpy",
     "scipy",
@@ -63,9 +66,13 @@ class Run:
 
 
 def findings_of(run: Run, outcomes: Sequence[ModelResult], progress: Progress) -> StudyFindings:
-    """Return the findings of a study; they are kept, so that the same run a second time opens nothing again."""
+    """Return the findings of a study; they are kept, so that the same run a second time opens nothing again.
+
+    Findings of another version of ceteris, or ones that cannot be read, are made again. That reads the test images again;
+    the ledger has that look already, since the same models were looked at for the same reason.
+    """
     path = run.store.root / "findings" / f"{_identity(run, outcomes)}.safetensors"
-    if path.exists():
+    with suppress(StoreError):  # absent, damaged, or of other fields than today's
         # What the test set was looked at for since then belongs to the report of today.
         return replace(read_findings(path), looks=looks_at(run.store.root, run.data_set.test.fingerprint))
     findings = _gather(run, outcomes, progress)
@@ -74,9 +81,18 @@ def findings_of(run: Run, outcomes: Sequence[ModelResult], progress: Progress) -
 
 
 def _identity(run: Run, outcomes: Sequence[ModelResult]) -> str:
+    """Return the digest of all that the findings follow from; the version stands for the code that makes them."""
     finals = [record.digest for outcome in outcomes for records in outcome.finals.values() for record in records]
     failed = sorted(digest for digest, record in run.trials.items() if record.status == "failed")
-    return digest_of([run.study, run.study_text, sorted(run.trials), finals, failed, run.data_set.test.fingerprint])
+    made_by = [ceteris.__version__, _fields(StudyFindings)]
+    return digest_of([made_by, run.study, sorted(run.trials), finals, failed, run.data_set.test.fingerprint])
+
+
+def _fields(kind: Any) -> Any:
+    """Return the names and types of the fields of a dataclass, those of the dataclasses inside it too."""
+    if not is_dataclass(kind):
+        return [str(kind), *map(_fields, get_args(kind))]
+    return {name: _fields(hint) for name, hint in get_type_hints(kind).items()}
 
 
 def finished_finals(outcomes: Sequence[ModelResult]) -> list[FinalModel]:
@@ -129,7 +145,7 @@ def _gather(run: Run, outcomes: Sequence[ModelResult], progress: Progress) -> St
         training_seconds=sum(record.cost.train_seconds for record in records if record.cost),
         wall_seconds=run.wall_seconds,
         workers=run.workers,
-        packages={name: metadata.version(name) for name in _PACKAGES},
+        packages={"ceteris": ceteris.__version__} | {name: metadata.version(name) for name in _PACKAGES},
         machine=machine(run.device),
         study_text=run.study_text,
     )

@@ -1,6 +1,7 @@
 """The sealed test set is opened here, once, after every choice is made; what the models answered is kept."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from ceteris.api.bundle import ModelCard, TrainedModel, restore_network
 from ceteris.data import DataSet, ImageSet
+from ceteris.errors import StoreError
 from ceteris.evaluation import accuracy, log_loss
 from ceteris.findings import Look
 from ceteris.records import FloatArray, TrialRecord
@@ -47,9 +49,10 @@ def answers_of(
     final: FinalModel, data_set: DataSet, test: ImageSet, store: Store, study: Study, *, imports: ImportPolicy
 ) -> TestResult:
     """Return what a final model answers on the test set, from the store when it was asked before."""
-    known = store.test_result(final.record.digest, test.digest)
-    if known:
-        return known
+    with suppress(StoreError):  # a damaged answer, or one of another version, is asked for again
+        known = store.test_result(final.record.digest, test.digest)
+        if known:
+            return known
     card = card_of(final, data_set, study)
     probabilities = trained(card, store.weights(final.record.digest), imports).probabilities(test.images)
     curve = _test_curve(final, card, test, store, imports)

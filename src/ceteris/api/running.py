@@ -18,6 +18,7 @@ from ceteris.execution.worker import WorkerConfig
 from ceteris.execution.worker_pool import WorkerPool
 from ceteris.planning.sizes import size_of_trials
 from ceteris.planning.stages import PlannedStage, planned_stages
+from ceteris.report import check_formats
 from ceteris.store import Store
 from ceteris.study import ExperimentContext, Study, model_experiment, study_toml
 from ceteris.study.context import RunOptions, open_data, setting_of, worker_count
@@ -42,6 +43,7 @@ def run_study(
         DataError: when the data is missing or damaged.
         StoreError: when something cannot be written; what was finished stays.
     """
+    check_formats(options.formats)
     started = time.monotonic()
     progress, text = progress or Silent(), study_toml(study)
     store = Store(options.store)

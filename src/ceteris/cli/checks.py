@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
+import ceteris
 from ceteris.cli.printing import rich_table
 
 _NEEDED = (
@@ -36,7 +37,7 @@ def diagnose(results: Path) -> tuple[dict[str, str], list[str]]:
     free = shutil.disk_usage(place).free
     device = resolve_device("auto")
     facts = {
-        "ceteris": metadata.version("ceteris"),
+        "ceteris": ceteris.__version__,
         **machine(device),
         **{name: version for name in _NEEDED if (version := _version(name))},
         "devices": ", ".join(available_devices()),

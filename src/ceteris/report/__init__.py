@@ -6,7 +6,7 @@ from ceteris.report.notebook import notebook_report
 from ceteris.report.pdf import pdf_report
 from ceteris.report.table import Column, Table
 from ceteris.report.tables import tables
-from ceteris.report.write import FORMATS, Format, write_report
+from ceteris.report.write import FORMATS, Format, check_formats, write_report
 
 __all__ = [
     "FORMATS",
@@ -15,6 +15,7 @@ __all__ = [
     "Format",
     "Report",
     "Table",
+    "check_formats",
     "compose",
     "html_report",
     "notebook_report",

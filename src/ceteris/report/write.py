@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, get_args
 
-from ceteris.errors import ConfigError
+from ceteris.errors import ConfigError, did_you_mean
 from ceteris.findings import StudyFindings
 from ceteris.report.content import Report, compose
 from ceteris.report.html import html_report
@@ -15,6 +15,19 @@ from ceteris.store import write_bytes
 
 Format = Literal["html", "pdf", "ipynb"]
 FORMATS: tuple[Format, ...] = get_args(Format)
+
+
+def check_formats(formats: Sequence[str]) -> None:
+    """Refuse a format that is not known.
+
+    Raises:
+        ConfigError: naming the format and what is allowed.
+    """
+    unknown = [name for name in formats if name not in FORMATS]
+    if unknown:
+        raise ConfigError(
+            f'formats: allowed are {", ".join(FORMATS)}; received "{unknown[0]}".{did_you_mean(unknown[0], FORMATS)}'
+        )
 
 
 def write_report(
@@ -41,9 +54,7 @@ def write_report(
         ConfigError: an unknown format.
         StoreError: a file cannot be written, or the notebook cannot be executed.
     """
-    unknown = [entry for entry in formats if entry not in FORMATS]
-    if unknown:
-        raise ConfigError(f"formats may hold {', '.join(FORMATS)}, received {', '.join(map(repr, unknown))}")
+    check_formats(formats)
     tell = progress or (lambda _: None)
     with ThreadPoolExecutor(max_workers=1) as background:
         # The notebook's kernel is a process of its own: it works while the figures are drawn here.
