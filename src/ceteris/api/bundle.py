@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from ceteris.data import ReadOptions
 from ceteris.errors import StoreError
 from ceteris.models import set_dropout_generator
 from ceteris.recipe import Recipe
 from ceteris.records import Float32Array
 from ceteris.store import from_tree, to_tree, write_bytes
-from ceteris.study import Reading
 from ceteris.training.build import build_model
 from ceteris.training.images import resident
 from ceteris.training.loop import predict
@@ -44,7 +44,7 @@ class ModelCard:
     data: str
     note: str
     recipe: Recipe
-    reading: Reading
+    reading: ReadOptions
     input_shape: tuple[int, int, int]
     classes: tuple[str, ...]
     mean: tuple[float, ...]
