@@ -6,19 +6,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
 from ceteris.api.bundle import TrainedModel
-from ceteris.data import DataSet
+from ceteris.data import DataSet, read_pictures_of_shape
 from ceteris.errors import DataError
 from ceteris.evaluation import confusion_matrix, log_loss, precision_recall_f1, roc_one_vs_rest
 from ceteris.findings import Look
 from ceteris.records import Float32Array, IntArray
 from ceteris.stats import Interval, wilson_interval
 from ceteris.store import looks_at, record_look
-
-_MOST_PIXELS = 64_000_000
+from ceteris.study.context import read_options
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +84,9 @@ def _check_fit(model: TrainedModel, data_set: DataSet) -> None:
 
 
 def predict_pictures(model: TrainedModel, files: Sequence[Path], *, invert: bool = False) -> Float32Array:
-    """Return class probabilities float32 (files, classes) for picture files, resized to what the model takes.
+    """Return class probabilities float32 (files, classes) for picture files, read as the model's training pictures were.
+
+    A picture of another size is brought to the model's size by the ``fit`` of the study (pad, crop or stretch).
 
     Args:
         model: a trained model.
@@ -97,20 +96,5 @@ def predict_pictures(model: TrainedModel, files: Sequence[Path], *, invert: bool
     Raises:
         DataError: when a file is missing or no picture.
     """
-    pictures = np.stack([_picture(file, model.card.input_shape, invert) for file in files])
-    return model.probabilities(pictures)
-
-
-def _picture(file: Path, shape: tuple[int, int, int], invert: bool) -> NDArray[np.uint8]:
-    channels, height, width = shape
-    try:
-        with Image.open(file) as opened:
-            if opened.width * opened.height > _MOST_PIXELS:
-                raise DataError(f"{file}: {opened.width} x {opened.height} pixels are more than {_MOST_PIXELS:,}.")
-            picture = opened.convert("L" if channels == 1 else "RGB").resize((width, height), Image.Resampling.BILINEAR)
-    except FileNotFoundError:
-        raise DataError(f"picture: there is no file {file}.") from None
-    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"picture: {file} is damaged or no picture that can be read ({error}).") from None
-    pixels = np.asarray(picture, dtype=np.uint8).reshape(height, width, channels).transpose(2, 0, 1)
-    return np.ascontiguousarray(255 - pixels if invert else pixels)
+    reading = read_options(model.card.reading)
+    return model.probabilities(read_pictures_of_shape(list(files), model.card.input_shape, reading, invert=invert))
