@@ -15,7 +15,6 @@ from ceteris.findings import Look
 from ceteris.records import Float32Array, IntArray
 from ceteris.stats import Interval, wilson_interval
 from ceteris.store import looks_at, record_look
-from ceteris.study.context import read_options
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,5 +95,5 @@ def predict_pictures(model: TrainedModel, files: Sequence[Path], *, invert: bool
     Raises:
         DataError: when a file is missing or no picture.
     """
-    reading = read_options(model.card.reading)
+    reading = model.card.reading
     return model.probabilities(read_pictures_of_shape(list(files), model.card.input_shape, reading, invert=invert))
