@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from ceteris.api.bundle import TrainedModel
+from ceteris.api.model import TrainedModel
 from ceteris.data import DataSet
 from ceteris.errors import DataError
 from ceteris.evaluation import confusion_matrix, log_loss, precision_recall_f1, roc_one_vs_rest

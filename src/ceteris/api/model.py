@@ -17,17 +17,20 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from ceteris.errors import StoreError
-from ceteris.models import set_dropout_generator
+from ceteris.models import device_of, set_dropout_generator, summarise, summary_text
 from ceteris.recipe import Recipe
 from ceteris.records import Float32Array
 from ceteris.store import from_tree, to_tree, write_bytes
-from ceteris.study import Reading
-from ceteris.training.build import build_model
-from ceteris.training.images import resident
+from ceteris.study import Reading, Study
+from ceteris.study.context import RunOptions, open_data
+from ceteris.training.build import build_model, summary_of
+from ceteris.training.device import full_float32
+from ceteris.training.images import ResidentImages, resident
 from ceteris.training.loop import predict
 from ceteris.user_code import ALL_IMPORTS, NO_IMPORTS, ImportPolicy
 
 _HEADER = "ceteris.model"
+_CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,25 +61,33 @@ class ModelCard:
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A network ready to answer, with its card."""
+    """A network ready to answer on the device where it lies, with its card."""
 
     card: ModelCard
     network: torch.nn.Module
 
     def probabilities(self, images: NDArray[np.uint8]) -> Float32Array:
         """Return class probabilities float32 (n, classes) for images uint8 (n, channels, height, width)."""
+        return self.answer(self.prepare(images))
+
+    def prepare(self, images: NDArray[np.uint8]) -> ResidentImages:
+        """Bring images uint8 (n, channels, height, width) to the network's device, for :meth:`answer`."""
         count = len(images)
-        batch = resident(
+        return resident(
             images,
             np.zeros(count, np.int64),
             np.arange(count),
             mean=np.array(self.card.mean),
             deviation=np.array(self.card.deviation),
-            device="cpu",
+            device=str(device_of(self.network)),
             channels_last=self.card.recipe.model.kind != "mlp",
         )
-        logits = predict(self.network, batch, autocast=self.card.precision == "bfloat16")
-        answers: Float32Array = logits.softmax(1).numpy()
+
+    def answer(self, images: ResidentImages) -> Float32Array:
+        """Return class probabilities float32 (n, classes) for images that :meth:`prepare` brought to the device."""
+        with full_float32(str(images.device)):
+            logits = predict(self.network, images, autocast=self.card.precision == "bfloat16")
+        answers: Float32Array = logits.softmax(1).cpu().numpy()
         return answers
 
 
@@ -99,14 +110,18 @@ def read_model(path: Path, *, allow_imports: bool = False) -> TrainedModel:
     """
     file = path / "model.safetensors" if path.is_dir() else path
     card, weights = _read(file)
-    imports = ALL_IMPORTS if allow_imports else NO_IMPORTS
-    return TrainedModel(card=card, network=restore_network(card, weights, file, imports=imports))
+    return restore_model(card, weights, imports=ALL_IMPORTS if allow_imports else NO_IMPORTS, origin=file)
 
 
-def restore_network(
-    card: ModelCard, weights: Mapping[str, NDArray[Any]], origin: Path | str, *, imports: ImportPolicy
-) -> torch.nn.Module:
-    """Build the network of a card and give it its weights.
+def restore_model(
+    card: ModelCard,
+    weights: Mapping[str, NDArray[Any]],
+    *,
+    imports: ImportPolicy,
+    device: torch.device = _CPU,
+    origin: Path | None = None,
+) -> TrainedModel:
+    """Build the network of a card, give it its weights, and bring it to the device; ``origin`` is named in messages.
 
     Raises:
         StoreError: when the weights do not fit the recipe.
@@ -123,10 +138,10 @@ def restore_network(
         network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in weights.items()})
     except RuntimeError as error:
         raise StoreError(
-            f"{origin}: the weights do not fit the recipe ({str(error).splitlines()[-1].strip()})."
+            f"{origin or card.trial}: the weights do not fit the recipe ({str(error).splitlines()[-1].strip()})."
         ) from None
     set_dropout_generator(network, generator)
-    return network.eval()
+    return TrainedModel(card=card, network=network.to(device).eval())
 
 
 def _read(path: Path) -> tuple[ModelCard, dict[str, NDArray[Any]]]:
@@ -143,3 +158,22 @@ def _read(path: Path) -> tuple[ModelCard, dict[str, NDArray[Any]]]:
         ) from None
     except (SafetensorError, TypeError, ValueError, KeyError, OSError) as error:
         raise StoreError(f"model: {path} is damaged or no model written by ceteris ({error}).") from None
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Layers, output shapes, parameters and FLOPs
+
+
+def study_summaries(study: Study, options: RunOptions) -> list[tuple[str, str]]:
+    """Return (title, table) for the baseline of every model of a study."""
+    train = open_data(study, options).train
+    return [
+        (model.title, summary_text(summary_of(model.recipe, train, imports=options.imports))) for model in study.models
+    ]
+
+
+def model_summaries(path: Path, *, allow_imports: bool = False) -> list[tuple[str, str]]:
+    """Return (title, table) of a trained model."""
+    model = read_model(path, allow_imports=allow_imports)
+    text = summary_text(summarise(model.network, model.card.input_shape))
+    return [(f"{model.card.name} ({model.card.version}) of the study {model.card.study}", text)]
