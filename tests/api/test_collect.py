@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import ceteris
+from ceteris import training
 from ceteris.api import collect, runs
 from ceteris.api.collect import FinalModel, TrainedStudy
 from ceteris.api.model import TrainedModel
@@ -32,7 +33,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainedStudy:
         reads.append(arguments)
         return standardisation_of(*arguments)
 
-    standardisation_of = collect.standardisation_of
+    standardisation_of = training.standardisation_of
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runs, "findings_of", keeping)
         patch.setattr(collect, "standardisation_of", counting)

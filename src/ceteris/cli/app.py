@@ -169,15 +169,13 @@ def init(study: str = "digits", path: Path | None = None) -> None:
         The file to write; <name>.toml in this folder without it.
     """
     from ceteris.store import write_bytes
-    from ceteris.study import shipped_studies, study_text
+    from ceteris.study import shipped_study
 
-    shipped = shipped_studies()
-    if study not in shipped:
-        study_text(study if not Path(study).exists() else f"{study}?")
+    text = shipped_study(study)
     target = path or Path(f"{study}.toml")
     if target.exists():
         raise ConfigError(f"path: {target} exists already and is not overwritten. Give another path.")
-    write_bytes(target, shipped[study].encode())
+    write_bytes(target, text.encode())
     Console().print(f"Wrote {target}. Edit it, then: ceteris run {target}", highlight=False)
 
 

@@ -59,6 +59,7 @@ def setting_of(study: Study, data_set: DataSet, options: RunOptions) -> Experime
         images=len(data_set.train),
         extension=extension,
         stacking=stacking_on(device) if options.stacking is None else options.stacking,
+        imports=options.imports,
     )
 
 
