@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from ceteris.data import DataSet, read_pictures_of_shape
+from ceteris.data import DataSet, ReadOptions, read_pictures_of_shape
 from ceteris.errors import DataError, StoreError
 from ceteris.evaluation import confusion_matrix, log_loss, precision_recall_f1, roc_one_vs_rest
 from ceteris.findings import Look
@@ -26,8 +26,8 @@ from ceteris.recipe import Recipe
 from ceteris.records import Float32Array, IntArray
 from ceteris.stats import Interval, wilson_interval
 from ceteris.store import from_tree, looks_at, record_look, to_tree, write_bytes
-from ceteris.study import Reading, Study
-from ceteris.study.context import RunOptions, open_data, read_options
+from ceteris.study import Study
+from ceteris.study.context import RunOptions, open_data
 from ceteris.training.build import build_model, summary_of
 from ceteris.training.device import full_float32
 from ceteris.training.images import ResidentImages, resident
@@ -52,7 +52,7 @@ class ModelCard:
     data: str
     note: str
     recipe: Recipe
-    reading: Reading
+    reading: ReadOptions
     input_shape: tuple[int, int, int]
     classes: tuple[str, ...]
     mean: tuple[float, ...]
@@ -247,8 +247,8 @@ def predict_pictures(model: TrainedModel, files: Sequence[Path], *, invert: bool
     Raises:
         DataError: when a file is missing or no picture.
     """
-    reading = read_options(model.card.reading)
-    return model.probabilities(read_pictures_of_shape(list(files), model.card.input_shape, reading, invert=invert))
+    pictures = read_pictures_of_shape(list(files), model.card.input_shape, model.card.reading, invert=invert)
+    return model.probabilities(pictures)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
