@@ -16,8 +16,8 @@ from ceteris.execution.progress import Progress, Silent, Work
 from ceteris.execution.queue import Queue
 from ceteris.execution.worker import WorkerConfig
 from ceteris.execution.worker_pool import WorkerPool
-from ceteris.planning.sizes import size_of_trials
-from ceteris.planning.stages import PlannedStage, planned_stages
+from ceteris.planning.dry_run import PlannedStage, planned_stages
+from ceteris.planning.timing import Timing
 from ceteris.report import check_formats
 from ceteris.store import Store
 from ceteris.study import ExperimentContext, Study, model_experiment, study_toml
@@ -81,7 +81,7 @@ def train(
     progress: Progress,
 ) -> list[ModelResult]:
     """Explore every model and train the finals; what the store knows is not trained again."""
-    size_of = size_of_trials(data_set, imports=options.imports)
+    size_of = Timing(data_set.train, imports=options.imports, table=setting.stacking.table).size
     progress.planned(
         [
             [
