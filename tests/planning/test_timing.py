@@ -73,6 +73,7 @@ def test_a_population_gains_what_the_device_table_says() -> None:
     trials = as_population([tiny_trial(fold=fold) for fold in range(3)])
     stacked = Timing(tiny_images(), imports=NO_IMPORTS, table=table)
     assert timing().seconds(trials) > stacked.seconds(trials) > timing().seconds(trials) / 2
+    assert stacked.size(trials[0]) == pytest.approx(stacked.seconds(trials) / 3)
 
 
 def test_images_are_shared_as_the_split_says() -> None:

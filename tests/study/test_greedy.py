@@ -23,6 +23,7 @@ from ceteris.study import (
 )
 from ceteris.study.model_experiment import ModelResult
 from ceteris.study.strategies.arms import arms_of
+from ceteris.user_code import ALL_IMPORTS
 
 
 def lr_of(recipe: r.Recipe) -> float:
@@ -208,7 +209,7 @@ def test_a_holdout_leaves_the_rest_to_fit_on() -> None:
 
 def test_own_code_is_part_of_a_trial_s_address() -> None:
     own = replace(MLP, model=r.CustomModel(path="tests.training.own_code:Recording"))
-    (trial, *_) = exploration_trials(setting(), own)
+    (trial, *_) = exploration_trials(replace(setting(), imports=ALL_IMPORTS), own)
     (plain, *_) = exploration_trials(setting(), MLP)
     assert len(trial.code) == 64
     assert plain.code == ""

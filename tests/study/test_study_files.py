@@ -19,6 +19,7 @@ from ceteris.study import (
     parse_study,
     read_study,
     shipped_studies,
+    shipped_study,
     study_from_tree,
     study_text,
     study_toml,
@@ -127,6 +128,7 @@ def test_the_shipped_studies_are_right(name: str) -> None:
         (put("final", value={"patiense": 5}), ["final.patiense", 'Did you mean "patience"']),
         (put("reading", value={"sise": [8, 8]}), ["reading.sise", 'Did you mean "size"']),
         (put("reading", value={"size": [8]}), ["reading.size[2]", "missing"]),
+        (put("reading", value={"size": [8, 5000]}), ["reading.size[2]", "4096", "5000"]),
         (put("models", "mlp", "model", "initialisation", value="kaiming"), ['Did you mean "kaiming-normal"', "dirac."]),
         (
             put("models", "mlp", "model", "initialisation", value={"gain": 1}),
@@ -311,6 +313,18 @@ def test_the_recipe_that_is_changed_stays_as_it_is() -> None:
     before = replace(MLP)
     arm(MLP, *factor("model", changes={"model.hidden": [1]}))
     assert before == MLP
+
+
+def test_a_shipped_study_is_found_by_its_name_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert shipped_study("digits") == shipped_studies()["digits"]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "digit").write_text("a file of that name does not change the message", encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        shipped_study("digit")
+    told = (
+        'study: there is no shipped study "digit". Did you mean "digits"? Shipped: cifar-100, digits, emnist-47, mnist.'
+    )
+    assert str(caught.value) == told
 
 
 @pytest.mark.parametrize("text", [GOOD, *shipped_studies().values()], ids=["good", *shipped_studies()])

@@ -169,15 +169,13 @@ def init(study: str = "digits", path: Path | None = None) -> None:
         The file to write; <name>.toml in this folder without it.
     """
     from ceteris.store import write_bytes
-    from ceteris.study import shipped_studies, study_text
+    from ceteris.study import shipped_study
 
-    shipped = shipped_studies()
-    if study not in shipped:
-        study_text(study if not Path(study).exists() else f"{study}?")
+    text = shipped_study(study)
     target = path or Path(f"{study}.toml")
     if target.exists():
         raise ConfigError(f"path: {target} exists already and is not overwritten. Give another path.")
-    write_bytes(target, shipped[study].encode())
+    write_bytes(target, text.encode())
     Console().print(f"Wrote {target}. Edit it, then: ceteris run {target}", highlight=False)
 
 
@@ -275,7 +273,6 @@ def evaluate(
     from ceteris.api import evaluate_model, read_model
     from ceteris.cli.printing import evaluation_json, print_evaluation
     from ceteris.data import load
-    from ceteris.study.context import read_options
 
     root = _store(None, store)
     trained = read_model(model, allow_imports=allow_imports)
@@ -283,7 +280,7 @@ def evaluate(
         data,
         data_dir=data_dir,
         cache_dir=root / "data",
-        options=read_options(trained.card.reading),
+        options=trained.card.reading,
         offline=offline or None,
     )
     evaluation = evaluate_model(trained, data_set, root, reason=reason)

@@ -6,6 +6,7 @@ from ceteris.data.dataset import DataSet
 from ceteris.data.description import describe
 from ceteris.data.download import Progress
 from ceteris.data.formats.folders import unreadable_pictures
+from ceteris.data.formats.pictures import read_pictures_of_shape
 from ceteris.data.imageset import ImageSet, make_image_set
 from ceteris.data.load import from_arrays, load
 from ceteris.data.named import find_named, named_sets
@@ -39,6 +40,7 @@ __all__ = [
     "named_sets",
     "open_prepared",
     "open_train",
+    "read_pictures_of_shape",
     "seal",
     "split_indices",
     "standardisation",

@@ -27,6 +27,7 @@ from ceteris.data.prepared import PREPARED_FORMAT, is_prepared, open_prepared, p
 from ceteris.data.source import Source, array_part, without_classes_missing
 from ceteris.errors import DataError
 
+READERS = 2  # counted up when a reader makes other pixels of the same files, so that older copies are not used
 DATA_VARIABLE = "CETERIS_DATA"
 OFFLINE_VARIABLE = "CETERIS_OFFLINE"
 
@@ -166,7 +167,7 @@ def _downloaded(
 def _key(located: Located, options: ReadOptions, cache: Path) -> str:
     """Return the key of the prepared copy: of the content of the source, looked up by its files' sizes and times."""
     groups = " with groups" if options.group_column else ""  # earlier copies did not keep them
-    reading = f"{PREPARED_FORMAT} {located.kind} {options.key()}{groups}\n{located.stamp()}"
+    reading = f"{PREPARED_FORMAT} {READERS} {located.kind} {options.key()}{groups}\n{located.stamp()}"
     stamp = hashlib.sha256(reading.encode("utf-8", "surrogateescape"))
     with damage_told(located.kind):
         for path in located.files:

@@ -129,14 +129,12 @@ class Timing:
         self._ratios: dict[tuple[str, ...], list[float]] = defaultdict(list)  # real to modelled, by level
 
     def seconds(self, trials: Sequence[Trial]) -> float:
-        """Return the seconds of one worker on a trial, all its epochs counted, or on the members of a population together.
+        """Return the seconds of one worker on trials, all their epochs counted; of members of a population on their shares.
 
         Raises:
             ConfigError: when a model cannot be built.
         """
-        like = network_like(trials[0].recipe)
-        gain = self._table.gain(like, len(trials)) if self._table and like else 1.0
-        return sum(self._start_seconds(trial) + self._fit_seconds(trial) / gain for trial in trials)
+        return sum(self._start_seconds(trial) + self._fit_seconds(trial) / self._gain(trial) for trial in trials)
 
     def size(self, trial: Trial) -> float:
         """Return the seconds of a trial for the progress display; it never fails."""
@@ -198,6 +196,11 @@ class Timing:
         used = images_fitted(trial, len(self._train)) + images_held_out(trial, len(self._train))
         pixels = used * (self._train.images.nbytes // len(self._train))
         return _SECONDS_PER_RECORD + _SECONDS_PER_LABEL * len(self._train) + _SECONDS_PER_BYTE * pixels
+
+    def _gain(self, trial: Trial) -> float:
+        """Return how much faster a trial trains as a member of its population than alone."""
+        like = network_like(trial.recipe)
+        return self._table.gain(like, trial.execution.members) if self._table and like else 1.0
 
     def _fit_seconds(self, trial: Trial) -> float:
         kind, count = self._kind_of(trial), len(self._train)

@@ -1,10 +1,18 @@
 """What to ask, how to explore, and the queue that trains it; nothing here can reach a test set."""
 
 from ceteris.study.design import arm
-from ceteris.study.files import parse_study, read_study, shipped_studies, study_from_tree, study_text, study_toml
+from ceteris.study.files import (
+    parse_study,
+    read_study,
+    shipped_studies,
+    shipped_study,
+    study_from_tree,
+    study_text,
+    study_toml,
+)
 from ceteris.study.model_experiment import ModelResult, final_recipes, model_experiment
 from ceteris.study.strategies import SearchResult, greedy, strategy_of
-from ceteris.study.study import Exploration, Factor, Final, Level, ModelSpec, Reading, Study, factors_of
+from ceteris.study.study import Exploration, Factor, Final, Level, ModelSpec, Study, factors_of
 from ceteris.study.trials import ExperimentContext, Extension, exploration_trials, final_trials, without_residual
 
 __all__ = [
@@ -16,7 +24,6 @@ __all__ = [
     "Level",
     "ModelResult",
     "ModelSpec",
-    "Reading",
     "SearchResult",
     "Study",
     "arm",
@@ -29,6 +36,7 @@ __all__ = [
     "parse_study",
     "read_study",
     "shipped_studies",
+    "shipped_study",
     "strategy_of",
     "study_from_tree",
     "study_text",

@@ -29,6 +29,20 @@ def shipped_studies() -> dict[str, str]:
     return {file.name.removesuffix(".toml"): file.read_text(encoding="utf-8") for file in sorted(files, key=str)}
 
 
+def shipped_study(name: str) -> str:
+    """Return the text of a shipped study.
+
+    Raises:
+        ConfigError: when there is none of that name.
+    """
+    shipped = shipped_studies()
+    if name not in shipped:
+        raise ConfigError(
+            f'study: there is no shipped study "{name}".{did_you_mean(name, shipped)} Shipped: {", ".join(shipped)}.'
+        )
+    return shipped[name]
+
+
 def study_text(name_or_path: str) -> str:
     """Return the text of a shipped study by name, or of a study file by path.
 

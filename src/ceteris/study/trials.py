@@ -1,18 +1,14 @@
 """From a recipe to its trials: one for every block, and those that meet the test set at the end."""
 
-import hashlib
-import importlib.util
-import inspect
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from ceteris.execution.populations import NEVER, Stacking, stacked_folds
 from ceteris.recipe import CustomLoss, CustomModel, Recipe
 from ceteris.records import CrossValidationSplit, HoldoutSplit, Trial
 from ceteris.study.study import Study
 from ceteris.training import execution_of
+from ceteris.user_code import NO_IMPORTS, ImportPolicy
 
 # Repetitions beyond those of the design: far enough from the study's seed that no number of repetitions meets them.
 TUNING_REPETITION = 100_000
@@ -37,7 +33,7 @@ class ExperimentContext:
     """What is the same for all trials of a study: the study, the digest of its training data and the device.
 
     ``images`` is the number of training images. ``extension`` None keeps to the design of the study. ``stacking`` says
-    which trials are trained in lockstep as one.
+    which trials are trained in lockstep as one. ``imports`` says which code of the user's own may be imported.
     """
 
     study: Study
@@ -46,6 +42,7 @@ class ExperimentContext:
     images: int = 0
     extension: Extension | None = None
     stacking: Stacking = NEVER
+    imports: ImportPolicy = NO_IMPORTS
 
 
 def exploration_trials(
@@ -74,7 +71,7 @@ def block_trial(setting: ExperimentContext, recipe: Recipe, repetition: int, fol
         split=CrossValidationSplit(folds=exploration.folds, index=fold, seed=seed, images=exploration.images),
         seed=seed,
         execution=execution_of(recipe, setting.device),
-        code=code_digest(recipe),
+        code=_code_digest(setting, recipe),
     )
 
 
@@ -104,7 +101,7 @@ def final_trials(setting: ExperimentContext, recipe: Recipe) -> tuple[Trial, ...
             patience=final.patience,
             keep_weights=True,
             keep_snapshots=final.test_curves and number == 0,
-            code=code_digest(recipe),
+            code=_code_digest(setting, recipe),
         )
         for number in range(final.seeds)
     )
@@ -117,21 +114,8 @@ def without_residual(recipe: Recipe) -> Recipe | None:
     return replace(recipe, model=replace(recipe.model, residual=False))
 
 
-def code_digest(recipe: Recipe) -> str:
-    """Return the digest of the source of the user's own code in a recipe, '' when there is none or it has no file."""
-    paths = [part.path for part in (recipe.model, recipe.loss) if isinstance(part, CustomModel | CustomLoss)]
-    return hashlib.sha256(b"".join(map(_source, paths))).hexdigest() if paths else ""
-
-
-def _source(path: str) -> bytes:
-    module, _, names = path.partition(":")
-    try:
-        spec = importlib.util.find_spec(module)
-        if spec and spec.origin and Path(spec.origin).is_file():
-            return Path(spec.origin).read_bytes()
-    except (ImportError, ValueError):
-        pass  # a module without a file, such as a notebook: its class may still tell its source
-    try:
-        return inspect.getsource(getattr(sys.modules[module], names.split(".")[0])).encode()
-    except (KeyError, AttributeError, OSError, TypeError):
-        return b""
+def _code_digest(setting: ExperimentContext, recipe: Recipe) -> str:
+    """Return the digest of the user's own code in a recipe, '' when there is none; the context says what is allowed."""
+    parts = {"model": recipe.model, "loss": recipe.loss}
+    own = {name: part.path for name, part in parts.items() if isinstance(part, CustomModel | CustomLoss)}
+    return setting.imports.digest(own)

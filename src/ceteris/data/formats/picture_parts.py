@@ -1,14 +1,20 @@
 """Parts made of encoded pictures, wherever these come from: files, table cells, rows of a Parquet file."""
 
 import os
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from ceteris.data.formats.entries import damage_told
-from ceteris.data.formats.pictures import PictureHeader, picture_header, read_picture
+from ceteris.data.formats.pictures import (
+    PictureHeader,
+    header_suffices,
+    picture_header,
+    pillow_quiet,
+    read_picture,
+    read_picture_file,
+)
 from ceteris.data.options import ReadOptions
 from ceteris.data.source import Part, filled_part
 from ceteris.errors import DataError
@@ -16,7 +22,7 @@ from ceteris.records import ByteArray, IntArray
 
 PictureStream = Callable[[], Iterator[tuple[str, bytes]]]  # yields (name for messages, encoded picture)
 
-_HEADER_BYTES = 33  # what a PNG file says about itself lies in its first 33 bytes
+_HEADER_BYTES = 4096  # what a PNG file says about itself mostly lies in them
 _THREADS_PAY_FROM = 128 * 128  # pixels; below, Python's own work per file outweighs the decoding
 _MAX_FILE_BYTES = 1 << 30
 
@@ -45,7 +51,7 @@ def file_headers(paths: Iterable[str]) -> Iterator[tuple[str, PictureHeader]]:
     for path in paths:
         with damage_told(path), open(path, "rb") as file:
             start = file.read(_HEADER_BYTES)
-            whole = start if start.startswith(b"\x89PNG") else start + file.read(_MAX_FILE_BYTES)
+            whole = start if header_suffices(start) else start + file.read(_MAX_FILE_BYTES)
         yield path, picture_header(whole, path)
 
 
@@ -82,13 +88,13 @@ def stream_part(
 
     def fill(target: ByteArray) -> None:
         place = -1
-        with _pillow_quiet():
+        with pillow_quiet():
             for place, (name, content) in enumerate(pictures()):
                 if place == len(target):
                     raise DataError(
                         f"{name}: more pictures than the {len(target)} labels; they do not belong together."
                     )
-                target[place] = _picture(content, name, shape, options)
+                target[place] = _of_shape(read_picture(content, name, shape[0], options), name, shape)
         if place + 1 != len(target):
             raise DataError(f"{len(target)} labels, but {place + 1} pictures; they do not belong together.")
 
@@ -107,11 +113,9 @@ def preprocessing_of(options: ReadOptions) -> tuple[str, ...]:
 
 def _fill_from_files(target: ByteArray, paths: list[str], shape: tuple[int, int, int], options: ReadOptions) -> None:
     def read(place: int) -> None:
-        with damage_told(paths[place]), open(paths[place], "rb") as file:
-            content = file.read(_MAX_FILE_BYTES)
-        target[place] = _picture(content, paths[place], shape, options)
+        target[place] = _of_shape(read_picture_file(paths[place], shape[0], options), paths[place], shape)
 
-    with _pillow_quiet():
+    with pillow_quiet():
         if shape[1] * shape[2] < _THREADS_PAY_FROM:
             for place in range(len(paths)):
                 read(place)
@@ -121,19 +125,10 @@ def _fill_from_files(target: ByteArray, paths: list[str], shape: tuple[int, int,
                 list(pool.map(read, range(start, min(start + 4096, len(paths)))))
 
 
-def _picture(content: bytes, name: str, shape: tuple[int, int, int], options: ReadOptions) -> ByteArray:
-    pixels = read_picture(content, name, shape[0], options)
+def _of_shape(pixels: ByteArray, name: str, shape: tuple[int, int, int]) -> ByteArray:
     if pixels.shape != shape:  # a photograph turned by its metadata, or a file that changed meanwhile
         raise _sizes_differ(name, pixels.shape[1:], "the first picture", shape[1:])
     return pixels
-
-
-class _pillow_quiet(warnings.catch_warnings):  # noqa: N801
-    """Pillow warns of odd metadata; what matters raises."""
-
-    def __enter__(self) -> None:
-        super().__enter__()
-        warnings.simplefilter("ignore")
 
 
 def _sizes_differ(name: str, size: tuple[int, ...], other_name: str, other: tuple[int, ...]) -> DataError:

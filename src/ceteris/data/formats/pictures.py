@@ -1,27 +1,46 @@
-"""One picture file (PNG, JPEG, BMP, TIFF, WebP, GIF) to an array uint8 (channels, height, width)."""
+"""One picture file (PNG, JPEG, BMP, TIFF, WebP, GIF) to an array uint8 (channels, height, width).
+
+Training, evaluation and prediction all read pictures by :func:`read_picture`, so that a model never meets a picture
+that was prepared in another way than those it was trained on.
+"""
 
 import io
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
+from ceteris.data.formats.entries import damage_told
 from ceteris.data.options import ReadOptions
 from ceteris.errors import DataError
 from ceteris.records import ByteArray
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif"})
 MAX_PIXELS = 50_000_000
+_MAX_FILE_BYTES = 1 << 30
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")
 _GREY_MODES = frozenset({"1", "L", "LA", "La", "I;16", "I;16B", "I;16L", "I;16N", "I", "F"})
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 _PNG_GREY = (0, 4)  # colour types: grey, grey with alpha
+_QUARTER_TURNS = (5, 6, 7, 8)  # values of the EXIF orientation that exchange height and width
+_ORIENTED_BY = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")  # where Pillow finds an orientation
+_PNG_ORIENTED_BY = (b"eXIf", b"exif", b"xmp")
+
+
+class pillow_quiet(warnings.catch_warnings):  # noqa: N801
+    """Silence for Pillow's warnings of odd metadata; what matters raises."""
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        warnings.simplefilter("ignore")
 
 
 @dataclass(frozen=True)
 class PictureHeader:
-    """Size and number of colour channels (1 or 3, transparency not counted) of a picture."""
+    """Size, as seen upright, and number of colour channels (1 or 3, transparency not counted) of a picture."""
 
     height: int
     width: int
@@ -34,21 +53,31 @@ def picture_header(content: bytes, name: str) -> PictureHeader:
     Raises:
         DataError: no picture, or more than MAX_PIXELS pixels.
     """
-    if content[:8] == _PNG_START and content[12:16] == b"IHDR" and len(content) >= 26:
+    if header_suffices(content) and content[12:16] == b"IHDR":
         width, height = int.from_bytes(content[16:20], "big"), int.from_bytes(content[20:24], "big")
         header = PictureHeader(height, width, 1 if content[25] in _PNG_GREY else 3)
     else:
-        image = _opened(content, name)
-        header = PictureHeader(image.height, image.width, 1 if image.mode in _GREY_MODES else 3)
+        header = _decoded_header(_opened(content, name), name)
     _check_size(header.height, header.width, name)
     return header
 
 
-def read_picture(content: bytes, name: str, channels: int, options: ReadOptions) -> ByteArray:
+def header_suffices(start: bytes) -> bool:
+    """Tell whether the first bytes of a file are those of a PNG file and name no orientation before its pixels."""
+    before_pixels = start.partition(b"IDAT")[0]
+    return (
+        start.startswith(_PNG_START)
+        and 26 <= len(before_pixels) < len(start)
+        and not any(marker in before_pixels for marker in _PNG_ORIENTED_BY)
+    )
+
+
+def read_picture(content: bytes, name: str, channels: int, options: ReadOptions, *, invert: bool = False) -> ByteArray:
     """Return the pixels uint8 (channels, height, width) of a picture.
 
     16-bit values are divided by 257, transparent pixels are laid on white, frames after the first are left out. The
-    orientation in the metadata of a photograph is applied.
+    orientation in the metadata of a photograph is applied. ``invert`` turns dark into light before the picture is
+    padded.
 
     Raises:
         DataError: the picture cannot be decoded, or has more than MAX_PIXELS pixels.
@@ -56,10 +85,34 @@ def read_picture(content: bytes, name: str, channels: int, options: ReadOptions)
     image = _opened(content, name)
     _check_size(image.height, image.width, name)
     try:
-        pixels = _pixels(image, "L" if channels == 1 else "RGB", options)
+        pixels = _pixels(image, "L" if channels == 1 else "RGB", options, invert)
     except Exception as error:
         raise _unreadable(name, error) from error
     return pixels[None] if channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def read_picture_file(path: str, channels: int, options: ReadOptions, *, invert: bool = False) -> ByteArray:
+    """Return the pixels of a picture file; see :func:`read_picture`.
+
+    Raises:
+        DataError: the file is missing, cannot be read, or is no picture.
+    """
+    with damage_told(path), open(path, "rb") as file:
+        content = file.read(_MAX_FILE_BYTES)
+    return read_picture(content, path, channels, options, invert=invert)
+
+
+def read_pictures_of_shape(
+    paths: list[Path], shape: tuple[int, int, int], options: ReadOptions, *, invert: bool = False
+) -> ByteArray:
+    """Return picture files as uint8 (files, channels, height, width), read as ``options`` say and brought to ``shape``.
+
+    Raises:
+        DataError: a file is missing, cannot be read, or is no picture.
+    """
+    brought = replace(options, size=shape[1:])
+    with pillow_quiet():
+        return np.stack([read_picture_file(str(path), shape[0], brought, invert=invert) for path in paths])
 
 
 def _opened(content: bytes, name: str) -> Image.Image:
@@ -70,9 +123,24 @@ def _opened(content: bytes, name: str) -> Image.Image:
         raise _unreadable(name, error) from error
 
 
-def _pixels(image: Image.Image, mode: str, options: ReadOptions) -> ByteArray:
-    if image.mode != mode or image.format in ("JPEG", "TIFF") or "transparency" in image.info:
-        image = _in_mode(ImageOps.exif_transpose(image), mode)
+def _decoded_header(image: Image.Image, name: str) -> PictureHeader:
+    try:
+        # Pillow gives the size of a TIFF file as seen upright.
+        turned = image.format != "TIFF" and image.getexif().get(ExifTags.Base.Orientation) in _QUARTER_TURNS
+    except Exception as error:
+        raise _unreadable(name, error) from error
+    height, width = (image.width, image.height) if turned else (image.height, image.width)
+    return PictureHeader(height, width, 1 if image.mode in _GREY_MODES else 3)
+
+
+def _pixels(image: Image.Image, mode: str, options: ReadOptions, invert: bool) -> ByteArray:
+    image.load()  # metadata may stand behind the pixels
+    if any(key in image.info for key in _ORIENTED_BY):
+        image = ImageOps.exif_transpose(image)
+    if image.mode != mode or "transparency" in image.info:
+        image = _in_mode(image, mode)
+    if invert:
+        image = ImageOps.invert(image)
     if options.size is not None:
         image = _fitted(image, options.size, options.fit)
     return np.asarray(image, dtype=np.uint8)
@@ -81,6 +149,8 @@ def _pixels(image: Image.Image, mode: str, options: ReadOptions) -> ByteArray:
 def _in_mode(image: Image.Image, mode: str) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":
         return _eight_bits(image).convert(mode)
+    if image.mode in ("La", "LAB", "HSV"):  # Pillow converts these by a step in between
+        image = image.convert("LA" if image.mode == "La" else "RGB")
     if image.mode in ("LA", "La", "RGBA", "RGBa", "PA") or "transparency" in image.info:
         coloured = image.convert("RGBA")
         white = Image.new("RGBA", image.size, (255, 255, 255, 255))
@@ -112,4 +182,4 @@ def _check_size(height: int, width: int, name: str) -> None:
 
 def _unreadable(name: str, error: Exception) -> DataError:
     reason = str(error).replace("<_io.BytesIO object at ", "<")[:200] or type(error).__name__
-    return DataError(f"{name}: the image cannot be read ({reason}). Replace or remove the file.")
+    return DataError(f"{name}: the image cannot be read ({reason}): it is damaged or no picture. Replace or remove it.")
