@@ -12,7 +12,7 @@ from ceteris.execution.request import Records, Request
 from ceteris.execution.worker import WorkerConfig
 from ceteris.execution.worker_pool import WorkerPool
 from ceteris.findings import Confirmation
-from ceteris.planning.sizes import size_of_trials
+from ceteris.planning.timing import Timing
 from ceteris.records import TrialRecord
 from ceteris.store import Store
 from ceteris.study import ExperimentContext, ModelSpec, SearchResult, Study, strategy_of
@@ -44,7 +44,7 @@ def explore(study: Study, *, data_dir: Path, store: Path, workers: int | None = 
         found = []
         for model, listener in zip(study.models, listeners, strict=True):
             queue: Queue[tuple[SearchResult, Confirmation | None]] = Queue(
-                Store(store), pool, listener, size_of_trials(data_set, imports=NO_IMPORTS)
+                Store(store), pool, listener, Timing(data_set.train, imports=NO_IMPORTS).size
             )
             found += queue.run([_confirmed(setting, model)])
     seconds = time.monotonic() - began

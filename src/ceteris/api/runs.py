@@ -22,8 +22,8 @@ from ceteris.execution.progress import Progress, Silent, Work
 from ceteris.execution.queue import Queue
 from ceteris.execution.worker import WorkerConfig
 from ceteris.execution.worker_pool import WorkerPool
-from ceteris.planning.sizes import size_of_trials
-from ceteris.planning.stages import PlannedStage, planned_stages
+from ceteris.planning.dry_run import PlannedStage, planned_stages
+from ceteris.planning.timing import Timing
 from ceteris.recipe import CustomModel, Recipe
 from ceteris.records import Split, Trial
 from ceteris.report import check_formats
@@ -66,7 +66,7 @@ def run_study(
     context = setting_of(study, data_set, options)
     stages = planned_stages(context)
     check_plan(stages, data_set, imports=options.imports)
-    size_of = size_of_trials(data_set, imports=options.imports)
+    size_of = Timing(data_set.train, imports=options.imports, table=context.stacking.table).size
     progress.planned([[_work(stage, trial, size_of(trial)) for trial in stage.trials] for stage in stages])
     with logged_to(options.out / LOG_FILE):
         progress = journal = Journal(progress)
