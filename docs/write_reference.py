@@ -9,7 +9,8 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 
 from ceteris import recipe
-from ceteris.study import Exploration, Final, Reading
+from ceteris.data import ReadOptions
+from ceteris.study import Exploration, Final
 from ceteris.study.study import STRATEGIES, ConfirmationDesign, Nuisance, Range
 
 GROUPS = {
@@ -78,7 +79,7 @@ def reference() -> str:
         "`[exploration]`": Exploration,
         "`[confirmation]`": ConfirmationDesign,
         "`[final]`": Final,
-        "`[reading]`": Reading,
+        "`[reading]`": ReadOptions,
         "An entry of a factor's `tune`": Nuisance,
         "An entry of a strategy's `ranges`": Range,
     }
@@ -97,7 +98,7 @@ def reference() -> str:
 
 
 def _prose(kind: Any) -> str:
-    return inspect.cleandoc(kind.__doc__ or "").replace("``", "`")
+    return inspect.cleandoc(kind.__doc__ or "").partition("\n\nRaises:")[0].replace("``", "`")
 
 
 def _fields(kind: Any) -> str:

@@ -9,10 +9,8 @@ import torch
 from PIL import Image
 
 from ceteris.api import ModelCard, TrainedModel, predict_pictures
-from ceteris.data import load
+from ceteris.data import ReadOptions, load
 from ceteris.recipe import MLP, Recipe
-from ceteris.study import Reading
-from ceteris.study.context import read_options
 from ceteris.training.build import build_model
 from ceteris.user_code import NO_IMPORTS
 from tests.data.data_samples import no_look
@@ -44,7 +42,7 @@ def sixteen_bits(picture: Image.Image, file: Path) -> None:
     Image.fromarray(np.asarray(picture.convert("L"), dtype=np.uint16) * 257).save(file)
 
 
-def untrained(shape: tuple[int, int, int], classes: tuple[str, ...], reading: Reading) -> TrainedModel:
+def untrained(shape: tuple[int, int, int], classes: tuple[str, ...], reading: ReadOptions) -> TrainedModel:
     recipe = Recipe(model=MLP(hidden=(8,)))
     network = build_model(
         recipe.model,
@@ -65,16 +63,16 @@ def untrained(shape: tuple[int, int, int], classes: tuple[str, ...], reading: Re
 @pytest.mark.parametrize(
     ("save", "reading"),
     [
-        pytest.param(wide, Reading(size=(28, 28)), id="predict-pad"),
-        pytest.param(wide, Reading(size=(28, 28), fit="crop"), id="predict-crop"),
-        pytest.param(wide, Reading(size=(28, 28), fit="stretch"), id="predict-stretch"),
-        pytest.param(on_its_side, Reading(), id="predict-exif"),
-        pytest.param(ink, Reading(), id="predict-transparency"),
-        pytest.param(sixteen_bits, Reading(), id="sixteen-bits"),
-        pytest.param(ink, Reading(channels=1), id="grey-transparency"),
+        pytest.param(wide, ReadOptions(size=(28, 28)), id="predict-pad"),
+        pytest.param(wide, ReadOptions(size=(28, 28), fit="crop"), id="predict-crop"),
+        pytest.param(wide, ReadOptions(size=(28, 28), fit="stretch"), id="predict-stretch"),
+        pytest.param(on_its_side, ReadOptions(), id="predict-exif"),
+        pytest.param(ink, ReadOptions(), id="predict-transparency"),
+        pytest.param(sixteen_bits, ReadOptions(), id="sixteen-bits"),
+        pytest.param(ink, ReadOptions(channels=1), id="grey-transparency"),
     ],
 )
-def test_predict_answers_like_evaluate_for_the_same_pictures(tmp_path: Path, save: Save, reading: Reading) -> None:
+def test_predict_answers_like_evaluate_for_the_same_pictures(tmp_path: Path, save: Save, reading: ReadOptions) -> None:
     random = np.random.default_rng(0)
     for part, name in (("train", "bird"), ("train", "cat"), ("test", "bird"), ("test", "cat")):
         folder = tmp_path / "set" / part / name
@@ -82,7 +80,7 @@ def test_predict_answers_like_evaluate_for_the_same_pictures(tmp_path: Path, sav
         for place in range(4):
             pixels = random.integers(0, 256, (28, 28, 3), dtype=np.uint8)
             save(Image.fromarray(pixels), folder / f"{place}.png")
-    data_set = load(str(tmp_path / "set"), cache_dir=tmp_path / "cache", options=read_options(reading))
+    data_set = load(str(tmp_path / "set"), cache_dir=tmp_path / "cache", options=reading)
     model = untrained(data_set.train.shape, data_set.train.classes, reading)
     files = sorted((tmp_path / "set" / "test").glob("*/*"))
     expected = model.probabilities(data_set.test.open(record_look=no_look).images)

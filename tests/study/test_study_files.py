@@ -128,6 +128,7 @@ def test_the_shipped_studies_are_right(name: str) -> None:
         (put("final", value={"patiense": 5}), ["final.patiense", 'Did you mean "patience"']),
         (put("reading", value={"sise": [8, 8]}), ["reading.sise", 'Did you mean "size"']),
         (put("reading", value={"size": [8]}), ["reading.size[2]", "missing"]),
+        (put("reading", value={"size": [8, 5000]}), ["reading.size[2]", "4096", "5000"]),
         (put("models", "mlp", "model", "initialisation", value="kaiming"), ['Did you mean "kaiming-normal"', "dirac."]),
         (
             put("models", "mlp", "model", "initialisation", value={"gain": 1}),

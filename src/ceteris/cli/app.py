@@ -273,7 +273,6 @@ def evaluate(
     from ceteris.api import evaluate_model, read_model
     from ceteris.cli.printing import evaluation_json, print_evaluation
     from ceteris.data import load
-    from ceteris.study.context import read_options
 
     root = _store(None, store)
     trained = read_model(model, allow_imports=allow_imports)
@@ -281,7 +280,7 @@ def evaluate(
         data,
         data_dir=data_dir,
         cache_dir=root / "data",
-        options=read_options(trained.card.reading),
+        options=trained.card.reading,
         offline=offline or None,
     )
     evaluation = evaluate_model(trained, data_set, root, reason=reason)

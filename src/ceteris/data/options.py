@@ -1,35 +1,37 @@
-"""What a user may say about how a source is to be read."""
+"""What a user may say about how a source is to be read: in a study file, on the command line or from Python."""
 
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
 
 from ceteris.errors import ConfigError
 
 FITS = ("pad", "crop", "stretch")
+Side = Annotated[int, Field(strict=True, ge=1, le=4096)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReadOptions:
-    """How a source is read; the defaults read it as it is.
+    """How a folder, table or archive of images is read; nothing here is needed for the named sets.
 
-    Attributes:
-        size: (height, width) that every image is brought to; None demands that all have the same size already.
-        fit: how: "pad" keeps the whole image and fills up with black, "crop" cuts the middle out, "stretch" distorts.
-        channels: 1 for grey, 3 for RGB; None takes RGB as soon as one image has colour.
-        label_column: column of a table that holds the label; None finds it by its usual names.
-        group_column: column of a table that names what no split may tear apart (a writer, a patient).
-        test_fraction: share held out as test part where the source has none of its own.
+    ``size`` (height, width) brings images of different sizes to one, by the rule ``fit``: "pad" keeps the whole image and
+    fills up with black, "crop" cuts the middle out, "stretch" distorts. ``channels`` 1 or 3 makes them grey or coloured;
+    without it one image with colour makes all of them coloured. Columns name the labels and the groups (writers, patients)
+    that a split must not tear apart. ``test_fraction`` is held out as test part where the source has none of its own.
 
     Raises:
         ConfigError: a value out of its range.
     """
 
-    size: tuple[int, int] | None = None
+    __pydantic_config__ = ConfigDict(extra="forbid")  # for the study file, whose [reading] this is
+
+    size: tuple[Side, Side] | None = None
     fit: Literal["pad", "crop", "stretch"] = "pad"
     channels: Literal[1, 3] | None = None
     label_column: str | None = None
     group_column: str | None = None
-    test_fraction: float = 0.2
+    test_fraction: Annotated[float, Field(strict=True, gt=0, lt=1)] = 0.2
 
     def __post_init__(self) -> None:
         if self.size is not None and not (len(self.size) == 2 and all(1 <= side <= 4096 for side in self.size)):

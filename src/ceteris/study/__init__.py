@@ -12,7 +12,7 @@ from ceteris.study.files import (
 )
 from ceteris.study.model_experiment import ModelResult, final_recipes, model_experiment
 from ceteris.study.strategies import SearchResult, greedy, strategy_of
-from ceteris.study.study import Exploration, Factor, Final, Level, ModelSpec, Reading, Study, factors_of
+from ceteris.study.study import Exploration, Factor, Final, Level, ModelSpec, Study, factors_of
 from ceteris.study.trials import ExperimentContext, Extension, exploration_trials, final_trials, without_residual
 
 __all__ = [
@@ -24,7 +24,6 @@ __all__ = [
     "Level",
     "ModelResult",
     "ModelSpec",
-    "Reading",
     "SearchResult",
     "Study",
     "arm",

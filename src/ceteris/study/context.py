@@ -2,14 +2,14 @@
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
-from ceteris.data import DataSet, ReadOptions, load
+from ceteris.data import DataSet, load
 from ceteris.errors import ConfigError
 from ceteris.execution.populations import Stacking
 from ceteris.execution.stacking_speed import stacking_on
-from ceteris.study.study import Reading, Study
+from ceteris.study.study import Study
 from ceteris.study.trials import ExperimentContext, Extension
 from ceteris.training import resolve_device
 from ceteris.user_code import NO_IMPORTS, ImportPolicy
@@ -69,15 +69,10 @@ def open_data(study: Study, options: RunOptions, tell: Callable[[str], None] = l
         study.data,
         data_dir=options.data_dir,
         cache_dir=options.store / "data",
-        options=read_options(study.reading),
+        options=study.reading,
         offline=options.offline,
         progress=lambda transfer: tell(f"fetching {transfer.name}: {transfer.done / 2**20:.0f} MiB"),
     )
-
-
-def read_options(reading: Reading) -> ReadOptions:
-    """Return what a study says about reading its images in the words of the data room."""
-    return ReadOptions(**{field.name: getattr(reading, field.name) for field in fields(reading)})
 
 
 def worker_count(wanted: int | None) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ceteris import recipe
+from ceteris.data import ReadOptions
 from ceteris.errors import did_you_mean
 from ceteris.study import study
 
@@ -96,5 +97,5 @@ def _fields_at(location: tuple[int | str, ...]) -> set[str]:
 
 
 def _all_fields() -> set[str]:
-    kinds = (study.Study, study.Exploration, study.Final, study.Factor, study.Reading)
+    kinds = (study.Study, study.Exploration, study.Final, study.Factor, ReadOptions)
     return {field.name for kind in kinds for field in dataclasses.fields(kind)}

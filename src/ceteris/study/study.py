@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from ceteris.data import ReadOptions
 from ceteris.recipe import Count, Flag, NotNegative, Recipe, WholeNumber
 
 _FROZEN = ConfigDict(extra="forbid")
@@ -43,22 +44,6 @@ class Final:
     patience: Count = 5
     epochs: WholeNumber = 0
     test_curves: Flag = True
-
-
-@dataclass(frozen=True, kw_only=True, config=_FROZEN)
-class Reading:
-    """How a folder, table or archive of images is read; nothing here is needed for the named sets.
-
-    ``size`` (height, width) brings images of different sizes to one, by the rule ``fit``; ``channels`` 1 or 3 makes them
-    grey or coloured; columns name the labels and the groups (writers, patients) that a split must not tear apart.
-    """
-
-    size: tuple[Count, Count] | None = None
-    fit: Literal["pad", "crop", "stretch"] = "pad"
-    channels: Literal[1, 3] | None = None
-    label_column: str | None = None
-    group_column: str | None = None
-    test_fraction: Annotated[float, Field(strict=True, gt=0, lt=1)] = 0.2
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
@@ -228,7 +213,7 @@ class Study:
     author: str = ""
     group: str = ""
     data: str
-    reading: Reading = Reading()
+    reading: ReadOptions = ReadOptions()
     seed: WholeNumber = 0
     strategy: Strategy = Greedy()
     significance: Annotated[float, Field(strict=True, gt=0, lt=0.5)] = 0.05
