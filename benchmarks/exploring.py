@@ -5,7 +5,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ceteris.api.listening import Listener
+from ceteris.api.journal import Journal
 from ceteris.execution.progress import Silent
 from ceteris.execution.queue import Queue
 from ceteris.execution.request import Records, Request
@@ -37,7 +37,7 @@ def explore(study: Study, *, data_dir: Path, store: Path, workers: int | None = 
     data_set = open_data(study, options)
     setting = setting_of(study, data_set, options)
     began = time.monotonic()
-    listeners = [Listener(Silent()) for _ in study.models]
+    listeners = [Journal(Silent()) for _ in study.models]
     with WorkerPool(
         WorkerConfig(train=data_set.prepared, store=store, imports=NO_IMPORTS), worker_count(workers)
     ) as pool:

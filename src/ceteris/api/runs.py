@@ -13,7 +13,7 @@ import tomli_w
 import torch
 
 from ceteris.api.collect import TrainedStudy, findings_of
-from ceteris.api.listening import Listener
+from ceteris.api.journal import LOG_FILE, Journal, logged_to
 from ceteris.api.result import Result, write_result
 from ceteris.data import DataSet, from_arrays, split_indices
 from ceteris.errors import ConfigError
@@ -68,25 +68,25 @@ def run_study(
     check_plan(stages, data_set, imports=options.imports)
     size_of = Timing(data_set.train, imports=options.imports, table=context.stacking.table).size
     progress.planned([[_work(stage, trial, size_of(trial)) for trial in stage.trials] for stage in stages])
-    listener, store = Listener(progress), Store(options.store)
-    with _pool(data_set, options, workers) as pool:
-        queue: Queue[ModelResult] = Queue(store, pool, listener, size_of)
-        results = queue.run([model_experiment(context, model) for model in study.models])
-    trained = TrainedStudy(
-        context=context,
-        options=options,
-        data_set=data_set,
-        results=results,
-        records=listener.records,
-        seconds=time.monotonic() - started,
-    )
-    return write_result(findings_of(trained, progress), trained, progress, original=original)
+    with logged_to(options.out / LOG_FILE):
+        progress = journal = Journal(progress)
+        with _pool(data_set, options, workers) as pool:
+            queue: Queue[ModelResult] = Queue(Store(options.store), pool, journal, size_of)
+            results = queue.run([model_experiment(context, model) for model in study.models])
+        trained = TrainedStudy(
+            context=context,
+            options=options,
+            data_set=data_set,
+            results=results,
+            records=journal.records,
+            seconds=time.monotonic() - started,
+        )
+        return write_result(findings_of(trained, progress), trained, progress, original=original)
 
 
 def _work(stage: PlannedStage, trial: Trial, units: float) -> Work:
-    return Work(
-        model=stage.model, stage=stage.stage, label="", epochs=trial.recipe.epochs, units=units, kind=stage.kind
-    )
+    epochs = trial.recipe.epochs
+    return Work(model=stage.model, stage=stage.stage, kind=stage.kind, label="", epochs=epochs, units=units)
 
 
 def _pool(data_set: DataSet, options: RunOptions, workers: int) -> InProcessPool | WorkerPool:
