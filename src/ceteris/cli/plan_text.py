@@ -1,6 +1,9 @@
 """A plan in a terminal, and as plain values for programs."""
 
-from collections.abc import Sequence
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -12,6 +15,24 @@ from ceteris.planning.budget import FittedPlan
 from ceteris.planning.dry_run import PlannedStage
 from ceteris.planning.estimate import MORE_REPETITIONS, PlanEstimate
 from ceteris.planning.power import Spread
+
+
+@contextmanager
+def tell_planning(console: Console) -> Iterator[Callable[[str], None]]:
+    """Yield what shows how far the planning is: one changing line in a terminal, a line a second at most elsewhere."""
+    if console.is_terminal:
+        with console.status("planning") as status:
+            yield status.update
+        return
+    last = -math.inf
+
+    def line(text: str) -> None:
+        nonlocal last
+        if time.monotonic() > last + 1:
+            last = time.monotonic()
+            console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    yield line
 
 
 def print_plan(console: Console, estimate: PlanEstimate) -> None:
