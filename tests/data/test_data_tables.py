@@ -75,7 +75,7 @@ def test_the_label_column_may_stand_anywhere_and_be_named(tmp_path: Path) -> Non
         ("", "the table is empty"),
         ("label,a,b\n1,2,3\n", "2 pixel columns beside the label make no square"),
         ("label,a\n", "no rows"),
-        ("label,a\n1,2\n1,2,3\n", "row 2 has 3 columns, the first line has 2"),
+        ("label,a\n1,2\n1,2,3\n", "row 3 has 3 columns, the first line has 2"),
         ("label,a\n1,x\n", "should hold whole numbers"),
         ("label,a\n1,1.5\n", "should hold whole numbers"),
         ("label,a\n1,nan\n", "should hold whole numbers"),
@@ -96,7 +96,7 @@ def test_large_tables_are_read_in_pieces_and_name_the_right_row(tmp_path: Path) 
     text = table(images, even_labels(12_000, 10))
     assert len(text) > 9_000_000
     assert same_images(read(tmp_path, text), images, even_labels(12_000, 10))
-    with pytest.raises(DataError, match="row 12001 should hold whole numbers"):
+    with pytest.raises(DataError, match="row 12002 should hold whole numbers"):
         read(tmp_path, text + "x" + ",1" * 256 + "\n", "bad.csv")
 
 
@@ -181,7 +181,7 @@ def test_a_group_column_beside_pixels(tmp_path: Path) -> None:
         (
             pixel_text_with_writers().replace("1003", "anna"),
             ReadOptions(group_column="writer"),
-            "row 10 should hold whole numbers",
+            "row 11 should hold whole numbers",
         ),
     ],
 )

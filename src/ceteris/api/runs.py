@@ -109,7 +109,7 @@ def check_plan(stages: Sequence[PlannedStage], data_set: DataSet, *, imports: Im
             splits.setdefault(digest_of(trial.split), trial.split)
             recipes.setdefault(digest_of((trial.recipe.model, trial.recipe.loss)), (stage, trial.recipe))
     for split in splits.values():
-        split_indices(split, data_set.train.labels, data_set.train.groups)
+        split_indices(split, data_set.train.labels, data_set.train.groups, classes=data_set.train.classes)
     for stage, recipe in recipes.values():
         try:
             summary_of(recipe, data_set.train, imports=imports)

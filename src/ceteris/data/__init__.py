@@ -3,7 +3,6 @@
 from ceteris.data.audit import DataAudit, audit
 from ceteris.data.describe import TextTable, as_json, describe, text_tables, write_page
 from ceteris.data.download import Progress
-from ceteris.data.formats.folders import unreadable_pictures
 from ceteris.data.formats.pictures import read_pictures_of_shape
 from ceteris.data.imageset import ImageSet, make_image_set, standardisation
 from ceteris.data.load import from_arrays, load
@@ -39,6 +38,5 @@ __all__ = [
     "split_indices",
     "standardisation",
     "text_tables",
-    "unreadable_pictures",
     "write_page",
 ]

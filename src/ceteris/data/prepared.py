@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from ceteris.data.imageset import ImageSet, check_labels, class_counts, content_digest, group_numbers, pieces
 from ceteris.data.sealed import DataSet, SealedTest
-from ceteris.data.source import Part, Source
+from ceteris.data.source import Part, Source, Understood
 from ceteris.errors import DataError
 from ceteris.records import ByteArray, IntArray
 
@@ -90,10 +90,17 @@ def open_prepared(folder: Path) -> DataSet:
         label_meaning=meta["label_meaning"],
         warnings=tuple(meta["warnings"]),
         preprocessing=tuple(meta["preprocessing"]),
+        understood=_understood(meta.get("understood", {})),
         train=open_train(folder),
         test=test,
         prepared=folder,
     )
+
+
+def _understood(stored: dict[str, Any]) -> Understood:
+    """Read back what was understood; copies of an earlier version hold nothing of it."""
+    texts = {name: tuple(map(str, stored.get(name, ()))) for name in ("train", "test", "notes")}
+    return Understood(**texts, left_out=tuple((str(what), int(count)) for what, count in stored.get("left_out", ())))
 
 
 def open_train(folder: Path) -> ImageSet:
@@ -172,6 +179,7 @@ def _write(source: Source, test: Part, folder: Path) -> None:
         "warnings": (*source.warnings, *_leaks(source.train, test, folder)),
         "classes": source.classes,
         "image_shape": source.train.shape,
+        "understood": asdict(source.understood),
         **parts,
     }
     (folder / "meta.json").write_bytes(json.dumps(meta, indent=1, ensure_ascii=False).encode())
