@@ -63,7 +63,10 @@ def _wrong_kind(place: str, received: Any, known: Sequence[str]) -> str:
 
 
 def _place(location: tuple[int | str, ...], tree: Any) -> str:
-    """Return a location as it stands in the file, without pydantic's tags of unions: models[cnn].optimizer.lr."""
+    """Return a location as it stands in the file: models[cnn].optimizer.lr.
+
+    Left out are pydantic's tags of unions and ``recipe``: in a file a model's table is its recipe.
+    """
     shown, branch = "", tree
     for part in location:
         name = branch.get("kind") if isinstance(branch, dict) else branch
@@ -77,7 +80,7 @@ def _place(location: tuple[int | str, ...], tree: Any) -> str:
         if isinstance(part, int):
             named = branch.get("name") if isinstance(branch, dict) else None
             shown += f"[{named or part + 1}]"
-        else:
+        elif part != "recipe":
             shown += f".{part}" if shown else part
     return shown or "study"
 
