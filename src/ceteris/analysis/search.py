@@ -58,24 +58,20 @@ class AblatedChoice:
 
 def decisions_info(findings: StudyFindings) -> DecisionsInfo:
     """Collect what was decided on every factor for every model; factors stand in the order in which the study met them."""
-    found = {
-        (factor.title or factor.name, model.name): _decision(factor)
-        for model in findings.models
-        for factor in model.factors
-    }
+    found = {(factor.label, model.name): _decision(factor) for model in findings.models for factor in model.factors}
     names, factors = model_titles(findings), tuple(dict.fromkeys(title for title, _ in found))
     rows = tuple(tuple(found.get((factor, name)) for name in names) for factor in factors)
     return DecisionsInfo(models=tuple(names.values()), factors=factors, decisions=rows)
 
 
 def _decision(factor: FactorFinding) -> Decision | None:
-    before = incumbent_of(factor)
+    before = factor.incumbent
     kept = next((level for level in factor.levels if level.chosen), before)
     if kept is None:
         return None
     compared = None if kept.incumbent else kept.comparison
     return Decision(
-        level=kept.told,
+        level=kept.tuned_label,
         before=before.label if before else "",
         changed=not kept.incumbent,
         retuned=kept.retuned,
@@ -84,14 +80,9 @@ def _decision(factor: FactorFinding) -> Decision | None:
     )
 
 
-def incumbent_of(factor: FactorFinding) -> LevelFinding | None:
-    """Return the level that the others were compared with."""
-    return next((level for level in factor.levels if level.incumbent), None)
-
-
 def factor_titles(model: ModelFinding) -> dict[str, str]:
     """Return factor name -> title."""
-    return {factor.name: factor.title or factor.name for factor in model.factors}
+    return {factor.name: factor.label for factor in model.factors}
 
 
 def mean_of_finished(values: FloatArray) -> float:
@@ -138,13 +129,13 @@ def ablation(model: ModelFinding) -> tuple[AblatedChoice, ...]:
     """Return what each choice of the best recipe is worth, the most valuable first; () where none was put back."""
     choices = [
         AblatedChoice(
-            factor=factor.title or factor.name,
-            label=level.label.removeprefix(f"{factor.title or factor.name} "),
+            factor=factor.label,
+            label=f"back to {level.label}",
             losses=stack.accuracies - level.accuracies,
             comparison=level.comparison and _reversed(level.comparison),
         )
         for factor in model.worth
-        if (stack := incumbent_of(factor)) is not None
+        if (stack := factor.incumbent) is not None
         for level in factor.levels
         if not level.incumbent
     ]
@@ -169,4 +160,6 @@ def _reversed(found: Comparison) -> Comparison:
         probability_better=found.probability_worse,
         effect_size=-found.effect_size,
         verdict=_OPPOSITE[found.verdict],
+        narrow_low=-found.narrow_high,
+        narrow_high=-found.narrow_low,
     )
