@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from ceteris.data import split_indices
-from ceteris.records import TrialRecord
+from ceteris.records import Finished, Record
 from ceteris.training import execution_of, graph, run_population
 from ceteris.training.device import processor_name, wait_for
 from fleet.networks import NETWORKS, TITLES, Load, characters, trial_of
@@ -54,9 +54,9 @@ def rate_of_population(
     return _rate_of(records, load), "" if note == "used" else note
 
 
-def _rate_of(records: Sequence[TrialRecord], load: Load) -> float:
+def _rate_of(records: Sequence[Record], load: Load) -> float:
     """Every member bears an equal share of the seconds of its population."""
-    trained = [record.epochs.seconds for record in records if record.epochs is not None]
+    trained = [record.epochs.seconds for record in records if isinstance(record, Finished) is not None]
     assert len(trained) == len(records), [record.error for record in records]
     epoch = float(np.median(np.diff(np.sum(trained, axis=0))))
     fitted = len(split_indices(records[0].trial.split, characters().labels)[0]) // load.batch_size * load.batch_size

@@ -23,9 +23,8 @@ from ceteris.data import ImageSet, from_arrays
 from ceteris.execution.populations import as_population
 from ceteris.execution.worker import Task, WorkerConfig
 from ceteris.execution.worker_pool import WorkerPool
-from ceteris.records import CrossValidationSplit, Execution, Trial, TrialRecord
+from ceteris.records import CrossValidationSplit, Execution, Record, Trial
 from ceteris.seeds import generator
-from ceteris.store import trial_digest
 from ceteris.user_code import NO_IMPORTS
 
 IMAGES, CLASSES, FOLDS = 112_800, 47, 5
@@ -87,9 +86,9 @@ def workers(folder: Path) -> None:
     print(f"workers at the end: {sizes}; computing {', '.join(f'{seconds:.1f} s' for seconds in computing)}")
 
 
-def train(pool: WorkerPool, members: list[Trial]) -> TrialRecord:
+def train(pool: WorkerPool, members: list[Trial]) -> Record:
     """Train a task and return its first record."""
-    pool.submit(Task(digests=tuple(map(trial_digest, members)), trials=tuple(members)))
+    pool.submit(Task(digests=tuple(trial.digest for trial in members), trials=tuple(members)))
     while True:
         for event in pool.events(timeout=1.0):
             if event.kind == "done":

@@ -6,18 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from ceteris.records import Cost, EpochHistory, IterationHistory, Predictions, Trial, TrialRecord
-from ceteris.store import trial_digest
+from ceteris.records import Cost, EpochHistory, IterationHistory, Predictions, Record, Trial
 from tests.tiny_trials import tiny_trial
 
 
 def example_record(
     trial: Trial | None = None, *, accuracy: float = 0.75, flops: int = 3000, status: Any = "finished"
-) -> TrialRecord:
+) -> Record:
     trial = trial or tiny_trial()
     finished = status == "finished"
-    return TrialRecord(
-        digest=trial_digest(trial),
+    return Record(
+        digest=trial.digest,
         trial=trial,
         status=status,
         error="" if finished else f"it {status}: é",

@@ -10,7 +10,7 @@ import ceteris
 from ceteris.data import ReadOptions, load
 from ceteris.errors import DataError
 from ceteris.execution.progress import Silent, Work
-from ceteris.records import HoldoutSplit, IntArray, TrialRecord
+from ceteris.records import HoldoutSplit, IntArray, Record
 from tests.api.tiny import TINY
 
 WRITERS = 12
@@ -18,9 +18,9 @@ WRITERS = 12
 
 class Keeping(Silent):
     def __init__(self) -> None:
-        self.records: list[TrialRecord] = []
+        self.records: list[Record] = []
 
-    def finished(self, digest: str, work: Work, record: TrialRecord, *, reused: bool) -> None:
+    def finished(self, digest: str, work: Work, record: Record, *, reused: bool) -> None:
         self.records.append(record)
 
 

@@ -16,7 +16,7 @@ from ceteris.execution.in_process import InProcessPool
 from ceteris.execution.populations import as_population
 from ceteris.execution.worker import Task, train_and_keep
 from ceteris.records import Trial
-from ceteris.store import Store, trial_digest
+from ceteris.store import Store
 from ceteris.training import TrialResult, run_trial
 from ceteris.training.population import run_population
 from ceteris.user_code import NO_IMPORTS
@@ -63,7 +63,7 @@ def test_the_compiler_that_was_put_off_is_there_as_soon_as_somebody_compiles() -
 
 
 def task_of(trials: Sequence[Trial]) -> Task:
-    return Task(digests=tuple(map(trial_digest, trials)), trials=tuple(trials))
+    return Task(digests=tuple(trial.digest for trial in trials), trials=tuple(trials))
 
 
 @pytest.mark.parametrize("broken", [False, True])

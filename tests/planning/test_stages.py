@@ -9,7 +9,6 @@ from tests.tiny_trials import RESNET
 
 from ceteris.planning.rehearsal import leaves_early, rehearsed
 from ceteris.planning.stages import planned_stages
-from ceteris.store import trial_digest
 from ceteris.study import Exploration, Factor, Level, model_experiment
 from ceteris.study.study import (
     ConfirmationDesign,
@@ -56,9 +55,9 @@ def test_a_study_without_confirmation_plans_none() -> None:
 def test_a_study_that_finds_nothing_asks_for_what_was_planned(strategy: Any) -> None:
     place = setting(strategy=strategy)
     requests, _ = driven(model_experiment(place, place.study.models[0]), lambda trial: 0.7)
-    asked = {trial_digest(trial) for request in requests[:-1] for trial in request.trials}
+    asked = {trial.digest for request in requests[:-1] for trial in request.trials}
     planned = [stage for stage in planned_stages(place) if stage.stage not in ("confirmation", "final")]
-    assert asked == {trial_digest(trial) for stage in planned for trial in stage.trials}
+    assert asked == {trial.digest for stage in planned for trial in stage.trials}
 
 
 def test_leaving_one_out_is_planned_for_a_stack_of_one_choice_per_factor() -> None:

@@ -9,8 +9,7 @@ from tests.tiny_trials import MLP
 
 from ceteris import recipe as r
 from ceteris.execution.request import Records, Request
-from ceteris.records import Trial, TrialRecord
-from ceteris.store import trial_digest
+from ceteris.records import Record, Trial
 from ceteris.study import ExperimentContext, Exploration, Factor, Final, Level, ModelSpec, Study
 
 T = TypeVar("T")
@@ -50,7 +49,7 @@ def setting(**other: Any) -> ExperimentContext:
     return ExperimentContext(study=example_study(**other), data="tiny", device="cpu")
 
 
-def invented_record(trial: Trial, digest: str) -> TrialRecord:
+def invented_record(trial: Trial, digest: str) -> Record:
     """A record that any pool would give for this trial: a function of its digest alone."""
     return replace(example_record(trial, accuracy=0.5 + int(digest[:4], 16) / 2**18), digest=digest)
 
@@ -62,10 +61,10 @@ def driven(strategy: Generator[Request, Records, T], accuracy: Accuracy) -> tupl
         while True:
             request = next(strategy) if answer is None else strategy.send(answer)
             requests.append(request)
-            answer = {trial_digest(trial): record_for(trial, accuracy(trial)) for trial in request.trials}
+            answer = {trial.digest: record_for(trial, accuracy(trial)) for trial in request.trials}
     except StopIteration as stop:
         return requests, stop.value
 
 
-def record_for(trial: Trial, accuracy: float | None) -> TrialRecord:
+def record_for(trial: Trial, accuracy: float | None) -> Record:
     return example_record(trial, status="diverged") if accuracy is None else example_record(trial, accuracy=accuracy)

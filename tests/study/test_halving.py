@@ -11,9 +11,9 @@ from tests.study.example_search import BEST, DROPOUT, RATE, answered, digests, m
 from tests.study.example_study import driven, model, record_for
 from tests.tiny_trials import MLP
 
+from ceteris.digests import digest_of
 from ceteris.execution.request import Request
-from ceteris.records import Trial, TrialRecord
-from ceteris.store import digest_of
+from ceteris.records import Record, Trial
 from ceteris.study import SearchResult
 from ceteris.study.strategies.halving import Rung, rungs
 from ceteris.study.study import Halving, Range
@@ -126,7 +126,7 @@ def test_where_all_is_equal_the_first_ones_drawn_go_on_and_the_baseline_stays() 
 
 @pytest.mark.parametrize("by", ["loss", "flops"])
 def test_among_equal_accuracies_the_lower_loss_then_the_cheaper_goes_on(by: str) -> None:
-    def record(trial: Trial) -> TrialRecord:
+    def record(trial: Trial) -> Record:
         found = example_record(trial, flops=1000 + _order(trial) if by == "flops" else 3000)
         return replace(found, loss=_order(trial) / 1000 if by == "loss" else 0.5)
 

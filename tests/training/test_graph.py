@@ -22,7 +22,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from ceteris import recipe as r
 from ceteris.data import ImageSet, make_image_set
-from ceteris.records import HoldoutSplit, Trial, TrialRecord
+from ceteris.records import HoldoutSplit, Record, Trial
 from ceteris.training import build, graph, loop, one_thread, population_steps, run_population
 from ceteris.training.device import full_float32
 from ceteris.training.graph import GraphedStep, Graphs, Outputs, Recorder, StepParts
@@ -124,14 +124,14 @@ def graphs_by(monkeypatch: pytest.MonkeyPatch) -> Callable[[Recorder], None]:
     return use
 
 
-def trained(trials: list[Trial], images: ImageSet | None = None) -> list[TrialRecord]:
+def trained(trials: list[Trial], images: ImageSet | None = None) -> list[Record]:
     if len(trials) == 1:
         return [train(trials[0], images).record]
     with one_thread():
         return [result.record for result in run_population(trials, images or tiny_images())]
 
 
-def notes(records: list[TrialRecord]) -> set[str]:
+def notes(records: list[Record]) -> set[str]:
     assert [record.status for record in records] == ["finished"] * len(records), records[0].error
     return {record.environment["cuda_graph"] for record in records}
 
@@ -359,12 +359,12 @@ def test_no_loss_waits_for_the_device_in_a_recording(
     assert recorder.seen == [{"_local_scalar_dense"} if looks else set()] * 2
 
 
-def losses_of(record: TrialRecord) -> Any:
+def losses_of(record: Record) -> Any:
     assert record.iterations is not None, record.error
     return record.iterations.loss
 
 
-def eager_on_the_cpu(trials: list[Trial]) -> list[TrialRecord]:
+def eager_on_the_cpu(trials: list[Trial]) -> list[Record]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(graph, "graphs_on", lambda device, refusal: Graphs())
         return trained(trials)

@@ -16,7 +16,7 @@ from tests.training import own_code  # noqa: F401 - the recipes below name it
 from ceteris import recipe as r
 from ceteris.data import ImageSet, make_image_set
 from ceteris.errors import DataError
-from ceteris.records import HoldoutSplit, Trial, TrialRecord
+from ceteris.records import HoldoutSplit, Record, Trial
 from ceteris.training import TrialResult, loop, one_thread, population, population_members, run_population, shape_key
 from ceteris.user_code import ALL_IMPORTS
 
@@ -48,14 +48,14 @@ def changed(recipe: r.Recipe, **model: Any) -> r.Recipe:
     return replace(recipe, model=replace(recipe.model, **model))
 
 
-def first_loss_and_curves(record: TrialRecord) -> tuple[Any, ...]:
+def first_loss_and_curves(record: Record) -> tuple[Any, ...]:
     assert record.status == "finished", record.error
     assert record.iterations is not None
     assert record.epochs is not None
     return record.iterations.loss, record.epochs
 
 
-def assert_agree(ours: TrialRecord, theirs: TrialRecord, *, drift: float = 1e-3) -> None:
+def assert_agree(ours: Record, theirs: Record, *, drift: float = 1e-3) -> None:
     """The first two losses (before and after one step) agree to rounding, the curves and predictions within drift."""
     (our_losses, our_epochs), (their_losses, their_epochs) = (first_loss_and_curves(one) for one in (ours, theirs))
     np.testing.assert_allclose(our_losses[:2], their_losses[:2], rtol=1e-5)

@@ -13,7 +13,7 @@ from ceteris import recipe as r
 from ceteris.data import ImageSet, make_image_set, split_indices
 from ceteris.errors import ConfigError
 from ceteris.evaluation import accuracy, confusion_matrix, log_loss, macro_f1
-from ceteris.records import CrossValidationSplit, EpochHistory, HoldoutSplit, IterationHistory, Split, TrialRecord
+from ceteris.records import CrossValidationSplit, EpochHistory, HoldoutSplit, IterationHistory, Record, Split
 from ceteris.training import (
     available_devices,
     execution_of,
@@ -37,7 +37,7 @@ def puzzle() -> ImageSet:
     return make_image_set(images, np.arange(60) % 3, ("a", "b", "c"))
 
 
-def epochs_of(record: TrialRecord) -> EpochHistory:
+def epochs_of(record: Record) -> EpochHistory:
     assert record.epochs is not None
     return record.epochs
 

@@ -17,11 +17,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from ceteris.data import ReadOptions
+from ceteris.digests import plain
 from ceteris.errors import StoreError
 from ceteris.models import set_dropout_generator
 from ceteris.recipe import Recipe
 from ceteris.records import Float32Array
-from ceteris.store import from_tree, to_tree, write_bytes
+from ceteris.store import from_tree, write_bytes
 from ceteris.training.build import build_model
 from ceteris.training.images import resident
 from ceteris.training.loop import predict
@@ -87,7 +88,7 @@ def write_model(path: Path, card: ModelCard, weights: Mapping[str, NDArray[Any]]
         StoreError: when it cannot be written.
     """
     tensors = {name: np.ascontiguousarray(array) for name, array in weights.items()}
-    write_bytes(path, save(tensors, metadata={_HEADER: json.dumps(to_tree(card))}))
+    write_bytes(path, save(tensors, metadata={_HEADER: json.dumps(plain(card))}))
 
 
 def read_model(path: Path, *, allow_imports: bool = False) -> TrainedModel:

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from ceteris.data import DataSet, split_indices
+from ceteris.digests import digest_of
 from ceteris.errors import ConfigError
 from ceteris.planning.stages import PlannedStage
-from ceteris.store import digest_of
 from ceteris.training.build import build_loss, summary_of
 from ceteris.user_code import ImportPolicy
 

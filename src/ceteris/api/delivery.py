@@ -10,7 +10,7 @@ from ceteris.api.gathering import Run, finished_finals
 from ceteris.api.questions import FinalModel, card_of
 from ceteris.execution.progress import Progress
 from ceteris.findings import StudyFindings
-from ceteris.records import TrialRecord
+from ceteris.records import Record
 from ceteris.report import write_report
 from ceteris.store import write_bytes, write_findings
 from ceteris.study.model_experiment import ModelResult
@@ -63,7 +63,7 @@ def write_model_folder(folder: Path, final: FinalModel, run: Run) -> None:
     write_bytes(folder / "README.md", _readme(card, folder.name).encode())
 
 
-def _iterations_csv(record: TrialRecord) -> str:
+def _iterations_csv(record: Record) -> str:
     assert record.iterations is not None
     assert record.epochs is not None
     log = record.iterations
@@ -75,7 +75,7 @@ def _iterations_csv(record: TrialRecord) -> str:
     return _csv(("iteration", "epoch", "train_loss", "train_accuracy", "learning_rate"), rows)
 
 
-def _epochs_csv(record: TrialRecord) -> str:
+def _epochs_csv(record: Record) -> str:
     assert record.epochs is not None
     names = tuple(record.epochs.__dataclass_fields__)
     columns = [getattr(record.epochs, name) for name in names]

@@ -17,6 +17,7 @@ import ceteris
 from ceteris.api.explaining import best_finals, explanation_of, residual_of
 from ceteris.api.questions import FinalModel, answers_of, open_test
 from ceteris.data import DataSet, ImageSet, describe
+from ceteris.digests import digest_of
 from ceteris.errors import StoreError
 from ceteris.execution.progress import Progress
 from ceteris.figures import images_to_show
@@ -28,8 +29,8 @@ from ceteris.findings import (
     TestImages,
     Version,
 )
-from ceteris.records import TrialRecord
-from ceteris.store import Store, TestResult, digest_of, looks_at, read_findings, write_findings
+from ceteris.records import Failed, Finished, Record
+from ceteris.store import Store, TestResult, looks_at, read_findings, write_findings
 from ceteris.study import Study
 from ceteris.study.model_experiment import ModelResult
 from ceteris.training import environment, one_thread
@@ -61,7 +62,7 @@ class Run:
     device: str
     workers: int
     wall_seconds: float
-    trials: Mapping[str, TrialRecord]
+    trials: Mapping[str, Record]
     imports: ImportPolicy
 
 
@@ -102,7 +103,7 @@ def finished_finals(outcomes: Sequence[ModelResult]) -> list[FinalModel]:
         for outcome in outcomes
         for version, records in outcome.finals.items()
         for record in records
-        if record.status == "finished"
+        if isinstance(record, Finished)
     ]
 
 
@@ -141,8 +142,8 @@ def _gather(run: Run, outcomes: Sequence[ModelResult], progress: Progress) -> St
         test_images=_test_images(test, final_findings),
         looks=looks_at(run.store.root, run.data_set.test.fingerprint),
         trials_total=len(records),
-        trials_failed=sum(record.status != "finished" for record in records),
-        training_seconds=sum(record.cost.train_seconds for record in records if record.cost),
+        trials_failed=sum(isinstance(record, Failed) for record in records),
+        training_seconds=sum(record.cost.train_seconds for record in records if isinstance(record, Finished)),
         wall_seconds=run.wall_seconds,
         workers=run.workers,
         packages={"ceteris": ceteris.__version__} | {name: metadata.version(name) for name in _PACKAGES},
@@ -217,7 +218,7 @@ def _final_findings(
 
 
 def _final_finding(
-    model: str, version: Version, record: TrialRecord, answer: TestResult | None, classes: int
+    model: str, version: Version, record: Record, answer: TestResult | None, classes: int
 ) -> FinalFinding:
     return FinalFinding(
         model=model,

@@ -14,7 +14,7 @@ from ceteris.data import DataSet, ImageSet
 from ceteris.errors import StoreError
 from ceteris.evaluation import accuracy, log_loss
 from ceteris.findings import Look
-from ceteris.records import FloatArray, TrialRecord
+from ceteris.records import FloatArray, Record
 from ceteris.store import Store, TestResult, record_look
 from ceteris.study import Study
 from ceteris.training import standardisation_of
@@ -27,7 +27,7 @@ class FinalModel:
 
     model: str
     version: str
-    record: TrialRecord
+    record: Record
 
 
 def open_test(data_set: DataSet, store: Store, study: Study, finals: Sequence[FinalModel], reason: str) -> ImageSet:

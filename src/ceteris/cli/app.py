@@ -187,9 +187,7 @@ def data_list(*, data_dir: DataDir = None, store: StoreDir = None, as_json: AsJs
 
     rows = list_sets(data_dir, cache_dir=_store(None, store) / "data")
     if as_json:
-        from ceteris.store import to_tree
-
-        _print_json(to_tree(rows))
+        _print_json(plain(rows))
     else:
         print_sets(Console(), rows)
 

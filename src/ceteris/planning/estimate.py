@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ceteris.data import DataSet
+from ceteris.digests import digest_of
 from ceteris.planning.clock import preparing_seconds, queue_seconds, report_seconds
 from ceteris.planning.power import Spread, detectable, spread_of
 from ceteris.planning.rehearsal import leaves_early
@@ -13,7 +14,7 @@ from ceteris.planning.resources import Disk, Memory, disk_of, memory_of
 from ceteris.planning.stages import PlannedStage, images_held_out, planned_stages
 from ceteris.planning.timing import Speeds, Training, measure, trainings_of
 from ceteris.recipe import Recipe
-from ceteris.store import Store, digest_of
+from ceteris.store import Store
 from ceteris.store.headers import RecordedAccuracy, recorded_accuracies
 from ceteris.study import ExperimentContext, Study, exploration_trials
 from ceteris.study.context import RunOptions, open_data, setting_of, worker_count

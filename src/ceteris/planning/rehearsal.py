@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
+from ceteris.digests import digest_of
 from ceteris.execution.request import Request
 from ceteris.recipe import Recipe
-from ceteris.records import Cost, CrossValidationSplit, Trial, TrialRecord
-from ceteris.store import digest_of, trial_digest
+from ceteris.records import Cost, CrossValidationSplit, Record, Trial
 from ceteris.study.strategies import strategy_of
 from ceteris.study.study import (
     Factorial,
@@ -41,7 +41,7 @@ def rehearsed(setting: ExperimentContext, model: ModelSpec) -> Iterator[Request]
         yield request
         invention.hear(request)
         try:
-            request = search.send({trial_digest(trial): invention.record(trial) for trial in request.trials})
+            request = search.send({trial.digest: invention.record(trial) for trial in request.trials})
         except StopIteration:
             return
 
@@ -83,11 +83,11 @@ class _Invention:
             self.kept[digest_of(new)] = _GAIN * (1 + len(self.kept))
             self.best = new
 
-    def record(self, trial: Trial) -> TrialRecord:
+    def record(self, trial: Trial) -> Record:
         """Return a finished record without history: strategies decide on accuracy, loss and cost."""
         accuracy = self._accuracy(trial)
-        return TrialRecord(
-            digest=trial_digest(trial),
+        return Record(
+            digest=trial.digest,
             trial=trial,
             status="finished",
             error="",

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 from ceteris.data import DataSet
+from ceteris.digests import digest_of
 from ceteris.planning.stages import images_fitted
 from ceteris.records import Trial
-from ceteris.store import digest_of
 from ceteris.training.build import summary_of
 from ceteris.user_code import ImportPolicy
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from ceteris.execution.request import Request, StageKind
 from ceteris.planning.rehearsal import rehearsed
 from ceteris.records import HoldoutSplit, Trial
-from ceteris.store import trial_digest
 from ceteris.study.model_experiment import final_recipes
 from ceteris.study.study import ModelSpec
 from ceteris.study.trials import ExperimentContext, confirmation_trials, final_trials
@@ -98,7 +97,7 @@ def _stage(
 def _new(trials: Iterable[Trial], seen: set[str]) -> list[Trial]:
     new = []
     for trial in trials:
-        digest = trial_digest(trial)
+        digest = trial.digest
         if digest not in seen:
             seen.add(digest)
             new.append(trial)

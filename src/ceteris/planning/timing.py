@@ -10,10 +10,10 @@ from functools import partial
 from typing import Any
 
 from ceteris.data import DataSet
+from ceteris.digests import digest_of, plain
 from ceteris.errors import ConfigError
 from ceteris.planning.stages import images_fitted, images_held_out
 from ceteris.records import Trial
-from ceteris.store import digest_of, to_tree
 from ceteris.training.speed import Speed, begin_measuring, is_ready, measure_here, measure_training, steps_of
 from ceteris.user_code import ImportPolicy
 
@@ -74,7 +74,7 @@ def kind_of(training: Training) -> str:
 
 
 def _kind(trial: Trial) -> str:
-    recipe = {key: value for key, value in to_tree(trial.recipe).items() if key != "epochs"}
+    recipe = {key: value for key, value in plain(trial.recipe).items() if key != "epochs"}
     execution = replace(trial.execution, population="")
     return digest_of([_without_sizes(recipe), execution, trial.code, trial.split.kind])
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ceteris.findings import Comparison
-from ceteris.records import FloatArray, TrialRecord
+from ceteris.records import Failed, Finished, FloatArray, Record
 from ceteris.stats import compare_levels
 from ceteris.study.study import Study
 
@@ -24,14 +24,12 @@ class Decision:
     prospect: str = ""
 
 
-def accuracies(records: Sequence[TrialRecord | None]) -> FloatArray:
+def accuracies(records: Sequence[Record | None]) -> FloatArray:
     """Return the held-out accuracy per block, (blocks,); NaN where the trial did not finish or was not asked for."""
-    return np.array([record.accuracy if record and record.status == "finished" else np.nan for record in records])
+    return np.array([record.accuracy if isinstance(record, Finished) else np.nan for record in records])
 
 
-def decide(
-    study: Study, incumbent: str, records: Mapping[str, Sequence[TrialRecord | None]], *, looks: int = 1
-) -> Decision:
+def decide(study: Study, incumbent: str, records: Mapping[str, Sequence[Record | None]], *, looks: int = 1) -> Decision:
     """Compare every level with the incumbent on the same blocks and choose.
 
     Args:
@@ -58,11 +56,11 @@ def decide(
 
 def _choice(
     incumbent: str,
-    records: Mapping[str, Sequence[TrialRecord | None]],
+    records: Mapping[str, Sequence[Record | None]],
     results: Mapping[str, FloatArray],
     comparisons: Mapping[str, Comparison],
 ) -> tuple[str, str]:
-    complete = [label for label, block in records.items() if all(r.status == "finished" for r in block if r)]
+    complete = [label for label, block in records.items() if all(isinstance(r, Finished) for r in block if r)]
     if incumbent not in complete:
         return _replace_broken(incumbent, complete, records[incumbent], results)
     better = [label for label in complete if label in comparisons and comparisons[label].verdict == "better"]
@@ -84,16 +82,16 @@ def _choice(
     return incumbent, f"{incumbent} stays: no level is better by more than the noise{_leader(results, incumbent)}."
 
 
-def is_cheaper(level: Sequence[TrialRecord | None], incumbent: Sequence[TrialRecord | None]) -> bool:
+def is_cheaper(level: Sequence[Record | None], incumbent: Sequence[Record | None]) -> bool:
     """Say whether a level saves so much that it replaces the incumbent when both are equivalent."""
     return _flops_per_training(level) < _CHEAPER * _flops_per_training(incumbent)
 
 
 def _replace_broken(
-    incumbent: str, complete: list[str], block: Sequence[TrialRecord | None], results: Mapping[str, FloatArray]
+    incumbent: str, complete: list[str], block: Sequence[Record | None], results: Mapping[str, FloatArray]
 ) -> tuple[str, str]:
     trained = [record for record in block if record]
-    broken = sum(record.status != "finished" for record in trained)
+    broken = sum(isinstance(record, Failed) for record in trained)
     told = f"{incumbent} did not finish on {broken} of {len(trained)} blocks"
     if not complete:
         return incumbent, f"{incumbent} stays: {told}, and no level finished on all of them."
@@ -118,15 +116,15 @@ def _common(first: FloatArray, second: FloatArray) -> bool:
     return bool(np.isfinite(first - second).any())
 
 
-def _flops_per_training(records: Sequence[TrialRecord | None]) -> float:
-    flops = [record.cost.training_flops for record in records if record and record.cost]
+def _flops_per_training(records: Sequence[Record | None]) -> float:
+    flops = [record.cost.training_flops for record in records if isinstance(record, Finished)]
     return float(np.mean(flops)) if flops else 0.0
 
 
 def _prospect(
     study: Study,
     incumbent: str,
-    records: Mapping[str, Sequence[TrialRecord | None]],
+    records: Mapping[str, Sequence[Record | None]],
     comparisons: Mapping[str, Comparison],
 ) -> str:
     """Say what more blocks would decide, and what they cost; '' where all is decided."""
@@ -146,8 +144,8 @@ def _prospect(
     return f"To decide: {'; '.join(told)}." if told else ""
 
 
-def _seconds_per_training(records: Sequence[TrialRecord | None]) -> float:
-    seconds = [record.cost.train_seconds for record in records if record and record.cost]
+def _seconds_per_training(records: Sequence[Record | None]) -> float:
+    seconds = [record.cost.train_seconds for record in records if isinstance(record, Finished)]
     return float(np.mean(seconds)) if seconds else 0.0
 
 

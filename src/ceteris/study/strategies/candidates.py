@@ -8,7 +8,7 @@ import numpy as np
 
 from ceteris.findings import Candidate, Comparison
 from ceteris.recipe import Recipe
-from ceteris.records import FloatArray, TrialRecord
+from ceteris.records import Failed, FloatArray, Record
 from ceteris.stats import compare_levels
 from ceteris.study.decide import accuracies
 from ceteris.study.study import Study
@@ -24,7 +24,7 @@ class Tried:
     recipe: Recipe
     settings: tuple[tuple[str, str], ...]
     note: str
-    records: list[TrialRecord | None]
+    records: list[Record | None]
     fate: Literal["finished", "pruned", "eliminated", "failed"] = "finished"
     told: str = ""
     rungs: list[tuple[int, float]] = field(default_factory=list)
@@ -155,7 +155,7 @@ def _mean(one: Tried) -> float:
     return float(np.mean(one.accuracies))
 
 
-def failure(records: Sequence[TrialRecord | None]) -> str:
+def failure(records: Sequence[Record | None]) -> str:
     """Return how the first training that did not finish ended, '' where all finished."""
-    broken = (f"{record.status}: {record.error}" for record in records if record and record.status != "finished")
+    broken = (f"{record.status}: {record.error}" for record in records if isinstance(record, Failed))
     return next(broken, "")

@@ -7,8 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from ceteris.execution.request import Records, Request
-from ceteris.records import Trial, TrialRecord
-from ceteris.store import trial_digest
+from ceteris.records import Finished, Record, Trial
 from ceteris.study.strategies.candidates import BASELINE, Selection, Tried, failure, findings_of, optimism, select
 from ceteris.study.strategies.evidence import request_of
 from ceteris.study.strategies.proposals import Proposals
@@ -93,14 +92,14 @@ def _drawn(study: Study, model: ModelSpec, count: int) -> list[Tried]:
 
 def _train_rung(
     setting: ExperimentContext, model: str, rung: Rung, number: int, remaining: Sequence[Tried]
-) -> Generator[Request, Records, dict[int, TrialRecord]]:
+) -> Generator[Request, Records, dict[int, Record]]:
     trials = {one.number: _short_trial(setting, one, rung) for one in remaining}
     stage = f"rung {number} ({rung.epochs} epochs)" if rung.epochs > 1 else f"rung {number} (1 epoch)"
     records = yield request_of(model, stage, {one.label: (trials[one.number],) for one in remaining})
-    found = {one.number: records[trial_digest(trials[one.number])] for one in remaining}
+    found = {one.number: records[trials[one.number].digest] for one in remaining}
     for one in remaining:
         record = found[one.number]
-        accuracy = float(record.accuracy) if record.status == "finished" else np.nan
+        accuracy = float(record.accuracy) if isinstance(record, Finished) else np.nan
         one.rungs.append((record.trial.recipe.epochs, accuracy))
     return found
 
@@ -109,9 +108,9 @@ def _short_trial(setting: ExperimentContext, one: Tried, rung: Rung) -> Trial:
     return tuning_trial(setting, replace(one.recipe, epochs=min(rung.epochs, one.recipe.epochs)))
 
 
-def _promoted(remaining: Sequence[Tried], records: dict[int, TrialRecord], count: int, number: int) -> list[Tried]:
+def _promoted(remaining: Sequence[Tried], records: dict[int, Record], count: int, number: int) -> list[Tried]:
     """Return the best of a rung in the order of drawing; the others are told where they ended."""
-    finished = [one for one in remaining if records[one.number].status == "finished"]
+    finished = [one for one in remaining if isinstance(records[one.number], Finished)]
     ranked = sorted(finished, key=lambda one: _rank(records[one.number]))
     for one in remaining:
         if broken := failure([records[one.number]]):
@@ -121,10 +120,10 @@ def _promoted(remaining: Sequence[Tried], records: dict[int, TrialRecord], count
     return sorted(ranked[:count], key=lambda one: one.number)
 
 
-def _rank(record: TrialRecord) -> tuple[float, float, float]:
+def _rank(record: Record) -> tuple[float, float, float]:
     """Best first: accuracy, then loss, then operations; equal ones stay in their order."""
     loss = record.loss if np.isfinite(record.loss) else np.inf
-    return -record.accuracy, loss, record.cost.training_flops if record.cost else np.inf
+    return -record.accuracy, loss, record.cost.training_flops if isinstance(record, Finished) else np.inf
 
 
 def _train_in_full(
@@ -134,7 +133,7 @@ def _train_in_full(
     trials = {one.number: exploration_trials(setting, one.recipe) for one in asked}
     records = yield request_of(model, "last rung", {one.label: trials[one.number] for one in asked})
     for one in asked:
-        one.records = [records[trial_digest(trial)] for trial in trials[one.number]]
+        one.records = [records[trial.digest] for trial in trials[one.number]]
         broken = failure(one.records)
         out = f"{one.told}; " if one.told else ""
         one.told = broken or (f"{out}trained in full because the others are compared with it" if out else "")

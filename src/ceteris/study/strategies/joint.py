@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from ceteris.digests import digest_of
 from ceteris.execution.populations import NEVER, stacked_folds
 from ceteris.execution.request import Records, Request
 from ceteris.recipe import Recipe
 from ceteris.records import FloatArray, Trial
-from ceteris.store import digest_of, trial_digest
 from ceteris.study.strategies.candidates import Selection, Tried, failure, findings_of, optimism, select
 from ceteris.study.strategies.evidence import request_of
 from ceteris.study.strategies.proposals import Proposals, misfit_sentences
@@ -104,7 +104,7 @@ def _train_blocks(
 ) -> Generator[Request, Records, None]:
     records = yield request_of(model, "joint search", {one.label: trials[one.number] for one in asked})
     for one in asked:
-        one.records += [records[trial_digest(trial)] for trial in trials[one.number]]
+        one.records += [records[trial.digest] for trial in trials[one.number]]
 
 
 def _judge(one: Tried, finished: FloatArray, blocks: int) -> None:
