@@ -23,7 +23,7 @@ from ceteris.data import ImageSet, from_arrays
 from ceteris.execution.populations import as_population
 from ceteris.execution.worker import Task, WorkerConfig
 from ceteris.execution.worker_pool import WorkerPool
-from ceteris.records import CrossValidationSplit, Execution, Record, Trial
+from ceteris.records import CrossValidationSplit, Execution, Record, Trial, finished
 from ceteris.seeds import generator
 from ceteris.user_code import NO_IMPORTS
 
@@ -79,8 +79,7 @@ def workers(folder: Path) -> None:
             shared = [process.memory_full_info() for process in processes]
         print(f"| {told}: until both exist | {started:.2f} s | | |")
     for name, record in (("one training", single), (f"{FOLDS} folds stacked", stacked)):
-        assert record.cost, record.error
-        peak = record.cost.peak_memory_bytes / 2**20
+        peak = finished(record).cost.peak_memory_bytes / 2**20
         print(f"\n{name} of {IMAGES:,} images: peak of the worker {peak:.0f} MiB (bound 600), {record.status}")
     sizes = ", ".join(f"{info.rss / 2**20:.0f} MiB of which {info.pss / 2**20:.0f} its share" for info in shared)
     print(f"workers at the end: {sizes}; computing {', '.join(f'{seconds:.1f} s' for seconds in computing)}")

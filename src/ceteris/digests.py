@@ -9,23 +9,24 @@ from typing import Any
 import numpy as np
 
 
-def plain(value: Any) -> Any:
+def plain(value: Any, place: str = "") -> Any:
     """Return a frozen dataclass, mapping or sequence as JSON-able dicts, lists and scalars; arrays are not allowed.
 
     Raises:
-        TypeError: for a value that has no plain form.
+        TypeError: for a value that has no plain form, with its dotted ``place``.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        names = [field.name for field in dataclasses.fields(value)]
+        return {name: plain(getattr(value, name), f"{place}.{name}") for name in names}
     if isinstance(value, Mapping):
-        return {str(key): plain(part) for key, part in value.items()}
+        return {str(key): plain(part, f"{place}.{key}") for key, part in value.items()}
     if isinstance(value, tuple | list):
-        return [plain(part) for part in value]
+        return [plain(part, f"{place}.{index}") for index, part in enumerate(value)]
     if isinstance(value, np.generic):
         return value.item()
     if value is None or isinstance(value, str | int | float | bool):
         return value
-    raise TypeError(f"a value of type {type(value).__name__} has no plain form")
+    raise TypeError(f"{place}: a value of type {type(value).__name__} has no plain form")
 
 
 def canonical_json(value: Any) -> str:

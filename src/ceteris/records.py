@@ -190,3 +190,14 @@ class Failed:
 
 
 Record = Finished | Failed
+
+
+def finished(record: Record) -> Finished:
+    """Return the record of a training that must have finished.
+
+    Raises:
+        RuntimeError: with what ended the training, where it did not.
+    """
+    if isinstance(record, Failed):
+        raise RuntimeError(f"{record.status}: {record.error}\n{record.traceback}")
+    return record

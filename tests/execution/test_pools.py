@@ -143,7 +143,7 @@ def test_one_worker_two_workers_and_this_process_give_the_same_records(trained: 
 def test_every_pool_writes_records_and_weights_before_it_tells_of_them(trained: Trained) -> None:
     digest = FINAL.digest
     for store, found in zip(trained.stores, (trained.here, trained.one, trained.two), strict=True):
-        assert_same(store.find(digest), found[digest])
+        assert_same(store.find(digest, light=True), found[digest])
         assert_same(store.weights(digest), trained.stores[0].weights(digest))
         assert_same(store.snapshots(digest), trained.stores[0].snapshots(digest))
 
@@ -158,7 +158,7 @@ def test_a_worker_that_is_killed_is_replaced_and_its_trial_trained_again(trained
     assert len(trained.killed) == 1
     assert trained.survived.status == "finished"
     assert trained.survived.best_epoch == LONG.recipe.epochs
-    assert_same(trained.stores[2].find(LONG.digest), trained.survived)
+    assert_same(trained.stores[2].find(LONG.digest, light=True), trained.survived)
 
 
 def test_a_population_whose_worker_is_killed_is_trained_again_with_the_same_digits(trained: Trained) -> None:
@@ -166,7 +166,7 @@ def test_a_population_whose_worker_is_killed_is_trained_again_with_the_same_digi
     for digest, record in trained.whole.items():
         assert record.status == "finished", record.error
         assert_same(trained.again[digest], record, but=MEASURED)
-        assert_same(trained.stores[2].find(digest), trained.again[digest])
+        assert_same(trained.stores[2].find(digest, light=True), trained.again[digest])
 
 
 def test_a_population_whose_workers_die_twice_fails_as_a_whole_and_leaves_nothing_that_counts(trained: Trained) -> None:

@@ -17,7 +17,7 @@ from ceteris.execution.progress import Silent, Work
 from ceteris.execution.queue import Queue
 from ceteris.execution.request import Request
 from ceteris.execution.worker import Event, Task
-from ceteris.records import Record, Trial
+from ceteris.records import Failed, Record, Trial
 from ceteris.store import Store
 from ceteris.study import model_experiment
 from ceteris.study.model_experiment import ModelResult
@@ -127,7 +127,7 @@ def test_a_trial_in_the_store_is_not_trained_again(tmp_path: Path, later: bool) 
     stages = (trials(2), trials(1)) if later else (trials(1, 2),)
     (found,) = queue(tmp_path, pool, listener).run([asking(*stages)])
     assert pool.submitted == [unknown.digest]
-    assert_same(found[known.digest], record)
+    assert_same(found[known.digest], record.light())
     assert listener.heard.count(("reused", known.digest)) == 1
 
 
@@ -144,7 +144,9 @@ def test_a_trial_that_is_lost_again_is_a_row_that_says_so_and_the_study_goes_on(
     pool = InventedPool(losses={digest: 5})
     first, second = queue(tmp_path, pool).run([asking(trials(1, 2), trials(3)), asking(trials(1))])
     assert pool.submitted.count(digest) == 2
-    assert (first[digest].status, first[digest].error) == ("failed", "the training process died (exit code -9)")
+    lost = first[digest]
+    assert isinstance(lost, Failed)
+    assert (lost.status, lost.error) == ("failed", "the training process died (exit code -9)")
     assert_same(first[digest], second[digest])
     assert first[tiny_trial(seed=3).digest].status == "finished"
 

@@ -14,8 +14,9 @@ from tests.tiny_trials import tiny_trial
 from ceteris.digests import canonical_json, digest_of, plain
 from ceteris.errors import StoreError
 from ceteris.findings import StudyFindings
-from ceteris.records import FloatArray, HoldoutSplit, IntArray, Record
+from ceteris.records import FloatArray, HoldoutSplit, IntArray
 from ceteris.store import from_tree, read_dataclass, read_findings, write_dataclass, write_findings
+from ceteris.store.codec import read_record
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +65,8 @@ def test_a_view_is_stored_as_what_it_shows(tmp_path: Path) -> None:
 def test_a_record_survives_a_file_with_every_field(tmp_path: Path, status: str) -> None:
     record = example_record(status=status)
     write_dataclass(record, tmp_path / "record")
-    assert_same(read_dataclass(Record, tmp_path / "record"), record)
+    assert_same(read_record(tmp_path / "record"), record)
+    assert_same(read_record(tmp_path / "record", light=True), record.light())
 
 
 def test_findings_survive_a_file_and_are_found_in_their_folder(tmp_path: Path, findings: StudyFindings) -> None:
@@ -85,13 +87,13 @@ def test_every_cut_of_a_file_is_refused(tmp_path: Path) -> None:
     for length in range(0, len(whole), 97):
         path.write_bytes(whole[:length])
         with pytest.raises(StoreError, match="damaged"):
-            read_dataclass(Record, path)
+            read_record(path)
 
 
 def test_a_file_that_holds_something_else_is_refused(tmp_path: Path) -> None:
     write_dataclass(shelf(), tmp_path / "shelf")
     with pytest.raises(StoreError, match="not written by this version"):
-        read_dataclass(Record, tmp_path / "shelf")
+        read_record(tmp_path / "shelf")
 
 
 def test_a_value_outside_its_range_is_refused_on_reading(tmp_path: Path) -> None:
@@ -99,7 +101,7 @@ def test_a_value_outside_its_range_is_refused_on_reading(tmp_path: Path) -> None
     write_dataclass(example_record(), path)
     path.write_bytes(path.read_bytes().replace(rb"\"batch_size\": 8", rb"\"batch_size\": 0"))
     with pytest.raises(StoreError, match="batch_size"):
-        read_dataclass(Record, path)
+        read_record(path)
 
 
 def test_arrays_have_no_place_in_plain_json() -> None:

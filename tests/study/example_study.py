@@ -1,15 +1,14 @@
 """A small study of one factor for the tests of its execution."""
 
 from collections.abc import Callable, Generator
-from dataclasses import replace
 from typing import Any, TypeVar
 
-from tests.example_records import example_record
+from tests.example_records import example_record, finished_record
 from tests.tiny_trials import MLP
 
 from ceteris import recipe as r
 from ceteris.execution.request import Records, Request
-from ceteris.records import Record, Trial
+from ceteris.records import Finished, Record, Trial
 from ceteris.study import ExperimentContext, Exploration, Factor, Final, Level, ModelSpec, Study
 
 T = TypeVar("T")
@@ -49,9 +48,9 @@ def setting(**other: Any) -> ExperimentContext:
     return ExperimentContext(study=example_study(**other), data="tiny", device="cpu")
 
 
-def invented_record(trial: Trial, digest: str) -> Record:
+def invented_record(trial: Trial, digest: str) -> Finished:
     """A record that any pool would give for this trial: a function of its digest alone."""
-    return replace(example_record(trial, accuracy=0.5 + int(digest[:4], 16) / 2**18), digest=digest)
+    return finished_record(trial, accuracy=0.5 + int(digest[:4], 16) / 2**18)
 
 
 def driven(strategy: Generator[Request, Records, T], accuracy: Accuracy) -> tuple[list[Request], T]:

@@ -1,12 +1,18 @@
 """What a notebook or a script calls; the command line is built on the same functions."""
 
-from ceteris.api.asking import Evaluation, evaluate_model, predict_pictures
-from ceteris.api.bundle import ModelCard, TrainedModel, read_model, write_model
-from ceteris.api.calling import run
-from ceteris.api.durations import budget_of, seconds_of
+from ceteris.api.model import (
+    Evaluation,
+    ModelCard,
+    TrainedModel,
+    evaluate_model,
+    model_summaries,
+    predict_pictures,
+    read_model,
+    study_summaries,
+    write_model,
+)
 from ceteris.api.result import Result, open_result
-from ceteris.api.running import run_study
-from ceteris.api.summaries import model_summaries, study_summaries
+from ceteris.api.runs import budget_of, run, run_study, seconds_of
 
 __all__ = [
     "Evaluation",

@@ -1,16 +1,22 @@
-"""What a study gives back: its findings, as tables and figures."""
+"""What a study gives back: its findings as tables and figures, and the folder with its report and its models."""
 
-from dataclasses import dataclass
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from ceteris.api.collect import FinalModel, TrainedStudy
+from ceteris.api.model import ModelCard, write_model
 from ceteris.errors import ConfigError, did_you_mean
+from ceteris.execution.progress import Progress
 from ceteris.figures import plates
 from ceteris.findings import StudyFindings
-from ceteris.report import Table, tables
-from ceteris.store import read_findings
+from ceteris.report import Table, tables, write_report
+from ceteris.store import read_findings, write_bytes, write_findings
 
 
 @dataclass(frozen=True)
@@ -67,3 +73,95 @@ def open_result(folder: str | Path) -> Result:
     """
     place = Path(folder)
     return Result(findings=read_findings(place), folder=place)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The folder of a result
+
+
+def write_result(findings: StudyFindings, trained: TrainedStudy, progress: Progress, *, original: str) -> Result:
+    """Write findings, study, models and report into the result folder.
+
+    ``original`` is the user's own study file with its comments, '' where there is none.
+
+    Raises:
+        StoreError: when something cannot be written.
+    """
+    folder = trained.options.out
+    progress.phase("writing the weights")
+    write_findings(findings, folder / "findings.safetensors")
+    write_bytes(folder / "study.toml", findings.study_text.encode())
+    if original:
+        write_bytes(folder / "study-original.toml", original.encode())
+    else:
+        (folder / "study-original.toml").unlink(missing_ok=True)
+    for final in _best_of_each_version(trained.finals):
+        _write_model_folder(folder / "models" / f"{final.card.name}-{final.card.version}", final, trained)
+    progress.phase("writing the report")
+    write_report(findings, folder, formats=trained.options.formats, progress=progress.phase)
+    return Result(findings=findings, folder=folder)
+
+
+def _best_of_each_version(finals: Sequence[FinalModel]) -> list[FinalModel]:
+    """Return, for every model and version, the seed with the highest validation accuracy (the first of equals)."""
+    best: dict[tuple[str, str], FinalModel] = {}
+    for final in finals:
+        key = (final.card.name, final.card.version)
+        if key not in best or final.record.accuracy > best[key].record.accuracy:
+            best[key] = final
+    return list(best.values())
+
+
+def _write_model_folder(folder: Path, final: FinalModel, trained: TrainedStudy) -> None:
+    """Write one model's weights, its training log per iteration and per epoch, and its README."""
+    epochs, log = final.record.epochs, final.record.iterations
+    assert epochs is not None
+    assert log is not None
+    write_model(folder / "model.safetensors", final.card, trained.store.weights(final.record.digest))
+    per_epoch = len(log.loss) // len(epochs.seconds)
+    numbers = range(1, len(log.loss) + 1)
+    iterations = {
+        "iteration": numbers,
+        "epoch": [(number - 1) // per_epoch + 1 for number in numbers],
+        "train_loss": log.loss.tolist(),
+        "train_accuracy": log.accuracy.tolist(),
+        "learning_rate": log.learning_rate.tolist(),
+    }
+    write_bytes(folder / "iterations.csv", _csv(iterations))
+    columns = {field.name: getattr(epochs, field.name).tolist() for field in fields(epochs)}
+    write_bytes(folder / "epochs.csv", _csv({"epoch": range(1, len(epochs.seconds) + 1)} | columns))
+    write_bytes(folder / "README.md", _readme(final.card, folder.name).encode())
+
+
+def _csv(columns: Mapping[str, Iterable[float]]) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*columns.values(), strict=True))
+    return text.getvalue().encode()
+
+
+def _readme(card: ModelCard, folder: str) -> str:
+    channels, height, width = card.input_shape
+    note = f"\n{card.note}\n" if card.note else ""
+    return f"""# {card.name} ({card.version})
+
+Trained by the study "{card.study}" on {card.data}: {len(card.classes)} classes, images of {height} x {width} pixels with
+{channels} channel{"s" if channels > 1 else ""}. Weights of epoch {card.best_epoch}, seed {card.seed}; accuracy on the
+validation images {card.validation_accuracy:.4f}.
+{note}
+`model.safetensors` holds the weights and, in its header, the recipe, the class names and how images are standardised.
+
+    ceteris predict {folder}/model.safetensors picture.png
+    ceteris evaluate {folder}/model.safetensors --data mnist
+    ceteris summary {folder}/model.safetensors
+
+In Python:
+
+    import ceteris
+    model = ceteris.read_model("{folder}/model.safetensors")
+    probabilities = model.probabilities(images)   # images: uint8 (n, {channels}, {height}, {width})
+
+`iterations.csv` is the log of the training, mini-batch by mini-batch; `epochs.csv` has one row per epoch.
+Trial {card.trial}.
+"""

@@ -187,6 +187,8 @@ def data_list(*, data_dir: DataDir = None, store: StoreDir = None, as_json: AsJs
 
     rows = list_sets(data_dir, cache_dir=_store(None, store) / "data")
     if as_json:
+        from ceteris.digests import plain
+
         _print_json(plain(rows))
     else:
         print_sets(Console(), rows)

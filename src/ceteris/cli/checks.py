@@ -29,7 +29,7 @@ _LITTLE_DISK = 2 * 2**30
 
 def diagnose(results: Path) -> tuple[dict[str, str], list[str]]:
     """Return facts about this machine by name, and problems in sentences that say how to mend them."""
-    from ceteris.api.gathering import machine
+    from ceteris.api.collect import machine
     from ceteris.study.context import worker_count
     from ceteris.training import available_devices, has_fast_bfloat16, resolve_device
 

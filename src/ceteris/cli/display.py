@@ -61,9 +61,8 @@ class Display:
         """Count a trial; tell of one that did not end well."""
         self._running.pop(digest, None)
         seconds = time.monotonic() - self._began.pop(digest, time.monotonic())
-        failed = isinstance(record, Failed)
-        self.estimate.finished(work, seconds=seconds, reused=reused, failed=failed)
-        if failed and not reused:
+        self.estimate.finished(work, seconds=seconds, reused=reused, failed=isinstance(record, Failed))
+        if isinstance(record, Failed) and not reused:
             self._console.print(
                 f"{work.model}, {work.stage}, {work.label}: {record.status}: {record.error}",
                 style="yellow",

@@ -113,7 +113,7 @@ class Queue(Generic[T]):
 
     def _records_of(self, task: Task) -> dict[str, Record]:
         """Return the records of a task if all are known or in the store, else none."""
-        known = {digest: self._known.get(digest) or self._store.find(digest) for digest in task.digests}
+        known = {digest: self._known.get(digest) or self._store.find(digest, light=True) for digest in task.digests}
         records = {digest: record for digest, record in known.items() if record}
         if len(records) < len(known):
             return {}

@@ -86,7 +86,7 @@ def train_and_keep(
     on_epoch: Callable[[int], None] = lambda epoch: None,
     imports: ImportPolicy,
 ) -> tuple[Record, ...]:
-    """Train a task and write its records; one that failed is not kept, so that it is tried again next time.
+    """Train a task, write its records and return them light; one that failed is not kept, so that it is tried again.
 
     A population is kept whole or not at all.
 
@@ -95,13 +95,12 @@ def train_and_keep(
         DataError: when the images cannot be split as the study says.
     """
     results = run_population(task.trials, train, on_epoch=on_epoch, imports=imports)
-    records = tuple(result.record for result in results)
-    if all(record.status != "failed" for record in records):
-        for record, result in zip(records, results, strict=True):
-            store.put(record, result.weights, result.snapshots)
-        if len(records) > 1:
+    if all(result.record.status != "failed" for result in results):
+        for result in results:
+            store.put(result.record, result.weights, result.snapshots)
+        if len(results) > 1:
             store.mark_population(task.digest, task.digests)
-    return records
+    return tuple(result.record.light() for result in results)
 
 
 class _Beat:

@@ -11,7 +11,7 @@ from typing import assert_never
 from ceteris.digests import digest_of
 from ceteris.execution.request import Request
 from ceteris.recipe import Recipe
-from ceteris.records import Cost, CrossValidationSplit, Record, Trial
+from ceteris.records import Cost, CrossValidationSplit, Finished, Trial
 from ceteris.study.strategies import strategy_of
 from ceteris.study.study import (
     Factorial,
@@ -83,22 +83,18 @@ class _Invention:
             self.kept[digest_of(new)] = _GAIN * (1 + len(self.kept))
             self.best = new
 
-    def record(self, trial: Trial) -> Record:
+    def record(self, trial: Trial) -> Finished:
         """Return a finished record without history: strategies decide on accuracy, loss and cost."""
         accuracy = self._accuracy(trial)
-        return Record(
-            digest=trial.digest,
+        return Finished(
             trial=trial,
-            status="finished",
-            error="",
             accuracy=accuracy,
             f1=accuracy,
             loss=1 - accuracy,
             train_accuracy=accuracy,
             best_epoch=trial.recipe.epochs,
-            epochs=None,
-            iterations=None,
-            predictions=None,
+            epoch_count=trial.recipe.epochs,
+            step_count=0,
             cost=_COST,
             environment={},
         )

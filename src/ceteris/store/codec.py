@@ -58,7 +58,7 @@ def read_dataclass(kind: type[T], path: Path) -> T:
         return typing.cast(T, _unpack(kind, _header(file), arrays))
 
 
-def read_record(path: Path, *, light: bool) -> Record:
+def read_record(path: Path, *, light: bool = False) -> Record:
     """Read the record of a trial; a light one without its arrays.
 
     Records of the first version, which had placeholders where a trial did not finish and no counts, are read as well.

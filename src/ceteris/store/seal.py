@@ -5,8 +5,8 @@ from pathlib import Path
 
 from ceteris.digests import plain
 from ceteris.findings import Look
-from ceteris.store import from_tree
 from ceteris.store.atomic import append_line
+from ceteris.store.codec import from_tree
 
 
 def looks_at(root: Path, fingerprint: str) -> tuple[Look, ...]:

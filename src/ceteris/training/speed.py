@@ -14,7 +14,7 @@ import torch
 
 from ceteris.data import ImageSet, open_train
 from ceteris.errors import CeterisError
-from ceteris.records import CrossValidationSplit, Failed, Finished, Record, Trial
+from ceteris.records import CrossValidationSplit, Finished, Trial
 from ceteris.training.compiler import put_off_compiler
 from ceteris.training.device import one_thread
 from ceteris.training.population import run_population
@@ -51,7 +51,7 @@ class Speed:
 class _Timed:
     """The records of a sample's training, its seconds, and when its epochs ended."""
 
-    records: tuple[Record, ...]
+    records: tuple[Finished, ...]
     wall: float
     ends: tuple[float, ...]
 
@@ -79,15 +79,13 @@ def measure_training(trials: Sequence[Trial], train: ImageSet, *, imports: Impor
     splitting = len(trials) * (_split_seconds(trials[0], train) - _split_seconds(samples[0], train))
     whole = float(np.median(np.diff(timed.ends)))
     # every member of a population has its share of an epoch's seconds
-    fitting = sum(
-        float(np.median(np.diff(record.epochs.seconds))) for record in timed.records if isinstance(record, Finished)
-    )
+    fitting = sum(float(np.median(np.diff(record.epochs.seconds))) for record in timed.records if record.epochs)
     held_out = min(len(record.predictions.labels) for record in timed.records if record.predictions)
     return Speed(
         setup_seconds=max(0.0, timed.wall - len(timed.ends) * whole) + max(0.0, splitting),
         step_seconds=fitting / steps_of(trials[0], fitted),
         held_out_seconds=max(0.0, whole - fitting) / held_out,
-        peak_bytes=max(record.cost.peak_memory_bytes for record in timed.records if isinstance(record, Finished)),
+        peak_bytes=max(record.cost.peak_memory_bytes for record in timed.records),
         images=fitted + held_out,
     )
 
@@ -127,8 +125,8 @@ def _timed(samples: Sequence[Trial], epochs: int, train: ImageSet, imports: Impo
         )
     except CeterisError:
         raise _DidNotFinishError from None
-    records = tuple(result.record for result in results)
-    if any(isinstance(record, Failed) for record in records) or len(ends) != epochs:
+    records = tuple(result.record for result in results if isinstance(result.record, Finished))
+    if len(records) < len(results) or len(ends) != epochs:
         raise _DidNotFinishError
     return _Timed(records=records, wall=time.perf_counter() - began, ends=tuple(ends))
 

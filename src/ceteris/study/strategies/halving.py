@@ -110,8 +110,8 @@ def _short_trial(setting: ExperimentContext, one: Tried, rung: Rung) -> Trial:
 
 def _promoted(remaining: Sequence[Tried], records: dict[int, Record], count: int, number: int) -> list[Tried]:
     """Return the best of a rung in the order of drawing; the others are told where they ended."""
-    finished = [one for one in remaining if isinstance(records[one.number], Finished)]
-    ranked = sorted(finished, key=lambda one: _rank(records[one.number]))
+    ranks = {number: _rank(record) for number, record in records.items() if isinstance(record, Finished)}
+    ranked = sorted((one for one in remaining if one.number in ranks), key=lambda one: ranks[one.number])
     for one in remaining:
         if broken := failure([records[one.number]]):
             one.fate, one.told = "failed", f"in rung {number}: {broken}"
@@ -120,10 +120,10 @@ def _promoted(remaining: Sequence[Tried], records: dict[int, Record], count: int
     return sorted(ranked[:count], key=lambda one: one.number)
 
 
-def _rank(record: Record) -> tuple[float, float, float]:
+def _rank(record: Finished) -> tuple[float, float, float]:
     """Best first: accuracy, then loss, then operations; equal ones stay in their order."""
     loss = record.loss if np.isfinite(record.loss) else np.inf
-    return -record.accuracy, loss, record.cost.training_flops if isinstance(record, Finished) else np.inf
+    return -record.accuracy, loss, record.cost.training_flops
 
 
 def _train_in_full(

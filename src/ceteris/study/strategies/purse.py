@@ -5,7 +5,7 @@ Only recorded training times are counted, never the clock, so that a run that go
 
 from collections.abc import Iterable
 
-from ceteris.records import Finished, HoldoutSplit, Record
+from ceteris.records import Failed, HoldoutSplit, Record
 from ceteris.study.study import Study
 from ceteris.study.trials import ExperimentContext
 
@@ -46,10 +46,9 @@ def _share(setting: ExperimentContext) -> float:
 
 def seconds_of(record: Record) -> float:
     """Return the training and evaluation time of a record in core-seconds."""
-    if not record.cost:
+    if isinstance(record, Failed):
         return 0.0
-    epochs = len(record.epochs.seconds) if isinstance(record, Finished) else 1
-    return record.cost.train_seconds + epochs * record.cost.evaluation_seconds
+    return record.cost.train_seconds + record.epoch_count * record.cost.evaluation_seconds
 
 
 def reserve(setting: ExperimentContext, sample: Record) -> float:
@@ -64,9 +63,9 @@ def _versions(sample: Record) -> int:
 
 
 def _final_seconds(study: Study, images: int, sample: Record) -> float:
-    if not sample.cost or not sample.epochs or isinstance(sample.trial.split, HoldoutSplit):
+    if isinstance(sample, Failed) or isinstance(sample.trial.split, HoldoutSplit):
         return 0.0
-    epochs = len(sample.epochs.seconds)
+    epochs = sample.epoch_count
     fitted = sample.cost.images_per_second * sample.cost.train_seconds / epochs
     per_image_and_epoch = seconds_of(sample) / max(1.0, fitted * epochs)
     final_epochs = study.final.epochs or sample.trial.recipe.epochs

@@ -96,8 +96,8 @@ def _round(
     for label, exponent, trial in asked:
         record = records[trial.digest]
         searches[label].records.append(record)
-        finished = isinstance(record, Finished)
-        searches[label].scores[exponent] = (record.accuracy, -record.loss) if finished else (-np.inf, -np.inf)
+        score = (record.accuracy, -record.loss) if isinstance(record, Finished) else (-np.inf, -np.inf)
+        searches[label].scores[exponent] = score
 
 
 def _possible(search: _Search, exponent: float) -> Recipe | None:

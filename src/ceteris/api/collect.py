@@ -1,0 +1,416 @@
+"""From finished trainings to findings: the test set is opened once, after every choice, and the best models are explained."""
+
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, is_dataclass, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from importlib import metadata
+from typing import Any, get_args, get_type_hints
+
+import numpy as np
+import psutil
+import torch
+
+import ceteris
+from ceteris.api.model import ModelCard, TrainedModel, restore_model
+from ceteris.data import DataSet, ImageSet, describe
+from ceteris.digests import digest_of
+from ceteris.errors import StoreError
+from ceteris.evaluation import accuracy, log_loss
+from ceteris.execution.progress import Progress
+from ceteris.explain import explain, residual_finding, standardise
+from ceteris.figures import images_to_show
+from ceteris.findings import (
+    Explanation,
+    FinalFinding,
+    Look,
+    ModelFinding,
+    ResidualFinding,
+    StudyFindings,
+    TestImages,
+    Version,
+)
+from ceteris.recipe import Recipe
+from ceteris.records import Failed, Finished, FloatArray, IntArray, Record, Split
+from ceteris.seeds import generator, stream_seed
+from ceteris.store import Store, TestResult, looks_at, read_findings, record_look, write_findings
+from ceteris.study import ExperimentContext, Study, study_toml, without_residual
+from ceteris.study.context import RunOptions, worker_count
+from ceteris.study.model_experiment import ModelResult
+from ceteris.training import environment, one_thread, standardisation_of
+from ceteris.training.build import build_model, summary_of
+from ceteris.training.device import full_float32
+
+_PACKAGES = (
+    "torch",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "matplotlib",
+    "pydantic",
+    "safetensors",
+    "typst",
+    "nbclient",
+)
+_REASON = "final comparison after all choices were made"
+_EMBEDDED = 1000
+_HEAT_MAPS = 10
+_GRADIENT_BATCH = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinalModel:
+    """A final training that finished, with the card that belongs to its weights."""
+
+    card: ModelCard
+    record: Finished
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedStudy:
+    """A study whose trainings are finished: on which data, how and where it ran, and what came out of each training.
+
+    ``results`` has one entry per model of the study, ``records`` every training by its digest; ``seconds`` is the time on
+    the wall.
+    """
+
+    context: ExperimentContext
+    options: RunOptions
+    data_set: DataSet
+    results: Sequence[ModelResult]
+    records: Mapping[str, Record]
+    seconds: float
+
+    @property
+    def study(self) -> Study:
+        """What was asked."""
+        return self.context.study
+
+    @property
+    def store(self) -> Store:
+        """Where the trainings lie."""
+        return Store(self.options.store)
+
+    def all_finals(self) -> list[tuple[str, Version, Record]]:
+        """Return model, version and record of every final training with its histories, in the order of the study."""
+        return [
+            (result.route.model.name, version, self.store.find(record.digest) or record)
+            for result in self.results
+            for version, records in result.finals.items()
+            for record in records
+        ]
+
+    @cached_property
+    def finals(self) -> tuple[FinalModel, ...]:
+        """The final trainings that finished, in the order of the study."""
+        train, study = self.data_set.train, self.study
+        standardisations: dict[
+            Split, tuple[FloatArray, FloatArray]
+        ] = {}  # all finals share one, which reads all images
+        finals = []
+        for model, version, record in self.all_finals():
+            if isinstance(record, Failed):
+                continue
+            if record.trial.split not in standardisations:
+                standardisations[record.trial.split] = standardisation_of(record.trial, train)
+            mean, deviation = standardisations[record.trial.split]
+            card = ModelCard(
+                name=model,
+                version=version,
+                study=study.name,
+                data=self.data_set.title,
+                note=self.data_set.note,
+                recipe=record.trial.recipe,
+                reading=study.reading,
+                input_shape=train.shape,
+                classes=train.classes,
+                mean=tuple(mean.tolist()),
+                deviation=tuple(deviation.tolist()),
+                precision=record.trial.execution.precision,
+                trial=record.digest,
+                seed=record.trial.seed,
+                best_epoch=record.best_epoch,
+                validation_accuracy=record.accuracy,
+            )
+            finals.append(FinalModel(card=card, record=record))
+        return tuple(finals)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Findings, and their copy in the store
+
+
+def findings_of(trained: TrainedStudy, progress: Progress) -> StudyFindings:
+    """Return the findings of a study; they are kept, so that the same run a second time opens nothing again.
+
+    Findings of another version of ceteris, or ones that cannot be read, are made again. That reads the test images again;
+    the ledger has that look already, since the same models were looked at for the same reason.
+    """
+    path = trained.store.root / "findings" / f"{_identity(trained)}.safetensors"
+    with suppress(StoreError):  # absent, damaged, or of other fields than today's
+        # What the test set was looked at for since then belongs to the report of today.
+        return replace(read_findings(path), looks=looks_at(trained.store.root, trained.data_set.test.fingerprint))
+    findings = _collect(trained, progress)
+    write_findings(findings, path)
+    return findings
+
+
+def _identity(trained: TrainedStudy) -> str:
+    """Return the digest of all that the findings follow from; the version stands for the code that makes them."""
+    made_by = [ceteris.__version__, _fields(StudyFindings)]
+    finals = [record.digest for _, _, record in trained.all_finals()]
+    failed = sorted(digest for digest, record in trained.records.items() if record.status == "failed")
+    test = trained.data_set.test.fingerprint
+    return digest_of([made_by, trained.study, sorted(trained.records), finals, failed, test])
+
+
+def _fields(kind: Any) -> Any:
+    """Return the names and types of the fields of a dataclass, those of the dataclasses inside it too."""
+    if not is_dataclass(kind):
+        return [str(kind), *map(_fields, get_args(kind))]
+    return {name: _fields(hint) for name, hint in get_type_hints(kind).items()}
+
+
+def _collect(trained: TrainedStudy, progress: Progress) -> StudyFindings:
+    study, data_set, records = trained.study, trained.data_set, trained.records.values()
+    progress.phase("opening the test set")
+    test = _open_test(trained)
+    progress.phase("asking the final models")
+    finals = _final_findings(trained, _answers(trained, test))
+    progress.phase("explaining the best models")
+    with one_thread(), full_float32(trained.context.device):
+        explanations = tuple(_explanation(trained, final, test) for final in _best_finals(trained.finals))
+    shown = images_to_show(test.labels, finals)
+    return StudyFindings(
+        name=study.name,
+        title=study.title or study.name,
+        question=study.question,
+        author=study.author,
+        group=study.group,
+        date=datetime.now(UTC).date().isoformat(),
+        folds=study.exploration.folds,
+        seeds=study.exploration.seeds,
+        significance=study.significance,
+        equivalence_margin=study.equivalence_margin,
+        exploration_images=study.exploration.images,
+        data=describe(data_set, shares=_shares(study, data_set), folds=study.exploration.folds),
+        models=tuple(_model_finding(trained, result) for result in trained.results),
+        finals=finals,
+        explanations=explanations,
+        residual=_residual(trained),
+        test_labels=np.array(test.labels),
+        test_images=TestImages(indices=shown, images=np.ascontiguousarray(test.images[shown])),
+        looks=looks_at(trained.store.root, data_set.test.fingerprint),
+        trials_total=len(records),
+        trials_failed=sum(isinstance(record, Failed) for record in records),
+        training_seconds=sum(record.cost.train_seconds for record in records if isinstance(record, Finished)),
+        wall_seconds=trained.seconds,
+        workers=worker_count(trained.options.workers),
+        packages={"ceteris": ceteris.__version__} | {name: metadata.version(name) for name in _PACKAGES},
+        machine=machine(trained.context.device),
+        study_text=study_toml(study),
+    )
+
+
+def machine(device: str) -> dict[str, str]:
+    """Return what the machine is and the device that trains, in words."""
+    return environment() | {
+        "device": device,
+        "cores": str(os.cpu_count()),
+        "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
+    }
+
+
+def _shares(study: Study, data_set: DataSet) -> str:
+    count = len(data_set.train)
+    held = round(count * study.final.validation)
+    sample = min(study.exploration.images or count, count)
+    return (
+        f"Exploration: {study.exploration.folds}-fold cross-validation on {sample:,} of the {count:,} training images. "
+        f"Final trainings: {count - held:,} images to fit on, {held:,} held out for early stopping. "
+        f"Test: {data_set.test.count:,} images, sealed until all choices are made."
+    )
+
+
+def _model_finding(trained: TrainedStudy, result: ModelResult) -> ModelFinding:
+    route, train, imports = result.route, trained.data_set.train, trained.options.imports
+    return ModelFinding(
+        name=route.model.name,
+        title=route.model.title,
+        baseline=route.model.recipe,
+        best=route.best,
+        baseline_summary=summary_of(route.model.recipe, train, imports=imports),
+        best_summary=summary_of(route.best, train, imports=imports),
+        factors=route.factors,
+        strategy=trained.study.strategy.kind,
+        summary=route.summary,
+        worth=route.worth,
+        interactions=route.interactions,
+        candidates=route.candidates,
+        trainings_saved=route.trainings_saved,
+        confirmation=result.confirmation,
+    )
+
+
+def _final_findings(trained: TrainedStudy, answers: Mapping[str, TestResult]) -> tuple[FinalFinding, ...]:
+    nothing = TestResult(
+        probabilities=np.zeros((0, len(trained.data_set.train.classes)), np.float32),
+        curve_loss=np.zeros(0),
+        curve_accuracy=np.zeros(0),
+    )
+    findings = []
+    for model, version, record in trained.all_finals():
+        answer = answers.get(record.digest, nothing)
+        finding = FinalFinding(
+            model=model,
+            version=version,
+            seed=record.trial.seed,
+            digest=record.digest,
+            status=record.status,
+            error=record.error if isinstance(record, Failed) else "",
+            best_epoch=record.best_epoch if isinstance(record, Finished) else 0,
+            epochs=record.epochs if isinstance(record, Finished) else None,
+            iterations=record.iterations if isinstance(record, Finished) else None,
+            cost=record.cost if isinstance(record, Finished) else None,
+            validation_accuracy=record.accuracy if isinstance(record, Finished) else 0.0,
+            validation_f1=record.f1 if isinstance(record, Finished) else 0.0,
+            probabilities=answer.probabilities,
+            test_curve_loss=answer.curve_loss,
+            test_curve_accuracy=answer.curve_accuracy,
+        )
+        findings.append(finding)
+    return tuple(findings)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The test set, and what the final models answer on it
+
+
+def _open_test(trained: TrainedStudy) -> ImageSet:
+    """Open the test set for the final models; the look is in the ledger before the first image is read.
+
+    Raises:
+        StoreError: when the ledger cannot be written; the test set stays shut.
+    """
+    look = Look(
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+        study=trained.study.name,
+        reason=_REASON,
+        models=tuple(sorted({final.card.trial[:16] for final in trained.finals})),
+    )
+    root = trained.store.root
+    return trained.data_set.test.open(record_look=lambda fingerprint: record_look(root, fingerprint, look))
+
+
+def _answers(trained: TrainedStudy, test: ImageSet) -> dict[str, TestResult]:
+    """Ask every model once, several at a time, each with one thread so that the digits do not depend on the machine."""
+    finals = {final.card.trial: final for final in trained.finals}
+    several = max(1, worker_count(trained.options.workers))
+    with (
+        one_thread(),
+        full_float32(trained.context.device),
+        ThreadPoolExecutor(several, initializer=torch.set_num_threads, initargs=(1,)) as threads,
+    ):
+        answers = threads.map(lambda final: answer_of(trained, final, test), finals.values())
+        return dict(zip(finals, answers, strict=True))
+
+
+def answer_of(trained: TrainedStudy, final: FinalModel, test: ImageSet) -> TestResult:
+    """Return what a final model answers on the test set, on the device that trained it, and its curves over the epochs.
+
+    What was asked before comes from the store. The curves are recorded now, when they can no longer change a choice.
+    """
+    store, digest = trained.store, final.card.trial
+    with suppress(StoreError):  # a damaged answer, or one of another version, is asked for again
+        known = store.test_result(digest, test.digest)
+        if known:
+            return known
+    model = trained_model(trained, final)
+    images = model.prepare(test.images)
+    losses, accuracies = [], []
+    if final.record.trial.keep_snapshots:
+        snapshots = store.snapshots(digest)
+        for epoch in range(1, final.record.epoch_count + 1):
+            prefix = f"{epoch}/"
+            weights = {name.removeprefix(prefix): part for name, part in snapshots.items() if name.startswith(prefix)}
+            probabilities = restore_model(
+                final.card, weights, imports=trained.options.imports, device=images.device
+            ).answer(images)
+            losses.append(log_loss(probabilities, test.labels))
+            accuracies.append(accuracy(test.labels, probabilities.argmax(1)))
+    result = TestResult(
+        probabilities=model.answer(images), curve_loss=np.array(losses), curve_accuracy=np.array(accuracies)
+    )
+    store.put_test_result(digest, test.digest, result)
+    return result
+
+
+def trained_model(trained: TrainedStudy, final: FinalModel) -> TrainedModel:
+    """Return a final model with its weights, on the device that trained it."""
+    return restore_model(
+        final.card,
+        trained.store.weights(final.card.trial),
+        imports=trained.options.imports,
+        device=torch.device(final.record.trial.execution.device),
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Explanations
+
+
+def _best_finals(finals: Sequence[FinalModel]) -> list[FinalModel]:
+    """Return the first finished training of every model's best version."""
+    best: dict[str, FinalModel] = {}
+    for final in finals:
+        if final.card.version == "best":
+            best.setdefault(final.card.name, final)
+    return list(best.values())
+
+
+def _explanation(trained: TrainedStudy, final: FinalModel, test: ImageSet) -> Explanation:
+    """Return heat maps, first features and t-SNE of one final model on test images."""
+    seed = trained.study.seed
+    order = generator(seed, 0, "explanation").permutation(len(test))
+    return explain(
+        trained_model(trained, final).network,
+        name=final.card.name,
+        images=test.images,
+        labels=test.labels,
+        mean=np.array(final.card.mean),
+        deviation=np.array(final.card.deviation),
+        shown=_one_per_class(test.labels, _HEAT_MAPS),
+        embedded=np.sort(order[:_EMBEDDED]),
+        seed=stream_seed(seed, 0, "explanation") % 2**31,
+    )
+
+
+def _one_per_class(labels: IntArray, most: int) -> IntArray:
+    """Return the index of the first image of every class; of ``most`` classes, evenly spread, when there are more."""
+    present, first = np.unique(labels, return_index=True)
+    chosen = np.linspace(0, len(present) - 1, min(most, len(present))).round().astype(np.int64)
+    return first[chosen].astype(np.int64)
+
+
+def _residual(trained: TrainedStudy) -> ResidualFinding | None:
+    """Compare the gradients of the first ResNet and of its plain twin at equal initial weights, on training images."""
+    train, study = trained.data_set.train, trained.study
+    pairs = [(result.route.best, without_residual(result.route.best)) for result in trained.results]
+    recipe, plain = next(((best, plain) for best, plain in pairs if plain), (None, None))
+    if recipe is None or plain is None:
+        return None
+
+    def initial(recipe: Recipe) -> torch.nn.Module:
+        weights = torch.Generator().manual_seed(stream_seed(study.seed, 0, "initialisation"))
+        network = build_model(recipe.model, input_shape=train.shape, classes=len(train.classes), generator=weights)
+        return network.to(trained.context.device)
+
+    networks = initial(recipe), initial(plain)
+    places = np.sort(generator(study.seed, 0, "explanation").permutation(len(train))[:_GRADIENT_BATCH])
+    pixels = train.images[places]
+    mean, deviation = pixels.mean(axis=(0, 2, 3)), np.maximum(pixels.std(axis=(0, 2, 3)), 1.0)
+    images = standardise(pixels, mean=mean, deviation=deviation, model=networks[0])
+    return residual_finding(*networks, images, torch.from_numpy(train.labels[places]))

@@ -1,0 +1,271 @@
+"""A trained model to hand on: one safetensors file that holds the weights and, in its header, the recipe that made them.
+
+Reading one runs no code from the file. A recipe that names the user's own module by import path is built only when
+that is allowed explicitly.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from ceteris.data import DataSet, ReadOptions, read_pictures_of_shape
+from ceteris.digests import plain
+from ceteris.errors import DataError, StoreError
+from ceteris.evaluation import confusion_matrix, log_loss, precision_recall_f1, roc_one_vs_rest
+from ceteris.findings import Look
+from ceteris.models import device_of, set_dropout_generator, summarise, summary_text
+from ceteris.recipe import Recipe
+from ceteris.records import Float32Array, IntArray
+from ceteris.stats import Interval, wilson_interval
+from ceteris.store import from_tree, looks_at, record_look, write_bytes
+from ceteris.study import Study
+from ceteris.study.context import RunOptions, open_data
+from ceteris.training.build import build_model, summary_of
+from ceteris.training.device import full_float32
+from ceteris.training.images import ResidentImages, resident
+from ceteris.training.loop import predict
+from ceteris.user_code import ALL_IMPORTS, NO_IMPORTS, ImportPolicy
+
+_HEADER = "ceteris.model"
+_CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelCard:
+    """What belongs to the weights: how the network is built and how its images are prepared.
+
+    ``reading`` says how the study read its pictures. ``mean`` and ``deviation`` are per channel in 0..255; an image is
+    standardised as (pixel - mean) / deviation.
+    """
+
+    name: str
+    version: str
+    study: str
+    data: str
+    note: str
+    recipe: Recipe
+    reading: ReadOptions
+    input_shape: tuple[int, int, int]
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+    precision: str
+    trial: str
+    seed: int
+    best_epoch: int
+    validation_accuracy: float
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A network ready to answer on the device where it lies, with its card."""
+
+    card: ModelCard
+    network: torch.nn.Module
+
+    def probabilities(self, images: NDArray[np.uint8]) -> Float32Array:
+        """Return class probabilities float32 (n, classes) for images uint8 (n, channels, height, width)."""
+        return self.answer(self.prepare(images))
+
+    def prepare(self, images: NDArray[np.uint8]) -> ResidentImages:
+        """Bring images uint8 (n, channels, height, width) to the network's device, for :meth:`answer`."""
+        count = len(images)
+        return resident(
+            images,
+            np.zeros(count, np.int64),
+            np.arange(count),
+            mean=np.array(self.card.mean),
+            deviation=np.array(self.card.deviation),
+            device=str(device_of(self.network)),
+            channels_last=self.card.recipe.model.kind != "mlp",
+        )
+
+    def answer(self, images: ResidentImages) -> Float32Array:
+        """Return class probabilities float32 (n, classes) for images that :meth:`prepare` brought to the device."""
+        with full_float32(str(images.device)):
+            logits = predict(self.network, images, autocast=self.card.precision == "bfloat16")
+        answers: Float32Array = logits.softmax(1).cpu().numpy()
+        return answers
+
+
+def write_model(path: Path, card: ModelCard, weights: Mapping[str, NDArray[Any]]) -> None:
+    """Write weights and card to one safetensors file, atomically.
+
+    Raises:
+        StoreError: when it cannot be written.
+    """
+    tensors = {name: np.ascontiguousarray(array) for name, array in weights.items()}
+    write_bytes(path, save(tensors, metadata={_HEADER: json.dumps(plain(card))}))
+
+
+def read_model(path: Path, *, allow_imports: bool = False) -> TrainedModel:
+    """Read a trained model from its safetensors file, or from the folder that holds ``model.safetensors``.
+
+    Raises:
+        StoreError: when the file is missing, damaged, or no model of ceteris.
+        ConfigError: when it names the user's own module and imports are not allowed.
+    """
+    file = path / "model.safetensors" if path.is_dir() else path
+    card, weights = _read(file)
+    return restore_model(card, weights, imports=ALL_IMPORTS if allow_imports else NO_IMPORTS, origin=file)
+
+
+def restore_model(
+    card: ModelCard,
+    weights: Mapping[str, NDArray[Any]],
+    *,
+    imports: ImportPolicy,
+    device: torch.device = _CPU,
+    origin: Path | None = None,
+) -> TrainedModel:
+    """Build the network of a card, give it its weights, and bring it to the device; ``origin`` is named in messages.
+
+    Raises:
+        StoreError: when the weights do not fit the recipe.
+    """
+    generator = torch.Generator().manual_seed(0)  # the initial weights are overwritten
+    network = build_model(
+        card.recipe.model,
+        input_shape=card.input_shape,
+        classes=len(card.classes),
+        generator=generator,
+        imports=imports,
+    )
+    try:
+        network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in weights.items()})
+    except RuntimeError as error:
+        raise StoreError(
+            f"{origin or card.trial}: the weights do not fit the recipe ({str(error).splitlines()[-1].strip()})."
+        ) from None
+    set_dropout_generator(network, generator)
+    return TrainedModel(card=card, network=network.to(device).eval())
+
+
+def _read(path: Path) -> tuple[ModelCard, dict[str, NDArray[Any]]]:
+    try:
+        with safe_open(path, framework="numpy") as file:
+            header = (file.metadata() or {}).get(_HEADER)
+            weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - safe_open is no mapping
+        if header is None:
+            raise StoreError(f"{path} is a safetensors file, but no model written by ceteris: its recipe is missing.")
+        return from_tree(ModelCard, json.loads(header)), weights
+    except FileNotFoundError:
+        raise StoreError(
+            f"model: {path} does not exist. A study writes models/<name>-best/model.safetensors."
+        ) from None
+    except (SafetensorError, TypeError, ValueError, KeyError, OSError) as error:
+        raise StoreError(f"model: {path} is damaged or no model written by ceteris ({error}).") from None
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# A test set, whose ledger notes the look, and single pictures
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """What a model reached on a test set; everything lies in 0..1 except ``loss`` (nats)."""
+
+    images: int
+    accuracy: Interval
+    precision: float
+    recall: float
+    f1: float
+    auc: float
+    loss: float
+    per_class: tuple[tuple[str, float, float, float, int], ...]
+    confusion: IntArray  # (classes, classes), rows true
+    looks: int
+
+
+def evaluate_model(model: TrainedModel, data_set: DataSet, store: Path, *, reason: str) -> Evaluation:
+    """Evaluate a model on the test part of a data set; the look is written into the ledger first.
+
+    Raises:
+        DataError: when images or classes do not fit the model.
+        StoreError: when the ledger cannot be written; the test set stays shut.
+    """
+    _check_fit(model, data_set)
+    look = Look(
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+        study=model.card.study,
+        reason=reason,
+        models=(model.card.trial[:16],),
+    )
+    test = data_set.test.open(record_look=lambda fingerprint: record_look(store, fingerprint, look))
+    probabilities = model.probabilities(test.images)
+    confusion = confusion_matrix(test.labels, probabilities.argmax(1), len(test.classes))
+    scores = precision_recall_f1(confusion)
+    return Evaluation(
+        images=len(test),
+        accuracy=wilson_interval(int(np.trace(confusion)), len(test)),
+        precision=scores.macro.precision,
+        recall=scores.macro.recall,
+        f1=scores.macro.f1,
+        auc=float(roc_one_vs_rest(probabilities, test.labels).macro.auc),
+        loss=log_loss(probabilities, test.labels),
+        per_class=tuple(
+            (name, float(scores.precision[k]), float(scores.recall[k]), float(scores.f1[k]), int(scores.support[k]))
+            for k, name in enumerate(test.classes)
+        ),
+        confusion=confusion,
+        looks=len(looks_at(store, data_set.test.fingerprint)),
+    )
+
+
+def _check_fit(model: TrainedModel, data_set: DataSet) -> None:
+    card = model.card
+    if data_set.test.image_shape != card.input_shape:
+        raise DataError(
+            f"data: the model takes images of {card.input_shape} (channels, height, width); {data_set.title} has "
+            f"{data_set.test.image_shape}. Choose the data that the model was trained for."
+        )
+    if data_set.test.classes != card.classes:
+        raise DataError(
+            f"data: the model knows the classes {', '.join(card.classes[:10])} …; {data_set.title} has "
+            f"{', '.join(data_set.test.classes[:10])} …. Their names and their order must agree."
+        )
+
+
+def predict_pictures(model: TrainedModel, files: Sequence[Path], *, invert: bool = False) -> Float32Array:
+    """Return class probabilities float32 (files, classes) for picture files, read as the model's training pictures were.
+
+    A picture of another size is brought to the model's size by the ``fit`` of the study (pad, crop or stretch).
+
+    Args:
+        model: a trained model.
+        files: PNG, JPEG or any format that Pillow reads.
+        invert: turn dark on light (ink on paper) into light on dark, as MNIST and EMNIST have it.
+
+    Raises:
+        DataError: when a file is missing or no picture.
+    """
+    pictures = read_pictures_of_shape(list(files), model.card.input_shape, model.card.reading, invert=invert)
+    return model.probabilities(pictures)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Layers, output shapes, parameters and FLOPs
+
+
+def study_summaries(study: Study, options: RunOptions) -> list[tuple[str, str]]:
+    """Return (title, table) for the baseline of every model of a study."""
+    train = open_data(study, options).train
+    return [
+        (model.title, summary_text(summary_of(model.recipe, train, imports=options.imports))) for model in study.models
+    ]
+
+
+def model_summaries(path: Path, *, allow_imports: bool = False) -> list[tuple[str, str]]:
+    """Return (title, table) of a trained model."""
+    model = read_model(path, allow_imports=allow_imports)
+    text = summary_text(summarise(model.network, model.card.input_shape))
+    return [(f"{model.card.name} ({model.card.version}) of the study {model.card.study}", text)]

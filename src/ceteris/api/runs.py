@@ -1,0 +1,284 @@
+"""A study, phase after phase: data, exploration and final trainings, the test set, findings, weights, report."""
+
+import math
+import re
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+import torch
+
+from ceteris.api.collect import TrainedStudy, findings_of
+from ceteris.api.listening import Listener
+from ceteris.api.result import Result, write_result
+from ceteris.data import DataSet, from_arrays, split_indices
+from ceteris.digests import digest_of
+from ceteris.errors import ConfigError
+from ceteris.execution.in_process import InProcessPool
+from ceteris.execution.progress import Progress, Silent, Work
+from ceteris.execution.queue import Queue
+from ceteris.execution.worker import WorkerConfig
+from ceteris.execution.worker_pool import WorkerPool
+from ceteris.planning.sizes import size_of_trials
+from ceteris.planning.stages import PlannedStage, planned_stages
+from ceteris.recipe import CustomModel, Recipe
+from ceteris.records import Split, Trial
+from ceteris.report import check_formats
+from ceteris.store import Store
+from ceteris.study import ModelSpec, Study, model_experiment, parse_study, study_text, study_toml
+from ceteris.study.context import RunOptions, open_data, setting_of, worker_count
+from ceteris.study.model_experiment import ModelResult
+from ceteris.training.build import build_loss, summary_of
+from ceteris.user_code import ALL_IMPORTS, ImportPolicy
+
+Arrays = Sequence[Any]
+
+_DURATION = re.compile(r"(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m)?(?:(?P<s>\d+(?:\.\d+)?)s)?")
+_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0}
+
+
+def run_study(
+    study: Study,
+    options: RunOptions,
+    progress: Progress | None = None,
+    *,
+    data_set: DataSet | None = None,
+    original: str = "",
+) -> Result:
+    """Run a study, or go on where it was stopped, and write its report.
+
+    ``data_set`` is the study's data where that is open already. ``original`` is the text of the user's own study file, with
+    its comments; it is kept beside the study that ran.
+
+    Raises:
+        ConfigError: when the study or an option cannot be meant as it is.
+        DataError: when the data is missing or damaged.
+        StoreError: when something cannot be written; what was finished stays.
+    """
+    started, progress = time.monotonic(), progress or Silent()
+    check_formats(options.formats)
+    workers = worker_count(options.workers)
+    progress.phase(f"preparing the data: {study.data}")
+    data_set = data_set or open_data(study, options, progress.phase)
+    context = setting_of(study, data_set, options)
+    stages = planned_stages(context)
+    check_plan(stages, data_set, imports=options.imports)
+    size_of = size_of_trials(data_set, imports=options.imports)
+    progress.planned([[_work(stage, trial, size_of(trial)) for trial in stage.trials] for stage in stages])
+    listener, store = Listener(progress), Store(options.store)
+    with _pool(data_set, options, workers) as pool:
+        queue: Queue[ModelResult] = Queue(store, pool, listener, size_of)
+        results = queue.run([model_experiment(context, model) for model in study.models])
+    trained = TrainedStudy(
+        context=context,
+        options=options,
+        data_set=data_set,
+        results=results,
+        records=listener.records,
+        seconds=time.monotonic() - started,
+    )
+    return write_result(findings_of(trained, progress), trained, progress, original=original)
+
+
+def _work(stage: PlannedStage, trial: Trial, units: float) -> Work:
+    return Work(model=stage.model, stage=stage.stage, label="", epochs=trial.recipe.epochs, units=units)
+
+
+def _pool(data_set: DataSet, options: RunOptions, workers: int) -> InProcessPool | WorkerPool:
+    if workers == 0:
+        return InProcessPool(data_set.train, Store(options.store), imports=options.imports)
+    return WorkerPool(WorkerConfig(train=data_set.prepared, store=options.store, imports=options.imports), workers)
+
+
+def check_plan(stages: Sequence[PlannedStage], data_set: DataSet, *, imports: ImportPolicy) -> None:
+    """Build the model and the loss of every planned recipe, and make every planned split, so that mistakes cost nothing.
+
+    Raises:
+        ConfigError: when one cannot be built for these images; the message names the model and the stage.
+        DataError: when the images cannot be split as planned.
+    """
+    splits: dict[str, Split] = {}
+    recipes: dict[str, tuple[PlannedStage, Recipe]] = {}
+    for stage in stages:
+        for trial in stage.trials:
+            splits.setdefault(digest_of(trial.split), trial.split)
+            recipes.setdefault(digest_of((trial.recipe.model, trial.recipe.loss)), (stage, trial.recipe))
+    for split in splits.values():
+        split_indices(split, data_set.train.labels, data_set.train.groups)
+    for stage, recipe in recipes.values():
+        try:
+            summary_of(recipe, data_set.train, imports=imports)
+            build_loss(recipe.loss, imports=imports)
+        except ConfigError as error:
+            raise ConfigError(f"model {stage.model}, {stage.stage}: {error}") from None
+        except Exception:
+            continue  # the user's own code failed: a row of the report will say how, and the study goes on
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# From Python
+
+
+def run(
+    study: str | Path | Mapping[str, Any] | Study,
+    *,
+    settings: Sequence[str] = (),
+    data: DataSet | Arrays | None = None,
+    models: Mapping[str, type[torch.nn.Module]] | None = None,
+    out: str | Path | None = None,
+    store: str | Path | None = None,
+    data_dir: str | Path | None = None,
+    device: str = "auto",
+    workers: int | None = None,
+    allow_imports: bool = False,
+    until_decided: bool = False,
+    budget: str | float | None = None,
+    formats: Sequence[str] = ("html", "pdf", "ipynb"),
+    progress: Progress | None = None,
+) -> Result:
+    """Run a study, or go on where it was stopped, and return its result.
+
+    Args:
+        study: name of a shipped study, path of a TOML file, the same as a dictionary, or a Study.
+        settings: overrides such as "cnn.optimizer.lr=0.01"; a model's name or a key of the study comes first.
+        data: instead of the study's data: a DataSet, or arrays (train images, train labels[, test images, test labels]).
+        models: own classes that take part beside the study's models, by name; each is called with ``input_shape`` and
+            ``classes`` and starts from the first model's training recipe. Factors of the model's inside pass them over.
+        out: folder for the result; ceteris-results/<name> without it.
+        store: folder of finished trainings; "store" beside ``out`` without it.
+        data_dir: where named data sets are looked for.
+        device: "auto", "cpu", "cuda", ...
+        workers: training processes; one per core without it; 0 trains here, as classes defined in a notebook or script do.
+        allow_imports: whether the study may name code of your own by import path.
+        until_decided: whether to train more repetitions where the design leaves something undecided.
+        budget: with ``until_decided``: the time that the whole run may take, in seconds or as "30m", "2h", "1h30m".
+        formats: which reports to write.
+        progress: a listener, see :class:`ceteris.study.Progress`.
+
+    Raises:
+        ConfigError, DataError, StoreError: as the command line tells them.
+    """
+    budget_seconds = budget_of(until_decided, budget)
+    asked, original = _asked(study, settings)
+    if models:
+        asked = _with_models(asked, models)
+        workers = _workers_knowing(models, workers)
+    own = frozenset(f"{model.__module__}:{model.__qualname__}" for model in (models or {}).values())
+    folder = Path(out) if out else Path("ceteris-results") / asked.name
+    options = RunOptions(
+        out=folder,
+        store=Path(store) if store else folder.parent / "store",
+        data_dir=Path(data_dir) if data_dir else None,
+        device=device,
+        workers=workers,
+        imports=ALL_IMPORTS if allow_imports else ImportPolicy(paths=own),
+        formats=tuple(formats),
+        until_decided=until_decided,
+        budget_seconds=budget_seconds,
+    )
+    data_set = _data_set(data, asked, options)
+    if data_set is not None:  # the study that runs names the data that it runs on, so that its file runs again
+        asked = replace(asked, data=str(data_set.prepared))
+    return run_study(asked, options, progress, data_set=data_set, original=original)
+
+
+def _asked(study: str | Path | Mapping[str, Any] | Study, settings: Sequence[str]) -> tuple[Study, str]:
+    """Return the study with its overrides, and the text of the user's own file, '' where there is none."""
+    if isinstance(study, str | Path):
+        text = study_text(str(study))
+        return parse_study(text, settings, origin=str(study)), text
+    if isinstance(study, Study) and not settings:
+        return study, ""
+    text = study_toml(study) if isinstance(study, Study) else tomli_w.dumps(dict(study))
+    return parse_study(text, settings), ""
+
+
+def _workers_knowing(models: Mapping[str, type[torch.nn.Module]], workers: int | None) -> int | None:
+    """Return the number of workers: 0 where a class is known to this process alone."""
+    here = [name for name, model in models.items() if model.__module__ == "__main__"]
+    if here and workers:
+        raise ConfigError(
+            f'workers: "{here[0]}" is defined in the notebook or script that runs, which training processes do not know, so '
+            f"only 0 (train in this process) is allowed; received {workers}. Or put the class into a module and import it."
+        )
+    return 0 if here else workers
+
+
+def _with_models(study: Study, models: Mapping[str, type[torch.nn.Module]]) -> Study:
+    own = tuple(_study_model(study, name, model) for name, model in models.items())
+    shipped = tuple(model.name for model in study.models)
+    factors = tuple(
+        replace(factor, models=factor.models or shipped)
+        if any(field.startswith("model.") for field in factor.fields)
+        else factor
+        for factor in study.factors
+    )
+    return replace(study, models=(*study.models, *own), factors=factors)
+
+
+def _study_model(study: Study, name: str, model: type[torch.nn.Module]) -> ModelSpec:
+    if "<locals>" in model.__qualname__ or getattr(sys.modules.get(model.__module__), model.__name__, None) is None:
+        raise ConfigError(
+            f'models: "{name}" must be a class at the top level of a module or notebook, so that its import path '
+            f"({model.__module__}:{model.__qualname__}) leads to it."
+        )
+    path = f"{model.__module__}:{model.__qualname__}"
+    recipe = replace(study.models[0].recipe, model=CustomModel(path=path))
+    return ModelSpec(name=name, title=name, recipe=recipe)
+
+
+def _data_set(data: DataSet | Arrays | None, study: Study, options: RunOptions) -> DataSet | None:
+    if data is None or isinstance(data, DataSet):
+        return data
+    if len(data) not in (2, 4):
+        raise ConfigError(
+            f"data: arrays are (train images, train labels) or these and (test images, test labels); received {len(data)}."
+        )
+    return from_arrays(*data, name=study.data, cache_dir=options.store / "data")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Times as people write them: 90s, 30m, 2h, 1h30m
+
+
+def seconds_of(text: str | float, *, name: str = "budget") -> float:
+    """Return the seconds of a duration such as "90s", "30m" or "1h30m"; a number is taken as seconds.
+
+    Raises:
+        ConfigError: for anything else, and for a time that is not above 0.
+    """
+    seconds = _parsed(text) if isinstance(text, str) else float(text)
+    if seconds is None or not (math.isfinite(seconds) and seconds > 0):
+        raise ConfigError(
+            f'{name}: a time above 0 is needed, as 90s, 30m, 2h or 1h30m (h, m and s in this order); received "{text}".'
+        )
+    return seconds
+
+
+def budget_of(until_decided: bool, budget: str | float | None) -> float | None:
+    """Return the budget of a run in seconds, None without one.
+
+    Raises:
+        ConfigError: when the budget is no time, or is given to a run that keeps to its design.
+    """
+    if budget is None:
+        return None
+    seconds = seconds_of(budget)
+    if not until_decided:
+        raise ConfigError(
+            "budget: a run keeps to the design of its study, so a budget alone changes nothing. Add --until-decided "
+            "(until_decided=True) to spend it on more repetitions where something is undecided, or let "
+            f"`ceteris plan STUDY --budget {budget}` say which design fits into it."
+        )
+    return seconds
+
+
+def _parsed(text: str) -> float | None:
+    found = _DURATION.fullmatch(text.strip().lower().replace(" ", ""))
+    if not found or not any(found.groups()):
+        return None
+    return sum(float(count) * _SECONDS[unit] for unit, count in found.groupdict().items() if count)
