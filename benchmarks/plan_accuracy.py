@@ -89,7 +89,7 @@ def print_comparison(estimate: PlanEstimate, clock: Clock, planned: float, whole
         (
             f"{stage.stage.model}, {stage.stage.stage}",
             f"{len(stage.stage.trials)} / {clock.trainings[stage.stage.model, stage.stage.kind, stage.stage.stage]}",
-            stage.seconds,
+            stage.stage.seconds,
             clock.busy[stage.stage.model, stage.stage.kind, stage.stage.stage],
         )
         for stage in estimate.stages

@@ -180,6 +180,9 @@ def test_a_diverging_model_is_a_row_and_the_study_goes_on(tmp_path: Path) -> Non
     assert "diverged" in level.failures[0]
     assert not level.chosen
     assert len(result.table("failures").rows) >= 1
+    log = (result.folder / "ceteris.log").read_text()
+    assert "mlp, optimizer, sgd (lr 1e+30): diverged" in log
+    assert "opening the test set" in log
 
 
 def test_a_result_is_opened_again_from_its_folder(finished: ceteris.Result) -> None:

@@ -7,7 +7,7 @@ from tests.tiny_trials import MLP, RESNET, tiny_trial
 
 from ceteris import recipe as r
 from ceteris.execution.request import Request
-from ceteris.planning.stages import images_fitted
+from ceteris.planning.timing import images_fitted
 from ceteris.records import HoldoutSplit, Trial
 from ceteris.study import (
     Exploration,

@@ -77,9 +77,9 @@ def _row(stage: StageEstimate) -> tuple[str, ...]:
         str(len(planned.arms)),
         str(planned.blocks or ""),
         str(len(planned.trials)),
-        duration(stage.seconds),
+        duration(stage.stage.seconds),
         f"{100 * stage.detectable:.2f}" if stage.detectable is not None else "",
-        str(stage.known),
+        str(planned.known),
     )
 
 
@@ -91,8 +91,8 @@ def _stage_json(stage: StageEstimate) -> dict[str, Any]:
         "arms": list(stage.stage.arms),
         "blocks": stage.stage.blocks,
         "trainings": len(stage.stage.trials),
-        "in_store": stage.known,
-        "core_seconds": stage.seconds,
+        "in_store": stage.stage.known,
+        "core_seconds": stage.stage.seconds,
         "detectable": stage.detectable,
         "detectable_with_more": stage.detectable_with_more,
     }
@@ -154,7 +154,7 @@ def _fitted_lines(study: str, plan: FittedPlan) -> list[str]:
             f"Budget {budget}: the study as it is takes about {duration(asked.seconds)}; this design fits, with about "
         )
         return [f"{head}{duration(fitted.seconds)}:", command, *found]
-    finals = sum(stage.seconds for stage in fitted.stages if stage.stage.kind == "final") / max(1, fitted.workers)
+    finals = sum(stage.stage.seconds for stage in fitted.stages if stage.stage.kind == "final") / max(1, fitted.workers)
     return [
         f"Budget {budget}: even the smallest design does not fit: about {duration(fitted.seconds)}, of which final trainings "
         f"take {duration(finals)} and the report {duration(fitted.report_seconds)}. Give more time or more workers, or take "

@@ -16,15 +16,16 @@ from ceteris.errors import CeterisError, DataError, DivergedError
 from ceteris.models import set_dropout_generator, summarise
 from ceteris.records import Cost, Failed, Finished, FloatArray, IntArray, Predictions, Record, Trial
 from ceteris.training import build, graph
-from ceteris.training.device import environment, full_float32, one_thread
+from ceteris.training.device import environment, full_float32, one_thread, wait_for
 from ceteris.training.history import History
 from ceteris.training.images import ResidentImages, resident
-from ceteris.training.loop import Fitted, Parts, Plan, State, batches, fit, predict, train_step
+from ceteris.training.loop import Fitted, Parts, Plan, State, fit, predict, train_step
 from ceteris.training.memory import peak_bytes, reset_peak
 from ceteris.training.streams import Streams, lent_global_generators, streams_of
 from ceteris.user_code import NO_IMPORTS, ImportPolicy
 
 Tensors = Mapping[str, NDArray[Any]]
+_FEW_IMAGES = 4  # with which a step of the largest network takes less than a second
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,36 +88,43 @@ def standardisation_of(trial: Trial, train: ImageSet) -> tuple[FloatArray, Float
     return standardisation(train.images, split_indices(trial.split, train.labels, train.groups)[0])
 
 
-def measure_speed(
-    trial: Trial, train: ImageSet, *, imports: ImportPolicy = NO_IMPORTS, seconds: float = 0.15
-) -> tuple[float, float]:
-    """Return the seconds per image of training and of predicting, measured over a few steps of a trial."""
-    places = np.arange(min(len(train), 8 * trial.recipe.batch_size))
+def measure_step(
+    trial: Trial, train: ImageSet, *, imports: ImportPolicy = NO_IMPORTS, seconds: float = 0.1
+) -> tuple[int, float]:
+    """Time steps of a trial without training it; return the images of one step and its seconds.
+
+    A step takes a whole mini-batch, or as much of one as can be timed within about ``seconds``. On a processor its own time
+    is counted, not that of the clock on the wall, so that what else runs does not count.
+
+    Raises:
+        ConfigError: when the trial's model or loss cannot be built.
+    """
+    clock = time.process_time if trial.execution.device == "cpu" else time.perf_counter
+    places = np.arange(min(len(train), trial.recipe.batch_size))
     streams = streams_of(trial)
-    fit_images, held_out = _resident_parts(trial, train, places, places)
-    with one_thread(), full_float32(trial.execution.device):
-        parts = make_parts(trial, train, fit_images, streams, imports)
+    images, _ = _resident_parts(trial, train, places, places[:1])
+    with one_thread(), full_float32(trial.execution.device), lent_global_generators(trial):
+        parts = make_parts(trial, train, images, streams, imports)
         plan = plan_of(trial, train)
-        fitting = _seconds_per_image(lambda: _one_pass(parts, fit_images, plan, streams), len(fit_images), seconds)
-        predicting = _seconds_per_image(
-            lambda: predict(parts.model, held_out, autocast=plan.autocast), len(held_out), seconds / 4
-        )
-    return fitting, predicting
+        parts.model.train()
 
+        def step(size: int) -> float:
+            began, chosen = clock(), torch.arange(size, device=images.device)
+            train_step(parts, images.batch(chosen), images.labels[chosen], plan, streams, rate=0.0)
+            wait_for(images.device)
+            return clock() - began
 
-def _one_pass(parts: Parts, images: ResidentImages, plan: Plan, streams: Streams) -> None:
-    parts.model.train()
-    for _, places in batches(len(images), plan.batch_size, 0, streams.order, images.device):
-        train_step(parts, images.batch(places), images.labels[places], plan, streams, rate=0.0)
-
-
-def _seconds_per_image(run: Callable[[], object], images: int, seconds: float) -> float:
-    run()  # the first pass allocates and compiles
-    began, passes = time.perf_counter(), 0
-    while passes == 0 or time.perf_counter() - began < seconds:
-        run()
-        passes += 1
-    return (time.perf_counter() - began) / (passes * images)
+        size = min(_FEW_IMAGES, len(images))
+        step(size)  # the first step of a size allocates and compiles
+        times = [step(size)]
+        affordable = int(size * seconds / (3 * times[0]))
+        if affordable > size:
+            size = min(affordable, len(images))
+            step(size)
+            times = [step(size)]
+        while sum(times) < seconds / 2 and len(times) < 9:
+            times.append(step(size))
+    return size, float(np.median(times))
 
 
 def _train(trial: Trial, train: ImageSet, on_epoch: Callable[[int], None], imports: ImportPolicy) -> TrialResult:
