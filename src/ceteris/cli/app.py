@@ -176,18 +176,18 @@ def plan(
         A time such as 30m, 2h or 1h30m: say which design of the exploration fits into it.
     """
     from ceteris.api import seconds_of
-    from ceteris.cli.plan_text import fitted_json, plan_json, print_fitted, print_plan
+    from ceteris.cli.plan_text import fitted_json, plan_json, print_fitted, print_plan, tell_planning
     from ceteris.planning.budget import fit_to_budget
     from ceteris.planning.estimate import plan_study
 
     seconds = seconds_of(budget) if budget else None
     asked, _ = where.study(study)
     options = where.run_options(asked)
-    with Console(stderr=True).status("planning") as status:
+    with tell_planning(Console(stderr=True)) as progress:
         if seconds:
-            fitted = fit_to_budget(asked, options, seconds, progress=status.update)
+            fitted = fit_to_budget(asked, options, seconds, progress=progress)
         else:
-            estimate = plan_study(asked, options, progress=status.update)
+            estimate = plan_study(asked, options, progress=progress)
     if seconds:
         _print_json(fitted_json(fitted)) if as_json else print_fitted(Console(), study, fitted)
     else:

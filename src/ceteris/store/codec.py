@@ -54,17 +54,28 @@ def write_dataclass(value: Any, path: Path) -> None:
     write_bytes(path, save(arrays, metadata={_HEADER_KEY: json.dumps(tree)}))
 
 
-def read_dataclass(kind: type[T], path: Path) -> T:
+def read_dataclass(kind: type[T], path: Path, *, schema: int = 0) -> T:
     """Read what :func:`write_dataclass` wrote.
 
+    Args:
+        kind: what the file holds.
+        path: of the file.
+        schema: what the field ``schema`` must be, 0 where the type has none.
+
     Raises:
-        StoreError: when the file is missing, damaged or holds something else.
+        StoreError: when the file is missing, damaged, of another schema or holds something else.
     """
     try:
         with safe_open(path, framework="numpy") as file:
             header = file.metadata() or {}
             arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - safe_open is no mapping
-        value = _unpack(kind, json.loads(header[_HEADER_KEY]), arrays)
+        tree = json.loads(header[_HEADER_KEY])
+        if schema and tree.get("schema") != schema:
+            raise StoreError(
+                f"{path} was written by another version of ceteris (schema {tree.get('schema', 1)}, this version reads "
+                f"{schema}). Run the study again: finished trainings are in the store, so only the report is made again."
+            )
+        value = _unpack(kind, tree, arrays)
     except FileNotFoundError:
         raise StoreError(f"{path} does not exist. Run the study again to make it.") from None
     except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
