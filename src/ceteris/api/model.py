@@ -19,13 +19,14 @@ from safetensors.numpy import save
 
 from ceteris.analysis.metrics import scores
 from ceteris.data import DataSet, ReadOptions, read_pictures_of_shape
+from ceteris.digests import plain
 from ceteris.errors import DataError, StoreError
 from ceteris.findings import Look
 from ceteris.models import device_of, set_dropout_generator, summarise, summary_text
 from ceteris.recipe import Recipe
 from ceteris.records import Float32Array, IntArray
 from ceteris.stats import Interval, wilson_interval
-from ceteris.store import from_tree, looks_at, record_look, to_tree, write_bytes
+from ceteris.store import from_tree, looks_at, record_look, write_bytes
 from ceteris.study import Study
 from ceteris.study.context import RunOptions, open_data
 from ceteris.training.build import build_model, summary_of
@@ -103,7 +104,7 @@ def write_model(path: Path, card: ModelCard, weights: Mapping[str, NDArray[Any]]
         StoreError: when it cannot be written.
     """
     tensors = {name: np.ascontiguousarray(array) for name, array in weights.items()}
-    write_bytes(path, save(tensors, metadata={_HEADER: json.dumps(to_tree(card))}))
+    write_bytes(path, save(tensors, metadata={_HEADER: json.dumps(plain(card))}))
 
 
 def read_model(path: Path, *, allow_imports: bool = False) -> TrainedModel:
