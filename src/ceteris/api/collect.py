@@ -97,7 +97,7 @@ class TrainedStudy:
     def all_finals(self) -> list[tuple[str, Version, Record]]:
         """Return model, version and record of every final training with its histories, in the order of the study."""
         return [
-            (result.route.model.name, version, self.store.find(record.digest) or record)
+            (result.found.model.name, version, self.store.find(record.digest) or record)
             for result in self.results
             for version, records in result.finals.items()
             for record in records
@@ -236,21 +236,21 @@ def _shares(study: Study, data_set: DataSet) -> str:
 
 
 def _model_finding(trained: TrainedStudy, result: ModelResult) -> ModelFinding:
-    route, train, imports = result.route, trained.data_set.train, trained.options.imports
+    found, train, imports = result.found, trained.data_set.train, trained.options.imports
     return ModelFinding(
-        name=route.model.name,
-        title=route.model.title,
-        baseline=route.model.recipe,
-        best=route.best,
-        baseline_summary=summary_of(route.model.recipe, train, imports=imports),
-        best_summary=summary_of(route.best, train, imports=imports),
-        factors=route.factors,
+        name=found.model.name,
+        title=found.model.title,
+        baseline=found.model.recipe,
+        best=found.best,
+        baseline_summary=summary_of(found.model.recipe, train, imports=imports),
+        best_summary=summary_of(found.best, train, imports=imports),
+        factors=found.factors,
         strategy=trained.study.strategy.kind,
-        search=route.search,
-        worth=route.worth,
-        interactions=route.interactions,
-        candidates=route.candidates,
-        trainings_saved=route.trainings_saved,
+        search=found.search,
+        ablation=found.ablation,
+        interactions=found.interactions,
+        candidates=found.candidates,
+        trainings_saved=found.trainings_saved,
         confirmation=result.confirmation,
     )
 
@@ -398,7 +398,7 @@ def _one_per_class(labels: IntArray, most: int) -> IntArray:
 def _residual(trained: TrainedStudy) -> ResidualFinding | None:
     """Compare the gradients of the first ResNet and of its plain twin at equal initial weights, on training images."""
     train, study = trained.data_set.train, trained.study
-    pairs = [(result.route.best, without_residual(result.route.best)) for result in trained.results]
+    pairs = [(result.found.best, without_residual(result.found.best)) for result in trained.results]
     recipe, plain = next(((best, plain) for best, plain in pairs if plain), (None, None))
     if recipe is None or plain is None:
         return None

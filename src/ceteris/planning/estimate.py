@@ -7,14 +7,14 @@ import psutil
 
 from ceteris.data import DataSet
 from ceteris.execution.worker import Task
-from ceteris.planning.dry_run import DryRun, PlannedStage, dry_run, leaves_early
+from ceteris.planning.dry_run import DryRun, PlannedStage, dry_run
 from ceteris.planning.power import Spread, detectable, spread_of
 from ceteris.planning.timing import Timing, calibrate, images_fitted, images_held_out
 from ceteris.records import Trial
 from ceteris.store import Store
 from ceteris.store.headers import recorded_trials
-from ceteris.study import ExperimentContext, Study, exploration_trials
-from ceteris.study.context import RunOptions, open_data, setting_of, worker_count
+from ceteris.study import ExperimentContext, Study, exploration_trials, strategy_named
+from ceteris.study.context import RunOptions, context_of, open_data, worker_count
 from ceteris.training.compiler import put_off_compiler
 
 # More repetitions for which the plan says what they would find.
@@ -110,7 +110,7 @@ class Planner:
         self._store, self._workers = Store(options.store), worker_count(options.workers)
         progress(f"reading the data: {study.data} (prepared the first time, which may take a minute)")
         self.data_set: DataSet = open_data(study, options, progress)
-        context = setting_of(study, self.data_set, options)
+        context = context_of(study, self.data_set, options)
         self._on_cpu = context.device == "cpu"
         self._timing = Timing(self.data_set.train, imports=options.imports, table=context.stacking.table)
         self._recorded = list(recorded_trials(self._store, context.data))
@@ -118,7 +118,7 @@ class Planner:
 
     def estimate(self, study: Study) -> PlanEstimate:
         """Return the plan of the study in one of its designs."""
-        context = setting_of(study, self.data_set, self._options)
+        context = context_of(study, self.data_set, self._options)
         self._progress("going through the design")
         run = self._dry_run(context)
         if not self._calibrated:
@@ -147,7 +147,7 @@ class Planner:
             memory=self._memory(run.tasks),
             disk=self._disk(missing),
             spreads=spreads,
-            at_most=leaves_early(study.strategy),
+            at_most=strategy_named(study.strategy.kind).leaves_early(study.strategy),
         )
 
     def _dry_run(self, context: ExperimentContext) -> DryRun:
