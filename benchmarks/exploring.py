@@ -13,7 +13,7 @@ from ceteris.execution.worker import WorkerConfig
 from ceteris.execution.worker_pool import WorkerPool
 from ceteris.findings import Confirmation
 from ceteris.planning.timing import Timing
-from ceteris.records import TrialRecord
+from ceteris.records import Finished, Record
 from ceteris.store import Store
 from ceteris.study import ExperimentContext, ModelSpec, SearchResult, Study, strategy_of
 from ceteris.study.confirmation import confirm
@@ -27,7 +27,7 @@ class Explored:
 
     route: SearchResult
     confirmation: Confirmation | None
-    records: dict[str, TrialRecord]
+    records: dict[str, Record]
     seconds: float
 
 
@@ -62,6 +62,6 @@ def _confirmed(
     return route, confirmation
 
 
-def core_seconds(records: Sequence[TrialRecord]) -> float:
+def core_seconds(records: Sequence[Record]) -> float:
     """Return the training time of all records, as if one core had done it."""
-    return sum(record.cost.train_seconds for record in records if record.cost)
+    return sum(record.cost.train_seconds for record in records if isinstance(record, Finished))

@@ -15,7 +15,7 @@ from ceteris.data import ImageSet, SealedTest, load
 from ceteris.errors import ConfigError, StoreError
 from ceteris.execution.progress import Silent, Work
 from ceteris.findings import StudyFindings
-from ceteris.records import TrialRecord
+from ceteris.records import Record
 from ceteris.report.search_words import failure_text
 from ceteris.store import read_findings, write_findings
 from tests.api.tiny import TINY
@@ -26,7 +26,7 @@ class Counting(Silent):
         self.trained: list[str] = []
         self.reused = 0
 
-    def finished(self, digest: str, work: Work, record: TrialRecord, *, reused: bool) -> None:
+    def finished(self, digest: str, work: Work, record: Record, *, reused: bool) -> None:
         if reused:
             self.reused += 1
         else:
@@ -89,7 +89,7 @@ def test_nothing_opens_the_test_set_before_the_choices_are_made(tmp_path: Path) 
     order: list[str] = []
 
     class Noting(Silent):
-        def finished(self, digest: str, work: Work, record: TrialRecord, *, reused: bool) -> None:
+        def finished(self, digest: str, work: Work, record: Record, *, reused: bool) -> None:
             order.append("trial")
 
     class Watched(SealedTest):

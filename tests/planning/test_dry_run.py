@@ -12,7 +12,6 @@ from ceteris.execution.device_table import DeviceTable, Place, Speed
 from ceteris.execution.populations import Stacking
 from ceteris.planning.dry_run import dry_run, leaves_early, planned_stages
 from ceteris.records import Trial
-from ceteris.store import trial_digest
 from ceteris.study import Exploration, Factor, Level, model_experiment
 from ceteris.study.study import (
     ConfirmationDesign,
@@ -59,9 +58,9 @@ def test_a_study_without_confirmation_plans_none() -> None:
 def test_a_study_that_finds_nothing_asks_for_what_was_planned(strategy: Any) -> None:
     place = setting(strategy=strategy)
     requests, _ = driven(model_experiment(place, place.study.models[0]), lambda trial: 0.7)
-    asked = {trial_digest(trial) for request in requests[:-1] for trial in request.trials}
+    asked = {trial.digest for request in requests[:-1] for trial in request.trials}
     planned = [stage for stage in planned_stages(place) if stage.stage not in ("confirmation", "final")]
-    assert asked == {trial_digest(trial) for stage in planned for trial in stage.trials}
+    assert asked == {trial.digest for stage in planned for trial in stage.trials}
 
 
 def test_leaving_one_out_is_planned_for_a_stack_of_one_choice_per_factor() -> None:
@@ -108,7 +107,7 @@ def test_rounds_wait_for_each_other_and_models_share_the_workers() -> None:
 @pytest.mark.parametrize("workers", [1, 2, 3, 7])
 def test_a_study_takes_as_long_as_its_work_shared_evenly_at_least(workers: int) -> None:
     def seconds(trials: Sequence[Trial]) -> float:
-        return 1.0 + int(trial_digest(trials[0])[:2], 16) / 64
+        return 1.0 + int(trials[0].digest[:2], 16) / 64
 
     run = dry_run(setting(models=(model("mlp"), model("net", RESNET))), workers=workers, seconds_of=seconds)
     work = sum(seconds(task.trials) for task in run.tasks)

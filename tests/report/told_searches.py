@@ -12,8 +12,7 @@ from tests.tiny_trials import MLP
 
 from ceteris import recipe as r
 from ceteris.findings import Confirmation
-from ceteris.records import Trial, TrialRecord
-from ceteris.store import trial_digest
+from ceteris.records import Record, Trial
 from ceteris.study import ExperimentContext, Exploration, Factor, Level, SearchResult
 from ceteris.study.confirmation import confirm
 from ceteris.study.strategies import strategy_of
@@ -50,7 +49,7 @@ NORMED = replace(MLP, model=r.MLP(hidden=(16,), batch_norm=True))
 
 def noise(trial: Trial, size: float = 0.004) -> float:
     """Nearly normal noise that belongs to the recipe and the block alone."""
-    digest = trial_digest(trial)
+    digest = trial.digest
     return size * (sum(int(digest[i : i + 6], 16) / 2**24 for i in (0, 6, 12)) - 1.5)
 
 
@@ -167,8 +166,8 @@ def _cheaper() -> SearchResult:
     place = setting(models=(model("net", START),), exploration=Exploration(folds=5, seeds=4), factors=(NORM,))
     strategy = strategy_of(place, place.study.models[0])
     request = next(strategy)
-    answer: dict[str, TrialRecord] = {
-        trial_digest(trial): example_record(trial, accuracy=0.8 + noise(trial), flops=1500 if norm_of(trial) else 3000)
+    answer: dict[str, Record] = {
+        trial.digest: example_record(trial, accuracy=0.8 + noise(trial), flops=1500 if norm_of(trial) else 3000)
         for trial in request.trials
     }
     try:
@@ -273,7 +272,7 @@ def _halvings() -> Iterator[tuple[str, SearchResult]]:
     yield "halving, all equal", spaced(_halving(), lambda trial: 0.8, epochs=9)
     yield (
         "halving, some diverge",
-        spaced(_halving(), but(measured, lambda trial: int(trial_digest(trial)[:6], 16) % 3 == 0), epochs=9),
+        spaced(_halving(), but(measured, lambda trial: int(trial.digest[:6], 16) % 3 == 0), epochs=9),
     )
     yield (
         "halving, the baseline diverges in its first rung",

@@ -10,8 +10,7 @@ from tests.tiny_trials import MLP
 
 from ceteris import recipe as r
 from ceteris.execution.request import Request
-from ceteris.records import Trial, TrialRecord
-from ceteris.store import trial_digest
+from ceteris.records import Record, Trial
 from ceteris.study import ExperimentContext, Exploration, Factor, Level, SearchResult
 from ceteris.study.strategies import strategy_of
 from ceteris.study.study import Range
@@ -39,7 +38,7 @@ def quality(recipe: r.Recipe) -> float:
 def noise(trial: Trial, size: float = 0.004) -> float:
     """A number that belongs to the trial alone, and a fold's own difficulty."""
     fold = trial.split.index if trial.split.kind == "cross-validation" else 0
-    return size * (int(trial_digest(trial)[:6], 16) / 2**24 - 0.5) + 0.003 * fold
+    return size * (int(trial.digest[:6], 16) / 2**24 - 0.5) + 0.003 * fold
 
 
 def measured(trial: Trial) -> float:
@@ -56,7 +55,7 @@ def search(place: ExperimentContext) -> Generator[Request, Any, SearchResult]:
 
 
 def answered(
-    strategy: Generator[Request, Any, SearchResult], record: Callable[[Trial], TrialRecord]
+    strategy: Generator[Request, Any, SearchResult], record: Callable[[Trial], Record]
 ) -> tuple[list[Request], SearchResult]:
     """Answer every request, the last trial's record first."""
     requests, answer = [], None
@@ -64,10 +63,10 @@ def answered(
         while True:
             request = next(strategy) if answer is None else strategy.send(answer)
             requests.append(request)
-            answer = {trial_digest(trial): record(trial) for trial in reversed(request.trials)}
+            answer = {trial.digest: record(trial) for trial in reversed(request.trials)}
     except StopIteration as stop:
         return requests, stop.value
 
 
 def digests(requests: list[Request]) -> list[list[str]]:
-    return [[trial_digest(trial) for trial in request.trials] for request in requests]
+    return [[trial.digest for trial in request.trials] for request in requests]

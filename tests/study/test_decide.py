@@ -9,7 +9,7 @@ from tests.example_records import example_record
 from tests.study.example_study import example_study
 
 from ceteris.findings import Better, Cheaper, IncumbentBroken, NoneBetter
-from ceteris.records import TrialRecord
+from ceteris.records import Finished, Record
 from ceteris.study.decide import Decision, accuracies, decide
 
 STUDY = replace(example_study(), equivalence_margin=0.01)
@@ -17,7 +17,7 @@ BASE = [0.80, 0.81, 0.79, 0.80, 0.82, 0.78]
 STEADY = replace(STUDY, exploration=replace(STUDY.exploration, folds=3, seeds=2))
 
 
-def block(values: Sequence[float | None], *, flops: int = 3000) -> list[TrialRecord]:
+def block(values: Sequence[float | None], *, flops: int = 3000) -> list[Record]:
     """One record per value; None stands for a training that diverged."""
     return [
         example_record(status="diverged") if value is None else example_record(accuracy=value, flops=flops)
@@ -29,7 +29,7 @@ def shifted(by: float, noise: float = 0.0) -> list[float]:
     return [value + by + noise * (-1) ** place for place, value in enumerate(BASE)]
 
 
-def decided(incumbent: str, blocks: Mapping[str, Sequence[TrialRecord]]) -> Decision:
+def decided(incumbent: str, blocks: Mapping[str, Sequence[Record]]) -> Decision:
     return decide(STEADY, incumbent, blocks)
 
 
@@ -136,9 +136,7 @@ BLOCKS = st.dictionaries(
 
 @settings(max_examples=120, deadline=None)
 @given(BLOCKS, st.data())
-def test_whatever_happens_the_choice_keeps_its_promises(
-    blocks: dict[str, list[TrialRecord]], data: st.DataObject
-) -> None:
+def test_whatever_happens_the_choice_keeps_its_promises(blocks: dict[str, list[Record]], data: st.DataObject) -> None:
     incumbent = data.draw(st.sampled_from(sorted(blocks)))
     decision = decided(incumbent, blocks)
     chosen, results = decision.label, {label: accuracies(values) for label, values in blocks.items()}
@@ -159,9 +157,12 @@ def test_whatever_happens_the_choice_keeps_its_promises(
 
 @settings(max_examples=40, deadline=None)
 @given(BLOCKS)
-def test_the_order_of_the_levels_decides_nothing_but_exact_ties(blocks: dict[str, list[TrialRecord]]) -> None:
+def test_the_order_of_the_levels_decides_nothing_but_exact_ties(blocks: dict[str, list[Record]]) -> None:
     means = [float(np.nan_to_num(accuracies(values), nan=-1).sum()) for values in blocks.values()]
-    costs = [sum(record.cost.training_flops for record in values if record.cost) for values in blocks.values()]
+    costs = [
+        sum(record.cost.training_flops for record in values if isinstance(record, Finished))
+        for values in blocks.values()
+    ]
     if len(set(means)) < len(means) or len(set(costs)) < len(costs):
         return
     incumbent = min(blocks)

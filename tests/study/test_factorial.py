@@ -17,7 +17,6 @@ from ceteris.findings import Comparison, Interaction
 from ceteris.records import Trial
 from ceteris.report.search_words import failure_text, search_text
 from ceteris.stats import effect_coding
-from ceteris.store import trial_digest
 from ceteris.study import Exploration, Factor, Level, SearchResult, parse_study
 from ceteris.study.strategies import strategy_of
 from ceteris.study.strategies.factorial_effects import GridFit
@@ -46,7 +45,7 @@ BLOCKS = Exploration(folds=5, seeds=1)
 
 
 def noise(trial: Trial, size: float = 0.002) -> float:
-    return size * (int(trial_digest(trial)[:6], 16) / 2**24 - 0.5)
+    return size * (int(trial.digest[:6], 16) / 2**24 - 0.5)
 
 
 def norm_of(trial: Trial) -> bool:

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.example_records import assert_same, example_record
+from tests.example_records import assert_same, finished_record
 from tests.study.example_search import BEST, DROPOUT, RATE, answered, digests, measured, place_of, quality, search
 from tests.study.example_study import driven, model, record_for
 from tests.tiny_trials import MLP
 
+from ceteris.digests import digest_of
 from ceteris.execution.request import Request
 from ceteris.findings import Rung
-from ceteris.records import Trial, TrialRecord
+from ceteris.records import Record, Trial
 from ceteris.report.search_words import candidate_remark, search_text
-from ceteris.store import digest_of
 from ceteris.study import SearchResult
 from ceteris.study.strategies.halving import rungs
 from ceteris.study.study import Halving, Range
@@ -128,8 +128,8 @@ def test_where_all_is_equal_the_first_ones_drawn_go_on_and_the_baseline_stays() 
 
 @pytest.mark.parametrize("by", ["loss", "flops"])
 def test_among_equal_accuracies_the_lower_loss_then_the_cheaper_goes_on(by: str) -> None:
-    def record(trial: Trial) -> TrialRecord:
-        found = example_record(trial, flops=1000 + _order(trial) if by == "flops" else 3000)
+    def record(trial: Trial) -> Record:
+        found = finished_record(trial, flops=1000 + _order(trial) if by == "flops" else 3000)
         return replace(found, loss=_order(trial) / 1000 if by == "loss" else 0.5)
 
     requests, _ = answered(search(place_of(halving(), epochs=9)), record)

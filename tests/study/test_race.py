@@ -15,7 +15,6 @@ from ceteris.findings import Comparison, LevelFinding
 from ceteris.records import Trial
 from ceteris.report.search_words import decision_text, search_text
 from ceteris.stats import compare_levels
-from ceteris.store import trial_digest
 from ceteris.study import ExperimentContext, Exploration, Extension, Factor, Level, SearchResult
 from ceteris.study.strategies import strategy_of
 from ceteris.study.strategies.race_departures import RaceRules, Standings
@@ -28,7 +27,7 @@ FloatArray = NDArray[np.float64]
 
 def noise(trial: Trial, size: float = 0.02) -> float:
     """Nearly normal noise that belongs to the recipe and the block alone; standard deviation ``size`` / 2."""
-    digest = trial_digest(trial)
+    digest = trial.digest
     return size * (sum(int(digest[i : i + 6], 16) / 2**24 for i in (0, 6, 12)) - 1.5)
 
 
@@ -104,7 +103,7 @@ def test_trainings_saved_are_those_of_the_full_design_that_nobody_asked_for() ->
     accuracy = by_rate({0.2: 0.2, 0.5: -0.2})
     requests, route = race(accuracy, factors=(FACTOR, NORM))
     full, _ = explored(Greedy(), accuracy, (FACTOR, NORM))
-    asked = [{trial_digest(trial) for request in rounds for trial in request.trials} for rounds in (requests, full)]
+    asked = [{trial.digest for request in rounds for trial in request.trials} for rounds in (requests, full)]
     assert route.trainings_saved == len(asked[1]) - len(asked[0]) > 0
     assert asked[0] <= asked[1]
     assert f"{route.trainings_saved} of the {len(asked[1])} trainings" in search_text(route)

@@ -9,8 +9,8 @@ from tests.study.example_study import NORM, example_study, model
 from tests.tiny_trials import CNN, MLP
 
 from ceteris import recipe as r
+from ceteris.digests import digest_of
 from ceteris.errors import ConfigError
-from ceteris.store import digest_of
 from ceteris.study import Factor, Level, Study, parse_study
 from ceteris.study.strategies.sampling import quasi_random_points
 from ceteris.study.strategies.space import Space, space_of

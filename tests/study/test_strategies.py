@@ -14,7 +14,6 @@ from ceteris.execution.request import Request
 from ceteris.findings import Comparison, Confirmation
 from ceteris.records import Trial
 from ceteris.report.search_words import confirmation_sentence, decision_text, search_text, tuning_sentence
-from ceteris.store import trial_digest
 from ceteris.study import ExperimentContext, Exploration, Extension, Factor, Level, SearchResult, parse_study
 from ceteris.study.confirmation import confirm
 from ceteris.study.strategies import strategy_of
@@ -41,7 +40,7 @@ def norm_of(recipe: r.Recipe) -> bool:
 
 def noise(trial: Trial, size: float = 0.002) -> float:
     """A number that belongs to the recipe and the block alone."""
-    return size * (int(trial_digest(trial)[:6], 16) / 2**24 - 0.5)
+    return size * (int(trial.digest[:6], 16) / 2**24 - 0.5)
 
 
 def near(best: float, recipe: r.Recipe) -> float:

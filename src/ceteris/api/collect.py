@@ -15,13 +15,14 @@ import psutil
 import torch
 
 import ceteris
+from ceteris.analysis.images import images_to_show
+from ceteris.analysis.metrics import log_loss
 from ceteris.api.model import ModelCard, TrainedModel, restore_model
 from ceteris.data import DataSet, ImageSet, describe
+from ceteris.digests import digest_of
 from ceteris.errors import StoreError
-from ceteris.evaluation import accuracy, log_loss
 from ceteris.execution.progress import Progress
 from ceteris.explain import explain, residual_finding, standardise
-from ceteris.figures import images_to_show
 from ceteris.findings import (
     Explanation,
     FinalFinding,
@@ -33,9 +34,9 @@ from ceteris.findings import (
     Version,
 )
 from ceteris.recipe import Recipe
-from ceteris.records import FloatArray, IntArray, Split, TrialRecord
+from ceteris.records import Failed, Finished, FloatArray, IntArray, Record, Split
 from ceteris.seeds import generator, stream_seed
-from ceteris.store import Store, TestResult, digest_of, looks_at, read_findings, record_look, write_findings
+from ceteris.store import Store, TestResult, looks_at, read_findings, record_look, write_findings
 from ceteris.study import ExperimentContext, Study, study_toml, without_residual
 from ceteris.study.context import RunOptions, worker_count
 from ceteris.study.model_experiment import ModelResult
@@ -65,7 +66,7 @@ class FinalModel:
     """A final training that finished, with the card that belongs to its weights."""
 
     card: ModelCard
-    record: TrialRecord
+    record: Finished
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +81,7 @@ class TrainedStudy:
     options: RunOptions
     data_set: DataSet
     results: Sequence[ModelResult]
-    records: Mapping[str, TrialRecord]
+    records: Mapping[str, Record]
     seconds: float
 
     @property
@@ -93,10 +94,10 @@ class TrainedStudy:
         """Where the trainings lie."""
         return Store(self.options.store)
 
-    def all_finals(self) -> list[tuple[str, Version, TrialRecord]]:
-        """Return model, version and record of every final training, in the order of the study."""
+    def all_finals(self) -> list[tuple[str, Version, Record]]:
+        """Return model, version and record of every final training with its histories, in the order of the study."""
         return [
-            (result.route.model.name, version, record)
+            (result.route.model.name, version, self.store.find(record.digest) or record)
             for result in self.results
             for version, records in result.finals.items()
             for record in records
@@ -111,7 +112,7 @@ class TrainedStudy:
         ] = {}  # all finals share one, which reads all images
         finals = []
         for model, version, record in self.all_finals():
-            if record.status != "finished":
+            if isinstance(record, Failed):
                 continue
             if record.trial.split not in standardisations:
                 standardisations[record.trial.split] = standardisation_of(record.trial, train)
@@ -204,8 +205,8 @@ def _collect(trained: TrainedStudy, progress: Progress) -> StudyFindings:
         test_images=TestImages(indices=shown, images=np.ascontiguousarray(test.images[shown])),
         looks=looks_at(trained.store.root, data_set.test.fingerprint),
         trials_total=len(records),
-        trials_failed=sum(record.status != "finished" for record in records),
-        training_seconds=sum(record.cost.train_seconds for record in records if record.cost),
+        trials_failed=sum(isinstance(record, Failed) for record in records),
+        training_seconds=sum(record.cost.train_seconds for record in records if isinstance(record, Finished)),
         wall_seconds=trained.seconds,
         workers=worker_count(trained.options.workers),
         packages={"ceteris": ceteris.__version__} | {name: metadata.version(name) for name in _PACKAGES},
@@ -269,13 +270,13 @@ def _final_findings(trained: TrainedStudy, answers: Mapping[str, TestResult]) ->
             seed=record.trial.seed,
             digest=record.digest,
             status=record.status,
-            error=record.error,
-            best_epoch=record.best_epoch,
-            epochs=record.epochs,
-            iterations=record.iterations,
-            cost=record.cost,
-            validation_accuracy=record.accuracy,
-            validation_f1=record.f1,
+            error=record.error if isinstance(record, Failed) else "",
+            best_epoch=record.best_epoch if isinstance(record, Finished) else 0,
+            epochs=record.epochs if isinstance(record, Finished) else None,
+            iterations=record.iterations if isinstance(record, Finished) else None,
+            cost=record.cost if isinstance(record, Finished) else None,
+            validation_accuracy=record.accuracy if isinstance(record, Finished) else 0.0,
+            validation_f1=record.f1 if isinstance(record, Finished) else 0.0,
             probabilities=answer.probabilities,
             test_curve_loss=answer.curve_loss,
             test_curve_accuracy=answer.curve_accuracy,
@@ -298,7 +299,7 @@ def _open_test(trained: TrainedStudy) -> ImageSet:
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         study=trained.study.name,
         reason=_REASON,
-        models=tuple(sorted({final.record.digest[:16] for final in trained.finals})),
+        models=tuple(sorted({final.card.trial[:16] for final in trained.finals})),
     )
     root = trained.store.root
     return trained.data_set.test.open(record_look=lambda fingerprint: record_look(root, fingerprint, look))
@@ -306,7 +307,7 @@ def _open_test(trained: TrainedStudy) -> ImageSet:
 
 def _answers(trained: TrainedStudy, test: ImageSet) -> dict[str, TestResult]:
     """Ask every model once, several at a time, each with one thread so that the digits do not depend on the machine."""
-    finals = {final.record.digest: final for final in trained.finals}
+    finals = {final.card.trial: final for final in trained.finals}
     several = max(1, worker_count(trained.options.workers))
     with (
         one_thread(),
@@ -322,7 +323,7 @@ def answer_of(trained: TrainedStudy, final: FinalModel, test: ImageSet) -> TestR
 
     What was asked before comes from the store. The curves are recorded now, when they can no longer change a choice.
     """
-    store, digest = trained.store, final.record.digest
+    store, digest = trained.store, final.card.trial
     with suppress(StoreError):  # a damaged answer, or one of another version, is asked for again
         known = store.test_result(digest, test.digest)
         if known:
@@ -330,16 +331,16 @@ def answer_of(trained: TrainedStudy, final: FinalModel, test: ImageSet) -> TestR
     model = trained_model(trained, final)
     images = model.prepare(test.images)
     losses, accuracies = [], []
-    if final.record.trial.keep_snapshots and final.record.epochs:
+    if final.record.trial.keep_snapshots:
         snapshots = store.snapshots(digest)
-        for epoch in range(1, len(final.record.epochs.seconds) + 1):
+        for epoch in range(1, final.record.epoch_count + 1):
             prefix = f"{epoch}/"
             weights = {name.removeprefix(prefix): part for name, part in snapshots.items() if name.startswith(prefix)}
             probabilities = restore_model(
                 final.card, weights, imports=trained.options.imports, device=images.device
             ).answer(images)
             losses.append(log_loss(probabilities, test.labels))
-            accuracies.append(accuracy(test.labels, probabilities.argmax(1)))
+            accuracies.append(float((probabilities.argmax(1) == test.labels).mean()))
     result = TestResult(
         probabilities=model.answer(images), curve_loss=np.array(losses), curve_accuracy=np.array(accuracies)
     )
@@ -351,7 +352,7 @@ def trained_model(trained: TrainedStudy, final: FinalModel) -> TrainedModel:
     """Return a final model with its weights, on the device that trained it."""
     return restore_model(
         final.card,
-        trained.store.weights(final.record.digest),
+        trained.store.weights(final.card.trial),
         imports=trained.options.imports,
         device=torch.device(final.record.trial.execution.device),
     )

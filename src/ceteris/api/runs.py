@@ -16,6 +16,7 @@ from ceteris.api.collect import TrainedStudy, findings_of
 from ceteris.api.journal import LOG_FILE, Journal, logged_to
 from ceteris.api.result import Result, write_result
 from ceteris.data import DataSet, from_arrays, split_indices
+from ceteris.digests import digest_of
 from ceteris.errors import ConfigError
 from ceteris.execution.in_process import InProcessPool
 from ceteris.execution.progress import Progress, Silent, Work
@@ -27,7 +28,7 @@ from ceteris.planning.timing import Timing
 from ceteris.recipe import CustomModel, Recipe
 from ceteris.records import Split, Trial
 from ceteris.report import check_formats
-from ceteris.store import Store, digest_of
+from ceteris.store import Store
 from ceteris.study import ModelSpec, Study, model_experiment, parse_study, study_text, study_toml
 from ceteris.study.context import RunOptions, open_data, setting_of, worker_count
 from ceteris.study.model_experiment import ModelResult

@@ -224,9 +224,9 @@ def data_list(*, data_dir: DataDir = None, store: StoreDir = None, as_json: AsJs
 
     rows = list_sets(data_dir, cache_dir=store_folder(store) / "data")
     if as_json:
-        from ceteris.store import to_tree
+        from ceteris.digests import plain
 
-        _print_json(to_tree(rows))
+        _print_json(plain(rows))
     else:
         print_sets(Console(), rows)
 

@@ -11,13 +11,13 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar, assert_never
 
+from ceteris.digests import digest_of
 from ceteris.execution.progress import Silent
 from ceteris.execution.queue import Queue
 from ceteris.execution.request import Records, Request, StageKind
 from ceteris.execution.worker import Event, Task
 from ceteris.recipe import Recipe
-from ceteris.records import Cost, CrossValidationSplit, Trial, TrialRecord
-from ceteris.store import digest_of, trial_digest
+from ceteris.records import Cost, CrossValidationSplit, Finished, Record, Trial
 from ceteris.study import ExperimentContext, ModelResult, Study, model_experiment
 from ceteris.study.strategies import SearchResult, strategy_of
 from ceteris.study.study import (
@@ -163,7 +163,7 @@ class SimulatedPool:
     def events(self, timeout: float) -> Iterator[Event]:
         """Let the clock go on until the next task ends."""
         self.clock, _, task = heapq.heappop(self._running)
-        records = tuple(map(self._nulls.record, task.trials, task.digests))
+        records = tuple(map(self._nulls.record, task.trials))
         yield Event(kind="done", digest=task.digest, records=records)
 
 
@@ -186,22 +186,18 @@ class NullRecords:
             self._gains[digest] = _GAIN * len(self._kept[request.model])
             self._best[request.model] = new
 
-    def record(self, trial: Trial, digest: str) -> TrialRecord:
+    def record(self, trial: Trial) -> Finished:
         """Return a finished record without history: strategies decide on accuracy, loss and cost."""
         accuracy = self._accuracy(trial)
-        return TrialRecord(
-            digest=digest,
+        return Finished(
             trial=trial,
-            status="finished",
-            error="",
             accuracy=accuracy,
             f1=accuracy,
             loss=1 - accuracy,
             train_accuracy=accuracy,
             best_epoch=trial.recipe.epochs,
-            epochs=None,
-            iterations=None,
-            predictions=None,
+            epoch_count=trial.recipe.epochs,
+            step_count=0,
             cost=_NULL_COST,
             environment={},
         )
@@ -244,10 +240,10 @@ class Notes:
         self._seen: dict[str, set[str]] = {model.name: set() for model in study.models}  # digests
         self._known: dict[str, Trial] = {}  # by digest
 
-    def find(self, digest: str) -> TrialRecord | None:
+    def find(self, digest: str, *, light: bool = False) -> Record | None:
         """Return the null record of a trial that the real store holds."""
         trial = self._known.get(digest)
-        return self._nulls.record(trial, digest) if trial else None
+        return self._nulls.record(trial) if trial else None
 
     def noted(self, experiment: Generator[Request, Records, T]) -> Generator[Request, Records, T]:
         """Pass on an experiment's requests, each noted before it is answered."""
@@ -264,7 +260,7 @@ class Notes:
     def _note(self, request: Request) -> None:
         """Add a request to its stage; a trial that its model asked for before is not new."""
         seen = self._seen[request.model]
-        new = {digest: trial for trial in request.trials if (digest := trial_digest(trial)) not in seen}
+        new = {digest: trial for trial in request.trials if (digest := trial.digest) not in seen}
         seen.update(new)
         self._known |= {digest: trial for digest, trial in new.items() if self._is_known(trial)}
         self._stages.setdefault((request.model, request.kind, request.stage), []).append((request, new))

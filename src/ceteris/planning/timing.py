@@ -23,13 +23,13 @@ from statistics import median
 from typing import Any
 
 from ceteris.data import DataSet, ImageSet, open_train
+from ceteris.digests import digest_of, plain
 from ceteris.errors import CeterisError, ConfigError
 from ceteris.execution.device_table import DeviceTable, network_like
 from ceteris.execution.worker_pool import worker_context
 from ceteris.findings import ModelSummary
 from ceteris.recipe import Recipe
 from ceteris.records import HoldoutSplit, Trial
-from ceteris.store import digest_of, to_tree
 from ceteris.store.headers import RecordedTrial
 from ceteris.training import measure_step, one_thread
 from ceteris.training.build import summary_of
@@ -223,7 +223,7 @@ class Timing:
 
 
 def _levels_of(trial: Trial) -> tuple[tuple[str, ...], ...]:
-    tree = {name: part for name, part in to_tree(trial.recipe).items() if name != "epochs"}
+    tree = {name: part for name, part in plain(trial.recipe).items() if name != "epochs"}
     kind = digest_of([_without_sizes(tree), trial.code])
     network = digest_of([_without_sizes(tree["model"]), trial.recipe.batch_size])
     device = trial.execution.device.partition(":")[0]

@@ -9,7 +9,6 @@ from ceteris.execution.request import Records, Request
 from ceteris.findings import Confirmation
 from ceteris.recipe import Recipe
 from ceteris.stats import compare_levels
-from ceteris.store import trial_digest
 from ceteris.study.decide import accuracies
 from ceteris.study.strategies.evidence import request_of
 from ceteris.study.study import ModelSpec
@@ -27,9 +26,7 @@ def confirm(
         "best": confirmation_trials(setting, best),
     }
     records = yield request_of(model.name, "confirmation", trials, "confirmation")
-    results = {
-        label: accuracies([records[trial_digest(trial)] for trial in of_arm]) for label, of_arm in trials.items()
-    }
+    results = {label: accuracies([records[trial.digest] for trial in of_arm]) for label, of_arm in trials.items()}
     comparison = compare_levels(
         results["baseline"],
         {"best": results["best"]},

@@ -15,7 +15,7 @@ from ceteris.findings import (
     NoneBetter,
     Reason,
 )
-from ceteris.records import FloatArray, TrialRecord
+from ceteris.records import Failed, Finished, FloatArray, Record
 from ceteris.stats import compare_levels
 from ceteris.study.study import Study
 
@@ -37,14 +37,12 @@ class Decision:
     incompatible: tuple[Incompatible, ...] = ()
 
 
-def accuracies(records: Sequence[TrialRecord | None]) -> FloatArray:
+def accuracies(records: Sequence[Record | None]) -> FloatArray:
     """Return the held-out accuracy per block, (blocks,); NaN where the trial did not finish or was not asked for."""
-    return np.array([record.accuracy if record and record.status == "finished" else np.nan for record in records])
+    return np.array([record.accuracy if isinstance(record, Finished) else np.nan for record in records])
 
 
-def decide(
-    study: Study, incumbent: str, records: Mapping[str, Sequence[TrialRecord | None]], *, looks: int = 1
-) -> Decision:
+def decide(study: Study, incumbent: str, records: Mapping[str, Sequence[Record | None]], *, looks: int = 1) -> Decision:
     """Compare every level with the incumbent on the same blocks and choose.
 
     Args:
@@ -69,11 +67,11 @@ def decide(
 
 def _choice(
     incumbent: str,
-    records: Mapping[str, Sequence[TrialRecord | None]],
+    records: Mapping[str, Sequence[Record | None]],
     results: Mapping[str, FloatArray],
     comparisons: Mapping[str, Comparison],
 ) -> tuple[str, Reason]:
-    complete = [label for label, block in records.items() if all(r.status == "finished" for r in block if r)]
+    complete = [label for label, block in records.items() if all(isinstance(r, Finished) for r in block if r)]
     if incumbent not in complete:
         return _replace_broken(incumbent, complete, records[incumbent], results)
     better = [label for label in complete if label in comparisons and comparisons[label].verdict == "better"]
@@ -94,16 +92,16 @@ def _choice(
     return incumbent, _leader(results, incumbent)
 
 
-def is_cheaper(level: Sequence[TrialRecord | None], incumbent: Sequence[TrialRecord | None]) -> bool:
+def is_cheaper(level: Sequence[Record | None], incumbent: Sequence[Record | None]) -> bool:
     """Say whether a level saves so much that it replaces the incumbent when both are equivalent."""
     return _flops_per_training(level) < _CHEAPER * _flops_per_training(incumbent)
 
 
 def _replace_broken(
-    incumbent: str, complete: list[str], block: Sequence[TrialRecord | None], results: Mapping[str, FloatArray]
+    incumbent: str, complete: list[str], block: Sequence[Record | None], results: Mapping[str, FloatArray]
 ) -> tuple[str, IncumbentBroken]:
     trained = [record for record in block if record]
-    reason = IncumbentBroken(broken=sum(record.status != "finished" for record in trained), blocks=len(trained))
+    reason = IncumbentBroken(broken=sum(isinstance(record, Failed) for record in trained), blocks=len(trained))
     return max(complete, key=lambda label: float(np.nanmean(results[label])), default=incumbent), reason
 
 
@@ -118,6 +116,6 @@ def _leader(results: Mapping[str, FloatArray], incumbent: str) -> NoneBetter:
     return NoneBetter(leader=leader, lead=ahead[leader]) if leader != incumbent and ahead[leader] > 0 else NoneBetter()
 
 
-def _flops_per_training(records: Sequence[TrialRecord | None]) -> float:
-    flops = [record.cost.training_flops for record in records if record and record.cost]
+def _flops_per_training(records: Sequence[Record | None]) -> float:
+    flops = [record.cost.training_flops for record in records if isinstance(record, Finished)]
     return float(np.mean(flops)) if flops else 0.0

@@ -10,10 +10,10 @@ from typing import Any
 import tomli_w
 from pydantic import TypeAdapter, ValidationError
 
+from ceteris.digests import plain
 from ceteris.errors import ConfigError, did_you_mean
 from ceteris.fields import describe_value, number_at
 from ceteris.recipe import Recipe
-from ceteris.store import to_tree
 from ceteris.study.design import arm
 from ceteris.study.messages import explain_invalid
 from ceteris.study.strategies.grid import check_grid
@@ -110,7 +110,7 @@ def study_toml(study: Study) -> str:
     Raises:
         ConfigError: when a level sets a field to None, for which TOML has no word.
     """
-    tree = to_tree(study)
+    tree = plain(study)
     tree["models"] = {model["name"]: {"title": model["title"], **model["recipe"]} for model in tree["models"]}
     for factor in tree["factors"]:
         factor["levels"] = [_written_level(level, factor) for level in factor["levels"]]

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from ceteris.execution.request import Records, Request
 from ceteris.findings import Confirmation, Version
 from ceteris.recipe import Recipe
-from ceteris.records import Trial, TrialRecord
-from ceteris.store import trial_digest
+from ceteris.records import Record, Trial
 from ceteris.study.confirmation import confirm
 from ceteris.study.strategies import SearchResult, Strategy, strategy_of
 from ceteris.study.study import ModelSpec
@@ -20,7 +19,7 @@ class ModelResult:
 
     route: SearchResult
     confirmation: Confirmation | None
-    finals: Mapping[Version, tuple[TrialRecord, ...]]
+    finals: Mapping[Version, tuple[Record, ...]]
 
 
 def model_experiment(
@@ -36,9 +35,7 @@ def model_experiment(
         version: final_trials(setting, recipe) for version, recipe in final_recipes(model.recipe, route.best).items()
     }
     records = yield _final_request(model.name, trials)
-    finals = {
-        version: tuple(records[trial_digest(trial)] for trial in of_version) for version, of_version in trials.items()
-    }
+    finals = {version: tuple(records[trial.digest] for trial in of_version) for version, of_version in trials.items()}
     return ModelResult(route=route, confirmation=confirmation, finals=finals)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ceteris.findings import Broken, Candidate, Comparison, Eliminated, Pruned, candidate_label
 from ceteris.recipe import Recipe
-from ceteris.records import FloatArray, TrialRecord
+from ceteris.records import FloatArray, Record
 from ceteris.stats import compare_levels
 from ceteris.study.decide import accuracies
 from ceteris.study.strategies.evidence import failures_of
@@ -26,7 +26,7 @@ class Tried:
     recipe: Recipe
     settings: tuple[tuple[str, str], ...]
     idle: tuple[tuple[str, str], ...]
-    records: list[TrialRecord | None]
+    records: list[Record | None]
     status: Literal["finished", "pruned", "eliminated", "failed"] = "finished"
     left: Pruned | Eliminated | Broken | None = None
     rungs: list[tuple[int, float]] = field(default_factory=list)
@@ -93,7 +93,7 @@ def findings_of(tried: Sequence[Tried], selection: Selection) -> tuple[Candidate
     )
 
 
-def broken(records: Sequence[TrialRecord | None], rung: int = 0) -> Broken | None:
+def broken(records: Sequence[Record | None], rung: int = 0) -> Broken | None:
     """Return how the first training that did not finish ended, None where all finished."""
     failures = failures_of(records)
     return Broken(failure=failures[0], rung=rung) if failures else None

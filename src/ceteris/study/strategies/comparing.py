@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from ceteris.execution.request import Records, Request
 from ceteris.findings import FactorFinding
 from ceteris.recipe import Recipe
-from ceteris.records import TrialRecord
-from ceteris.store import trial_digest
+from ceteris.records import Finished, Record
 from ceteris.study.decide import Decision, decide
 from ceteris.study.strategies.arms import arms_of, incompatible_levels
 from ceteris.study.strategies.evidence import factor_finding, request_of
@@ -17,7 +16,7 @@ from ceteris.study.strategies.tuning import tune_arms
 from ceteris.study.study import Factor, nuisances_of
 from ceteris.study.trials import ExperimentContext, Extension, exploration_trials
 
-Trained = dict[str, list[TrialRecord | None]]
+Trained = dict[str, list[Record | None]]
 # (setting, model, stage, arms, incumbent, purse) -> every arm's records and the decision
 Comparing = Callable[
     [ExperimentContext, str, str, Mapping[str, Recipe], str, Purse],
@@ -119,7 +118,7 @@ def train_on(
     trials = {label: exploration_trials(setting, arms[label], repetitions) for label in asked}
     records = yield request_of(model, stage, trials, "comparison")
     for label, block in blocks.items():
-        new = [records[trial_digest(trial)] for trial in trials[label]] if label in trials else []
+        new = [records[trial.digest] for trial in trials[label]] if label in trials else []
         purse.charge(new)
         block += new or [None] * (len(repetitions) * setting.study.exploration.folds)
 
@@ -131,5 +130,5 @@ def _seconds(blocks: Trained, labels: Sequence[str], repetitions: int) -> float:
     return sum(sum(seconds) / len(seconds) * folds * repetitions for seconds in trained.values() if seconds)
 
 
-def _latest(records: Sequence[TrialRecord | None]) -> TrialRecord | None:
-    return next((record for record in reversed(records) if record and record.cost), None)
+def _latest(records: Sequence[Record | None]) -> Record | None:
+    return next((record for record in reversed(records) if isinstance(record, Finished)), None)

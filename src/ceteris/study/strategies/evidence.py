@@ -8,13 +8,13 @@ from ceteris.execution.request import Request, StageKind
 from ceteris.fields import describe_changes
 from ceteris.findings import Comparison, Effort, FactorFinding, Failure, LevelFinding
 from ceteris.recipe import Recipe
-from ceteris.records import FloatArray, Trial, TrialRecord
+from ceteris.records import Failed, Finished, FloatArray, Record, Trial
 from ceteris.study.decide import Decision, accuracies
 from ceteris.study.strategies.arms import label_parts
 from ceteris.study.strategies.tuning import TunedArm
 from ceteris.study.study import Factor
 
-Blocks = Mapping[str, Sequence[TrialRecord | None]]  # label -> one entry per block, None where it was not trained
+Blocks = Mapping[str, Sequence[Record | None]]  # label -> one entry per block, None where it was not trained
 
 
 def request_of(model: str, stage: str, trials: Mapping[str, Sequence[Trial]], kind: StageKind = "search") -> Request:
@@ -74,7 +74,7 @@ def factor_finding(
 
 def level_finding(
     label: str,
-    records: Sequence[TrialRecord | None],
+    records: Sequence[Record | None],
     *,
     changes: tuple[str, ...],
     incumbent: bool,
@@ -85,7 +85,7 @@ def level_finding(
 ) -> LevelFinding:
     """Gather one level's blocks; trials that did not finish count as NaN and are listed as failures."""
     trained = [record for record in records if record]
-    costs = [record.cost for record in trained if record.cost]
+    costs = [record.cost for record in trained if isinstance(record, Finished)]
     return LevelFinding(
         label=label,
         changes=changes,
@@ -93,7 +93,9 @@ def level_finding(
         f1=_values_of(records, "f1"),
         losses=_values_of(records, "loss"),
         train_accuracies=_values_of(records, "train_accuracy"),
-        train_seconds=np.array([record.cost.train_seconds if record and record.cost else np.nan for record in records]),
+        train_seconds=np.array(
+            [record.cost.train_seconds if isinstance(record, Finished) else np.nan for record in records]
+        ),
         parameters=costs[0].parameters if costs else 0,
         forward_flops_per_image=costs[0].forward_flops_per_image if costs else 0,
         peak_memory_bytes=max((cost.peak_memory_bytes for cost in costs), default=0),
@@ -107,26 +109,22 @@ def level_finding(
     )
 
 
-def failures_of(records: Sequence[TrialRecord | None]) -> tuple[Failure, ...]:
+def failures_of(records: Sequence[Record | None]) -> tuple[Failure, ...]:
     """Return how the trainings ended that did not finish."""
-    return tuple(
-        Failure(status=record.status, error=record.error)
-        for record in records
-        if record and record.status != "finished"
-    )
+    return tuple(Failure(status=record.status, error=record.error) for record in records if isinstance(record, Failed))
 
 
-def effort_of(records: Sequence[TrialRecord]) -> Effort:
+def effort_of(records: Sequence[Record]) -> Effort:
     """Return what a number of trainings took together."""
-    costs = [record.cost for record in records if record.cost]
+    costs = [record.cost for record in records if isinstance(record, Finished)]
     return Effort(
         trials=len(records),
-        epochs=sum(len(record.epochs.seconds) for record in records if record.epochs),
-        steps=sum(len(record.iterations.loss) for record in records if record.iterations),
+        epochs=sum(record.epoch_count for record in records if isinstance(record, Finished)),
+        steps=sum(record.step_count for record in records if isinstance(record, Finished)),
         training_flops=sum(cost.training_flops for cost in costs),
         seconds=sum(cost.train_seconds for cost in costs),
     )
 
 
-def _values_of(records: Sequence[TrialRecord | None], name: str) -> FloatArray:
-    return np.array([getattr(record, name) if record and record.status == "finished" else np.nan for record in records])
+def _values_of(records: Sequence[Record | None], name: str) -> FloatArray:
+    return np.array([getattr(record, name) if isinstance(record, Finished) else np.nan for record in records])

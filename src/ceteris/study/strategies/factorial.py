@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from ceteris.findings import GridSearch
-from ceteris.store import trial_digest
 from ceteris.study.strategies.candidates import Tried, broken, findings_of, select
 from ceteris.study.strategies.evidence import request_of
 from ceteris.study.strategies.factorial_effects import GridFit
@@ -31,7 +30,7 @@ def factorial(setting: ExperimentContext, model: ModelSpec) -> Search:
     trials = {one.number: exploration_trials(setting, one.recipe) for one in tried}
     records = yield request_of(model.name, "grid", {one.label: trials[one.number] for one in tried})
     for one in tried:
-        one.records = [records[trial_digest(trial)] for trial in trials[one.number]]
+        one.records = [records[trial.digest] for trial in trials[one.number]]
         if failed := broken(one.records):
             one.status, one.left = "failed", failed
     return _route(setting.study, model, grid, cells, tried)

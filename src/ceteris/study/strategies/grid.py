@@ -7,13 +7,13 @@ from itertools import product
 
 import numpy as np
 
+from ceteris.digests import digest_of
 from ceteris.errors import ConfigError
 from ceteris.findings import PassedOver
 from ceteris.recipe import Recipe
 from ceteris.records import FloatArray, IntArray
 from ceteris.seeds import generator
 from ceteris.stats import d_optimal, effect_coding, estimable_effects
-from ceteris.store import digest_of
 from ceteris.study.strategies.space import Choice, Space, space_of
 from ceteris.study.study import Factorial, ModelSpec, Study
 

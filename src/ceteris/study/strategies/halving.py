@@ -8,8 +8,7 @@ import numpy as np
 
 from ceteris.execution.request import Records, Request
 from ceteris.findings import Eliminated, Rung, RungSearch
-from ceteris.records import Trial, TrialRecord
-from ceteris.store import trial_digest
+from ceteris.records import Finished, Record, Trial
 from ceteris.study.strategies.candidates import Tried, broken, findings_of, select
 from ceteris.study.strategies.evidence import request_of
 from ceteris.study.strategies.proposals import Proposals
@@ -89,14 +88,14 @@ def _drawn(study: Study, model: ModelSpec, count: int) -> list[Tried]:
 
 def _train_rung(
     setting: ExperimentContext, model: str, rung: Rung, number: int, remaining: Sequence[Tried]
-) -> Generator[Request, Records, dict[int, TrialRecord]]:
+) -> Generator[Request, Records, dict[int, Record]]:
     trials = {one.number: _short_trial(setting, one, rung) for one in remaining}
     stage = f"rung {number} ({rung.epochs} epochs)" if rung.epochs > 1 else f"rung {number} (1 epoch)"
     records = yield request_of(model, stage, {one.label: (trials[one.number],) for one in remaining})
-    found = {one.number: records[trial_digest(trials[one.number])] for one in remaining}
+    found = {one.number: records[trials[one.number].digest] for one in remaining}
     for one in remaining:
         record = found[one.number]
-        accuracy = float(record.accuracy) if record.status == "finished" else np.nan
+        accuracy = float(record.accuracy) if isinstance(record, Finished) else np.nan
         one.rungs.append((record.trial.recipe.epochs, accuracy))
     return found
 
@@ -105,10 +104,10 @@ def _short_trial(setting: ExperimentContext, one: Tried, rung: Rung) -> Trial:
     return tuning_trial(setting, replace(one.recipe, epochs=min(rung.epochs, one.recipe.epochs)))
 
 
-def _promoted(remaining: Sequence[Tried], records: dict[int, TrialRecord], count: int, number: int) -> list[Tried]:
+def _promoted(remaining: Sequence[Tried], records: dict[int, Record], count: int, number: int) -> list[Tried]:
     """Return the best of a rung in the order of drawing; the others keep where they ended."""
-    finished = [one for one in remaining if records[one.number].status == "finished"]
-    ranked = sorted(finished, key=lambda one: _rank(records[one.number]))
+    ranks = {number: _rank(record) for number, record in records.items() if isinstance(record, Finished)}
+    ranked = sorted((one for one in remaining if one.number in ranks), key=lambda one: ranks[one.number])
     for one in remaining:
         if failed := broken([records[one.number]], number):
             one.status, one.left = "failed", failed
@@ -117,10 +116,10 @@ def _promoted(remaining: Sequence[Tried], records: dict[int, TrialRecord], count
     return sorted(ranked[:count], key=lambda one: one.number)
 
 
-def _rank(record: TrialRecord) -> tuple[float, float, float]:
+def _rank(record: Finished) -> tuple[float, float, float]:
     """Best first: accuracy, then loss, then operations; equal ones stay in their order."""
     loss = record.loss if np.isfinite(record.loss) else np.inf
-    return -record.accuracy, loss, record.cost.training_flops if record.cost else np.inf
+    return -record.accuracy, loss, record.cost.training_flops
 
 
 def _train_in_full(
@@ -130,7 +129,7 @@ def _train_in_full(
     trials = {one.number: exploration_trials(setting, one.recipe) for one in asked}
     records = yield request_of(model, "last rung", {one.label: trials[one.number] for one in asked})
     for one in asked:
-        one.records = [records[trial_digest(trial)] for trial in trials[one.number]]
+        one.records = [records[trial.digest] for trial in trials[one.number]]
         failed = broken(one.records)
         one.status, one.left = ("failed", failed) if failed else ("finished", one.left)
         one.rungs.append((one.recipe.epochs, float(np.nanmean(one.accuracies)) if not failed else np.nan))

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from ceteris.digests import digest_of
 from ceteris.execution.populations import NEVER, stacked_folds
 from ceteris.execution.request import Records, Request
 from ceteris.findings import PassedOver, Pruned, SampledSearch
 from ceteris.recipe import Recipe
 from ceteris.records import FloatArray, Trial
-from ceteris.store import digest_of, trial_digest
 from ceteris.study.strategies.candidates import Tried, broken, findings_of, select
 from ceteris.study.strategies.evidence import request_of
 from ceteris.study.strategies.proposals import Proposals
@@ -105,7 +105,7 @@ def _train_blocks(
 ) -> Generator[Request, Records, None]:
     records = yield request_of(model, "joint search", {one.label: trials[one.number] for one in asked})
     for one in asked:
-        one.records += [records[trial_digest(trial)] for trial in trials[one.number]]
+        one.records += [records[trial.digest] for trial in trials[one.number]]
 
 
 def _judge(one: Tried, finished: FloatArray, blocks: int) -> None:

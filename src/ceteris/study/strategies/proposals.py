@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from ceteris.store import digest_of
+from ceteris.digests import digest_of
 from ceteris.study.strategies.sampling import Sampler, search_generator
 from ceteris.study.strategies.space import Drawn, Space
 from ceteris.study.study import Study

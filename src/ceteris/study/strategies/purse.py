@@ -5,7 +5,7 @@ Only recorded training times are counted, never the clock, so that a run that go
 
 from collections.abc import Iterable
 
-from ceteris.records import HoldoutSplit, TrialRecord
+from ceteris.records import Failed, HoldoutSplit, Record
 from ceteris.study.study import Study
 from ceteris.study.trials import ExperimentContext
 
@@ -23,14 +23,14 @@ class Purse:
         self.spent = 0.0
         self.share = _share(setting)
 
-    def charge(self, records: Iterable[TrialRecord]) -> None:
+    def charge(self, records: Iterable[Record]) -> None:
         """Count trainings, each once."""
         for record in records:
             if record.digest not in self._counted:
                 self._counted.add(record.digest)
                 self.spent += seconds_of(record)
 
-    def affords(self, seconds: float, sample: TrialRecord | None) -> bool:
+    def affords(self, seconds: float, sample: Record | None) -> bool:
         """Say whether so many core-seconds are left, when a recipe like that of ``sample`` goes into the finals."""
         return self.spent + seconds + (reserve(self._setting, sample) if sample else 0.0) <= self.share
 
@@ -44,29 +44,28 @@ def _share(setting: ExperimentContext) -> float:
     return max(0.0, training) * max(1, extension.workers) / models
 
 
-def seconds_of(record: TrialRecord) -> float:
+def seconds_of(record: Record) -> float:
     """Return the training and evaluation time of a record in core-seconds."""
-    if not record.cost:
+    if isinstance(record, Failed):
         return 0.0
-    epochs = len(record.epochs.seconds) if record.epochs else 1
-    return record.cost.train_seconds + epochs * record.cost.evaluation_seconds
+    return record.cost.train_seconds + record.epoch_count * record.cost.evaluation_seconds
 
 
-def reserve(setting: ExperimentContext, sample: TrialRecord) -> float:
+def reserve(setting: ExperimentContext, sample: Record) -> float:
     """Return the core-seconds that confirmation and finals will take if all recipes cost what ``sample`` did."""
     study = setting.study
     confirmation = 2 * study.exploration.folds * study.confirmation.seeds * seconds_of(sample)
     return confirmation + _versions(sample) * study.final.seeds * _final_seconds(study, setting.images, sample)
 
 
-def _versions(sample: TrialRecord) -> int:
+def _versions(sample: Record) -> int:
     return 3 if sample.trial.recipe.model.kind == "resnet" else 2
 
 
-def _final_seconds(study: Study, images: int, sample: TrialRecord) -> float:
-    if not sample.cost or not sample.epochs or isinstance(sample.trial.split, HoldoutSplit):
+def _final_seconds(study: Study, images: int, sample: Record) -> float:
+    if isinstance(sample, Failed) or isinstance(sample.trial.split, HoldoutSplit):
         return 0.0
-    epochs = len(sample.epochs.seconds)
+    epochs = sample.epoch_count
     fitted = sample.cost.images_per_second * sample.cost.train_seconds / epochs
     per_image_and_epoch = seconds_of(sample) / max(1.0, fitted * epochs)
     final_epochs = study.final.epochs or sample.trial.recipe.epochs

@@ -12,7 +12,6 @@ from ceteris.execution.request import Records, Request
 from ceteris.findings import Better, Elimination, FactorPath
 from ceteris.recipe import Recipe
 from ceteris.records import Trial
-from ceteris.store import trial_digest
 from ceteris.study.decide import Decision, accuracies, decide, is_cheaper
 from ceteris.study.strategies.comparing import Trained, looks_of, until_decided
 from ceteris.study.strategies.evidence import request_of
@@ -81,7 +80,7 @@ def _race_arms(
     """Race the arms through the blocks of the design and decide; then go on with what is undecided, as the setting says."""
     trials = {label: exploration_trials(setting, recipe) for label, recipe in arms.items()}
     course = _Course(trials=trials, blocks={label: [] for label in arms}, purse=purse, count=count)
-    count.design.update(trial_digest(trial) for of_arm in trials.values() for trial in of_arm)
+    count.design.update(trial.digest for of_arm in trials.values() for trial in of_arm)
     standings = Standings(rules=_rules(setting, strategy), incumbent=incumbent, running=list(arms))
     yield from _run(model, stage, course, standings, strategy.first)
     decision = decide(setting.study, incumbent, course.blocks, looks=looks_of(setting))
@@ -125,7 +124,7 @@ def _train(
     asked = {label: course.trials[label][numbers.start : numbers.stop] for label in running}
     records = yield request_of(model, stage, asked, "comparison")
     for label, block in course.blocks.items():
-        digests = [trial_digest(trial) for trial in asked.get(label, ())]
+        digests = [trial.digest for trial in asked.get(label, ())]
         new = [records[digest] for digest in digests]
         course.purse.charge(new)
         course.count.trained.update(digests)

@@ -13,8 +13,7 @@ from ceteris.execution.request import Records, Request
 from ceteris.fields import number_at
 from ceteris.findings import TuningFinding
 from ceteris.recipe import Recipe
-from ceteris.records import TrialRecord
-from ceteris.store import trial_digest
+from ceteris.records import Finished, Record
 from ceteris.study.design import IncompatibleError, changed
 from ceteris.study.study import Factor, Nuisance
 from ceteris.study.trials import ExperimentContext, tuning_trial
@@ -30,7 +29,7 @@ class TunedArm:
     start: Recipe
     recipe: Recipe
     findings: tuple[TuningFinding, ...] = ()
-    records: tuple[TrialRecord, ...] = ()
+    records: tuple[Record, ...] = ()
 
 
 @dataclass
@@ -41,7 +40,7 @@ class _Search:
     start: float
     nuisance: Nuisance
     scores: dict[float, tuple[float, float]] = field(default_factory=dict)
-    records: list[TrialRecord] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
 
     def value(self, exponent: float) -> float:
         return float(f"{self.start * self.nuisance.step**exponent:.3g}")
@@ -100,10 +99,10 @@ def _round(
         labels=tuple(f"{label}, {searches[label].value(exponent):g}" for label, exponent, _ in asked),
     )
     for label, exponent, trial in asked:
-        record = records[trial_digest(trial)]
+        record = records[trial.digest]
         searches[label].records.append(record)
-        finished = record.status == "finished"
-        searches[label].scores[exponent] = (record.accuracy, -record.loss) if finished else (-np.inf, -np.inf)
+        score = (record.accuracy, -record.loss) if isinstance(record, Finished) else (-np.inf, -np.inf)
+        searches[label].scores[exponent] = score
 
 
 def _possible(search: _Search, exponent: float) -> Recipe | None:
