@@ -99,7 +99,7 @@ class TrainedStudy:
     def final_records(self) -> tuple[tuple[str, Version, Record], ...]:
         """Model, version and record of every final training with its histories, in the order of the study."""
         return tuple(
-            (result.route.model.name, version, self.store.find(record.digest) or record)
+            (result.found.model.name, version, self.store.find(record.digest) or record)
             for result in self.results
             for version, records in result.finals.items()
             for record in records
@@ -241,7 +241,7 @@ def _shares(study: Study, data_set: DataSet) -> str:
 
 
 def _model_finding(trained: TrainedStudy, result: ModelResult) -> ModelFinding:
-    route = result.route
+    found = result.found
 
     def summary(recipe: Recipe) -> ModelSummary:
         try:
@@ -250,19 +250,19 @@ def _model_finding(trained: TrainedStudy, result: ModelResult) -> ModelFinding:
             return ModelSummary(layers=(), parameters=0, flops=0)
 
     return ModelFinding(
-        name=route.model.name,
-        title=route.model.title,
-        baseline=route.model.recipe,
-        best=route.best,
-        baseline_summary=summary(route.model.recipe),
-        best_summary=summary(route.best),
-        factors=route.factors,
+        name=found.model.name,
+        title=found.model.title,
+        baseline=found.model.recipe,
+        best=found.best,
+        baseline_summary=summary(found.model.recipe),
+        best_summary=summary(found.best),
+        factors=found.factors,
         strategy=trained.study.strategy.kind,
-        search=route.search,
-        worth=route.worth,
-        interactions=route.interactions,
-        candidates=route.candidates,
-        trainings_saved=route.trainings_saved,
+        search=found.search,
+        ablation=found.ablation,
+        interactions=found.interactions,
+        candidates=found.candidates,
+        trainings_saved=found.trainings_saved,
         confirmation=result.confirmation,
     )
 
@@ -400,7 +400,7 @@ def _explanation(trained: TrainedStudy, final: FinalModel, test: ImageSet) -> Ex
 def _residual(trained: TrainedStudy) -> ResidualFinding | None:
     """Compare the gradients of the first ResNet and of its plain twin at equal initial weights, on training images."""
     train, study = trained.data_set.train, trained.study
-    pairs = [(result.route.best, without_residual(result.route.best)) for result in trained.results]
+    pairs = [(result.found.best, without_residual(result.found.best)) for result in trained.results]
     recipe, plain = next(((best, plain) for best, plain in pairs if plain), (None, None))
     if recipe is None or plain is None:
         return None

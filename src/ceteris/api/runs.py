@@ -30,7 +30,7 @@ from ceteris.records import Split, Trial
 from ceteris.report import check_formats
 from ceteris.store import Store
 from ceteris.study import ModelSpec, Study, model_experiment, parse_study, study_text, study_toml
-from ceteris.study.context import RunOptions, open_data, setting_of, worker_count
+from ceteris.study.context import RunOptions, context_of, open_data, worker_count
 from ceteris.study.model_experiment import ModelResult
 from ceteris.training.build import build_loss, summary_of
 from ceteris.user_code import ALL_IMPORTS, ImportPolicy
@@ -64,7 +64,7 @@ def run_study(
     workers, store = worker_count(options.workers), Store(options.store)
     progress.phase(f"preparing the data: {study.data}")
     data_set = data_set or open_data(study, options, progress.phase)
-    context = setting_of(study, data_set, options)
+    context = context_of(study, data_set, options)
     stages = planned_stages(context)
     check_plan(stages, data_set, imports=options.imports)
     size_of = Timing(data_set.train, imports=options.imports, table=context.stacking.table).size
