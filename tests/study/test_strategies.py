@@ -264,7 +264,7 @@ def test_looking_again_costs_significance() -> None:
 
 @pytest.mark.parametrize(("budget", "requests"), [(25.9, 1), (26.1, 2), (31.9, 2), (32.1, 3), (None, 4)])
 def test_a_budget_ends_the_extension_before_it_is_overdrawn(budget: float | None, requests: int) -> None:
-    """Half a second per training: 3 s for the design, 3 and 6 s for more; 5 s wait for confirmation and finals, 15 s besides."""
+    """Half a second per training: 3 s for the design, 3 and 6 s for more; 5 s for confirmation and finals, 15 s besides."""
     place = ExperimentContext(
         study=example_study(factors=(NORM,), equivalence_margin=0.0),
         data="tiny",
