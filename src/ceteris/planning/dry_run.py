@@ -16,7 +16,6 @@ from ceteris.execution.progress import Silent
 from ceteris.execution.queue import Queue
 from ceteris.execution.request import Records, Request, StageKind
 from ceteris.execution.worker import Event, Task
-from ceteris.recipe import Recipe
 from ceteris.records import Cost, CrossValidationSplit, Finished, Record, Trial
 from ceteris.study import ExperimentContext, ModelResult, Study, model_experiment
 from ceteris.study.strategies import SearchResult, search_of, strategy_named
@@ -103,11 +102,8 @@ def dry_run(
 def _search(context: ExperimentContext, model: ModelSpec) -> Generator[Request, Records, SearchResult]:
     """Search as the study says; in place of what was found, which means nothing, stands one more recipe like the baseline."""
     found = yield from search_of(context, model)
-    return replace(found, best=_unknown_best(model.recipe))
-
-
-def _unknown_best(baseline: Recipe) -> Recipe:
-    return replace(baseline, optimizer=replace(baseline.optimizer, lr=baseline.optimizer.lr * _UNKNOWN_BEST))
+    optimizer = replace(model.recipe.optimizer, lr=model.recipe.optimizer.lr * _UNKNOWN_BEST)
+    return replace(found, best=replace(model.recipe, optimizer=optimizer))
 
 
 class SimulatedPool:
@@ -145,17 +141,15 @@ class NullRecords:
         self._study = study
         self._follows_choices = strategy_named(study.strategy.kind).follows_choices
         self._best = {model.name: model.recipe for model in study.models}
-        self._kept: dict[str, list[str]] = {model.name: [] for model in study.models}  # digests of recipes
-        self._gains: dict[str, float] = {}  # by digest
+        self._gains: dict[str, float] = {}  # of the recipes that are kept, by digest
 
     def observe(self, request: Request) -> None:
         """Choose the level that will be found better, where the strategy is about what was kept."""
         if not self._follows_choices or request.kind != "comparison":
             return
         new = next((trial.recipe for trial in request.trials if trial.recipe != self._best[request.model]), None)
-        if new and (digest := digest_of(new)) not in self._kept[request.model]:
-            self._kept[request.model].append(digest)
-            self._gains[digest] = _GAIN * len(self._kept[request.model])
+        if new and (digest := digest_of(new)) not in self._gains:
+            self._gains[digest] = _GAIN * (1 + len(self._gains))
             self._best[request.model] = new
 
     def record(self, trial: Trial) -> Finished:
