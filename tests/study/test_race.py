@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from tests.study.example_study import FACTOR, NORM, Accuracy, driven, example_study, model, setting
+from tests.study.example_study import FACTOR, NORM, Accuracy, driven, example_context, example_study, model
 from tests.tiny_trials import MLP
 
 from ceteris import recipe as r
@@ -54,7 +54,7 @@ def race(
 def explored(
     strategy: Race | Greedy | OneAtATime, accuracy: Accuracy, factors: tuple[Factor, ...] = (FACTOR,)
 ) -> tuple[list[Request], SearchResult]:
-    place = setting(models=(model("net", START),), factors=factors, exploration=BLOCKS, strategy=strategy)
+    place = example_context(models=(model("net", START),), factors=factors, exploration=BLOCKS, strategy=strategy)
     return driven(search_of(place, place.study.models[0]), accuracy)
 
 
