@@ -17,7 +17,7 @@ from pathlib import Path
 from ceteris.api import run_study
 from ceteris.execution.progress import Silent, Work
 from ceteris.planning.estimate import PlanEstimate, plan_study
-from ceteris.records import TrialRecord
+from ceteris.records import Record
 from ceteris.study import read_study
 from ceteris.study.context import RunOptions
 
@@ -40,7 +40,7 @@ class Clock(Silent):
         self.first = self.first or self.seconds()
         self._running[digest] = self.seconds()
 
-    def finished(self, digest: str, work: Work, record: TrialRecord, *, reused: bool) -> None:
+    def finished(self, digest: str, work: Work, record: Record, *, reused: bool) -> None:
         """Add a training to its stage."""
         self.last = self.seconds()
         if digest in self._running:

@@ -18,7 +18,7 @@ import numpy as np
 
 from ceteris import recipe as r
 from ceteris.data import ImageSet, make_image_set
-from ceteris.records import CrossValidationSplit, Trial
+from ceteris.records import CrossValidationSplit, Trial, finished
 from ceteris.training import execution_of, one_thread, run_population
 
 CLASSES = 47
@@ -69,8 +69,8 @@ def made_up_images(steps: int) -> ImageSet:
 
 def speed(way: Way, images: ImageSet) -> float:
     """Return the images per second of one training, all members together."""
-    costs = [result.record.cost for result in run_population(way.trials(), images)]
-    trained = [(cost.train_seconds, cost.images_per_second) for cost in costs if cost is not None]
+    costs = [finished(result.record).cost for result in run_population(way.trials(), images)]
+    trained = [(cost.train_seconds, cost.images_per_second) for cost in costs]
     assert len(trained) == way.members, "a training did not finish"
     return float(sum(seconds * rate for seconds, rate in trained) / sum(seconds for seconds, _ in trained))
 

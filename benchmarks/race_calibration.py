@@ -18,7 +18,7 @@ import numpy as np
 from scipy import special
 
 from ceteris.stats import compare_levels, holm, overlap_share
-from ceteris.study.strategies.race_departures import RaceRules, Standings
+from ceteris.study.strategies.race import RaceRules, RaceState
 from simulated_studies import Draw, FloatArray, class_means, nearest_neighbours
 
 FOLDS, SIGNIFICANCE = 5, 0.05
@@ -149,7 +149,7 @@ def race(study: FloatArray, test: Test) -> int:
     arms, blocks = study.shape
     labels = [INCUMBENT, *map(str, range(arms - 1))]
     rules = RaceRules(blocks=blocks, folds=FOLDS, significance=SIGNIFICANCE, margin=0.0, test=test)
-    standings = Standings(rules=rules, incumbent=INCUMBENT, running=labels.copy())
+    standings = RaceState(rules=rules, incumbent=INCUMBENT, running=labels.copy())
     done = 3
     while done < blocks and not standings.over:
         standings.look({label: study[labels.index(label), :done] for label in standings.running})
@@ -158,7 +158,7 @@ def race(study: FloatArray, test: Test) -> int:
         done += 1
     if standings.over:
         study[0, done - 1 :] = np.nan
-    overtaken = [int(label) for label, left in standings.left.items() if left.fate == "overtaken"]
+    overtaken = [int(label) for label, left in standings.left.items() if left.reason == "overtaken"]
     return _winner(study, overtaken)
 
 
@@ -191,7 +191,7 @@ def check_against_shipped(results: FloatArray, found: FloatArray, studies: int =
     words = {"better": 1, "worse": -1}
     for study, expected in zip(results[:studies], found, strict=False):
         levels = {str(number): arm for number, arm in enumerate(study[1:])}
-        shipped = compare_levels(study[0], levels, incumbent_label=INCUMBENT, folds=FOLDS, margin=0.0)
+        shipped = compare_levels(study[0], levels, folds=FOLDS, margin=0.0)
         assert [words.get(comparison.verdict, 0) for comparison in shipped.values()] == expected.tolist()
 
 

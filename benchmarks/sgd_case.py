@@ -11,6 +11,7 @@ import argparse
 from pathlib import Path
 
 from ceteris.findings import FactorFinding
+from ceteris.report.search_words import decision_text, tuning_sentence
 from ceteris.study import parse_study
 from exploring import core_seconds, explore
 
@@ -72,13 +73,13 @@ def main() -> None:
     (found,) = explore(parse_study(STUDY), data_dir=options.data_dir, store=options.store, workers=options.workers)
     print("| comparison | optimizer | learning rate | accuracy % | difference in points | trainings | core-seconds |")
     print("| --- | --- | --: | --: | --- | --: | --: |")
-    for factor in found.route.factors:
+    for factor in found.search.factors:
         print("\n".join(rows(factor)))
-    for factor in found.route.factors:
+    for factor in found.search.factors:
         for level in factor.levels:
             for tuning in level.tuning:
-                print(f"\n{level.label}: {tuning.sentence}")
-        print(f"\n{factor.title}: {factor.decision}")
+                print(f"\n{level.label}: {tuning_sentence(tuning)}")
+        print(f"\n{factor.title}: {decision_text(factor)}")
     records = list(found.records.values())
     print(f"\n{len(records)} trainings, {core_seconds(records):.0f} core-seconds, {found.seconds:.0f} s in all")
 

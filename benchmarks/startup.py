@@ -23,9 +23,8 @@ from ceteris.data import ImageSet, from_arrays
 from ceteris.execution.populations import as_population
 from ceteris.execution.worker import Task, WorkerConfig
 from ceteris.execution.worker_pool import WorkerPool
-from ceteris.records import CrossValidationSplit, Execution, Trial, TrialRecord
+from ceteris.records import CrossValidationSplit, Execution, Record, Trial, finished
 from ceteris.seeds import generator
-from ceteris.store import trial_digest
 from ceteris.user_code import NO_IMPORTS
 
 IMAGES, CLASSES, FOLDS = 112_800, 47, 5
@@ -80,16 +79,15 @@ def workers(folder: Path) -> None:
             shared = [process.memory_full_info() for process in processes]
         print(f"| {told}: until both exist | {started:.2f} s | | |")
     for name, record in (("one training", single), (f"{FOLDS} folds stacked", stacked)):
-        assert record.cost, record.error
-        peak = record.cost.peak_memory_bytes / 2**20
+        peak = finished(record).cost.peak_memory_bytes / 2**20
         print(f"\n{name} of {IMAGES:,} images: peak of the worker {peak:.0f} MiB (bound 600), {record.status}")
     sizes = ", ".join(f"{info.rss / 2**20:.0f} MiB of which {info.pss / 2**20:.0f} its share" for info in shared)
     print(f"workers at the end: {sizes}; computing {', '.join(f'{seconds:.1f} s' for seconds in computing)}")
 
 
-def train(pool: WorkerPool, members: list[Trial]) -> TrialRecord:
+def train(pool: WorkerPool, members: list[Trial]) -> Record:
     """Train a task and return its first record."""
-    pool.submit(Task(digests=tuple(map(trial_digest, members)), trials=tuple(members)))
+    pool.submit(Task(digests=tuple(trial.digest for trial in members), trials=tuple(members)))
     while True:
         for event in pool.events(timeout=1.0):
             if event.kind == "done":

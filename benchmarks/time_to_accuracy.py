@@ -70,7 +70,7 @@ def train_and_test(data_dir: Path, cache: Path, seed: int) -> dict[str, float]:
     """Train once and return the seconds of the training and the share of test images that are right."""
     from ceteris.data import load
     from ceteris.recipe import Recipe
-    from ceteris.records import CrossValidationSplit, Trial
+    from ceteris.records import CrossValidationSplit, Trial, finished
     from ceteris.training import execution_of, one_thread, run_trial
     from ceteris.training.compiler import put_off_compiler
 
@@ -88,8 +88,7 @@ def train_and_test(data_dir: Path, cache: Path, seed: int) -> dict[str, float]:
     with one_thread():
         result = run_trial(trial, data_set.train)
         accuracy = test_accuracy(trial, result.weights, data_set)
-    assert result.record.cost is not None, result.record.error
-    return {"training": result.record.cost.train_seconds, "accuracy": accuracy}
+    return {"training": finished(result.record).cost.train_seconds, "accuracy": accuracy}
 
 
 def test_accuracy(trial: Any, weights: Any, data_set: Any) -> float:

@@ -6,32 +6,37 @@ from typing import Any
 
 import numpy as np
 
-from ceteris.records import Cost, EpochHistory, IterationHistory, Predictions, Trial, TrialRecord
-from ceteris.store import trial_digest
+from ceteris.records import Cost, EpochHistory, Failed, Finished, IterationHistory, Predictions, Record, Trial
 from tests.tiny_trials import tiny_trial
 
 
 def example_record(
     trial: Trial | None = None, *, accuracy: float = 0.75, flops: int = 3000, status: Any = "finished"
-) -> TrialRecord:
-    trial = trial or tiny_trial()
-    finished = status == "finished"
-    return TrialRecord(
-        digest=trial_digest(trial),
-        trial=trial,
+) -> Record:
+    if status == "finished":
+        return finished_record(trial, accuracy=accuracy, flops=flops)
+    return Failed(
+        trial=trial or tiny_trial(),
         status=status,
-        error="" if finished else f"it {status}: é",
-        accuracy=accuracy if finished else 0.0,
-        f1=accuracy / 3 if finished else 0.0,
-        loss=math.nan if finished else 0.0,
-        train_accuracy=1 / 3 if finished else 0.0,
-        best_epoch=2 if finished else 0,
-        epochs=EpochHistory(**{name: np.array([0.1, math.nan]) for name in EpochHistory.__dataclass_fields__})
-        if finished
-        else None,
-        iterations=_iterations() if finished else None,
-        predictions=_predictions() if finished else None,
-        cost=_cost(flops) if finished else None,
+        error=f"it {status}: é",
+        environment={"python": "3", "processor": "ü"},
+    )
+
+
+def finished_record(trial: Trial | None = None, *, accuracy: float = 0.75, flops: int = 3000) -> Finished:
+    return Finished(
+        trial=trial or tiny_trial(),
+        accuracy=accuracy,
+        f1=accuracy / 3,
+        loss=math.nan,
+        train_accuracy=1 / 3,
+        best_epoch=2,
+        epoch_count=2,
+        step_count=7,
+        epochs=EpochHistory(**{name: np.array([0.1, math.nan]) for name in EpochHistory.__dataclass_fields__}),
+        iterations=_iterations(),
+        predictions=_predictions(),
+        cost=_cost(flops),
         environment={"python": "3", "processor": "ü"},
     )
 

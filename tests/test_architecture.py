@@ -17,12 +17,12 @@ SOURCE = Path(ceteris.__file__).parent
 # Lowest first; rooms on one floor do not know each other, a room imports only from the floors below it. `ceteris` itself
 # is a door: it hands out the names of `study` and `api` when they are asked for.
 FLOORS: list[set[str]] = [
-    {"errors"},
+    {"digests", "errors"},
     {"recipe", "seeds", "user_code"},
     {"fields"},
     {"records"},
     {"findings"},
-    {"data", "models", "techniques", "evaluation", "stats"},
+    {"data", "models", "techniques", "stats"},
     {"training", "explain", "store", "analysis"},
     {"execution"},
     {"study", "figures"},
@@ -40,7 +40,6 @@ WITHOUT_TORCH = {
     "records",
     "findings",
     "data",
-    "evaluation",
     "stats",
     "store",
     "analysis",

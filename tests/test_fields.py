@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from ceteris import recipe as r
+from ceteris.digests import plain
 from ceteris.errors import ConfigError
 from ceteris.fields import (
     ABSENT,
@@ -19,14 +20,13 @@ from ceteris.fields import (
     tree_of,
     value_at,
 )
-from ceteris.store import to_tree
 
 MLP = r.Recipe(model=r.MLP(hidden=(8,)), optimizer=r.SGD(lr=0.1))
 
 
 def test_a_tree_is_what_the_store_writes_and_gives_the_recipe_back() -> None:
     recipe = replace(MLP, model=r.CustomModel(path="a:B", arguments={"rates": (0.5, 1)}), augmentation=(r.Shift(),))
-    assert tree_of(recipe) == to_tree(recipe)
+    assert tree_of(recipe) == plain(recipe)
     assert recipe_of(tree_of(MLP)) == MLP
 
 

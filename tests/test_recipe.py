@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from ceteris import recipe as r
-from ceteris.store import canonical_json, digest_of, from_tree, to_tree
+from ceteris.digests import canonical_json, digest_of, plain
+from ceteris.store import from_tree
 
 # Every union of choices, with the tuple of its members that other code may walk through.
 UNIONS: dict[str, tuple[Any, tuple[type, ...]]] = {
@@ -96,7 +97,7 @@ def with_choice(place: str, choice: Any) -> r.Recipe:
 
 
 def assert_survives_every_form(recipe: r.Recipe) -> None:
-    text = json.dumps(to_tree(recipe), allow_nan=False)
+    text = json.dumps(plain(recipe), allow_nan=False)
     assert from_tree(r.Recipe, json.loads(text)) == recipe
     assert TypeAdapter(r.Recipe).validate_json(text) == recipe
     assert json.loads(canonical_json(recipe)) == json.loads(text)
@@ -122,7 +123,7 @@ def test_every_model_survives_json_and_the_store(model: Any) -> None:
 @given(choices())
 def test_every_allowed_value_survives_toml(drawn: tuple[str, Any]) -> None:
     place, choice = drawn
-    tree = tomllib.loads(tomli_w.dumps({"choice": to_tree(choice)}))["choice"]
+    tree = tomllib.loads(tomli_w.dumps({"choice": plain(choice)}))["choice"]
     assert TypeAdapter(UNIONS[place][0]).validate_json(json.dumps(tree)) == choice
 
 

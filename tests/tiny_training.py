@@ -4,7 +4,7 @@ from typing import Any
 
 from ceteris import recipe as r
 from ceteris.data import ImageSet
-from ceteris.records import Float32Array, Trial, TrialRecord
+from ceteris.records import Finished, Float32Array, Trial, finished
 from ceteris.training import TrialResult, one_thread, run_trial
 from ceteris.user_code import NO_IMPORTS, ImportPolicy
 from tests.tiny_trials import MLP, tiny_images, tiny_trial
@@ -15,11 +15,9 @@ def train(trial: Trial, images: ImageSet | None = None, *, imports: ImportPolicy
         return run_trial(trial, images or tiny_images(), imports=imports)
 
 
-def record_of(recipe: r.Recipe = MLP, images: ImageSet | None = None, **trial: Any) -> TrialRecord:
+def record_of(recipe: r.Recipe = MLP, images: ImageSet | None = None, **trial: Any) -> Finished:
     """The record of a training that must have finished."""
-    record = train(tiny_trial(recipe, **trial), images).record
-    assert record.status == "finished", record.error
-    return record
+    return finished(train(tiny_trial(recipe, **trial), images).record)
 
 
 def losses(recipe: r.Recipe = MLP, **trial: Any) -> Float32Array:

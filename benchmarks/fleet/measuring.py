@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from ceteris.data import split_indices
-from ceteris.records import IntArray, Trial, TrialRecord
+from ceteris.records import IntArray, Record, Trial, finished
 from ceteris.training import has_fast_bfloat16, one_thread, standardisation_of
 from ceteris.training.images import ResidentImages, resident
 from ceteris.training.loop import Parts, Plan, batches, fit, predict, train_step
@@ -156,10 +156,9 @@ def forget() -> None:
         prepared.cache_clear()
 
 
-def _images_per_second(records: Sequence[TrialRecord]) -> float:
+def _images_per_second(records: Sequence[Record]) -> float:
     """Every member bears its share of the population's time, so the shares add up to the whole."""
-    costs = [record.cost for record in records if record.cost is not None]
-    assert len(costs) == len(records), [record.error for record in records]
+    costs = [finished(record).cost for record in records]
     images = sum(cost.training_flops / (3 * cost.forward_flops_per_image) for cost in costs)
     return images / sum(cost.train_seconds for cost in costs)
 

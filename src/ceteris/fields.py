@@ -4,15 +4,14 @@ Trees are what stands in a study file: tables, lists, texts, numbers. A choice (
 its name; two choices of different kinds differ as a whole, not in each of their fields.
 """
 
-import dataclasses
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
+from ceteris.digests import plain
 from ceteris.errors import ConfigError
 from ceteris.recipe import Recipe
 
@@ -35,7 +34,8 @@ class MissingFieldError(ConfigError):
 
 def tree_of(recipe: Recipe) -> Tree:
     """Return a recipe as plain tables and lists, a copy that may be changed."""
-    return {field.name: _plain(getattr(recipe, field.name)) for field in dataclasses.fields(recipe)}
+    tree: Tree = plain(recipe)
+    return tree
 
 
 def recipe_of(tree: Mapping[str, Any]) -> Recipe:
@@ -50,16 +50,6 @@ def recipe_of(tree: Mapping[str, Any]) -> Recipe:
 @cache
 def _adapter() -> TypeAdapter[Recipe]:
     return TypeAdapter(Recipe)
-
-
-def _plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        return {str(name): _plain(part) for name, part in value.items()}
-    if isinstance(value, tuple | list):
-        return [_plain(part) for part in value]
-    return value.item() if isinstance(value, np.generic) else value
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -183,6 +173,26 @@ def describe_value(value: Any, *, detailed: bool = False) -> str:
         joiner = " + " if any(isinstance(part, dict | str) for part in value) else "-"
         return joiner.join(describe_value(part) for part in value) or "none"
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def describe_parts(values: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Return the descriptions of fields as (text, dotted field): numbers of a choice, "lr 0.1", with the field they hold.
+
+    The texts joined are the descriptions joined by ", ".
+    """
+    parts: list[tuple[str, str]] = []
+    for field, value in values.items():
+        parts += [(", ", "")] if parts else []
+        text = describe_value(value)
+        if isinstance(value, dict) and text != value.get("kind"):
+            numbers = [
+                (f"{key} {describe_value(part)}", f"{field}.{key}") for key, part in value.items() if key != "kind"
+            ]
+            inner = [piece for number in numbers for piece in ((", ", ""), number)][1:]
+            parts += [(f"{value.get('kind', '')} (", ""), *inner, (")", "")]
+        else:
+            parts.append((text, ""))
+    return tuple(parts)
 
 
 def describe_fields(recipe: Recipe, fields: Collection[str]) -> str:

@@ -1,11 +1,13 @@
 """The vocabulary that comes out of a single training: everything that was observed, frozen, without behaviour."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ceteris.digests import digest_of
 from ceteris.recipe import Recipe
 
 FloatArray = NDArray[np.float64]
@@ -73,6 +75,11 @@ class Trial:
     code: str = ""
     schema: int = 2
 
+    @cached_property
+    def digest(self) -> str:
+        """The trial's address: the digest of all that can change its result, 64 hexadecimal digits."""
+        return digest_of(self)
+
 
 @dataclass(frozen=True, kw_only=True)
 class EpochHistory:
@@ -126,25 +133,71 @@ class Cost:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrialRecord:
-    """Everything observed in one trial.
+class Finished:
+    """What was observed in a trial that ran to its end.
 
-    ``status`` is "finished", "diverged" (the loss stopped being finite) or "failed" (an error, told in ``error``).
-    ``accuracy`` and ``f1`` are those of the held-out images at the restored epoch (the last one without early
-    stopping); 0 for a trial that diverged or failed.
+    Accuracy, F1 (both in 0..1) and loss are those of the held-out images at the restored epoch ``best_epoch`` (from 1;
+    the last one without early stopping). ``epoch_count`` and ``step_count`` are the epochs and mini-batches that were
+    trained. The histories and predictions are None in a light record, which is what travels between processes.
     """
 
-    digest: str
     trial: Trial
-    status: Literal["finished", "diverged", "failed"]
-    error: str
     accuracy: float
     f1: float
     loss: float
     train_accuracy: float
     best_epoch: int
-    epochs: EpochHistory | None
-    iterations: IterationHistory | None
-    predictions: Predictions | None
-    cost: Cost | None
+    epoch_count: int
+    step_count: int
+    cost: Cost
     environment: dict[str, str]
+    epochs: EpochHistory | None = None
+    iterations: IterationHistory | None = None
+    predictions: Predictions | None = None
+    status: Literal["finished"] = "finished"
+
+    @property
+    def digest(self) -> str:
+        """The trial's address."""
+        return self.trial.digest
+
+    def light(self) -> "Finished":
+        """Return the record without its arrays."""
+        return replace(self, epochs=None, iterations=None, predictions=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failed:
+    """A trial without a result: its loss stopped being finite ("diverged"), or an error ended it ("failed").
+
+    ``error`` says what happened in one line, ``traceback`` where in the code, "" for a trial that diverged.
+    """
+
+    trial: Trial
+    status: Literal["diverged", "failed"]
+    error: str
+    environment: dict[str, str]
+    traceback: str = ""
+
+    @property
+    def digest(self) -> str:
+        """The trial's address."""
+        return self.trial.digest
+
+    def light(self) -> "Failed":
+        """Return the record itself: it has no arrays."""
+        return self
+
+
+Record = Finished | Failed
+
+
+def finished(record: Record) -> Finished:
+    """Return the record of a training that must have finished.
+
+    Raises:
+        RuntimeError: with what ended the training, where it did not.
+    """
+    if isinstance(record, Failed):
+        raise RuntimeError(f"{record.status}: {record.error}\n{record.traceback}")
+    return record

@@ -10,7 +10,8 @@ import ceteris
 from ceteris.data import ReadOptions, load
 from ceteris.errors import DataError
 from ceteris.execution.progress import Silent, Work
-from ceteris.records import HoldoutSplit, IntArray, TrialRecord
+from ceteris.records import HoldoutSplit, IntArray, Record, finished
+from ceteris.store import Store
 from tests.api.tiny import TINY
 
 WRITERS = 12
@@ -18,9 +19,9 @@ WRITERS = 12
 
 class Keeping(Silent):
     def __init__(self) -> None:
-        self.records: list[TrialRecord] = []
+        self.records: list[Record] = []
 
-    def finished(self, digest: str, work: Work, record: TrialRecord, *, reused: bool) -> None:
+    def finished(self, digest: str, work: Work, record: Record, *, reused: bool) -> None:
         self.records.append(record)
 
 
@@ -60,8 +61,9 @@ def test_no_training_of_a_study_sees_a_writer_on_both_sides(tmp_path: Path, work
     groups = groups_of(table, tmp_path / "store")
     assert {isinstance(record.trial.split, HoldoutSplit) for record in kept.records} == {True, False}
     for record in kept.records:
-        assert record.predictions is not None
-        held = record.predictions.indices
+        kept_record = finished(Store(tmp_path / "store").find(record.digest) or record)
+        assert kept_record.predictions is not None
+        held = kept_record.predictions.indices
         fitted = np.setdiff1d(np.arange(len(groups)), held)
         assert len(held)
         assert not np.intersect1d(groups[held], groups[fitted]).size

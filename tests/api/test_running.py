@@ -1,4 +1,5 @@
 import copy
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import make_dataclass, replace
@@ -15,7 +16,8 @@ from ceteris.data import ImageSet, SealedTest, load
 from ceteris.errors import ConfigError, StoreError
 from ceteris.execution.progress import Silent, Work
 from ceteris.findings import StudyFindings
-from ceteris.records import TrialRecord
+from ceteris.records import Record
+from ceteris.report.search_words import failure_text
 from ceteris.store import read_findings, write_findings
 from tests.api.tiny import TINY
 
@@ -25,7 +27,7 @@ class Counting(Silent):
         self.trained: list[str] = []
         self.reused = 0
 
-    def finished(self, digest: str, work: Work, record: TrialRecord, *, reused: bool) -> None:
+    def finished(self, digest: str, work: Work, record: Record, *, reused: bool) -> None:
         if reused:
             self.reused += 1
         else:
@@ -43,6 +45,11 @@ class TwoLayers(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         answers: torch.Tensor = self.layers(images)
         return answers
+
+
+class Breaks(TwoLayers):
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("the third layer is missing")
 
 
 def csv_files(folder: Path) -> dict[str, bytes]:
@@ -88,7 +95,7 @@ def test_nothing_opens_the_test_set_before_the_choices_are_made(tmp_path: Path) 
     order: list[str] = []
 
     class Noting(Silent):
-        def finished(self, digest: str, work: Work, record: TrialRecord, *, reused: bool) -> None:
+        def finished(self, digest: str, work: Work, record: Record, *, reused: bool) -> None:
             order.append("trial")
 
     class Watched(SealedTest):
@@ -151,6 +158,18 @@ def test_an_own_module_takes_part_on_equal_terms(tmp_path: Path) -> None:
     assert result.findings.models[-1].best_summary.parameters == 64 * 12 + 12 + 12 * 10 + 10
 
 
+def test_the_log_says_where_in_own_code_a_training_failed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    result = ceteris.run(
+        _without_factors(), models={"mine": Breaks}, out=tmp_path / "own", workers=1, formats=("html",)
+    )
+    log = (result.folder / "ceteris.log").read_text()
+    assert "mine, final, best: failed: RuntimeError: the third layer is missing" in log
+    assert "Traceback (most recent call last)" in log
+    assert re.search(r'File ".*test_running.py", line \d+, in forward', log)
+    assert not any("Traceback" in path.read_text() for path in (result.folder / "tables").iterdir())
+    assert "Traceback" not in capfd.readouterr().err  # for people there is one line
+
+
 def test_arrays_stand_in_for_the_study_s_data(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     labels = np.arange(120) % 3
@@ -177,7 +196,7 @@ def test_a_diverging_model_is_a_row_and_the_study_goes_on(tmp_path: Path) -> Non
     result = ceteris.run(study, out=tmp_path / "diverging", workers=0, formats=("html",))
     level = result.findings.models[0].factors[0].levels[1]
     assert len(level.failures) == 2
-    assert "diverged" in level.failures[0]
+    assert "diverged" in failure_text(level.failures[0])
     assert not level.chosen
     assert len(result.table("failures").rows) >= 1
     log = (result.folder / "ceteris.log").read_text()

@@ -6,7 +6,7 @@ from ceteris.api import run_study
 from ceteris.execution.device_table import DeviceTable, Place, Speed
 from ceteris.execution.populations import Stacking
 from ceteris.execution.progress import Work
-from ceteris.records import TrialRecord
+from ceteris.records import Record
 from ceteris.store import Store
 from ceteris.study import study_from_tree
 from ceteris.study.context import RunOptions
@@ -27,7 +27,7 @@ class Noting(Counting):
         super().__init__()
         self.members: set[tuple[str, str, int]] = set()
 
-    def finished(self, digest: str, work: Work, record: TrialRecord, *, reused: bool) -> None:
+    def finished(self, digest: str, work: Work, record: Record, *, reused: bool) -> None:
         super().finished(digest, work, record, reused=reused)
         split = record.trial.split.kind
         self.members.add((record.trial.recipe.model.kind, split, record.trial.execution.members))

@@ -18,8 +18,8 @@ from ceteris.execution.progress import Silent
 from ceteris.execution.queue import Queue
 from ceteris.execution.worker import WorkerConfig
 from ceteris.execution.worker_pool import WorkerPool
-from ceteris.records import HoldoutSplit, Trial, TrialRecord
-from ceteris.store import Store, trial_digest
+from ceteris.records import HoldoutSplit, Record, Trial
+from ceteris.store import Store
 from ceteris.training.process_environment import environment_of_workers
 from ceteris.user_code import ALL_IMPORTS
 
@@ -58,8 +58,8 @@ class Trained:
     here: Found
     one: Found
     two: Found
-    broken: TrialRecord
-    survived: TrialRecord
+    broken: Record
+    survived: Record
     killed: list[int]
     refused: str
     stores: tuple[Store, Store, Store]
@@ -97,15 +97,15 @@ def trained(prepared: DataSet, tmp_path_factory: pytest.TempPathFactory) -> Trai
         refused = refusal_of(pool, stores[1])
     with WorkerPool(workplace(prepared, stores[2]), 2) as pool:
         together = ask(pool, stores[2], [*TRIALS, *POPULATION, BROKEN])
-        killer = Killer(pool, trial_digest(LONG))
-        survived = ask(pool, stores[2], [LONG], killer)[trial_digest(LONG)]
+        killer = Killer(pool, LONG.digest)
+        survived = ask(pool, stores[2], [LONG], killer)[LONG.digest]
         again = ask(pool, stores[2], LONG_POPULATION, Killer(pool, population_of(LONG_POPULATION)))
         processes = [worker.process for worker in pool._workers]
     return Trained(
         here=at_home,
         one=alone,
-        two={digest: record for digest, record in together.items() if digest != trial_digest(BROKEN)},
-        broken=together[trial_digest(BROKEN)],
+        two={digest: record for digest, record in together.items() if digest != BROKEN.digest},
+        broken=together[BROKEN.digest],
         survived=survived,
         killed=killer.killed,
         refused=refused,
@@ -123,7 +123,7 @@ def workplace(prepared: DataSet, store: Store) -> WorkerConfig:
 
 def refusal_of(pool: WorkerPool, store: Store) -> str:
     """What is said when a record's place is taken by a file."""
-    folder = store.record_path(trial_digest(UNWRITABLE)).parent
+    folder = store.record_path(UNWRITABLE.digest).parent
     if not folder.exists():
         folder.write_text("in the way")
     with pytest.raises(StoreError) as caught:
@@ -134,16 +134,16 @@ def refusal_of(pool: WorkerPool, store: Store) -> str:
 @pytest.mark.parametrize("pool", ["one", "two"])
 def test_one_worker_two_workers_and_this_process_give_the_same_records(trained: Trained, pool: str) -> None:
     found: Found = getattr(trained, pool)
-    assert found.keys() == trained.here.keys() == {trial_digest(trial) for trial in [*TRIALS, *POPULATION]}
+    assert found.keys() == trained.here.keys() == {trial.digest for trial in [*TRIALS, *POPULATION]}
     for digest, record in trained.here.items():
         assert record.status == "finished", record.error
         assert_same(found[digest], record, but=MEASURED)
 
 
 def test_every_pool_writes_records_and_weights_before_it_tells_of_them(trained: Trained) -> None:
-    digest = trial_digest(FINAL)
+    digest = FINAL.digest
     for store, found in zip(trained.stores, (trained.here, trained.one, trained.two), strict=True):
-        assert_same(store.find(digest), found[digest])
+        assert_same(store.find(digest, light=True), found[digest])
         assert_same(store.weights(digest), trained.stores[0].weights(digest))
         assert_same(store.snapshots(digest), trained.stores[0].snapshots(digest))
 
@@ -158,7 +158,7 @@ def test_a_worker_that_is_killed_is_replaced_and_its_trial_trained_again(trained
     assert len(trained.killed) == 1
     assert trained.survived.status == "finished"
     assert trained.survived.best_epoch == LONG.recipe.epochs
-    assert_same(trained.stores[2].find(trial_digest(LONG)), trained.survived)
+    assert_same(trained.stores[2].find(LONG.digest, light=True), trained.survived)
 
 
 def test_a_population_whose_worker_is_killed_is_trained_again_with_the_same_digits(trained: Trained) -> None:
@@ -166,7 +166,7 @@ def test_a_population_whose_worker_is_killed_is_trained_again_with_the_same_digi
     for digest, record in trained.whole.items():
         assert record.status == "finished", record.error
         assert_same(trained.again[digest], record, but=MEASURED)
-        assert_same(trained.stores[2].find(digest), trained.again[digest])
+        assert_same(trained.stores[2].find(digest, light=True), trained.again[digest])
 
 
 def test_a_population_whose_workers_die_twice_fails_as_a_whole_and_leaves_nothing_that_counts(trained: Trained) -> None:

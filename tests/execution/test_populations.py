@@ -3,14 +3,13 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.study.example_study import setting
+from tests.study.example_study import example_context
 from tests.tiny_trials import CNN, MLP, RESNET, tiny_trial
 
 from ceteris import recipe as r
 from ceteris.execution.device_table import DeviceTable, Place, Speed
 from ceteris.execution.populations import NEVER, Stacking, as_population, stacked_block, stacked_folds, tasks_of
 from ceteris.records import CrossValidationSplit, Trial
-from ceteris.store import trial_digest
 from ceteris.study import exploration_trials
 
 PLACE = Place(processor="p", torch="2.0", device="cpu")
@@ -36,7 +35,7 @@ def folds(recipe: r.Recipe, count: int, *seeds: int) -> list[Trial]:
 
 def sizes(trials: tuple[Trial, ...]) -> list[int]:
     """The sizes of the tasks, in order."""
-    return [len(task.trials) for task in tasks_of({trial_digest(trial): trial for trial in trials})]
+    return [len(task.trials) for task in tasks_of({trial.digest: trial for trial in trials})]
 
 
 def test_marking_changes_nothing_but_the_execution() -> None:
@@ -56,7 +55,7 @@ def test_a_population_s_address_tells_its_members_and_their_order() -> None:
     assert len(found) == len(others)
     marked = as_population(trials)
     assert len({trial.execution.population for trial in marked}) == 1
-    assert not {trial_digest(trial) for trial in marked} & {trial_digest(trial) for trial in trials}
+    assert not {trial.digest for trial in marked} & {trial.digest for trial in trials}
 
 
 def test_without_a_table_every_trial_is_trained_alone() -> None:
@@ -98,7 +97,7 @@ def test_more_repetitions_leave_the_populations_of_the_first_ones_as_they_are() 
 
 
 def test_the_exploration_of_a_study_stacks_the_folds_of_a_repetition() -> None:
-    alone = setting()
+    alone = example_context()
     stacked = replace(alone, stacking=stacking())
     found = exploration_trials(stacked, MLP)
     assert {trial.execution.members for trial in found} == {3}

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.example_records import assert_same
-from tests.study.example_study import invented_record, model, setting
+from tests.study.example_study import example_context, invented_record, model
 from tests.tiny_trials import CNN, MLP, RESNET, tiny_trial
 
 from ceteris import recipe as r
@@ -17,12 +17,12 @@ from ceteris.execution.progress import Silent, Work
 from ceteris.execution.queue import Queue
 from ceteris.execution.request import Request
 from ceteris.execution.worker import Event, Task
-from ceteris.records import Trial, TrialRecord
-from ceteris.store import Store, trial_digest
+from ceteris.records import Failed, Record, Trial
+from ceteris.store import Store
 from ceteris.study import model_experiment
 from ceteris.study.model_experiment import ModelResult
 
-Found = dict[str, TrialRecord]
+Found = dict[str, Record]
 
 
 class InventedPool:
@@ -40,7 +40,7 @@ class InventedPool:
 
     def submit(self, task: Task) -> None:
         assert self.idle() > 0
-        assert task.digests == tuple(trial_digest(trial) for trial in task.trials)
+        assert task.digests == tuple(trial.digest for trial in task.trials)
         assert task.digest not in self._running
         self.submitted += task.digests
         self.tasks.append(task)
@@ -74,11 +74,11 @@ class Listener(Silent):
     def epoch(self, digest: str, epoch: int) -> None:
         self.heard.append((f"epoch {epoch}", digest))
 
-    def finished(self, digest: str, work: Work, record: TrialRecord, *, reused: bool) -> None:
+    def finished(self, digest: str, work: Work, record: Record, *, reused: bool) -> None:
         self.heard.append(("reused" if reused else record.status, digest))
 
 
-def asking(*stages: Sequence[Trial]) -> Generator[Request, Mapping[str, TrialRecord], Found]:
+def asking(*stages: Sequence[Trial]) -> Generator[Request, Mapping[str, Record], Found]:
     """A strategy that checks that it is given exactly what it asked for, and returns all of it."""
     found: Found = {}
     for number, trials in enumerate(stages):
@@ -86,7 +86,7 @@ def asking(*stages: Sequence[Trial]) -> Generator[Request, Mapping[str, TrialRec
             model="m", stage=str(number), trials=tuple(trials), labels=tuple(str(trial.seed) for trial in trials)
         )
         records = yield request
-        assert records.keys() == {trial_digest(trial) for trial in trials}
+        assert records.keys() == {trial.digest for trial in trials}
         assert all(record.digest == digest for digest, record in records.items())
         found |= records
     return found
@@ -114,25 +114,25 @@ def test_a_trial_that_two_strategies_ask_for_is_trained_once(tmp_path: Path) -> 
     pool = InventedPool(places=1)
     shared = trials(1, 2, 3)
     first, second = queue(tmp_path, pool).run([asking([*shared, *shared], trials(4)), asking(trials(4), shared)])
-    assert Counter(pool.submitted) == Counter(trial_digest(trial) for trial in trials(1, 2, 3, 4))
+    assert Counter(pool.submitted) == Counter(trial.digest for trial in trials(1, 2, 3, 4))
     assert_same(first, dict(sorted(second.items(), key=lambda pair: list(first).index(pair[0]))))
 
 
 @pytest.mark.parametrize("later", [False, True])
 def test_a_trial_in_the_store_is_not_trained_again(tmp_path: Path, later: bool) -> None:
     known, unknown = trials(1, 2)
-    record = replace(invented_record(known, trial_digest(known)), accuracy=0.123)
+    record = replace(invented_record(known, known.digest), accuracy=0.123)
     Store(tmp_path).put(record)
     pool, listener = InventedPool(), Listener()
     stages = (trials(2), trials(1)) if later else (trials(1, 2),)
     (found,) = queue(tmp_path, pool, listener).run([asking(*stages)])
-    assert pool.submitted == [trial_digest(unknown)]
-    assert_same(found[trial_digest(known)], record)
-    assert listener.heard.count(("reused", trial_digest(known))) == 1
+    assert pool.submitted == [unknown.digest]
+    assert_same(found[known.digest], record.light())
+    assert listener.heard.count(("reused", known.digest)) == 1
 
 
 def test_a_lost_trial_is_trained_again_once(tmp_path: Path) -> None:
-    digest = trial_digest(tiny_trial(seed=1))
+    digest = tiny_trial(seed=1).digest
     pool = InventedPool(losses={digest: 1})
     (found,) = queue(tmp_path, pool).run([asking(trials(1, 2))])
     assert pool.submitted.count(digest) == 2
@@ -140,13 +140,15 @@ def test_a_lost_trial_is_trained_again_once(tmp_path: Path) -> None:
 
 
 def test_a_trial_that_is_lost_again_is_a_row_that_says_so_and_the_study_goes_on(tmp_path: Path) -> None:
-    digest = trial_digest(tiny_trial(seed=1))
+    digest = tiny_trial(seed=1).digest
     pool = InventedPool(losses={digest: 5})
     first, second = queue(tmp_path, pool).run([asking(trials(1, 2), trials(3)), asking(trials(1))])
     assert pool.submitted.count(digest) == 2
-    assert (first[digest].status, first[digest].error) == ("failed", "the training process died (exit code -9)")
+    lost = first[digest]
+    assert isinstance(lost, Failed)
+    assert (lost.status, lost.error) == ("failed", "the training process died (exit code -9)")
     assert_same(first[digest], second[digest])
-    assert first[trial_digest(tiny_trial(seed=3))].status == "finished"
+    assert first[tiny_trial(seed=3).digest].status == "finished"
 
 
 def population(*seeds: int) -> list[Trial]:
@@ -156,8 +158,8 @@ def population(*seeds: int) -> list[Trial]:
 def test_a_population_is_one_task_in_its_order_and_its_members_are_told_of_one_by_one(tmp_path: Path) -> None:
     pool, listener, members = InventedPool(), Listener(), population(3, 1, 2)
     (found,) = queue(tmp_path, pool, listener).run([asking([*trials(9), *members])])
-    digests = tuple(map(trial_digest, members))
-    assert [task.digests for task in pool.tasks] == [(trial_digest(tiny_trial(seed=9)),), digests]
+    digests = tuple(trial.digest for trial in members)
+    assert [task.digests for task in pool.tasks] == [(tiny_trial(seed=9).digest,), digests]
     assert pool.tasks[1].digest == members[0].execution.population
     assert set(digests) < found.keys()
     for digest in digests:
@@ -180,13 +182,13 @@ def test_a_lost_population_is_trained_once_more_and_then_all_its_members_are_fai
     (found,) = queue(tmp_path, pool).run([asking(members)])
     assert len(pool.tasks) == 2
     assert {record.status for record in found.values()} == ({"finished"} if losses == 1 else {"failed"})
-    assert found.keys() == {trial_digest(trial) for trial in members}
+    assert found.keys() == {trial.digest for trial in members}
 
 
 @pytest.mark.parametrize("marked", [False, True])
 def test_a_population_in_the_store_counts_only_when_it_is_whole(tmp_path: Path, marked: bool) -> None:
     members, store = population(1, 2), Store(tmp_path)
-    digests = [trial_digest(trial) for trial in members]
+    digests = [trial.digest for trial in members]
     for trial, digest in zip(members, digests, strict=True):
         store.put(invented_record(trial, digest))
     if marked:
@@ -199,7 +201,7 @@ def test_a_population_in_the_store_counts_only_when_it_is_whole(tmp_path: Path, 
 
 def test_a_population_with_a_damaged_record_is_trained_again_as_a_whole(tmp_path: Path) -> None:
     members, store = population(1, 2), Store(tmp_path)
-    digests = [trial_digest(trial) for trial in members]
+    digests = [trial.digest for trial in members]
     for trial, digest in zip(members, digests, strict=True):
         store.put(invented_record(trial, digest))
     store.mark_population(members[0].execution.population, digests)
@@ -217,14 +219,14 @@ def test_a_part_of_a_population_or_another_order_is_never_trained(tmp_path: Path
 
 
 def test_the_listener_hears_every_trial_start_and_end(tmp_path: Path) -> None:
-    listener, digest = Listener(), trial_digest(tiny_trial(seed=1))
+    listener, digest = Listener(), tiny_trial(seed=1).digest
     queue(tmp_path, InventedPool(), listener).run([asking(trials(1))])
     assert listener.heard == [("started", digest), ("epoch 1", digest), ("finished", digest)]
     assert listener.asked_for == [[Work(model="m", stage="0", label="1", epochs=2, units=1.0)]]
 
 
 def test_a_strategy_s_own_error_is_not_swallowed(tmp_path: Path) -> None:
-    def broken() -> Generator[Request, Mapping[str, TrialRecord], Found]:
+    def broken() -> Generator[Request, Mapping[str, Record], Found]:
         yield Request(model="m", stage="s", trials=(tiny_trial(),), labels=("l",))
         raise ZeroDivisionError
 
@@ -232,7 +234,7 @@ def test_a_strategy_s_own_error_is_not_swallowed(tmp_path: Path) -> None:
         queue(tmp_path, InventedPool()).run([broken()])
 
 
-PLACE = setting(models=(model("mlp"), model("cnn", CNN), model("resnet", RESNET)))
+PLACE = example_context(models=(model("mlp"), model("cnn", CNN), model("resnet", RESNET)))
 
 
 def outcomes(folder: Path, pool: InventedPool) -> list[ModelResult]:

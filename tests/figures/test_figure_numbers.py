@@ -10,9 +10,10 @@ from hypothesis.extra import numpy as arrays
 from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support, roc_auc_score
 from tests.example_findings import example_findings
 
-from ceteris.analysis.decisions import decisions_info
 from ceteris.analysis.finals import finished, identity
+from ceteris.analysis.images import images_to_show, random_test_indices
 from ceteris.analysis.results import ResultsInfo, results_info
+from ceteris.analysis.search import decisions_info
 from ceteris.figures import (
     attention_info,
     class_balance_info,
@@ -23,12 +24,10 @@ from ceteris.figures import (
     factor_effects_info,
     features_info,
     first_images_info,
-    images_to_show,
     iterations_info,
     learning_curves_info,
     mistakes_info,
     random_images_info,
-    random_test_indices,
     residual_info,
     right_counts,
     roc_info,
@@ -48,8 +47,8 @@ def test_test_metrics_agree_with_scikit_learn_for_every_final(findings: StudyFin
     finals = {(final.model, final.version, final.seed): final for final in findings.finals}
     checked = 0
     for summary in results.summaries:
-        for result in summary.results:
-            probabilities = finals[result.model, result.version, result.seed].probabilities.astype(np.float64)
+        for seed, result in zip(summary.seeds, summary.results, strict=True):
+            probabilities = finals[summary.model, summary.version, seed].probabilities.astype(np.float64)
             predicted = probabilities.argmax(axis=1)
             precision, recall, f1, _ = precision_recall_fscore_support(
                 findings.test_labels, predicted, average="macro", zero_division=0
@@ -131,7 +130,7 @@ def test_decisions_name_what_was_kept_for_every_factor_and_model(findings: Study
         for decision, factor in zip(row, factors, strict=True):
             kept = next(level for level in factor.levels if level.chosen)
             assert decision is not None
-            assert (decision.level, decision.changed) == (kept.told, not kept.incumbent)
+            assert (decision.level, decision.changed) == (kept.tuned_label, not kept.incumbent)
 
 
 def test_learning_curves_name_batch_rate_epochs_time_and_device(findings: StudyFindings) -> None:
@@ -248,7 +247,7 @@ def test_failed_finals_take_no_part(findings: StudyFindings) -> None:
     broken = replace(findings.finals[0], status="diverged", probabilities=np.zeros((0, 10), np.float32), epochs=None)
     summary = results_info(replace(findings, finals=(broken, *findings.finals[1:]))).of("mlp", "baseline")
     assert summary is not None
-    assert [result.seed for result in summary.results] == [1]
+    assert summary.seeds == (1,)
 
 
 def test_data_figures_hold_the_described_samples_and_counts(findings: StudyFindings) -> None:
@@ -323,14 +322,15 @@ def test_an_incumbent_that_tuning_changed_is_told_with_its_new_value_everywhere(
     )
     tuned = TuningFinding(
         field="optimizer.lr", values=(0.05, 0.15), accuracies=np.array([0.9, 0.95]), start=0.05, chosen=0.15, widened=0,
-        at_edge=True, sentence="0.15 was best.",
+        at_edge=True,
     )  # fmt: skip
-    stays = replace(kept, label="sgd (lr 0.05)", chosen=True, comparison=None, tuning=(tuned,))
+    parts = (("sgd (", ""), ("lr 0.05", "optimizer.lr"), (")", ""))
+    stays = replace(kept, label="sgd (lr 0.05)", label_parts=parts, chosen=True, comparison=None, tuning=(tuned,))
     changed = replace(factor, levels=(stays, *(replace(level, chosen=False) for level in factor.levels[1:])))
     told = replace(findings, models=(replace(model, factors=(changed,)),))
-    assert (stays.told, stays.retuned) == ("sgd (lr 0.15, tuned)", True)
-    assert replace(stays, label="plain").told == "plain (lr 0.15, tuned)"
-    assert replace(stays, tuning=(replace(tuned, chosen=0.05),)).told == "sgd (lr 0.05)"
+    assert (stays.tuned_label, stays.retuned) == ("sgd (lr 0.15, tuned)", True)
+    assert replace(stays, label="plain", label_parts=()).tuned_label == "plain (lr 0.15, tuned)"
+    assert replace(stays, tuning=(replace(tuned, chosen=0.05),)).tuned_label == "sgd (lr 0.05)"
     step = search_path_info(told).paths[0].steps[1]
     assert (step.level, step.changed, step.retuned) == ("sgd (lr 0.15, tuned)", False, True)
     decision = decisions_info(told).decisions[0][0]

@@ -92,7 +92,7 @@ def test_the_worth_of_a_choice_is_what_is_lost_without_it() -> None:
     info = worth_info(made, "cnn")
     differences = {
         factor.title: level.comparison.difference
-        for factor in _only(made).worth
+        for factor in _only(made).ablation
         for level in factor.levels
         if level.comparison
     }
@@ -248,7 +248,7 @@ def _cells(findings: StudyFindings) -> CellsInfo:
 def _all_failed(findings: StudyFindings) -> StudyFindings:
     failed = tuple(
         replace(
-            candidate, accuracies=np.full_like(candidate.accuracies, np.nan), fate="failed", chosen=False,
+            candidate, accuracies=np.full_like(candidate.accuracies, np.nan), status="failed", chosen=False,
             rungs=tuple((epochs, float("nan")) for epochs, _ in candidate.rungs),
         )
         for candidate in _only(findings).candidates
@@ -303,10 +303,10 @@ def test_many_long_labels_and_failed_tuning_are_drawn() -> None:
     searched = search_findings("leave-one-out", finals=False)
     lost = tuple(
         replace(factor, levels=tuple(replace(entry, comparison=None) for entry in factor.levels))
-        for factor in _only(searched).worth
+        for factor in _only(searched).ablation
     )
     figure = Figure()
-    draw_worth(worth_info(_with_model(searched, replace(_only(searched), worth=lost)), "cnn"), figure)
+    draw_worth(worth_info(_with_model(searched, replace(_only(searched), ablation=lost)), "cnn"), figure)
     assert "not comparable" in [text.get_text() for text in figure.axes[0].texts]
 
 
@@ -330,6 +330,7 @@ def test_recipes_that_have_no_field_for_a_setting_take_no_part_in_its_panel() ->
     made = search_findings("joint", finals=False)
     first = replace(
         _only(made).candidates[0],
+        idle=(("optimizer.lr", "optimizer.lr"),),
         settings=tuple(
             (name, "–" if name == "optimizer.lr" else value) for name, value in _only(made).candidates[0].settings
         ),

@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.tiny_trials import tiny_images, tiny_trial
 
 from ceteris import recipe as r
-from ceteris.records import TrialRecord
+from ceteris.records import Finished, finished
 from ceteris.training import one_thread, run_trial
 
 FOLDER = Path(__file__).parent
@@ -49,10 +49,10 @@ RECIPES = {
 }
 
 
-def trained(name: str) -> TrialRecord:
+def trained(name: str) -> Finished:
     """Train one of the recipes as a worker would."""
     with one_thread():
-        return run_trial(tiny_trial(RECIPES[name]), tiny_images(96)).record
+        return finished(run_trial(tiny_trial(RECIPES[name]), tiny_images(96)).record)
 
 
 def write(name: str) -> None:

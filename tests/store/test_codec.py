@@ -9,21 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from tests.example_records import assert_same, example_record
+from tests.example_searches import KINDS, Kind, search_findings
 from tests.tiny_trials import tiny_trial
 
+from ceteris.digests import canonical_json, digest_of, plain
 from ceteris.errors import StoreError
 from ceteris.findings import StudyFindings
-from ceteris.records import FloatArray, HoldoutSplit, IntArray, TrialRecord
-from ceteris.store import (
-    canonical_json,
-    digest_of,
-    from_tree,
-    read_dataclass,
-    read_findings,
-    to_tree,
-    write_dataclass,
-    write_findings,
-)
+from ceteris.records import FloatArray, HoldoutSplit, IntArray
+from ceteris.store import from_tree, read_dataclass, read_findings, write_dataclass, write_findings
+from ceteris.store.codec import read_record
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +66,21 @@ def test_a_view_is_stored_as_what_it_shows(tmp_path: Path) -> None:
 def test_a_record_survives_a_file_with_every_field(tmp_path: Path, status: str) -> None:
     record = example_record(status=status)
     write_dataclass(record, tmp_path / "record")
-    assert_same(read_dataclass(TrialRecord, tmp_path / "record"), record)
+    assert_same(read_record(tmp_path / "record"), record)
+    assert_same(read_record(tmp_path / "record", light=True), record.light())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_every_strategy_found_survives_a_file(tmp_path: Path, kind: Kind) -> None:
+    made = search_findings(kind, finals=False)
+    write_findings(made, tmp_path / "findings.safetensors")
+    assert_same(read_findings(tmp_path), made)
+
+
+def test_findings_of_another_version_are_refused_with_what_to_do(tmp_path: Path, findings: StudyFindings) -> None:
+    write_findings(replace(findings, schema=1), tmp_path / "findings.safetensors")
+    with pytest.raises(StoreError, match=r"another version of ceteris \(schema 1, .* Run the study again"):
+        read_findings(tmp_path)
 
 
 def test_findings_survive_a_file_and_are_found_in_their_folder(tmp_path: Path, findings: StudyFindings) -> None:
@@ -93,13 +101,13 @@ def test_every_cut_of_a_file_is_refused(tmp_path: Path) -> None:
     for length in range(0, len(whole), 97):
         path.write_bytes(whole[:length])
         with pytest.raises(StoreError, match="damaged"):
-            read_dataclass(TrialRecord, path)
+            read_record(path)
 
 
 def test_a_file_that_holds_something_else_is_refused(tmp_path: Path) -> None:
     write_dataclass(shelf(), tmp_path / "shelf")
     with pytest.raises(StoreError, match="not written by this version"):
-        read_dataclass(TrialRecord, tmp_path / "shelf")
+        read_record(tmp_path / "shelf")
 
 
 def test_a_value_outside_its_range_is_refused_on_reading(tmp_path: Path) -> None:
@@ -107,24 +115,24 @@ def test_a_value_outside_its_range_is_refused_on_reading(tmp_path: Path) -> None
     write_dataclass(example_record(), path)
     path.write_bytes(path.read_bytes().replace(rb"\"batch_size\": 8", rb"\"batch_size\": 0"))
     with pytest.raises(StoreError, match="batch_size"):
-        read_dataclass(TrialRecord, path)
+        read_record(path)
 
 
 def test_arrays_have_no_place_in_plain_json() -> None:
     with pytest.raises(TypeError, match="numbers"):
-        to_tree(shelf())
+        plain(shelf())
 
 
 def test_a_value_that_cannot_be_stored_is_named_with_its_place() -> None:
     with pytest.raises(TypeError, match=r"\.b\.1: .* set"):
-        to_tree({"b": [1, {2}]})
+        plain({"b": [1, {2}]})
 
 
 def test_a_union_is_read_by_its_kind() -> None:
     trial = tiny_trial(split=HoldoutSplit(fraction=0.2, seed=1))
     assert from_tree(type(trial), json.loads(canonical_json(trial))) == trial
     with pytest.raises(ValueError, match='unknown kind "other"'):
-        from_tree(type(trial), {**to_tree(trial), "split": {"kind": "other"}})
+        from_tree(type(trial), {**plain(trial), "split": {"kind": "other"}})
 
 
 def test_plain_values_have_one_text_and_one_digest() -> None:

@@ -12,7 +12,7 @@ from tests.tiny_trials import CNN, tiny_trial
 from ceteris import recipe as r
 from ceteris.errors import StoreError
 from ceteris.execution.populations import as_population
-from ceteris.store import Store, TestResult, trial_digest, write_bytes
+from ceteris.store import Store, TestResult, write_bytes
 
 
 def files_in(folder: Path) -> list[Path]:
@@ -38,7 +38,7 @@ def test_what_is_put_is_found_again(tmp_path: Path) -> None:
 def test_a_record_is_found_by_another_process_s_store(tmp_path: Path) -> None:
     record = example_record()
     Store(tmp_path).put(record)
-    assert_same(Store(tmp_path).find(trial_digest(tiny_trial())), record)
+    assert_same(Store(tmp_path).find(tiny_trial().digest), record)
 
 
 def test_weights_and_snapshots_lie_beside_their_record(tmp_path: Path) -> None:
@@ -162,5 +162,5 @@ def test_everything_that_can_change_a_result_changes_the_address() -> None:
         replace(trial, execution=replace(trial.execution, members=2, population="p")),
         replace(trial, execution=replace(trial.execution, members=2, population="q")),
     ]
-    assert len({trial_digest(one) for one in [trial, *others]}) == 1 + len(others)
-    assert trial_digest(tiny_trial()) == trial_digest(trial)
+    assert len({one.digest for one in [trial, *others]}) == 1 + len(others)
+    assert tiny_trial().digest == trial.digest

@@ -5,15 +5,14 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from tests.study.example_study import NORM, model, setting
+from tests.study.example_study import NORM, example_context, model
 from tests.tiny_trials import MLP
 
 from ceteris import recipe as r
 from ceteris.execution.request import Request
-from ceteris.records import Trial, TrialRecord
-from ceteris.store import trial_digest
+from ceteris.records import Record, Trial
 from ceteris.study import ExperimentContext, Exploration, Factor, Level, SearchResult
-from ceteris.study.strategies import strategy_of
+from ceteris.study.strategies import search_of
 from ceteris.study.study import Range
 
 RATE = Range(field="optimizer.lr", low=0.001, high=2.0, log=True)
@@ -39,7 +38,7 @@ def quality(recipe: r.Recipe) -> float:
 def noise(trial: Trial, size: float = 0.004) -> float:
     """A number that belongs to the trial alone, and a fold's own difficulty."""
     fold = trial.split.index if trial.split.kind == "cross-validation" else 0
-    return size * (int(trial_digest(trial)[:6], 16) / 2**24 - 0.5) + 0.003 * fold
+    return size * (int(trial.digest[:6], 16) / 2**24 - 0.5) + 0.003 * fold
 
 
 def measured(trial: Trial) -> float:
@@ -48,15 +47,15 @@ def measured(trial: Trial) -> float:
 
 def place_of(strategy: Any, *, folds: int = 5, epochs: int = 2, **other: Any) -> ExperimentContext:
     parts = {"factors": (NORM, ACTIVATION), "models": (model("mlp", replace(MLP, epochs=epochs)),)}
-    return setting(strategy=strategy, exploration=Exploration(folds=folds), **parts | other)
+    return example_context(strategy=strategy, exploration=Exploration(folds=folds), **parts | other)
 
 
 def search(place: ExperimentContext) -> Generator[Request, Any, SearchResult]:
-    return strategy_of(place, place.study.models[0])
+    return search_of(place, place.study.models[0])
 
 
 def answered(
-    strategy: Generator[Request, Any, SearchResult], record: Callable[[Trial], TrialRecord]
+    strategy: Generator[Request, Any, SearchResult], record: Callable[[Trial], Record]
 ) -> tuple[list[Request], SearchResult]:
     """Answer every request, the last trial's record first."""
     requests, answer = [], None
@@ -64,10 +63,10 @@ def answered(
         while True:
             request = next(strategy) if answer is None else strategy.send(answer)
             requests.append(request)
-            answer = {trial_digest(trial): record(trial) for trial in reversed(request.trials)}
+            answer = {trial.digest: record(trial) for trial in reversed(request.trials)}
     except StopIteration as stop:
         return requests, stop.value
 
 
 def digests(requests: list[Request]) -> list[list[str]]:
-    return [[trial_digest(trial) for trial in request.trials] for request in requests]
+    return [[trial.digest for trial in request.trials] for request in requests]

@@ -1,16 +1,14 @@
 """A small study of one factor for the tests of its execution."""
 
 from collections.abc import Callable, Generator
-from dataclasses import replace
 from typing import Any, TypeVar
 
-from tests.example_records import example_record
+from tests.example_records import example_record, finished_record
 from tests.tiny_trials import MLP
 
 from ceteris import recipe as r
 from ceteris.execution.request import Records, Request
-from ceteris.records import Trial, TrialRecord
-from ceteris.store import trial_digest
+from ceteris.records import Finished, Record, Trial
 from ceteris.study import ExperimentContext, Exploration, Factor, Final, Level, ModelSpec, Study
 
 T = TypeVar("T")
@@ -46,13 +44,13 @@ def example_study(**other: Any) -> Study:
     return Study(**parts | other)
 
 
-def setting(**other: Any) -> ExperimentContext:
+def example_context(**other: Any) -> ExperimentContext:
     return ExperimentContext(study=example_study(**other), data="tiny", device="cpu")
 
 
-def invented_record(trial: Trial, digest: str) -> TrialRecord:
+def invented_record(trial: Trial, digest: str) -> Finished:
     """A record that any pool would give for this trial: a function of its digest alone."""
-    return replace(example_record(trial, accuracy=0.5 + int(digest[:4], 16) / 2**18), digest=digest)
+    return finished_record(trial, accuracy=0.5 + int(digest[:4], 16) / 2**18)
 
 
 def driven(strategy: Generator[Request, Records, T], accuracy: Accuracy) -> tuple[list[Request], T]:
@@ -62,10 +60,10 @@ def driven(strategy: Generator[Request, Records, T], accuracy: Accuracy) -> tupl
         while True:
             request = next(strategy) if answer is None else strategy.send(answer)
             requests.append(request)
-            answer = {trial_digest(trial): record_for(trial, accuracy(trial)) for trial in request.trials}
+            answer = {trial.digest: record_for(trial, accuracy(trial)) for trial in request.trials}
     except StopIteration as stop:
         return requests, stop.value
 
 
-def record_for(trial: Trial, accuracy: float | None) -> TrialRecord:
+def record_for(trial: Trial, accuracy: float | None) -> Record:
     return example_record(trial, status="diverged") if accuracy is None else example_record(trial, accuracy=accuracy)

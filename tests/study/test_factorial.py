@@ -7,7 +7,7 @@ import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from tests.study.example_study import FACTOR, NORM, Accuracy, driven, example_study, model, setting
+from tests.study.example_study import FACTOR, NORM, Accuracy, driven, example_context, example_study, model
 from tests.tiny_trials import MLP
 
 from ceteris import recipe as r
@@ -15,12 +15,11 @@ from ceteris.errors import ConfigError
 from ceteris.execution.request import Request
 from ceteris.findings import Comparison, Interaction
 from ceteris.records import Trial
+from ceteris.report.search_words import failure_text, search_text
 from ceteris.stats import effect_coding
-from ceteris.store import trial_digest
 from ceteris.study import Exploration, Factor, Level, SearchResult, parse_study
-from ceteris.study.strategies import strategy_of
-from ceteris.study.strategies.factorial_effects import GridFit
-from ceteris.study.strategies.grid import check_grid
+from ceteris.study.strategies import search_of
+from ceteris.study.strategies.grid import GridFit, check_grid
 from ceteris.study.study import Factorial
 
 EPOCHS = Factor(
@@ -45,7 +44,7 @@ BLOCKS = Exploration(folds=5, seeds=1)
 
 
 def noise(trial: Trial, size: float = 0.002) -> float:
-    return size * (int(trial_digest(trial)[:6], 16) / 2**24 - 0.5)
+    return size * (int(trial.digest[:6], 16) / 2**24 - 0.5)
 
 
 def norm_of(trial: Trial) -> bool:
@@ -67,10 +66,10 @@ def synergy(trial: Trial) -> float:
 def run(
     accuracy: Accuracy = synergy, factors: tuple[Factor, ...] = (FACTOR, NORM), strategy: Factorial | None = None
 ) -> tuple[list[Request], SearchResult]:
-    place = setting(
+    place = example_context(
         models=(model("net", START),), factors=factors, exploration=BLOCKS, strategy=strategy or Factorial()
     )
-    return driven(strategy_of(place, place.study.models[0]), accuracy)
+    return driven(search_of(place, place.study.models[0]), accuracy)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -154,7 +153,7 @@ def test_settings_that_only_work_together_are_found() -> None:
     assert verdict(found["lr 0.5", "on"]) == "better"
     assert difference(found["lr 0.5", "on"].comparison) == pytest.approx(0.2, abs=0.005)
     assert verdict(found["lr 0.2", "on"]) == "equivalent"
-    assert "more than the sum of their two effects" in route.summary
+    assert "more than the sum of their two effects" in search_text(route)
     assert [one.chosen for one in route.candidates] == [False] * 5 + [True]
 
 
@@ -165,25 +164,32 @@ def verdict(entry: Interaction) -> str:
 def test_the_baseline_stays_where_nothing_is_better() -> None:
     _, route = run(lambda trial: 0.6 + noise(trial, 0.05))
     assert route.best == START
-    assert "The baseline stays" in route.summary
+    assert "The baseline stays" in search_text(route)
 
 
 def test_a_cell_that_diverges_is_left_out_of_the_effects_and_told() -> None:
     _, route = run(lambda trial: None if lr_of(trial) == 0.5 and not norm_of(trial) else synergy(trial))
     fast, slow = route.factors[0].levels[2], route.factors[0].levels[1]
-    assert "1 of 2 cells did not finish" in fast.failures[0]
+    assert "1 of 2 cells did not finish" in failure_text(fast.failures[0])
     assert slow.comparison is not None
     assert difference(slow.comparison) == pytest.approx(0, abs=0.005)
-    assert [one.fate for one in route.candidates].count("failed") == 1
-    assert "1 cells did not finish" in route.summary
+    assert [one.status for one in route.candidates].count("failed") == 1
+    assert "1 cells did not finish" in search_text(route)
     assert route.best.optimizer.lr == 0.5
+
+
+def test_a_grid_in_which_nothing_finishes_keeps_the_baseline() -> None:
+    _, route = run(lambda trial: None)
+    assert route.best == START
+    assert {one.status for one in route.candidates} == {"failed"}
+    assert not any(level.comparison for factor in route.factors for level in factor.levels)
 
 
 def test_a_level_that_has_no_effect_beside_another_one_is_trained_once() -> None:
     (request,), route = run(lambda trial: 0.5 + noise(trial), factors=(OPTIMIZER, MOMENTUM))
     assert len(request.trials) == 3 * 5  # Adam has no momentum to vary
-    assert "1 cells were left out" in route.summary
-    assert "momentum" in route.summary
+    assert "1 cells were left out" in search_text(route)
+    assert "momentum" in search_text(route)
     assert route.interactions == ()
     assert route.factors[1].levels[1].comparison is not None  # the effect of momentum, where there is one
 
@@ -211,7 +217,7 @@ def test_a_part_of_the_grid_tells_the_main_effects() -> None:
     assert difference(effects["on"]) == pytest.approx(0.1, abs=0.005)
     assert difference(effects["3"]) == pytest.approx(0.1, abs=0.005)
     assert difference(effects["lr 0.5"]) == pytest.approx(0.0, abs=0.005)
-    assert "8 of the 18 cells" in route.summary
+    assert "8 of the 18 cells" in search_text(route)
     again, _ = run(additive, factors=(FACTOR, NORM, EPOCHS), strategy=part)
     assert again[0].trials == request.trials
 

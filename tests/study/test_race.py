@@ -6,18 +6,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from tests.study.example_study import FACTOR, NORM, Accuracy, driven, example_study, model, setting
+from tests.study.example_study import FACTOR, NORM, Accuracy, driven, example_context, example_study, model
 from tests.tiny_trials import MLP
 
 from ceteris import recipe as r
 from ceteris.execution.request import Request
 from ceteris.findings import Comparison, LevelFinding
 from ceteris.records import Trial
+from ceteris.report.search_words import decision_text, search_text
 from ceteris.stats import compare_levels
-from ceteris.store import trial_digest
 from ceteris.study import ExperimentContext, Exploration, Extension, Factor, Level, SearchResult
-from ceteris.study.strategies import strategy_of
-from ceteris.study.strategies.race_departures import RaceRules, Standings
+from ceteris.study.strategies import search_of
+from ceteris.study.strategies.race import RaceRules, RaceState
 from ceteris.study.study import Greedy, OneAtATime, Race
 
 BLOCKS = Exploration(folds=5, seeds=4)
@@ -27,7 +27,7 @@ FloatArray = NDArray[np.float64]
 
 def noise(trial: Trial, size: float = 0.02) -> float:
     """Nearly normal noise that belongs to the recipe and the block alone; standard deviation ``size`` / 2."""
-    digest = trial_digest(trial)
+    digest = trial.digest
     return size * (sum(int(digest[i : i + 6], 16) / 2**24 for i in (0, 6, 12)) - 1.5)
 
 
@@ -54,8 +54,8 @@ def race(
 def explored(
     strategy: Race | Greedy | OneAtATime, accuracy: Accuracy, factors: tuple[Factor, ...] = (FACTOR,)
 ) -> tuple[list[Request], SearchResult]:
-    place = setting(models=(model("net", START),), factors=factors, exploration=BLOCKS, strategy=strategy)
-    return driven(strategy_of(place, place.study.models[0]), accuracy)
+    place = example_context(models=(model("net", START),), factors=factors, exploration=BLOCKS, strategy=strategy)
+    return driven(search_of(place, place.study.models[0]), accuracy)
 
 
 def trained(level: LevelFinding) -> int:
@@ -85,7 +85,7 @@ def test_clear_losers_leave_early_and_the_finding_says_on_how_many_blocks() -> N
         assert compared(level).verdict == "worse"
         assert compared(level).blocks == trained(level) < 10
         assert len(level.accuracies) == 20
-        assert f"{level.label} left after {trained(level)} of 20 blocks: worse" in route.factors[0].decision
+        assert f"{level.label} left after {trained(level)} of 20 blocks: worse" in decision_text(route.factors[0])
     assert trained(incumbent) == max(map(trained, losers))
     assert route.best == START
 
@@ -95,7 +95,7 @@ def test_what_cannot_be_found_any_more_is_given_up() -> None:
     for level in route.factors[0].levels[1:]:
         assert compared(level).verdict in ("undecided", "equivalent")
         assert trained(level) < 20
-    assert "could hardly be found better or worse" in route.factors[0].decision
+    assert "could hardly be found better or worse" in decision_text(route.factors[0])
     assert route.best == START
 
 
@@ -103,10 +103,10 @@ def test_trainings_saved_are_those_of_the_full_design_that_nobody_asked_for() ->
     accuracy = by_rate({0.2: 0.2, 0.5: -0.2})
     requests, route = race(accuracy, factors=(FACTOR, NORM))
     full, _ = explored(Greedy(), accuracy, (FACTOR, NORM))
-    asked = [{trial_digest(trial) for request in rounds for trial in request.trials} for rounds in (requests, full)]
+    asked = [{trial.digest for request in rounds for trial in request.trials} for rounds in (requests, full)]
     assert route.trainings_saved == len(asked[1]) - len(asked[0]) > 0
     assert asked[0] <= asked[1]
-    assert f"{route.trainings_saved} of the {len(asked[1])} trainings" in route.summary
+    assert f"{route.trainings_saved} of the {len(asked[1])} trainings" in search_text(route)
 
 
 @pytest.mark.parametrize("test", ["paired", "friedman"])
@@ -138,7 +138,7 @@ def test_an_arm_that_diverges_leaves() -> None:
     broken = route.factors[0].levels[2]
     assert broken.effort.trials == 3
     assert len(broken.failures) == 3
-    assert "lr 0.5 left after 3 of 20 blocks: a training did not finish" in route.factors[0].decision
+    assert "lr 0.5 left after 3 of 20 blocks: a training did not finish" in decision_text(route.factors[0])
     assert all(lr_of(trial.recipe) != 0.5 for request in requests[1:] for trial in request.trials)
 
 
@@ -168,11 +168,11 @@ def test_what_is_undecided_at_the_end_gets_more_repetitions_where_the_setting_sa
         models=(model("net", START),), factors=(NORM,), exploration=Exploration(folds=5, seeds=1),
         strategy=Race(first=5), equivalence_margin=0.0,
     )  # fmt: skip
-    place = ExperimentContext(study=study, data="tiny", device="cpu", images=100)
+    place = ExperimentContext(study=study, data="tiny", device="cpu")
     gain = lambda trial: 0.6 + 0.013 * norm_of(trial) + noise(trial)  # noqa: E731
-    kept, _ = driven(strategy_of(place, study.models[0]), gain)
+    kept, _ = driven(search_of(place, study.models[0]), gain)
     extended = replace(place, extension=Extension(budget_seconds=None, workers=1))
-    more, route = driven(strategy_of(extended, study.models[0]), gain)
+    more, route = driven(search_of(extended, study.models[0]), gain)
     assert len(more) > len(kept) == 1
     assert len(route.factors[0].levels[0].accuracies) > 5
 
@@ -191,12 +191,12 @@ def test_a_cheaper_level_is_not_given_up_while_it_may_turn_out_equivalent() -> N
 # Against the full design
 
 
-def standing(levels: list[str], margin: float = 0.0) -> Standings:
+def standing(levels: list[str], margin: float = 0.0) -> RaceState:
     rules = RaceRules(blocks=20, folds=5, significance=0.05, margin=margin)
-    return Standings(rules=rules, incumbent="incumbent", running=["incumbent", *levels])
+    return RaceState(rules=rules, incumbent="incumbent", running=["incumbent", *levels])
 
 
-def raced(results: dict[str, FloatArray]) -> tuple[Standings, dict[str, FloatArray]]:
+def raced(results: dict[str, FloatArray]) -> tuple[RaceState, dict[str, FloatArray]]:
     """Run through all looks; what an arm was not trained on is NaN."""
     seen = {label: np.full(20, np.nan) for label in results}
     standings = standing([label for label in results if label != "incumbent"])
@@ -220,13 +220,11 @@ def test_who_left_has_the_verdict_with_which_it_left(seed: int, effects: list[fl
     random = np.random.default_rng(seed)
     results = {str(number): effect + random.normal(size=20) for number, effect in enumerate(effects)}
     standings, seen = raced({"incumbent": random.normal(size=20)} | results)
-    comparisons = compare_levels(
-        seen["incumbent"], {label: seen[label] for label in results}, incumbent_label="incumbent", folds=5, margin=0.0
-    )
+    comparisons = compare_levels(seen["incumbent"], {label: seen[label] for label in results}, folds=5, margin=0.0)
     for label, departure in standings.left.items():
         assert comparisons[label].blocks == departure.blocks
-        assert (comparisons[label].verdict == "worse") == (departure.fate == "worse")
-        if departure.fate == "futile":
+        assert (comparisons[label].verdict == "worse") == (departure.reason == "worse")
+        if departure.reason == "futile":
             assert comparisons[label].verdict in ("undecided", "equivalent")
 
 
@@ -246,7 +244,6 @@ def test_races_agree_with_the_full_design_and_save_most_of_it() -> None:
                 for found in compare_levels(
                     blocks["incumbent"],
                     {label: blocks[label] for label in effects},
-                    incumbent_label="incumbent",
                     folds=5,
                     margin=0.0,
                 ).values()

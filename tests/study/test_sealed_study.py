@@ -14,6 +14,7 @@ from ceteris.data import DataSet, ImageSet, SealedTest, from_arrays
 from ceteris.execution.in_process import InProcessPool
 from ceteris.execution.progress import Silent
 from ceteris.execution.queue import Queue
+from ceteris.records import finished
 from ceteris.store import Store, looks_at
 from ceteris.study import ExperimentContext, Exploration, model_experiment
 from ceteris.study.model_experiment import ModelResult
@@ -71,9 +72,12 @@ def test_exploration_and_finals_never_touch_the_test_set(guarded: DataSet, tmp_p
     finals = [record for outcome in outcomes for records in outcome.finals.values() for record in records]
     assert len(finals) == 2 * 2 + 3 * 2
     assert {record.status for record in finals} == {"finished"}
-    assert all(len(outcome.route.factors) == 2 for outcome in outcomes)
+    assert all(len(outcome.found.factors) == 2 for outcome in outcomes)
     assert not (tmp_path / "looks").exists()
-    assert all(np.isin(record.predictions.indices, np.arange(48)).all() for record in finals if record.predictions)
+    for record in finals:
+        predictions = finished(store.find(record.digest) or record).predictions
+        assert predictions is not None
+        assert np.isin(predictions.indices, np.arange(48)).all()
 
 
 def test_a_sealed_test_set_that_is_opened_is_noticed(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from tests.tiny_trials import CNN, MLP, RESNET, tiny_trial
 from tests.training import own_code
 
 from ceteris import recipe as r
-from ceteris.records import HoldoutSplit
+from ceteris.records import HoldoutSplit, finished
 from ceteris.training.streams import Streams, streams_of
 from ceteris.user_code import ALL_IMPORTS
 
@@ -146,8 +146,8 @@ def test_no_two_streams_of_a_trial_draw_the_same_numbers() -> None:
 
 def own_losses(**trial: Any) -> list[float]:
     recipe = replace(MLP, model=r.CustomModel(path=OWN + "Recording", arguments={"dropout": 0.5}))
-    record = train(tiny_trial(recipe, **trial), imports=ALL_IMPORTS).record
-    assert record.iterations is not None, record.error
+    record = finished(train(tiny_trial(recipe, **trial), imports=ALL_IMPORTS).record)
+    assert record.iterations is not None
     return [float(loss) for loss in record.iterations.loss]
 
 

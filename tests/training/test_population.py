@@ -16,7 +16,7 @@ from tests.training import own_code  # noqa: F401 - the recipes below name it
 from ceteris import recipe as r
 from ceteris.data import ImageSet, make_image_set
 from ceteris.errors import DataError
-from ceteris.records import HoldoutSplit, Trial, TrialRecord
+from ceteris.records import Failed, HoldoutSplit, Record, Trial, finished
 from ceteris.training import TrialResult, loop, one_thread, population, population_members, run_population, shape_key
 from ceteris.user_code import ALL_IMPORTS
 
@@ -48,14 +48,14 @@ def changed(recipe: r.Recipe, **model: Any) -> r.Recipe:
     return replace(recipe, model=replace(recipe.model, **model))
 
 
-def first_loss_and_curves(record: TrialRecord) -> tuple[Any, ...]:
-    assert record.status == "finished", record.error
-    assert record.iterations is not None
-    assert record.epochs is not None
-    return record.iterations.loss, record.epochs
+def first_loss_and_curves(record: Record) -> tuple[Any, ...]:
+    done = finished(record)
+    assert done.iterations is not None
+    assert done.epochs is not None
+    return done.iterations.loss, done.epochs
 
 
-def assert_agree(ours: TrialRecord, theirs: TrialRecord, *, drift: float = 1e-3) -> None:
+def assert_agree(ours: Record, theirs: Record, *, drift: float = 1e-3) -> None:
     """The first two losses (before and after one step) agree to rounding, the curves and predictions within drift."""
     (our_losses, our_epochs), (their_losses, their_epochs) = (first_loss_and_curves(one) for one in (ours, theirs))
     np.testing.assert_allclose(our_losses[:2], their_losses[:2], rtol=1e-5)
@@ -63,11 +63,12 @@ def assert_agree(ours: TrialRecord, theirs: TrialRecord, *, drift: float = 1e-3)
     np.testing.assert_allclose(our_epochs.validation_loss, their_epochs.validation_loss, rtol=drift)
     np.testing.assert_allclose(our_epochs.gradient_norm, their_epochs.gradient_norm, rtol=drift)
     np.testing.assert_array_equal(our_epochs.learning_rate, their_epochs.learning_rate)
-    assert ours.predictions is not None
-    assert theirs.predictions is not None
-    np.testing.assert_array_equal(ours.predictions.indices, theirs.predictions.indices)
-    np.testing.assert_array_equal(ours.predictions.labels, theirs.predictions.labels)
-    np.testing.assert_allclose(ours.predictions.probabilities, theirs.predictions.probabilities, atol=drift)
+    our_answers, their_answers = finished(ours).predictions, finished(theirs).predictions
+    assert our_answers is not None
+    assert their_answers is not None
+    np.testing.assert_array_equal(our_answers.indices, their_answers.indices)
+    np.testing.assert_array_equal(our_answers.labels, their_answers.labels)
+    np.testing.assert_allclose(our_answers.probabilities, their_answers.probabilities, atol=drift)
 
 
 def assert_each_as_alone(trials: list[Trial], images: ImageSet | None = None) -> None:
@@ -178,8 +179,8 @@ def test_members_that_stop_early_leave_with_their_best_weights(optimizer: Any, a
     ended = set()
     for ours, theirs in zip(together(trials, images), alone(trials, images), strict=True):
         assert_agree(ours.record, theirs.record, drift=0.02)
-        assert ours.record.best_epoch == theirs.record.best_epoch
-        ended.add(len(ours.record.epochs.seconds))  # type: ignore[union-attr]
+        assert finished(ours.record).best_epoch == finished(theirs.record).best_epoch
+        ended.add(finished(ours.record).epoch_count)
         assert (ours.weights or {}).keys() == (theirs.weights or {}).keys()
         assert (ours.snapshots or {}).keys() == (theirs.snapshots or {}).keys()
         for name, weights in (theirs.weights or {}).items():
@@ -206,9 +207,7 @@ def test_members_with_other_numbers_of_batches_are_trained_in_their_own_populati
 def test_what_a_member_cost_is_its_share() -> None:
     recipe = replace(MLP, epochs=3)
     for result in together(folds_of(recipe)):
-        cost, single = result.record.cost, train(result.record.trial).record.cost
-        assert cost is not None
-        assert single is not None
+        cost, single = finished(result.record).cost, finished(train(result.record.trial).record).cost
         assert (cost.parameters, cost.training_flops) == (single.parameters, single.training_flops)
         assert cost.images_per_second == pytest.approx(3 * 32 / cost.train_seconds)
         assert cost.peak_memory_bytes > 10**7
@@ -254,6 +253,7 @@ def test_one_member_that_cannot_be_built_is_a_row_and_the_others_finish() -> Non
     wrong = replace(MLP, optimizer=r.SGD(lr=0.1, nesterov=True))
     results = together([tiny_trial(MLP), tiny_trial(wrong), tiny_trial(MLP, fold=1)])
     assert [result.record.status for result in results] == ["finished", "failed", "finished"]
+    assert isinstance(results[1].record, Failed)
     assert "nesterov" in results[1].record.error
 
 
@@ -316,4 +316,5 @@ def test_an_evaluation_that_never_fits_is_a_failed_row(monkeypatch: pytest.Monke
     monkeypatch.setattr(loop, "_logits", never)
     results = together(folds_of(MLP, 2))
     assert [result.record.status for result in results] == ["failed", "failed"]
+    assert isinstance(results[0].record, Failed)
     assert "out of memory" in results[0].record.error

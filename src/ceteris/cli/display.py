@@ -12,7 +12,7 @@ from rich.text import Text
 
 from ceteris.cli.estimate import Estimate
 from ceteris.execution.progress import Work
-from ceteris.records import TrialRecord
+from ceteris.records import Failed, Record
 
 _SECONDS_BETWEEN_LINES = 10.0
 
@@ -68,16 +68,16 @@ class Display:
         if digest in self._running:
             self._running[digest] = (self._running[digest][0], epoch)
 
-    def finished(self, digest: str, work: Work, record: TrialRecord, *, reused: bool) -> None:
+    def finished(self, digest: str, work: Work, record: Record, *, reused: bool) -> None:
         """Count a trial; tell of one that did not end well."""
         self._running.pop(digest, None)
         seconds = time.monotonic() - self._began.pop(digest, time.monotonic())
-        failed = record.status != "finished"
+        failed = isinstance(record, Failed)
         # the members of a population are trained at the same time
         seconds /= record.trial.execution.members
         self.estimate.finished(work, seconds=seconds, reused=reused, failed=failed)
         self._count()
-        if failed and not reused:
+        if isinstance(record, Failed) and not reused:
             self._console.print(
                 f"{work.model}, {work.stage}, {work.label}: {record.status}: {record.error}",
                 style="yellow",

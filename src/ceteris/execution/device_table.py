@@ -13,9 +13,10 @@ from math import log
 from pathlib import Path
 from typing import Any, Literal
 
+from ceteris.digests import plain
 from ceteris.errors import CeterisError
 from ceteris.recipe import Recipe
-from ceteris.store import from_tree, to_tree, write_bytes
+from ceteris.store import from_tree, write_bytes
 
 Network = Literal["narrow mlp", "wide mlp", "narrow cnn", "wide cnn", "narrow resnet", "wide resnet"]
 CACHE_VARIABLE = "CETERIS_CACHE"
@@ -145,7 +146,7 @@ def keep_table(table: DeviceTable) -> DeviceTable:
     """Write a table into the user's cache in place of an older one; where that cannot be written it is only used."""
     tables = known_tables() | {table.place: table}
     try:
-        write_bytes(cache_file(), json.dumps(to_tree(list(tables.values())), indent=1).encode())
+        write_bytes(cache_file(), json.dumps(plain(list(tables.values())), indent=1).encode())
     except CeterisError:
         return table
     return table

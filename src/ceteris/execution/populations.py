@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
+from ceteris.digests import digest_of
 from ceteris.execution.device_table import DeviceTable, network_like
 from ceteris.execution.worker import Task
 from ceteris.records import Trial
-from ceteris.store import digest_of, trial_digest
 from ceteris.training.population import shape_key
 
 # Stacking must be faster than single training by at least this, so that the noise of the measurement does not decide.
@@ -110,4 +110,4 @@ def tasks_of(trials: Mapping[str, Trial]) -> list[Task]:
 def _check_whole(task: Task) -> None:
     if len(task.trials) > 1 or task.trials[0].execution.members > 1:
         whole = as_population(task.trials)
-        assert tuple(map(trial_digest, whole)) == task.digests, "a population is asked for whole, in its order"
+        assert tuple(trial.digest for trial in whole) == task.digests, "a population is asked for whole, in its order"

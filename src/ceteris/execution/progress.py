@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ceteris.execution.request import StageKind
-from ceteris.records import TrialRecord
+from ceteris.records import Record
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ class Progress(Protocol):
     def epoch(self, digest: str, epoch: int) -> None:
         """Hear that a trial finished an epoch (from 1)."""
 
-    def finished(self, digest: str, work: Work, record: TrialRecord, *, reused: bool) -> None:
+    def finished(self, digest: str, work: Work, record: Record, *, reused: bool) -> None:
         """Hear that a trial's record is there; ``reused`` when it came from the store."""
 
     def phase(self, text: str) -> None:
@@ -57,7 +57,7 @@ class Silent:
     def epoch(self, digest: str, epoch: int) -> None:
         """Ignore."""
 
-    def finished(self, digest: str, work: Work, record: TrialRecord, *, reused: bool) -> None:
+    def finished(self, digest: str, work: Work, record: Record, *, reused: bool) -> None:
         """Ignore."""
 
     def phase(self, text: str) -> None:

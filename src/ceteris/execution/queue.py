@@ -8,19 +8,18 @@ trials it asked for are there.
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 from ceteris.execution.populations import tasks_of
 from ceteris.execution.progress import Progress, Work
 from ceteris.execution.request import Request
 from ceteris.execution.worker import Event, Task
-from ceteris.records import Trial, TrialRecord
-from ceteris.store import trial_digest
+from ceteris.records import Record, Trial
 from ceteris.training import failed_record
 
 T = TypeVar("T")
-Strategy = Generator[Request, Mapping[str, TrialRecord], T]
+Strategy = Generator[Request, Mapping[str, Record], T]
 SizeOf = Callable[[Trial], float]
 _ATTEMPTS = 2
 
@@ -28,8 +27,8 @@ _ATTEMPTS = 2
 class KnownRecords(Protocol):
     """Whoever knows records: the store."""
 
-    def find(self, digest: str) -> TrialRecord | None:
-        """Return the record of a trial, None where it is not known."""
+    def find(self, digest: str, *, light: bool = False) -> Record | None:
+        """Return the record of a trial, without its arrays if ``light``; None where it is not known."""
 
 
 class Pool(Protocol):
@@ -51,7 +50,7 @@ class _Chain(Generic[T]):
 
     strategy: Strategy[T]
     waiting: set[str] = field(default_factory=set)
-    records: dict[str, TrialRecord] = field(default_factory=dict)
+    records: dict[str, Record] = field(default_factory=dict)
     result: list[T] = field(default_factory=list)
 
 
@@ -64,7 +63,7 @@ class Queue(Generic[T]):
         self._tasks: dict[str, Task] = {}
         self._work: dict[str, Work] = {}
         self._attempts: dict[str, int] = {}
-        self._known: dict[str, TrialRecord] = {}
+        self._known: dict[str, Record] = {}
 
     def run(self, strategies: Sequence[Strategy[T]]) -> list[T]:
         """Return what each strategy returned, in the same order.
@@ -94,9 +93,7 @@ class Queue(Generic[T]):
             self._ask(chain, request)
 
     def _ask(self, chain: _Chain[T], request: Request) -> None:
-        wanted = dict(
-            zip(map(trial_digest, request.trials), zip(request.trials, request.labels, strict=True), strict=True)
-        )
+        wanted = {trial.digest: (trial, label) for trial, label in zip(request.trials, request.labels, strict=True)}
         for digest, (trial, label) in wanted.items():
             self._work.setdefault(digest, self._work_of(trial, request, label))
         self._progress.asked([self._work[digest] for digest in wanted if digest not in self._known])
@@ -120,9 +117,9 @@ class Queue(Generic[T]):
             kind=request.kind,
         )
 
-    def _records_of(self, task: Task) -> dict[str, TrialRecord]:
+    def _records_of(self, task: Task) -> dict[str, Record]:
         """Return the records of a task if all are known or in the store, else none."""
-        known = {digest: self._known.get(digest) or self._store.find(digest) for digest in task.digests}
+        known = {digest: self._known.get(digest) or self._store.find(digest, light=True) for digest in task.digests}
         records = {digest: record for digest, record in known.items() if record}
         if len(records) < len(known):
             return {}
@@ -150,13 +147,10 @@ class Queue(Generic[T]):
             if self._attempts[event.digest] < _ATTEMPTS:
                 self._todo.appendleft(task)
                 return
-            records = tuple(
-                replace(failed_record(trial, event.message), digest=digest)
-                for digest, trial in zip(task.digests, task.trials, strict=True)
-            )
+            records = tuple(failed_record(trial, event.message) for trial in task.trials)
         self._settle(task, records, chains)
 
-    def _settle(self, task: Task, records: Sequence[TrialRecord], chains: Sequence[_Chain[T]]) -> None:
+    def _settle(self, task: Task, records: Sequence[Record], chains: Sequence[_Chain[T]]) -> None:
         del self._tasks[task.digest]
         found = {record.digest: record for record in records}
         self._known |= found

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from ceteris.records import Trial, TrialRecord
+from ceteris.records import Record, Trial
 
 # What a stage of a model's experiment is for: recipes or values are searched (tuning included), arms are compared with an
 # incumbent block by block, baseline and best are confirmed, finals are trained. Names of stages are for people: a factor
@@ -23,4 +23,4 @@ class Request:
     kind: StageKind = "search"
 
 
-Records = Mapping[str, TrialRecord]  # by digest
+Records = Mapping[str, Record]  # by digest

@@ -12,7 +12,7 @@ from ceteris.data import ImageSet, make_image_set
 from ceteris.execution.device_table import DeviceTable, Network, Place, Speed, table_for
 from ceteris.execution.populations import Stacking, as_population
 from ceteris.recipe import Recipe
-from ceteris.records import CrossValidationSplit, Trial
+from ceteris.records import CrossValidationSplit, Finished, Trial
 from ceteris.seeds import generator
 from ceteris.training import execution_of, one_thread
 from ceteris.training.population import run_population
@@ -103,7 +103,7 @@ def _seconds(recipe: Recipe, device: str, members: int, images: ImageSet, epochs
     began = clock()
     with one_thread():
         results = run_population(trials, images)
-    return clock() - began if all(result.record.cost for result in results) else 0.0
+    return clock() - began if all(isinstance(result.record, Finished) for result in results) else 0.0
 
 
 def made_up_images(count: int, shape: tuple[int, int, int] = (1, 28, 28), classes: int = _CLASSES) -> ImageSet:

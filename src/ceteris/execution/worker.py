@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Literal
@@ -17,7 +17,7 @@ import torch
 
 from ceteris.data import ImageSet, open_train
 from ceteris.errors import CeterisError
-from ceteris.records import Trial, TrialRecord
+from ceteris.records import Record, Trial
 from ceteris.store import Store
 from ceteris.training.compiler import put_off_compiler
 from ceteris.training.population import run_population
@@ -53,7 +53,7 @@ class Event:
     kind: Literal["epoch", "done", "lost"]
     digest: str
     epoch: int = 0
-    records: tuple[TrialRecord, ...] = ()
+    records: tuple[Record, ...] = ()
     message: str = ""
 
 
@@ -85,8 +85,8 @@ def train_and_keep(
     *,
     on_epoch: Callable[[int], None] = lambda epoch: None,
     imports: ImportPolicy,
-) -> tuple[TrialRecord, ...]:
-    """Train a task and write its records; one that failed is not kept, so that it is tried again next time.
+) -> tuple[Record, ...]:
+    """Train a task, write its records and return them light; one that failed is not kept, so that it is tried again.
 
     A population is kept whole or not at all.
 
@@ -95,13 +95,12 @@ def train_and_keep(
         DataError: when the images cannot be split as the study says.
     """
     results = run_population(task.trials, train, on_epoch=on_epoch, imports=imports)
-    records = tuple(replace(result.record, digest=digest) for digest, result in zip(task.digests, results, strict=True))
-    if all(record.status != "failed" for record in records):
-        for record, result in zip(records, results, strict=True):
-            store.put(record, result.weights, result.snapshots)
-        if len(records) > 1:
+    if all(result.record.status != "failed" for result in results):
+        for result in results:
+            store.put(result.record, result.weights, result.snapshots)
+        if len(results) > 1:
             store.mark_population(task.digest, task.digests)
-    return records
+    return tuple(result.record.light() for result in results)
 
 
 class _Beat:

@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ceteris.analysis.finals import identity, model_named, shortened
+from ceteris.analysis.search import factor_titles, mean_of_finished
 from ceteris.figures.candidates import CHOSEN
-from ceteris.figures.factor_effects import mean_of_finished, readable_range
+from ceteris.figures.factor_effects import readable_range
 from ceteris.figures.forest import head, label_row, prepare_rows
-from ceteris.figures.interactions import factor_titles
 from ceteris.figures.style import ACCENT, FAINT, MUTED, axes_at, grid, logarithmic, open_page, percent, styled
 from ceteris.findings import Candidate, StudyFindings
 from ceteris.records import FloatArray
@@ -20,7 +20,6 @@ ROW = 0.2  # inches
 HEADER = 1.35  # rows that a setting's headline takes
 MOST_CATEGORIES = 8  # more distinct numbers than this are drawn along an axis
 COLUMNS = 3
-WITHOUT_EFFECT = "–"  # the value of a setting that a recipe has no field for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,9 +65,9 @@ def candidate_settings_info(findings: StudyFindings, model: str) -> CandidateSet
 
 def _setting(title: str, name: str, candidates: Sequence[Candidate]) -> SettingScores:
     having = [
-        (candidate, value)
+        (candidate, settings[name])
         for candidate in candidates
-        if (value := dict(candidate.settings).get(name, WITHOUT_EFFECT)) != WITHOUT_EFFECT
+        if name in (settings := dict(candidate.settings)) and name not in dict(candidate.idle)
     ]
     values = tuple(value for _, value in having)
     return SettingScores(

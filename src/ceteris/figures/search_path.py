@@ -7,7 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ceteris.analysis.finals import identity, shortened
-from ceteris.figures.factor_effects import mean_of_finished, readable_range
+from ceteris.analysis.search import mean_of_finished
+from ceteris.figures.factor_effects import readable_range
 from ceteris.figures.style import INK, MUTED, PAPER, axes_at, model_colour, open_page, percent, points, styled
 from ceteris.findings import FactorFinding, LevelFinding, ModelFinding, StudyFindings
 from ceteris.records import FloatArray
@@ -89,7 +90,7 @@ def _path(model: ModelFinding, position: int) -> ModelPath:
 def _step(factor: FactorFinding, level: LevelFinding | None) -> PathStep | None:
     if level is None:
         return None
-    return _made(factor.title or factor.name, level.told, level, changed=not level.incumbent)
+    return _made(factor.title or factor.name, level.tuned_label, level, changed=not level.incumbent)
 
 
 def _made(factor: str, label: str, level: LevelFinding, *, changed: bool) -> PathStep:

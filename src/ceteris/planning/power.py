@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import stats
 
+from ceteris.digests import digest_of
 from ceteris.planning.dry_run import PlannedStage
 from ceteris.records import FloatArray, Trial
 from ceteris.stats import detectable_difference, overlap_share
-from ceteris.store import digest_of
 from ceteris.store.headers import RecordedTrial
 from ceteris.study import Study
 

@@ -7,7 +7,8 @@ import dataclasses
 import json
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -17,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from ceteris.errors import StoreError
+from ceteris.records import Failed, Finished, Record
 from ceteris.store.atomic import write_bytes
 
 T = TypeVar("T")
@@ -24,23 +26,13 @@ _ARRAY_KEY = "$array"
 _HEADER_KEY = "ceteris"
 
 
-def to_tree(value: Any) -> Any:
-    """Return a value as JSON-able dicts, lists and scalars; arrays are not allowed."""
-    arrays: dict[str, NDArray[Any]] = {}
-    tree = _pack(value, "", arrays)
-    if arrays:
-        raise TypeError(f"no arrays can stand in plain JSON, found {sorted(arrays)}")
-    return tree
+class DamagedError(StoreError):
+    """A file that is missing, torn, or not what it should be; reading it again would not help."""
 
 
 def from_tree(kind: Any, tree: Any) -> Any:
-    """Return the value of type ``kind`` that :func:`to_tree` turned into ``tree``."""
+    """Return the value of type ``kind`` that :func:`ceteris.digests.plain` turned into ``tree``."""
     return _unpack(kind, tree, {})
-
-
-def canonical_json(value: Any) -> str:
-    """Return the one JSON text of a value: sorted keys, no spaces, shortest numbers that read back exactly."""
-    return json.dumps(to_tree(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
 def write_dataclass(value: Any, path: Path) -> None:
@@ -54,24 +46,72 @@ def write_dataclass(value: Any, path: Path) -> None:
     write_bytes(path, save(arrays, metadata={_HEADER_KEY: json.dumps(tree)}))
 
 
-def read_dataclass(kind: type[T], path: Path) -> T:
+def read_dataclass(kind: type[T], path: Path, *, schema: int = 0) -> T:
     """Read what :func:`write_dataclass` wrote.
 
+    Args:
+        kind: what the file holds.
+        path: of the file.
+        schema: what the field ``schema`` must be, 0 where the type has none.
+
     Raises:
-        StoreError: when the file is missing, damaged or holds something else.
+        DamagedError: when the file is missing, damaged, of another schema or holds something else.
+        StoreError: when it cannot be read for another reason, such as too many open files.
     """
+    with _reading(path), safe_open(path, framework="numpy") as file:
+        tree = _header(file)
+        if schema and tree.get("schema") != schema:
+            raise DamagedError(
+                f"{path} was written by another version of ceteris (schema {tree.get('schema', 1)}, this version reads "
+                f"{schema}). Run the study again: finished trainings are in the store, so only the report is made again."
+            )
+        arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - safe_open is no mapping
+        return typing.cast(T, _unpack(kind, tree, arrays))
+
+
+def read_record(path: Path, *, light: bool = False) -> Record:
+    """Read the record of a trial; a light one without its arrays.
+
+    Records of the first version, which had placeholders where a trial did not finish and no counts, are read as well.
+
+    Raises:
+        DamagedError, StoreError: as :func:`read_dataclass`.
+    """
+    with _reading(path), safe_open(path, framework="numpy") as file:
+        tree = _header(file)
+        kind = Finished if tree["status"] == "finished" else Failed
+        if kind is Finished:
+            tree |= {"epoch_count": _length(file, "epochs.seconds"), "step_count": _length(file, "iterations.loss")}
+        known = {field.name for field in dataclasses.fields(kind)} - (
+            {"epochs", "iterations", "predictions"} if light else set()
+        )
+        arrays = {} if light else {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        return typing.cast(Record, _unpack(kind, {name: part for name, part in tree.items() if name in known}, arrays))
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn what goes wrong while a file is read into words: damage, or a machine that could not read it just now."""
     try:
-        with safe_open(path, framework="numpy") as file:
-            header = file.metadata() or {}
-            arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - safe_open is no mapping
-        value = _unpack(kind, json.loads(header[_HEADER_KEY]), arrays)
+        yield
     except FileNotFoundError:
-        raise StoreError(f"{path} does not exist. Run the study again to make it.") from None
-    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
+        raise DamagedError(f"{path} does not exist. Run the study again to make it.") from None
+    except OSError as error:
         raise StoreError(
+            f"{path} could not be read ({error.strerror or error}). Nothing was lost; try again."
+        ) from None
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise DamagedError(
             f"{path} is damaged or was not written by this version of ceteris ({error}). Delete it and run again."
         ) from None
-    return typing.cast(T, value)
+
+
+def _header(file: Any) -> dict[str, Any]:
+    return typing.cast(dict[str, Any], json.loads((file.metadata() or {})[_HEADER_KEY]))
+
+
+def _length(file: Any, key: str) -> int:
+    return int(file.get_slice(key).get_shape()[0])
 
 
 def _pack(value: Any, place: str, arrays: dict[str, NDArray[Any]]) -> Any:

@@ -3,9 +3,10 @@
 import json
 from pathlib import Path
 
+from ceteris.digests import plain
 from ceteris.findings import Look
 from ceteris.store.atomic import append_line
-from ceteris.store.codec import from_tree, to_tree
+from ceteris.store.codec import from_tree
 
 
 def looks_at(root: Path, fingerprint: str) -> tuple[Look, ...]:
@@ -28,7 +29,7 @@ def record_look(root: Path, fingerprint: str, look: Look) -> None:
     before = looks_at(root, fingerprint)
     if any((known.study, known.reason, known.models) == (look.study, look.reason, look.models) for known in before):
         return
-    append_line(_ledger(root, fingerprint), json.dumps(to_tree(look), ensure_ascii=False))
+    append_line(_ledger(root, fingerprint), json.dumps(plain(look), ensure_ascii=False))
 
 
 def _ledger(root: Path, fingerprint: str) -> Path:

@@ -1,6 +1,6 @@
 """Records, weights and test results on disk, each under the digest of what made it."""
 
-import hashlib
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from ceteris.errors import StoreError
-from ceteris.findings import StudyFindings
-from ceteris.records import Float32Array, FloatArray, Trial, TrialRecord
+from ceteris.findings import SCHEMA, StudyFindings
+from ceteris.records import Float32Array, FloatArray, Record, Trial
 from ceteris.store.atomic import write_bytes
-from ceteris.store.codec import canonical_json, read_dataclass, write_dataclass
+from ceteris.store.codec import DamagedError, read_dataclass, read_record, write_dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,16 +27,6 @@ class TestResult:
     probabilities: Float32Array  # (n, classes)
     curve_loss: FloatArray  # (epochs,)
     curve_accuracy: FloatArray  # (epochs,)
-
-
-def digest_of(value: Any) -> str:
-    """Return the sha256 of a frozen dataclass (or of plain values), as 64 hexadecimal digits."""
-    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
-
-
-def trial_digest(trial: Trial) -> str:
-    """Return a trial's address: the digest of all that can change its result."""
-    return digest_of(trial)
 
 
 @dataclass(frozen=True)
@@ -64,24 +54,28 @@ class Store:
         """Return the file that says that a population is whole."""
         return self.root / "populations" / population
 
-    def find(self, digest: str) -> TrialRecord | None:
-        """Return the finished record of a trial, or None; a damaged file is put aside so that the trial runs again.
+    def find(self, digest: str, *, light: bool = False) -> Record | None:
+        """Return the record of a trial, or None; a damaged file is put aside so that the trial runs again.
 
         A record of a population that was never finished counts as absent: it will be written again with the others.
+
+        Raises:
+            StoreError: when a file is there and cannot be read, though it is not damaged (too many open files, say).
         """
         path = self.record_path(digest)
         if not path.exists():
             return None
         try:
-            record = read_dataclass(TrialRecord, path)
-        except StoreError:
+            record = read_record(path, light=light)
+        except DamagedError as error:
+            logging.getLogger("ceteris").warning("put aside: %s", error)
             os.replace(path, path.with_suffix(".damaged"))
             return None
         return record if self._is_whole(record.trial) else None
 
     def holds(self, trial: Trial) -> bool:
         """Say whether a trial's record is there, without reading it."""
-        return self.record_path(trial_digest(trial)).exists() and self._is_whole(trial)
+        return self.record_path(trial.digest).exists() and self._is_whole(trial)
 
     def _is_whole(self, trial: Trial) -> bool:
         population = trial.execution.population
@@ -89,7 +83,7 @@ class Store:
 
     def put(
         self,
-        record: TrialRecord,
+        record: Record,
         weights: Mapping[str, NDArray[Any]] | None = None,
         snapshots: Mapping[str, NDArray[Any]] | None = None,
     ) -> None:
@@ -146,9 +140,9 @@ def read_findings(path: Path) -> StudyFindings:
     """Read the findings of a study from its file, or from the ``findings.safetensors`` in a result folder.
 
     Raises:
-        StoreError: when there are none, or when the file is damaged.
+        StoreError: when there are none, or when the file is damaged or was written by another version.
     """
-    return read_dataclass(StudyFindings, path / "findings.safetensors" if path.is_dir() else path)
+    return read_dataclass(StudyFindings, path / "findings.safetensors" if path.is_dir() else path, schema=SCHEMA)
 
 
 def _load_tensors(path: Path) -> dict[str, NDArray[Any]]:

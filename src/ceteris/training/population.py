@@ -25,7 +25,7 @@ from ceteris.training.memory import is_out_of_memory, reset_peak
 from ceteris.training.population_images import steps_of
 from ceteris.training.population_members import Member, Population, population_of
 from ceteris.training.population_steps import gradient_norms, losses_of, shrink_
-from ceteris.training.trial import TrialResult, observed, run_trial, unfinished_record
+from ceteris.training.trial import TrialResult, diverged_record, observed, run_trial
 from ceteris.user_code import NO_IMPORTS, ImportPolicy
 
 OnEpoch = Callable[[int], None]
@@ -280,7 +280,7 @@ def _close_epoch(member: Member, plan: Plan, epoch: int, seen: ObservedEpoch, se
 
 
 def _diverged(member: Member, error: DivergedError) -> TrialResult:
-    return TrialResult(record=unfinished_record(member.trial, "diverged", str(error)))
+    return TrialResult(record=diverged_record(member.trial, error))
 
 
 def _finished(member: Member, state: State, train: ImageSet, cuda_graph: str) -> TrialResult:

@@ -1,6 +1,7 @@
 """From a trial to its record: the images, the objects, the training, the numbers."""
 
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from ceteris.data import ImageSet, split_indices, standardisation
 from ceteris.errors import CeterisError, DataError, DivergedError
 from ceteris.models import set_dropout_generator, summarise
-from ceteris.records import Cost, FloatArray, IntArray, Predictions, Trial, TrialRecord
+from ceteris.records import Cost, Failed, Finished, FloatArray, IntArray, Predictions, Record, Trial
 from ceteris.training import build, graph
 from ceteris.training.device import environment, full_float32, one_thread, wait_for
 from ceteris.training.history import History
@@ -30,7 +31,7 @@ _FEW_IMAGES = 4  # with which a step of the largest network takes less than a se
 class TrialResult:
     """A record, with the weights by name and the weights of every epoch as "epoch/name" where the trial keeps them."""
 
-    record: TrialRecord
+    record: Record
     weights: Tensors | None = None
     snapshots: Tensors | None = None
 
@@ -57,11 +58,11 @@ def run_trial(
         with full_float32(trial.execution.device):
             return _train(trial, train, on_epoch, imports)
     except DivergedError as error:
-        return TrialResult(record=unfinished_record(trial, "diverged", str(error)))
+        return TrialResult(record=diverged_record(trial, error))
     except DataError:
         raise  # what is wrong with the images is wrong for every trial
     except Exception as error:  # one failed trial never ends a study: it is a row that says what happened
-        return TrialResult(record=failed_record(trial, told(error)))
+        return TrialResult(record=failed_record(trial, told(error), traceback.format_exc()))
 
 
 def told(error: Exception) -> str:
@@ -69,11 +70,15 @@ def told(error: Exception) -> str:
     return str(error) if isinstance(error, CeterisError) else f"{type(error).__name__}: {error}"
 
 
-def failed_record(trial: Trial, message: str) -> TrialRecord:
-    """Return the record of a trial that ended with an error."""
-    return unfinished_record(
-        trial, "failed", message.strip().splitlines()[0][:300] if message.strip() else "unknown error"
-    )
+def failed_record(trial: Trial, message: str, trace: str = "") -> Failed:
+    """Return the record of a trial that ended with an error: the first line of its message, and the traceback."""
+    first = message.strip().splitlines()[0][:300] if message.strip() else "unknown error"
+    return Failed(trial=trial, status="failed", error=first, environment=environment(), traceback=trace)
+
+
+def diverged_record(trial: Trial, error: DivergedError) -> Failed:
+    """Return the record of a trial whose loss stopped being finite."""
+    return Failed(trial=trial, status="diverged", error=str(error), environment=environment())
 
 
 def standardisation_of(trial: Trial, train: ImageSet) -> tuple[FloatArray, FloatArray]:
@@ -251,44 +256,23 @@ def _cost(history: History, parts: Parts, facts: TrialFacts, evaluation: float, 
     )
 
 
-def _record(trial: Trial, fitted: Fitted, predictions: Predictions, cost: Cost, notes: dict[str, str]) -> TrialRecord:
+def _record(trial: Trial, fitted: Fitted, predictions: Predictions, cost: Cost, notes: dict[str, str]) -> Finished:
     epochs = fitted.history.epochs()
-    best = fitted.best_epoch - 1
-    return TrialRecord(
-        digest="",
+    iterations, best = fitted.history.iterations(), fitted.best_epoch - 1
+    return Finished(
         trial=trial,
-        status="finished",
-        error="",
         accuracy=float(epochs.validation_accuracy[best]),
         f1=float(epochs.validation_f1[best]),
         loss=float(epochs.validation_loss[best]),
         train_accuracy=float(epochs.train_accuracy[best]),
         best_epoch=fitted.best_epoch,
+        epoch_count=len(epochs.seconds),
+        step_count=len(iterations.loss),
         epochs=epochs,
-        iterations=fitted.history.iterations(),
+        iterations=iterations,
         predictions=predictions,
         cost=cost,
         environment=environment() | notes,
-    )
-
-
-def unfinished_record(trial: Trial, status: Any, message: str) -> TrialRecord:
-    """Return the record of a trial that has no numbers to show, with the reason."""
-    return TrialRecord(
-        digest="",
-        trial=trial,
-        status=status,
-        error=message,
-        accuracy=0.0,
-        f1=0.0,
-        loss=0.0,
-        train_accuracy=0.0,
-        best_epoch=0,
-        epochs=None,
-        iterations=None,
-        predictions=None,
-        cost=None,
-        environment=environment(),
     )
 
 

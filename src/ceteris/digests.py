@@ -1,0 +1,39 @@
+"""Plain trees of values, their one JSON text, and the digest that is a trial's address."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+
+def plain(value: Any, place: str = "") -> Any:
+    """Return a frozen dataclass, mapping or sequence as JSON-able dicts, lists and scalars; arrays are not allowed.
+
+    Raises:
+        TypeError: for a value that has no plain form, with its dotted ``place``.
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        names = [field.name for field in dataclasses.fields(value)]
+        return {name: plain(getattr(value, name), f"{place}.{name}") for name in names}
+    if isinstance(value, Mapping):
+        return {str(key): plain(part, f"{place}.{key}") for key, part in value.items()}
+    if isinstance(value, tuple | list):
+        return [plain(part, f"{place}.{index}") for index, part in enumerate(value)]
+    if isinstance(value, np.generic):
+        return value.item()
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    raise TypeError(f"{place}: a value of type {type(value).__name__} has no plain form")
+
+
+def canonical_json(value: Any) -> str:
+    """Return the one JSON text of a value: sorted keys, no spaces, shortest numbers that read back exactly."""
+    return json.dumps(plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def digest_of(value: Any) -> str:
+    """Return the sha256 of a frozen dataclass (or of plain values), as 64 hexadecimal digits."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
