@@ -38,6 +38,11 @@ class Journal:
         _LOG.info("%s", text)
         self._inner.phase(text)
 
+    def note(self, text: str) -> None:
+        """Log what should stay in view."""
+        _LOG.info("%s", text)
+        self._inner.note(text)
+
 
 class _LogFile(logging.FileHandler):
     """A log file that ends nothing when the disk is full."""

@@ -15,7 +15,7 @@ import torch
 from ceteris.api.collect import TrainedStudy, findings_of
 from ceteris.api.journal import LOG_FILE, Journal, logged_to
 from ceteris.api.result import Result, write_result
-from ceteris.data import DataSet, from_arrays, split_indices
+from ceteris.data import DataSet, from_arrays, reading_lines, split_indices
 from ceteris.digests import digest_of
 from ceteris.errors import ConfigError
 from ceteris.execution.in_process import InProcessPool
@@ -64,6 +64,8 @@ def run_study(
     workers, store = worker_count(options.workers), Store(options.store)
     progress.phase(f"preparing the data: {study.data}")
     data_set = data_set or open_data(study, options, progress.phase)
+    for line in reading_lines(data_set):
+        progress.note(line)
     context = context_of(study, data_set, options)
     size_of = Timing(data_set.train, imports=options.imports, table=context.stacking.table).size
     if context.extension:

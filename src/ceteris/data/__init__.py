@@ -1,7 +1,7 @@
 """Data sets: reading every usual format, splits that return indices, and the description of what is in a set."""
 
 from ceteris.data.audit import DataAudit, audit
-from ceteris.data.describe import TextTable, as_json, describe, text_tables, write_page
+from ceteris.data.describe import TextTable, as_json, describe, reading_lines, text_tables, write_page
 from ceteris.data.download import Progress
 from ceteris.data.formats.pictures import read_pictures_of_shape
 from ceteris.data.imageset import ImageSet, make_image_set, standardisation
@@ -34,6 +34,7 @@ __all__ = [
     "open_prepared",
     "open_train",
     "read_pictures_of_shape",
+    "reading_lines",
     "seal",
     "split_indices",
     "standardisation",

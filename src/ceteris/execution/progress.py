@@ -41,6 +41,9 @@ class Progress(Protocol):
     def phase(self, text: str) -> None:
         """Hear what is being done besides training."""
 
+    def note(self, text: str) -> None:
+        """Hear what should stay in view: how the data were read, what endangers the conclusions."""
+
 
 class Silent:
     """A listener that does nothing."""
@@ -61,4 +64,7 @@ class Silent:
         """Ignore."""
 
     def phase(self, text: str) -> None:
+        """Ignore."""
+
+    def note(self, text: str) -> None:
         """Ignore."""

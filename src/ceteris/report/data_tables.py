@@ -31,6 +31,7 @@ def data_description(findings: StudyFindings) -> Table:
         ("preprocessing", "; ".join(data.preprocessing)),
         ("images used in the exploration", f"{findings.exploration_images or data.train_count:,}"),
     ]
+    rows += [("read as", data.understood)] if data.understood else []
     rows += [("note", data.note)] if data.note else []
     rows += [("warning", text) for text in data.warnings]
     return Table(name="data", title="The data", columns=columns("question", "answer"), rows=tuple(rows))

@@ -138,7 +138,7 @@ def read_csv(entry: Entry, *, texts: bool = False) -> CsvFile:
     encoding = _encoding(start, entry, whole=texts)
     text = codecs.getincrementaldecoder(encoding)("replace").decode(start)  # the last character may be cut
     lines = [line.rstrip("\r") for line in text.split("\n", 20)[:20]]
-    named = lines[0].strip().strip('"').lower()
+    named = lines[0].strip(' "').lower()
     told = named[4] if len(named) == 5 and named.startswith("sep=") else ""  # as Excel writes it
     skipped = next((number for number, line in enumerate(lines) if line.strip() and (number or not told)), 0)
     shown = [line for line in lines[skipped:] if line.strip()][:3]

@@ -233,9 +233,10 @@ def _add_classes(layout: Layout, part: PartName, level: Folder, below: list[Fold
     """Add every folder of a level as a class; pictures beside them and folders inside them are warned of."""
     kinds = _PICTURE_KINDS | _OTHER_KINDS
     if all(_letters(folder.name) in kinds and not folder.folders for folder in below):
-        found = f"{level.count:,} pictures" + (f" in {layout.names(below)}" if below else "")
+        count = len(level.pictures) + sum(folder.count for folder in below)
+        found = f"{count:,} pictures" + (f" in {layout.names(below)}" if below else "")
         raise NoClassFoldersError(
-            f"{level.path}: no class folders in it, {found if level.count else 'and no pictures found'}. "
+            f"{level.path}: no class folders in it, {found if count else 'and no pictures found'}. "
             "Expected one folder per class, each with its pictures."
         )
     if all(_NUMBERED.fullmatch(re.sub(r"[\W_]", "", folder.name.lower())) and folder.folders for folder in below):

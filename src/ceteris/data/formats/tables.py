@@ -2,7 +2,6 @@
 
 import math
 import os
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -123,9 +122,10 @@ def _pixel_text_source(path: Path, table: CsvFile, columns: Columns, pixels: int
     side, channels = _side(count, table.entry)
     images = np.empty((len(rows), count), dtype=np.uint8)
     for index, (number, row) in enumerate(rows):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # numpy warns of a text that is no number, and the count shows it
-            values = np.fromstring(row[pixels], dtype=np.int64, sep=" ")
+        try:
+            values = np.array(row[pixels].split(), dtype=np.int64)
+        except (ValueError, OverflowError):
+            values = np.empty(0, dtype=np.int64)
         if len(values) != count or values.min() < 0 or values.max() > 255:
             raise DataError(
                 f"{table.entry}: row {number} should hold {count} pixels of 0 to 255, as the first row does."
