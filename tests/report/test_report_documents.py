@@ -147,7 +147,7 @@ def test_page_stays_small(report: Report) -> None:
 
 
 def test_colours_of_an_inlined_drawing_follow_the_page(report: Report) -> None:
-    [drawn] = [entry for entry in report.drawn if entry.plate.name == "search-path"]
+    [drawn] = [entry for entry in report.drawn if entry.figure.name == "search-path"]
     text = inlined(drawn.svg, name="a", label='"<&>"')
     assert "var(--ink, #1c2128)" in text
     assert 'aria-label="&quot;&lt;&amp;&gt;&quot;"' in text
@@ -192,9 +192,9 @@ def results_of_large(report: Report) -> tuple[StudyFindings, Report]:
     large = example_findings(factors=20, classes=100, seeds=1, class_names=names, title="A long title " * 12)
     models = tuple(replace(model, title=f"{model.title} with a long name") for model in large.models)
     large = replace(large, models=models, question="A long question, asked at length. " * 20)
-    borrowed = {entry.plate.name.replace("resnet", "cnn"): entry for entry in report.drawn}
+    borrowed = {entry.figure.name.replace("resnet", "cnn"): entry for entry in report.drawn}
     evaluated = results_info(large)
-    drawn = tuple(replace(entry, plate=replace(entry.plate, name=name)) for name, entry in borrowed.items())
+    drawn = tuple(replace(entry, figure=replace(entry.figure, name=name)) for name, entry in borrowed.items())
     return large, Report(large, evaluated, tables(large, evaluated), drawn)
 
 

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +13,7 @@ from ceteris.api.collect import FinalModel, TrainedStudy
 from ceteris.api.model import ModelCard, write_model
 from ceteris.errors import ConfigError, did_you_mean
 from ceteris.execution.progress import Progress
-from ceteris.figures import plates
+from ceteris.figures import figures
 from ceteris.findings import StudyFindings
 from ceteris.report import Table, tables, write_report
 from ceteris.store import read_findings, write_bytes, write_findings
@@ -54,12 +54,10 @@ class Result:
         Raises:
             ConfigError: when there is no figure of that name.
         """
-        known = {plate.name: plate for plate in plates(self.findings)}
+        known = {entry.name: entry for entry in figures(self.findings)}
         if name not in known:
             raise ConfigError(f'figure: "{name}" is not known.{did_you_mean(name, known)} Known: {", ".join(known)}.')
-        figure = Figure()
-        known[name].draw(figure)
-        return figure
+        return known[name].figure()
 
     def _repr_html_(self) -> str:
         return "".join(self.table(name)._repr_html_() for name in ("what_helped", "test_results"))
@@ -95,21 +93,16 @@ def write_result(findings: StudyFindings, trained: TrainedStudy, progress: Progr
         write_bytes(folder / "study-original.toml", original.encode())
     else:
         (folder / "study-original.toml").unlink(missing_ok=True)
-    for final in _best_of_each_version(trained.finals):
-        _write_model_folder(folder / "models" / f"{final.card.name}-{final.card.version}", final, trained)
+    best: dict[str, FinalModel] = {}  # of every version the seed with the best validation accuracy, the first of equals
+    for final in trained.finals:
+        name = f"{final.card.name}-{final.card.version}"
+        if name not in best or final.record.accuracy > best[name].record.accuracy:
+            best[name] = final
+    for name, final in best.items():
+        _write_model_folder(folder / "models" / name, final, trained)
     progress.phase("writing the report")
     write_report(findings, folder, formats=trained.options.formats, progress=progress.phase)
     return Result(findings=findings, folder=folder)
-
-
-def _best_of_each_version(finals: Sequence[FinalModel]) -> list[FinalModel]:
-    """Return, for every model and version, the seed with the highest validation accuracy (the first of equals)."""
-    best: dict[tuple[str, str], FinalModel] = {}
-    for final in finals:
-        key = (final.card.name, final.card.version)
-        if key not in best or final.record.accuracy > best[key].record.accuracy:
-            best[key] = final
-    return list(best.values())
 
 
 def _write_model_folder(folder: Path, final: FinalModel, trained: TrainedStudy) -> None:

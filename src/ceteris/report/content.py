@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from ceteris.analysis.results import ResultsInfo, results_info
-from ceteris.figures import Plate, plates
+from ceteris.figures import ReportFigure, figures
 from ceteris.findings import StudyFindings
 from ceteris.report.sections import Medium, Section, sections
 from ceteris.report.table import Table
@@ -15,10 +15,10 @@ DPI = 200
 
 
 @dataclass(frozen=True, kw_only=True)
-class DrawnPlate:
+class DrawnFigure:
     """A figure with its drawings: SVG text and PNG bytes."""
 
-    plate: Plate
+    figure: ReportFigure
     svg: str
     png: bytes
 
@@ -30,7 +30,7 @@ class Report:
     findings: StudyFindings
     results: ResultsInfo
     tables: tuple[Table, ...]
-    drawn: tuple[DrawnPlate, ...]
+    drawn: tuple[DrawnFigure, ...]
 
     def sections(self, medium: Medium) -> list[Section]:
         """Return the sections with the blocks that a format shows, without sections that are empty then."""
@@ -40,26 +40,26 @@ class Report:
         ]
         return [section for section in shown if section.blocks]
 
-    def drawing(self, plate: Plate) -> DrawnPlate:
+    def drawing(self, figure: ReportFigure) -> DrawnFigure:
         """Return the drawing of a figure."""
-        return self._drawn[plate.name]
+        return self._drawn[figure.name]
 
     @cached_property
     def _sections(self) -> list[Section]:
-        return sections(self.findings, self.results, [entry.plate for entry in self.drawn])
+        return sections(self.findings, self.results, [entry.figure for entry in self.drawn])
 
     @cached_property
-    def _drawn(self) -> dict[str, DrawnPlate]:
-        return {entry.plate.name: entry for entry in self.drawn}
+    def _drawn(self) -> dict[str, DrawnFigure]:
+        return {entry.figure.name: entry for entry in self.drawn}
 
 
 def compose(findings: StudyFindings, progress: Callable[[str], None] | None = None) -> Report:
     """Evaluate the finals, build the tables and draw every figure once."""
     results = results_info(findings)
     drawn = []
-    for entry in plates(findings, results):
+    for entry in figures(findings, results):
         if progress is not None:
             progress(f"drawing {entry.name}")
         svg, png = entry.rendered(dpi=DPI)
-        drawn.append(DrawnPlate(plate=entry, svg=svg, png=png))
+        drawn.append(DrawnFigure(figure=entry, svg=svg, png=png))
     return Report(findings=findings, results=results, tables=tables(findings, results), drawn=tuple(drawn))

@@ -6,7 +6,8 @@ from importlib import resources
 import jinja2
 from markupsafe import Markup
 
-from ceteris.figures import ACCENT, FAINT, INK, MUTED, PAPER, VERDICT_COLOURS, Plate
+from ceteris.figures import ReportFigure
+from ceteris.figures.style import ACCENT, FAINT, INK, MUTED, PAPER, VERDICT_COLOURS
 from ceteris.formats import points
 from ceteris.report.content import Report
 
@@ -30,10 +31,10 @@ def html_report(report: Report) -> str:
     environment.filters["points"] = points
     source = resources.files("ceteris.report").joinpath("templates/report.html.jinja").read_text(encoding="utf-8")
 
-    def drawing(plate: Plate) -> Markup:
-        drawn = report.drawing(plate)
+    def drawing(figure: ReportFigure) -> Markup:
+        drawn = report.drawing(figure)
         # Drawn by matplotlib; the label is escaped.
-        return Markup(inlined(drawn.svg, name=plate.name, label=f"{plate.caption} {plate.description}"))
+        return Markup(inlined(drawn.svg, name=figure.name, label=f"{figure.caption} {figure.description}"))
 
     return environment.from_string(source).render(
         findings=report.findings, sections=report.sections("page"), drawing=drawing

@@ -15,7 +15,7 @@ from nbformat import v4
 
 from ceteris.analysis.results import results_info
 from ceteris.errors import StoreError
-from ceteris.figures import plates
+from ceteris.figures import figures
 from ceteris.findings import StudyFindings
 from ceteris.report.sections import Block, Bullets, Heading, Picture, Rows, Text, sections
 from ceteris.report.tables import tables
@@ -27,7 +27,7 @@ import warnings
 from pathlib import Path
 
 from ceteris.analysis.results import results_info
-from ceteris.figures import plates
+from ceteris.figures import figures
 from ceteris.report import tables
 from ceteris.store import read_findings
 
@@ -35,7 +35,7 @@ warnings.filterwarnings("ignore")
 findings = read_findings(Path("findings.safetensors"))
 results = results_info(findings)  # the finals, evaluated on the test labels
 table = {entry.name: entry for entry in tables(findings, results)}
-figure = {entry.name: entry for entry in plates(findings, results)}
+figure = {entry.name: entry for entry in figures(findings, results)}
 print(f"{findings.title}: {len(table)} tables and {len(figure)} figures")"""
 
 
@@ -114,7 +114,7 @@ def _cells(findings: StudyFindings) -> Iterator[tuple[str, str]]:
     people = " · ".join(part for part in (findings.people, findings.date) if part)
     yield "words", f"# {_plain(findings.label)}\n\n{_plain(findings.question)}\n\n{_plain(people)}"
     yield "code", SET_UP
-    for section in sections(findings, results, list(plates(findings, results))):
+    for section in sections(findings, results, list(figures(findings, results))):
         blocks = [block for block in section.blocks if "notebook" in block.where]
         words = [f"## {section.title}"] if blocks else []
         for block in blocks:
@@ -129,11 +129,11 @@ def _cells(findings: StudyFindings) -> Iterator[tuple[str, str]]:
 
 def _shown(block: Rows | Picture, words: list[str], known: set[str]) -> Iterator[tuple[str, str]]:
     """Show a table or a figure, after the words that came before it."""
-    words = [*words, _plain(block.plate.caption)] if isinstance(block, Picture) else words
+    words = [*words, _plain(block.figure.caption)] if isinstance(block, Picture) else words
     if words:
         yield "words", "\n\n".join(words)
     if isinstance(block, Picture):
-        yield "code", f"figure[{block.plate.name!r}]"
+        yield "code", f"figure[{block.figure.name!r}]"
     elif block.table.name in known:
         yield "code", f'table["{block.table.name}"]'
 

@@ -14,7 +14,7 @@ import typst
 
 from ceteris.analysis.finals import VERSION_TITLES, shortened
 from ceteris.analysis.search import mean_of_finished
-from ceteris.figures import Plate
+from ceteris.figures import ReportFigure
 from ceteris.findings import LevelFinding, StudyFindings
 from ceteris.formats import plain_points, points
 from ceteris.report.content import Report
@@ -76,7 +76,7 @@ def pdf_report(report: Report) -> bytes:
         template = resources.files("ceteris.report").joinpath("templates/report.typ").read_text(encoding="utf-8")
         (folder / "report.typ").write_text(template, encoding="utf-8")
         for drawn in report.drawn:
-            (folder / f"{drawn.plate.name}.svg").write_text(drawn.svg, encoding="utf-8")
+            (folder / f"{drawn.figure.name}.svg").write_text(drawn.svg, encoding="utf-8")
         for layout in LAYOUTS[:-1]:
             # An internal error of typst (its tags of tables that break around a picture) costs a layout, not the report.
             with contextlib.suppress(typst.TypstError):
@@ -127,8 +127,8 @@ class _Pages:
     def section(self, section: Section) -> dict[str, Any]:
         """Return words and tables in their order, then the section's own figures; none stands in the summary."""
         blocks = [plain for block in section.blocks for plain in self._blocks(block)]
-        own = [entry.plate for entry in self.report.drawn if entry.plate.section == section.name]
-        shown = {entry["name"]: entry for plate in own if (entry := self._picture(plate))}
+        own = [entry.figure for entry in self.report.drawn if entry.figure.section == section.name]
+        shown = {entry["name"]: entry for figure in own if (entry := self._picture(figure))}
         for name, partner in PAIRS.items():
             if name in shown and partner in shown:
                 shown[partner]["beside"] = shown.pop(name)
@@ -151,24 +151,24 @@ class _Pages:
 
     # -- figures
 
-    def _picture(self, plate: Plate) -> dict[str, Any] | None:
+    def _picture(self, figure: ReportFigure) -> dict[str, Any] | None:
         """Return file, caption and size of a figure, None where this layout has no room for it."""
-        name = plate.name.removesuffix(f"-{plate.model}") if plate.model else plate.name
-        of_this_model = not plate.model or plate.name == self._of_best_model(name)
+        name = figure.name.removesuffix(f"-{figure.model}") if figure.model else figure.name
+        of_this_model = not figure.model or figure.name == self._of_best_model(name)
         if name not in self.layout.figures or not of_this_model or name == "samples":
             return None
-        return self._drawn(name, plate)
+        return self._drawn(name, figure)
 
-    def _drawn(self, name: str, plate: Plate) -> dict[str, Any]:
-        (share, tallest), box = FIGURES[name], self.report.drawing(plate).svg.split('viewBox="', 1)[1]
+    def _drawn(self, name: str, figure: ReportFigure) -> dict[str, Any]:
+        (share, tallest), box = FIGURES[name], self.report.drawing(figure).svg.split('viewBox="', 1)[1]
         width, height = map(float, box.split('"', 1)[0].split()[2:])
         size = {"ratio": f"{height / width:.4f}", "share": share, "tallest": tallest}
-        return {"kind": "picture", "name": name, "file": f"{plate.name}.svg", "caption": plate.caption, **size}
+        return {"kind": "picture", "name": name, "file": f"{figure.name}.svg", "caption": figure.caption, **size}
 
     def _of_best_model(self, name: str) -> str:
         """Return the figure of this name that is about the model with the best test result of those that have one."""
         ranked = sorted(self.report.results.best, key=lambda summary: -summary.mean("accuracy"))
-        names = {entry.plate.name for entry in self.report.drawn}
+        names = {entry.figure.name for entry in self.report.drawn}
         return next((f"{name}-{summary.model}" for summary in ranked if f"{name}-{summary.model}" in names), "")
 
     # -- tables that only the PDF has
@@ -185,7 +185,9 @@ class _Pages:
 
     def _facts(self) -> dict[str, Any]:
         rows = self._cut(data_description(self.report.findings, brief=True).texts(), 300)
-        samples = [self._drawn("samples", entry.plate) for entry in self.report.drawn if entry.plate.name == "samples"]
+        samples = [
+            self._drawn("samples", entry.figure) for entry in self.report.drawn if entry.figure.name == "samples"
+        ]
         return {"rows": rows, "picture": samples[0] if samples and "samples" in self.layout.figures else None}
 
     def _models(self) -> dict[str, Any]:

@@ -14,14 +14,11 @@ from ceteris.analysis.search import (
     trained_blocks,
     undecided,
 )
-from ceteris.findings import Candidate, FactorFinding, LevelFinding, ModelFinding, StudyFindings, Verdict
+from ceteris.figures.improvement import ABLATION_WORDS
+from ceteris.findings import Candidate, FactorFinding, LevelFinding, ModelFinding, StudyFindings
 from ceteris.report.search_words import candidate_remark, decision_text
 from ceteris.report.table import Cell, Table, columns, detail, made
 from ceteris.report.words import improvement_sentence
-
-WORTH_WORDS: dict[Verdict, str] = {
-    "better": "worth it", "worse": "harms", "equivalent": "not needed", "undecided": "undecided",
-}  # fmt: skip
 
 
 def levels_of(models: Sequence[ModelFinding]) -> Iterator[tuple[ModelFinding, FactorFinding, LevelFinding]]:
@@ -151,7 +148,7 @@ def worth(models: Sequence[ModelFinding]) -> Table:
         for choice in ablation(model):
             found, blocks = choice.comparison, int(np.isfinite(choice.losses).sum())
             numbers = (found.difference, found.low, found.high) if found else (float("nan"),) * 3
-            verdict = WORTH_WORDS[found.verdict] if found else "not comparable"
+            verdict = ABLATION_WORDS[found.verdict] if found else "not comparable"
             rows.append((model.label, choice.factor, choice.label, *numbers, verdict, blocks))
     return made("worth", "What each choice of the best setting is worth", titles, rows)
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 from ceteris.analysis.results import ResultsInfo, VersionResults
 from ceteris.analysis.search import DecisionsInfo, block_word, decisions_info
-from ceteris.figures import Plate
+from ceteris.figures import ReportFigure
 from ceteris.findings import FactorFinding, ModelFinding, StudyFindings
 from ceteris.formats import percent, plain_points, points
 from ceteris.report import search_tables as search
@@ -85,7 +85,7 @@ class Picture(Block):
     """A figure; the PDF shows it where there is room."""
 
     kind: Literal["picture"] = "picture"
-    plate: Plate
+    figure: ReportFigure
     where: tuple[Medium, ...] = ALL
 
 
@@ -172,21 +172,21 @@ class _Study:
 
     findings: StudyFindings
     results: ResultsInfo
-    plates: Sequence[Plate]
+    figures: Sequence[ReportFigure]
 
     def pictures(self, section: str, model: str | None = None, *, telling: bool | None = None) -> Iterator[Picture]:
-        for plate in self.plates:
-            fits = plate.section == section and model in (None, plate.model)
-            if fits and telling in (None, plate.name.startswith(TELLING)):
-                yield Picture(plate=plate)
+        for figure in self.figures:
+            fits = figure.section == section and model in (None, figure.model)
+            if fits and telling in (None, figure.name.startswith(TELLING)):
+                yield Picture(figure=figure)
 
     def picture(self, name: str) -> Iterator[Picture]:
-        return (Picture(plate=plate) for plate in self.plates if plate.name == name)
+        return (Picture(figure=figure) for figure in self.figures if figure.name == name)
 
 
-def sections(findings: StudyFindings, results: ResultsInfo, plates: Sequence[Plate]) -> list[Section]:
+def sections(findings: StudyFindings, results: ResultsInfo, figures: Sequence[ReportFigure]) -> list[Section]:
     """Return the sections of a study's report; those that have nothing to say are left out."""
-    study = _Study(findings=findings, results=results, plates=plates)
+    study = _Study(findings=findings, results=results, figures=figures)
     parts = (
         ("summary", "Summary", _summary(study)),
         ("data", "Data", _data(study)),
@@ -358,7 +358,7 @@ def _results(study: _Study) -> Iterator[Block]:
     yield Text(text=words.looks_sentence(study.findings))
     yield Bullets(texts=words.mistakes_sentences(study.findings, study.results), where=PDF)
     for picture in study.pictures("results"):
-        if picture.plate.name != "test-results":
+        if picture.figure.name != "test-results":
             yield picture
     yield Rows(table=tables.model_comparisons(study.findings))
     yield Rows(table=tables.metrics_by_seed(study.results), folded=True, where=PAGE)

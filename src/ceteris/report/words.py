@@ -8,9 +8,9 @@ from itertools import pairwise
 import numpy as np
 
 from ceteris.analysis.finals import finished, model_titles
+from ceteris.analysis.metrics import most_confused
 from ceteris.analysis.results import ResultsInfo, VersionResults, compared_on_test
 from ceteris.analysis.search import promised_gain, trained_blocks, undecided, unequal_blocks
-from ceteris.figures import confusion_info
 from ceteris.findings import FactorFinding, FactorPath, LevelFinding, ModelFinding, StudyFindings
 from ceteris.formats import duration, p_value, percent, points, several
 from ceteris.report.search_words import confirmation_sentence, search_text, strategy_words
@@ -261,24 +261,23 @@ def _fit(summary: VersionResults, results: ResultsInfo) -> str:
 
 def mistakes_sentences(findings: StudyFindings, results: ResultsInfo) -> list[str]:
     """Say for every model's best version which class is hardest and which pair is confused most often."""
-    return [_mistakes(findings, results, summary) for summary in results.best]
+    return [_mistakes(summary, findings.data.classes) for summary in results.best]
 
 
-def _mistakes(findings: StudyFindings, results: ResultsInfo, summary: VersionResults) -> str:
-    confusion = confusion_info(findings, results, summary.model)
-    assert confusion is not None
+def _mistakes(summary: VersionResults, classes: tuple[str, ...]) -> str:
+    counts = summary.results[0].confusion
     scores = summary.results[0].per_class.f1
     hardest = int(scores.argmin())
-    right, total = int(confusion.counts.trace()), int(confusion.counts.sum())
+    right, total = int(counts.trace()), int(counts.sum())
     text = f"{summary.title}: {right:,} of {total:,} right at the first seed"
-    pairs = confusion.most_confused(1)
+    pairs = most_confused(counts, 1)
     if not pairs:
         return f"{text}, no mistake at all."
     true, taken, count = pairs[0]
     times = "once" if count == 1 else f"{count:,} times"
     return (
-        f"{text}; the hardest class is {confusion.classes[hardest]} (F1 {percent(float(scores[hardest]))}), "
-        f"the most frequent confusion {true} taken for {taken} ({times})."
+        f"{text}; the hardest class is {classes[hardest]} (F1 {percent(float(scores[hardest]))}), "
+        f"the most frequent confusion {classes[true]} taken for {classes[taken]} ({times})."
     )
 
 
