@@ -10,7 +10,7 @@ from ceteris.training.device import (
 )
 from ceteris.training.loop import predict
 from ceteris.training.population import run_population, shape_key
-from ceteris.training.trial import TrialResult, failed_record, measure_speed, run_trial, standardisation_of
+from ceteris.training.trial import TrialResult, failed_record, measure_step, run_trial, standardisation_of
 
 __all__ = [
     "TrialResult",
@@ -19,7 +19,7 @@ __all__ = [
     "execution_of",
     "failed_record",
     "has_fast_bfloat16",
-    "measure_speed",
+    "measure_step",
     "one_thread",
     "predict",
     "resolve_device",
