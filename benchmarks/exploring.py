@@ -5,14 +5,14 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ceteris.api.listening import Listener
+from ceteris.api.journal import Journal
 from ceteris.execution.progress import Silent
 from ceteris.execution.queue import Queue
 from ceteris.execution.request import Records, Request
 from ceteris.execution.worker import WorkerConfig
 from ceteris.execution.worker_pool import WorkerPool
 from ceteris.findings import Confirmation
-from ceteris.planning.sizes import size_of_trials
+from ceteris.planning.timing import Timing
 from ceteris.records import Finished, Record
 from ceteris.store import Store
 from ceteris.study import ExperimentContext, ModelSpec, SearchResult, Study, strategy_of
@@ -37,14 +37,14 @@ def explore(study: Study, *, data_dir: Path, store: Path, workers: int | None = 
     data_set = open_data(study, options)
     setting = setting_of(study, data_set, options)
     began = time.monotonic()
-    listeners = [Listener(Silent()) for _ in study.models]
+    listeners = [Journal(Silent()) for _ in study.models]
     with WorkerPool(
         WorkerConfig(train=data_set.prepared, store=store, imports=NO_IMPORTS), worker_count(workers)
     ) as pool:
         found = []
         for model, listener in zip(study.models, listeners, strict=True):
             queue: Queue[tuple[SearchResult, Confirmation | None]] = Queue(
-                Store(store), pool, listener, size_of_trials(data_set, imports=NO_IMPORTS)
+                Store(store), pool, listener, Timing(data_set.train, imports=NO_IMPORTS).size
             )
             found += queue.run([_confirmed(setting, model)])
     seconds = time.monotonic() - began

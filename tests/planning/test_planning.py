@@ -1,31 +1,26 @@
-"""What a plan predicts: time, spread, detectable differences, smaller designs."""
+"""What a plan predicts: spread, detectable differences, smaller designs; how budgets are written."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from tests.example_records import example_record
 from tests.study.example_study import FACTOR, setting
-from tests.tiny_trials import MLP, tiny_images, tiny_trial
+from tests.tiny_trials import MLP, tiny_trial
 
 import ceteris
 from ceteris import recipe as r
 from ceteris.api import budget_of, seconds_of
+from ceteris.cli.plan_text import spread_source
 from ceteris.errors import ConfigError
-from ceteris.execution.populations import as_population
 from ceteris.planning.budget import settings_of, smaller_designs
-from ceteris.planning.clock import queue_seconds
+from ceteris.planning.dry_run import planned_stages
 from ceteris.planning.power import assumed_spread, detectable, spread_of
-from ceteris.planning.stages import planned_stages
-from ceteris.planning.timing import kind_of, trainings_of
 from ceteris.records import CrossValidationSplit, Trial
 from ceteris.stats import corrected_t_power
 from ceteris.store import Store
-from ceteris.store.headers import RecordedAccuracy, recorded_accuracies
+from ceteris.store.headers import RecordedTrial, recorded_trials
 from ceteris.study import Exploration
-from ceteris.training.speed import measure_training, steps_of
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Times
@@ -53,58 +48,11 @@ def test_a_budget_needs_something_to_spend_it_on() -> None:
         ceteris.run("digits", budget=60)
 
 
-def test_rounds_wait_for_each_other_and_models_share_the_workers() -> None:
-    # worker 1: 1 1 2 (second round), worker 2: 1 5; the second model begins when the first round's third training has
-    assert queue_seconds([[[1, 1, 1], [2]], [[5]]], 2) == 6
-    assert queue_seconds([[[1, 1, 1], [2]]], 2) == 4
-    assert queue_seconds([], 2) == 0
-
-
-@given(st.lists(st.lists(st.lists(st.floats(0, 9), max_size=4), max_size=3), max_size=3), st.integers(1, 5))
-@settings(max_examples=60, deadline=None)
-def test_a_queue_is_as_long_as_its_work_shared_evenly_at_least(models: list[list[list[float]]], workers: int) -> None:
-    work = sum(sum(sum(trials) for trials in rounds) for rounds in models)
-    wall = queue_seconds(models, workers)
-    assert work / workers - 1e-9 <= wall <= work + 1e-9
-    assert queue_seconds(models, 1) == pytest.approx(work)
-
-
-def test_a_measured_training_predicts_more_time_for_more_work() -> None:
-    trial = tiny_trial()
-    speed = measure_training([trial], tiny_images())
-    assert min(speed.setup_seconds, speed.held_out_seconds) >= 0
-    assert speed.step_seconds > 0
-    one = speed.seconds(epochs=1, steps=steps_of(trial, 32), held_out=16)
-    assert speed.seconds(epochs=3, steps=steps_of(trial, 32), held_out=16) > one
-    assert steps_of(trial, 3) == 1
-
-
-def test_a_training_that_diverges_is_measured_all_the_same() -> None:
-    diverging = r.Recipe(model=MLP.model, optimizer=r.SGD(lr=1e30), epochs=2)
-    speed = measure_training([tiny_trial(diverging)], tiny_images())
-    assert speed.step_seconds > 0
-
-
-def test_a_number_s_size_needs_no_measurement_of_its_own_but_whether_it_is_zero_does() -> None:
-    def kind(lr: float, momentum: float = 0.0) -> str:
-        recipe = r.Recipe(model=MLP.model, optimizer=r.SGD(lr=lr, momentum=momentum), epochs=2)
-        return kind_of((tiny_trial(recipe),))
-
-    assert kind(lr=0.05) == kind(lr=0.2) != kind(lr=0.05, momentum=0.9) == kind(lr=0.3, momentum=0.8)
-
-
-def test_a_population_is_one_training_however_often_it_comes() -> None:
-    members = as_population([tiny_trial(fold=fold) for fold in range(3)])
-    alone = tiny_trial(seed=7)
-    assert trainings_of([*members, alone, *members]) == [members, (alone,), members]
-    assert measure_training(members, tiny_images()).step_seconds > 0
-
-
 # ---------------------------------------------------------------------------------------------------------------------
 # What can be found
 
 
-def recorded(spread: float, arms: int, *, folds: int = 5, failing: int = 0) -> list[RecordedAccuracy]:
+def recorded(spread: float, arms: int, *, folds: int = 5, failing: int = 0) -> list[RecordedTrial]:
     """Arms whose differences have this spread; ``failing`` arms vary wildly."""
     random = np.random.default_rng(0)
     found = []
@@ -112,7 +60,11 @@ def recorded(spread: float, arms: int, *, folds: int = 5, failing: int = 0) -> l
         recipe = r.Recipe(model=MLP.model, optimizer=r.SGD(lr=0.01 * (1 + arm)), epochs=2)
         for fold in range(folds):
             noise = random.normal(0, 0.2 if arm < failing else spread / np.sqrt(2))
-            found.append(RecordedAccuracy(trial=trial_of(recipe, fold, folds), accuracy=0.8 + noise))
+            found.append(
+                RecordedTrial(
+                    trial=trial_of(recipe, fold, folds), accuracy=0.8 + noise, images_per_second=1.0, processor="any"
+                )
+            )
     return found
 
 
@@ -133,13 +85,13 @@ def test_too_few_records_or_those_of_another_design_leave_an_assumption() -> Non
     other = spread_of(recorded(0.01, 9), trial_of(MLP, 0, folds=3), 100)
     assert few.arms == other.arms == 0
     assert other.accuracy == 0.9
-    assert "assumption" in other.source
+    assert "assumption" in spread_source(other)
     # two recipes that are right on 90 % of 100 images, each in its own way, disagree on 18 % of them
     assert other.deviation == pytest.approx(np.sqrt(0.18 / 100))
 
 
 def test_the_spread_falls_with_the_square_root_of_the_held_out_images() -> None:
-    assert assumed_spread(100).on(400).deviation == pytest.approx(assumed_spread(400).deviation)
+    assert assumed_spread(100).deviation == pytest.approx(2 * assumed_spread(400).deviation)
 
 
 def test_a_detectable_difference_is_found_with_power_0_8_after_bonferroni() -> None:
@@ -163,9 +115,9 @@ def test_accuracies_are_read_from_the_store_without_their_arrays(tmp_path: Path)
         store.put(example_record(trial_of(MLP, fold), accuracy=0.5 + fold / 10, status=status))
     (tmp_path / "records" / "ff").mkdir(exist_ok=True)
     (tmp_path / "records" / "ff" / "broken.safetensors").write_bytes(b"broken")
-    found = {(entry.trial.split, entry.accuracy) for entry in recorded_accuracies(store, "tiny")}
+    found = {(entry.trial.split, entry.accuracy) for entry in recorded_trials(store, "tiny")}
     assert found == {(trial_of(MLP, fold).split, 0.5 + fold / 10) for fold in (0, 2)}
-    assert list(recorded_accuracies(store, "other data")) == []
+    assert list(recorded_trials(store, "other data")) == []
 
 
 # ---------------------------------------------------------------------------------------------------------------------

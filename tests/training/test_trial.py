@@ -27,7 +27,6 @@ from ceteris.training import (
     available_devices,
     execution_of,
     failed_record,
-    measure_speed,
     resolve_device,
     run_trial,
     standardisation_of,
@@ -226,11 +225,6 @@ def test_images_are_standardised_by_those_that_are_fitted_on() -> None:
     mean, deviation = standardisation_of(trial, images)
     np.testing.assert_allclose(mean, images.images[places].mean((0, 2, 3)))
     np.testing.assert_allclose(deviation, images.images[places].std((0, 2, 3)))
-
-
-def test_the_speed_of_a_trial_is_measured_without_training_it() -> None:
-    fitting, predicting = measure_speed(tiny_trial(), tiny_images(), seconds=0.01)
-    assert 0 < predicting < fitting < 0.1
 
 
 def test_a_device_that_is_not_there_is_refused_with_those_that_are() -> None:

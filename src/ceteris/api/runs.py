@@ -13,7 +13,7 @@ import tomli_w
 import torch
 
 from ceteris.api.collect import TrainedStudy, findings_of
-from ceteris.api.listening import Listener
+from ceteris.api.journal import LOG_FILE, Journal, logged_to
 from ceteris.api.result import Result, write_result
 from ceteris.data import DataSet, from_arrays, split_indices
 from ceteris.digests import digest_of
@@ -23,8 +23,8 @@ from ceteris.execution.progress import Progress, Silent, Work
 from ceteris.execution.queue import Queue
 from ceteris.execution.worker import WorkerConfig
 from ceteris.execution.worker_pool import WorkerPool
-from ceteris.planning.sizes import size_of_trials
-from ceteris.planning.stages import PlannedStage, planned_stages
+from ceteris.planning.dry_run import PlannedStage, planned_stages
+from ceteris.planning.timing import Timing
 from ceteris.recipe import CustomModel, Recipe
 from ceteris.records import Split, Trial
 from ceteris.report import check_formats
@@ -67,25 +67,27 @@ def run_study(
     context = setting_of(study, data_set, options)
     stages = planned_stages(context)
     check_plan(stages, data_set, imports=options.imports)
-    size_of = size_of_trials(data_set, imports=options.imports)
+    size_of = Timing(data_set.train, imports=options.imports, table=context.stacking.table).size
     progress.planned([[_work(stage, trial, size_of(trial)) for trial in stage.trials] for stage in stages])
-    listener, store = Listener(progress), Store(options.store)
-    with _pool(data_set, options, workers) as pool:
-        queue: Queue[ModelResult] = Queue(store, pool, listener, size_of)
-        results = queue.run([model_experiment(context, model) for model in study.models])
-    trained = TrainedStudy(
-        context=context,
-        options=options,
-        data_set=data_set,
-        results=results,
-        records=listener.records,
-        seconds=time.monotonic() - started,
-    )
-    return write_result(findings_of(trained, progress), trained, progress, original=original)
+    with logged_to(options.out / LOG_FILE):
+        progress = journal = Journal(progress)
+        with _pool(data_set, options, workers) as pool:
+            queue: Queue[ModelResult] = Queue(Store(options.store), pool, journal, size_of)
+            results = queue.run([model_experiment(context, model) for model in study.models])
+        trained = TrainedStudy(
+            context=context,
+            options=options,
+            data_set=data_set,
+            results=results,
+            records=journal.records,
+            seconds=time.monotonic() - started,
+        )
+        return write_result(findings_of(trained, progress), trained, progress, original=original)
 
 
 def _work(stage: PlannedStage, trial: Trial, units: float) -> Work:
-    return Work(model=stage.model, stage=stage.stage, label="", epochs=trial.recipe.epochs, units=units)
+    epochs = trial.recipe.epochs
+    return Work(model=stage.model, stage=stage.stage, kind=stage.kind, label="", epochs=epochs, units=units)
 
 
 def _pool(data_set: DataSet, options: RunOptions, workers: int) -> InProcessPool | WorkerPool:

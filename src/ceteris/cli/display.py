@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
+from rich.progress import Progress as Bars
 from rich.text import Text
 
 from ceteris.cli.estimate import Estimate
@@ -18,7 +18,7 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 
 class Display:
-    """Draws a live table where there is a terminal, and plain lines where there is none; use it as a context manager."""
+    """A bar for every model where there is a terminal, and plain lines where there is none; use it as a context manager."""
 
     def __init__(self, console: Console, workers: int) -> None:
         self.estimate = Estimate(workers=max(1, workers))
@@ -28,6 +28,15 @@ class Display:
         self._phase = ""
         self._started = time.monotonic()
         self._last_line = 0.0
+        self._bars = Bars(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(30),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[stages]}", markup=False),
+            console=console,
+            auto_refresh=False,
+        )
+        self._tasks: dict[str, TaskID] = {}
         self._live = Live(get_renderable=self._draw, console=console, refresh_per_second=4, transient=True)
 
     def __enter__(self) -> "Display":
@@ -42,10 +51,12 @@ class Display:
     def planned(self, stages: Sequence[Sequence[Work]]) -> None:
         """Take what is planned."""
         self.estimate.planned(stages)
+        self._count()
 
     def asked(self, work: Sequence[Work]) -> None:
         """Take what a stage asks for."""
         self.estimate.asked(work)
+        self._count()
 
     def started(self, digest: str, work: Work) -> None:
         """Show a trial as running."""
@@ -61,7 +72,11 @@ class Display:
         """Count a trial; tell of one that did not end well."""
         self._running.pop(digest, None)
         seconds = time.monotonic() - self._began.pop(digest, time.monotonic())
-        self.estimate.finished(work, seconds=seconds, reused=reused, failed=isinstance(record, Failed))
+        failed = isinstance(record, Failed)
+        # the members of a population are trained at the same time
+        seconds /= record.trial.execution.members
+        self.estimate.finished(work, seconds=seconds, reused=reused, failed=failed)
+        self._count()
         if isinstance(record, Failed) and not reused:
             self._console.print(
                 f"{work.model}, {work.stage}, {work.label}: {record.status}: {record.error}",
@@ -98,21 +113,23 @@ class Display:
         )
 
     def _draw(self) -> Group:
-        table = Table.grid(padding=(0, 2))
-        models = dict.fromkeys(model for model, _, _ in self.estimate.stages)
-        for model in models:
-            table.add_row(model, *self._model_cells(model))
         running = [Text(f"  {_running_text(work, epoch)}", style="dim") for work, epoch in self._running.values()]
         head = Text(f"{self._clock()}  {self._summary() if self.estimate.total else ''}")
-        return Group(head, table, *running, Text(f"  {self._phase}", style="italic"))
+        return Group(head, self._bars, *running, Text(f"  {self._phase}", style="italic"))
 
-    def _model_cells(self, model: str) -> tuple[ProgressBar, str, str]:
-        stages = [(name, stage) for (of, _, name), stage in self.estimate.stages.items() if of == model]
-        done = sum(stage.done for _, stage in stages)
-        total = sum(max(stage.trials, stage.done) for _, stage in stages)
-        open_stages = [name for name, stage in stages if stage.done < stage.trials]
-        text = f"{open_stages[0]}, then {len(open_stages) - 1} more" if open_stages else "done"
-        return ProgressBar(total=max(total, 1), completed=done, width=30), f"{done}/{total}", text
+    def _count(self) -> None:
+        """Bring the bar of every model up to date."""
+        for model in dict.fromkeys(model for model, _, _ in self.estimate.stages):
+            stages = [(name, stage) for (of, _, name), stage in self.estimate.stages.items() if of == model]
+            left = [name for name, stage in stages if len(stage.finished) < stage.trials]
+            if model not in self._tasks:
+                self._tasks[model] = self._bars.add_task(model, stages="")
+            self._bars.update(
+                self._tasks[model],
+                total=sum(stage.trials for _, stage in stages),
+                completed=sum(len(stage.finished) for _, stage in stages),
+                stages=f"{left[0]}, then {len(left) - 1} more" if len(left) > 1 else "".join(left) or "done",
+            )
 
     def _clock(self) -> str:
         return duration(time.monotonic() - self._started)

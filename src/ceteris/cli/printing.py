@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 from ceteris.api import Evaluation, Result, TrainedModel
+from ceteris.api.journal import LOG_FILE
 from ceteris.cli.display import duration
 from ceteris.data import DataSet, TextTable
 from ceteris.records import Float32Array
@@ -58,6 +59,7 @@ def print_result(console: Console, result: Result) -> None:
         ("report.pdf", "PDF"),
         ("report.ipynb", "Notebook"),
         ("models", "Weights"),
+        *([(LOG_FILE, "Log")] if findings.trials_failed else []),
     ):
         if (result.folder / name).exists():
             console.print(f"{text + ':':10}{result.folder / name}", highlight=False, soft_wrap=True, markup=False)

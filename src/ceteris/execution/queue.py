@@ -16,13 +16,19 @@ from ceteris.execution.progress import Progress, Work
 from ceteris.execution.request import Request
 from ceteris.execution.worker import Event, Task
 from ceteris.records import Record, Trial
-from ceteris.store import Store
 from ceteris.training import failed_record
 
 T = TypeVar("T")
 Strategy = Generator[Request, Mapping[str, Record], T]
 SizeOf = Callable[[Trial], float]
 _ATTEMPTS = 2
+
+
+class KnownRecords(Protocol):
+    """Whoever knows records: the store."""
+
+    def find(self, digest: str, *, light: bool = False) -> Record | None:
+        """Return the record of a trial, without its arrays if ``light``; None where it is not known."""
 
 
 class Pool(Protocol):
@@ -51,7 +57,7 @@ class _Chain(Generic[T]):
 class Queue(Generic[T]):
     """Runs strategies side by side until each has returned its result."""
 
-    def __init__(self, store: Store, pool: Pool, progress: Progress, size_of: SizeOf) -> None:
+    def __init__(self, store: KnownRecords, pool: Pool, progress: Progress, size_of: SizeOf) -> None:
         self._store, self._pool, self._progress, self._size_of = store, pool, progress, size_of
         self._todo: deque[Task] = deque()
         self._tasks: dict[str, Task] = {}

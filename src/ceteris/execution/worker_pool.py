@@ -34,7 +34,7 @@ class WorkerPool:
     def __init__(self, workplace: WorkerConfig, count: int) -> None:
         self._workplace = workplace
         self._count = count
-        self._context = _context()
+        self._context = worker_context()
         self._workers: list[_Worker] = []
 
     def __enter__(self) -> "WorkerPool":
@@ -108,7 +108,7 @@ class WorkerPool:
         return _Worker(process=process, pipe=ours)
 
 
-def _context() -> SpawnContext | ForkServerContext:
+def worker_context() -> SpawnContext | ForkServerContext:
     """Return how processes are started: on Linux by a server that has imported what they need once for all of them."""
     if sys.platform != "linux":
         return multiprocessing.get_context("spawn")

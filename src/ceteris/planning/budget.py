@@ -1,7 +1,9 @@
 """A design that fits into a time: fewer repetitions first, then fewer images, then fewer folds; never fewer epochs."""
 
-from collections.abc import Callable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 
 from ceteris.planning.estimate import PlanEstimate, Planner
 from ceteris.study import Exploration, Study
@@ -34,15 +36,19 @@ def fit_to_budget(
     """
     planner = Planner(study, options, progress=progress)
     designs = list(smaller_designs(study.exploration, len(planner.data_set.train)))
-    estimates = _Estimates(planner, study, designs)
-    place = _first_that_fits(estimates, budget_seconds)
-    fitted = estimates.at(place)
+
+    @cache
+    def estimate(number: int) -> PlanEstimate:
+        return planner.estimate(replace(study, exploration=designs[number]))
+
+    # each design takes less time than the one before
+    first = bisect_left(range(len(designs) - 1), True, key=lambda number: estimate(number).seconds <= budget_seconds)
     return FittedPlan(
         budget_seconds=budget_seconds,
-        asked=estimates.at(0),
-        fitted=fitted,
-        fits=fitted.seconds <= budget_seconds,
-        settings=settings_of(study.exploration, designs[place]),
+        asked=estimate(0),
+        fitted=estimate(first),
+        fits=estimate(first).seconds <= budget_seconds,
+        settings=settings_of(study.exploration, designs[first]),
     )
 
 
@@ -68,27 +74,3 @@ def settings_of(asked: Exploration, fitted: Exploration) -> tuple[str, ...]:
         for name in ("folds", "seeds", "images")
         if getattr(fitted, name) != getattr(asked, name)
     )
-
-
-class _Estimates:
-    """The estimates of designs, each made when it is first needed."""
-
-    def __init__(self, planner: Planner, study: Study, designs: Sequence[Exploration]) -> None:
-        self._planner, self._study, self.designs = planner, study, designs
-        self._made: dict[int, PlanEstimate] = {}
-
-    def at(self, place: int) -> PlanEstimate:
-        if place not in self._made:
-            self._made[place] = self._planner.estimate(replace(self._study, exploration=self.designs[place]))
-        return self._made[place]
-
-
-def _first_that_fits(estimates: _Estimates, budget: float) -> int:
-    """Return the first design within the budget, the last one where none is; each takes less time than the one before."""
-    if estimates.at(0).seconds <= budget:
-        return 0
-    low, high = 0, len(estimates.designs) - 1  # low does not fit; high does, or is all that is left
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if estimates.at(middle).seconds <= budget else (middle, high)
-    return high

@@ -1,42 +1,60 @@
 """What a study will cost and what it can find out, before it trains: trainings, time, memory, disk, detectable differences."""
 
-import operator
-from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+import psutil
 
 from ceteris.data import DataSet
-from ceteris.digests import digest_of
-from ceteris.planning.clock import preparing_seconds, queue_seconds, report_seconds
+from ceteris.execution.worker import Task
+from ceteris.planning.dry_run import DryRun, PlannedStage, dry_run, leaves_early
 from ceteris.planning.power import Spread, detectable, spread_of
-from ceteris.planning.rehearsal import leaves_early
-from ceteris.planning.resources import Disk, Memory, disk_of, memory_of
-from ceteris.planning.stages import PlannedStage, images_held_out, planned_stages
-from ceteris.planning.timing import Speeds, Training, measure, trainings_of
+from ceteris.planning.timing import Timing, calibrate, images_fitted, images_held_out
 from ceteris.recipe import Recipe
+from ceteris.records import Trial
 from ceteris.store import Store
-from ceteris.store.headers import RecordedAccuracy, recorded_accuracies
+from ceteris.store.headers import recorded_trials
 from ceteris.study import ExperimentContext, Study, exploration_trials
 from ceteris.study.context import RunOptions, open_data, setting_of, worker_count
-from ceteris.training.build import summary_of
+from ceteris.training.compiler import put_off_compiler
 
 # More repetitions for which the plan says what they would find.
 MORE_REPETITIONS = 4
 
+# What a whole run takes besides training, on one core of a present server processor; see benchmarks/plan_accuracy.py.
+_SECONDS_PREPARING = 5.0
+_SECONDS_PER_REPORT, _SECONDS_PER_MODEL_IN_REPORT = 4.0, 3.0
+
+_FLOAT = 4
+# A record's predictions have a label and a place of 8 bytes each; its header and its epochs take the rest.
+_BYTES_PER_PREDICTION, _BYTES_PER_STEP, _BYTES_PER_EPOCH, _BYTES_PER_HEADER = 16, 12, 72, 6_000
+# A worker with torch and nothing else; weights, gradients and the optimizer's two; what a batch leaves between layers
+_BYTES_PER_WORKER, _FLOATS_PER_WEIGHT, _FLOATS_PER_VALUE = 220 * 2**20, 4, 1.4
+
 
 @dataclass(frozen=True, kw_only=True)
-class StageEstimate:
-    """One stage of a plan; ``seconds`` is the time of one core for the trainings that are not in the store yet.
+class Memory:
+    """Peak memory of one worker, and of all workers with this process, the images that they share counted once.
 
-    ``detectable`` is the smallest true difference of accuracy (0..1) that its comparisons find with power 0.8, and
-    ``detectable_with_more`` that of MORE_REPETITIONS times as many repetitions; None where it compares nothing by pairs.
+    On a GPU, ``per_worker`` is memory of the device.
     """
 
-    stage: PlannedStage
-    known: int
-    seconds: float
-    detectable: float | None
-    detectable_with_more: float | None
+    per_worker: int
+    total: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Disk:
+    """What the trainings that are still to be done will write."""
+
+    records: int
+    weights: int
+    snapshots: int
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.records + self.weights + self.snapshots
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +65,7 @@ class PlanEstimate:
     """
 
     study: Study
-    stages: tuple[StageEstimate, ...]
+    stages: tuple[PlannedStage, ...]
     workers: int
     preparing_seconds: float
     training_seconds: float
@@ -65,7 +83,7 @@ class PlanEstimate:
     @property
     def trials(self) -> int:
         """The number of trainings."""
-        return sum(len(stage.stage.trials) for stage in self.stages)
+        return sum(len(stage.trials) for stage in self.stages)
 
     @property
     def known(self) -> int:
@@ -76,7 +94,7 @@ class PlanEstimate:
 def plan_study(
     study: Study, options: RunOptions, *, progress: Callable[[str], None] = lambda text: None
 ) -> PlanEstimate:
-    """Return what a study would train, with times predicted from a few epochs of every training on this machine.
+    """Return what a study would train and how long that takes, measured for a few seconds on this machine.
 
     Raises:
         ConfigError, DataError: as for running it.
@@ -85,93 +103,110 @@ def plan_study(
 
 
 class Planner:
-    """Estimates designs of one study: every kind of training is measured once, the store is read once."""
+    """Estimates designs of one study: the store is read and the machine measured once."""
 
     def __init__(self, study: Study, options: RunOptions, *, progress: Callable[[str], None]) -> None:
+        put_off_compiler()  # nothing is compiled here, and importing it takes more than a second
         self._options, self._progress = options, progress
         self._store, self._workers = Store(options.store), worker_count(options.workers)
-        progress("reading the data")
-        self.data_set: DataSet = open_data(study, options)
-        self._speeds = Speeds(train_count=len(self.data_set.train))
-        self._recorded: list[RecordedAccuracy] | None = None
-        self._parameters: dict[str, int] = {}
+        progress(f"reading the data: {study.data} (prepared the first time, which may take a minute)")
+        self.data_set: DataSet = open_data(study, options, progress)
+        context = setting_of(study, self.data_set, options)
+        self._on_cpu = context.device == "cpu"
+        self._timing = Timing(self.data_set.train, imports=options.imports, table=context.stacking.table)
+        self._recorded = list(recorded_trials(self._store, context.data))
+        self._calibrated = False
 
     def estimate(self, study: Study) -> PlanEstimate:
         """Return the plan of the study in one of its designs."""
-        setting = setting_of(study, self.data_set, self._options)
+        context = setting_of(study, self.data_set, self._options)
         self._progress("going through the design")
-        missing = [self._missing(stage) for stage in planned_stages(setting)]
-        trainings = [training for stage in missing for trainings in stage.rounds for training in trainings]
-        self._measure(trainings)
-        spreads = {model.name: self._spread(setting, model.recipe) for model in study.models}
+        run = self._dry_run(context)
+        if not self._calibrated:
+            self._calibrate(run)
+            run = self._dry_run(context)
+        spreads = {model.name: self._spread(context, model.recipe) for model in study.models}
+        missing = [trial for task in run.tasks for trial in task.trials]
         return PlanEstimate(
             study=study,
-            stages=tuple(self._stage(study, stage, spreads[stage.stage.model]) for stage in missing),
+            stages=tuple(
+                replace(
+                    stage,
+                    detectable=detectable(study, stage, spreads[stage.model]),
+                    detectable_with_more=detectable(study, stage, spreads[stage.model], repetitions=MORE_REPETITIONS),
+                )
+                for stage in run.stages
+            ),
             workers=self._workers,
-            preparing_seconds=preparing_seconds(self._speeds.start_seconds),
-            training_seconds=self._training_seconds(missing),
-            report_seconds=report_seconds(len(study.models), self._answering_seconds(trainings), self._workers),
-            memory=memory_of(trainings, self._speeds, self.data_set, self._parameter_count, self._workers),
-            disk=disk_of([trial for training in trainings for trial in training], self.data_set, self._parameter_count),
+            preparing_seconds=_SECONDS_PREPARING,
+            training_seconds=run.seconds,
+            report_seconds=self._report_seconds(study, missing),
+            memory=self._memory(run.tasks),
+            disk=self._disk(missing),
             spreads=spreads,
             at_most=leaves_early(study.strategy),
         )
 
-    def _missing(self, stage: PlannedStage) -> "_Missing":
-        rounds = [[t for t in trials if not self._store.holds(t)] for trials in stage.rounds]
-        return _Missing(stage=stage, rounds=[trainings_of(trials) for trials in rounds])
+    def _dry_run(self, context: ExperimentContext) -> DryRun:
+        return dry_run(context, workers=self._workers, seconds_of=self._timing.seconds, is_known=self._store.holds)
 
-    def _measure(self, trainings: Sequence[Training]) -> None:
-        measure(
-            self._speeds,
-            trainings,
+    def _calibrate(self, run: DryRun) -> None:
+        trials = [trial for task in run.tasks for trial in task.trials]
+        self._timing.learn_records(self._recorded, like=trials)
+        calibrate(
+            self._timing,
+            trials,
             self.data_set,
             workers=self._workers,
             imports=self._options.imports,
             progress=self._progress,
         )
+        self._calibrated = True
 
-    def _stage(self, study: Study, missing: "_Missing", spread: Spread) -> StageEstimate:
-        stage = missing.stage
-        trainings = [training for trainings in missing.rounds for training in trainings]
-        return StageEstimate(
-            stage=stage,
-            known=len(stage.trials) - sum(map(len, trainings)),
-            seconds=sum(map(self._speeds.seconds, trainings)),
-            detectable=detectable(study, stage, spread),
-            detectable_with_more=detectable(study, stage, spread, repetitions=MORE_REPETITIONS),
+    def _report_seconds(self, study: Study, trials: Iterable[Trial]) -> float:
+        """Return the time after the last training: finals answer on the test set, once and after every epoch for curves."""
+        answering = sum(
+            (1 + trial.recipe.epochs * trial.keep_snapshots) * self._timing.evaluation_seconds(trial)
+            for trial in trials
+            if trial.keep_weights
         )
+        drawing = _SECONDS_PER_REPORT + _SECONDS_PER_MODEL_IN_REPORT * len(study.models)
+        return drawing + self.data_set.test.count * answering / max(1, self._workers)
 
-    def _training_seconds(self, missing: Sequence["_Missing"]) -> float:
-        models: dict[str, list[list[float]]] = defaultdict(list)
-        for stage in missing:
-            models[stage.stage.model] += [[*map(self._speeds.seconds, trainings)] for trainings in stage.rounds]
-        return queue_seconds(list(models.values()), self._workers)
-
-    def _answering_seconds(self, trainings: Sequence[Training]) -> float:
-        """Return the seconds in which finals answer on the test set: once, and with the weights of every epoch for curves."""
-        finals = [training for training in trainings if training[0].keep_weights]
-        looks = [1 + trial.recipe.epochs * trial.keep_snapshots for trial, *_ in finals]
-        seconds = [self._speeds.of(training).held_out_seconds for training in finals]
-        return self.data_set.test.count * float(sum(map(operator.mul, looks, seconds)))
-
-    def _spread(self, setting: ExperimentContext, recipe: Recipe) -> Spread:
-        if self._recorded is None:
-            self._recorded = list(recorded_accuracies(self._store, setting.data))
-        trial = exploration_trials(setting, recipe)[0]
+    def _spread(self, context: ExperimentContext, recipe: Recipe) -> Spread:
+        trial = exploration_trials(context, recipe)[0]
         return spread_of(self._recorded, trial, images_held_out(trial, len(self.data_set.train)))
 
-    def _parameter_count(self, recipe: Recipe) -> int:
-        key = digest_of(recipe.model)
-        if key not in self._parameters:
-            summary = summary_of(recipe, self.data_set.train, imports=self._options.imports)
-            self._parameters[key] = summary.parameters
-        return self._parameters[key]
+    def _memory(self, tasks: Iterable[Task]) -> Memory:
+        """Predict the memory of the largest task, and of as many of them at a time as there are workers."""
+        own = max((sum(map(self._training_bytes, task.trials)) for task in tasks), default=0)
+        mapped = self.data_set.train.images.nbytes if self._on_cpu else 0
+        if own and self._on_cpu:
+            own += _BYTES_PER_WORKER
+        here = int(psutil.Process().memory_info().rss)
+        return Memory(per_worker=own + mapped if own else 0, total=here + max(1, self._workers) * own + mapped)
+
+    def _training_bytes(self, trial: Trial) -> int:
+        train, network = self.data_set.train, self._timing.network(trial.recipe)
+        images = images_fitted(trial, len(train)) + images_held_out(trial, len(train))
+        floats = _FLOATS_PER_WEIGHT * network.weights + _FLOATS_PER_VALUE * network.values * trial.recipe.batch_size
+        floats += trial.keep_snapshots * trial.recipe.epochs * network.weights
+        return round(_FLOAT * floats) + images * (train.images.nbytes // len(train))
+
+    def _disk(self, trials: Iterable[Trial]) -> Disk:
+        """Predict the files of trials; those of the finals lie in the store and, without snapshots, in the result."""
+        records = weights = snapshots = 0
+        for trial in trials:
+            size = _FLOAT * self._timing.network(trial.recipe).weights
+            records += _record_bytes(trial, self.data_set)
+            weights += 2 * size * trial.keep_weights
+            snapshots += trial.recipe.epochs * size * trial.keep_snapshots
+        return Disk(records=records, weights=weights, snapshots=snapshots)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Missing:
-    """The trainings of a stage that the store does not have, round after round."""
-
-    stage: PlannedStage
-    rounds: list[list[Training]]
+def _record_bytes(trial: Trial, data_set: DataSet) -> int:
+    epochs, fitted = trial.recipe.epochs, images_fitted(trial, len(data_set.train))
+    steps = epochs * max(1, fitted // trial.recipe.batch_size)
+    classes = len(data_set.train.classes)
+    predictions = images_held_out(trial, len(data_set.train)) * (_FLOAT * classes + _BYTES_PER_PREDICTION)
+    return predictions + steps * _BYTES_PER_STEP + epochs * _BYTES_PER_EPOCH + _BYTES_PER_HEADER

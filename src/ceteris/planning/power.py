@@ -13,10 +13,10 @@ import numpy as np
 from scipy import stats
 
 from ceteris.digests import digest_of
-from ceteris.planning.stages import PlannedStage
+from ceteris.planning.dry_run import PlannedStage
 from ceteris.records import FloatArray, Trial
 from ceteris.stats import detectable_difference, overlap_share
-from ceteris.store.headers import RecordedAccuracy
+from ceteris.store.headers import RecordedTrial
 from ceteris.study import Study
 
 _LEAST_ARMS = 3
@@ -36,19 +36,8 @@ class Spread:
     blocks: int
     accuracy: float
 
-    def on(self, held_out: int) -> "Spread":
-        """Return the spread of a design that holds out another number of images: it falls with their square root."""
-        return replace(self, deviation=self.deviation * float(np.sqrt(self.held_out / held_out)), held_out=held_out)
 
-    @property
-    def source(self) -> str:
-        """Where the number comes from, in words."""
-        if self.arms:
-            return f"from {self.arms} arms x {self.blocks} blocks in the store"
-        return f"an assumption: accuracy {100 * self.accuracy:.0f} %, mistakes independent, {self.held_out:,} images held out"
-
-
-def spread_of(recorded: Iterable[RecordedAccuracy], trial: Trial, held_out: int) -> Spread:
+def spread_of(recorded: Iterable[RecordedTrial], trial: Trial, held_out: int) -> Spread:
     """Return the spread for trials like this one: the same data, model family, folds and images."""
     like = [other for other in recorded if _design(other.trial) == _design(trial)]
     arms: dict[str, dict[tuple[int, int], float]] = defaultdict(dict)

@@ -8,7 +8,7 @@ from ceteris.findings import Confirmation, Version
 from ceteris.recipe import Recipe
 from ceteris.records import Record, Trial
 from ceteris.study.confirmation import confirm
-from ceteris.study.strategies import SearchResult, strategy_of
+from ceteris.study.strategies import SearchResult, Strategy, strategy_of
 from ceteris.study.study import ModelSpec
 from ceteris.study.trials import ExperimentContext, final_trials, without_residual
 
@@ -22,9 +22,14 @@ class ModelResult:
     finals: Mapping[Version, tuple[Record, ...]]
 
 
-def model_experiment(setting: ExperimentContext, model: ModelSpec) -> Generator[Request, Records, ModelResult]:
-    """Explore a model, confirm what was found, then train baseline, best and, for a ResNet, the best without shortcuts."""
-    route = yield from strategy_of(setting, model)
+def model_experiment(
+    setting: ExperimentContext, model: ModelSpec, search: Strategy = strategy_of
+) -> Generator[Request, Records, ModelResult]:
+    """Explore a model, confirm what was found, then train baseline, best and, for a ResNet, the best without shortcuts.
+
+    ``search`` explores; without it the study's strategy does.
+    """
+    route = yield from search(setting, model)
     confirmation = yield from confirm(setting, model, route.best)
     trials = {
         version: final_trials(setting, recipe) for version, recipe in final_recipes(model.recipe, route.best).items()

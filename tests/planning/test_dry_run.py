@@ -1,14 +1,17 @@
-"""The plan comes from the strategies themselves, rehearsed with invented records."""
+"""A plan is the study itself, run on a pool that answers with null records and on a clock of its own."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from tests.study.example_study import FACTOR, driven, model, setting
-from tests.tiny_trials import RESNET
+from tests.tiny_trials import MLP, RESNET
 
-from ceteris.planning.rehearsal import leaves_early, rehearsed
-from ceteris.planning.stages import planned_stages
+from ceteris.execution.device_table import DeviceTable, Place, Speed
+from ceteris.execution.populations import Stacking
+from ceteris.planning.dry_run import dry_run, leaves_early, planned_stages
+from ceteris.records import Trial
 from ceteris.study import Exploration, Factor, Level, model_experiment
 from ceteris.study.study import (
     ConfirmationDesign,
@@ -81,11 +84,60 @@ def test_only_strategies_that_may_save_trainings_are_told_to_leave_early() -> No
 
 @pytest.mark.parametrize("margin", [0.0, 0.005, 0.05])
 @pytest.mark.parametrize("folds", [2, 3, 10])
-def test_a_rehearsal_decides_nothing(margin: float, folds: int) -> None:
+def test_null_records_decide_nothing(margin: float, folds: int) -> None:
     place = setting(equivalence_margin=margin, exploration=Exploration(folds=folds, seeds=2))
-    search = rehearsed(place, place.study.models[0])
-    recipes = [{trial.recipe for trial in request.trials} for request in search]
-    assert all(place.study.models[0].recipe in of_stage for of_stage in recipes)
+    rate, norm, _, _ = planned_stages(place)
+    assert (len(rate.arms), len(rate.trials)) == (3, 3 * folds * 2)
+    # the baseline is still the incumbent: its trials are known, the other level differs from it by the factor alone
+    normalised = replace(MLP, model=replace(place.study.models[0].recipe.model, batch_norm=True))  # type: ignore[arg-type]
+    assert {trial.recipe for trial in norm.trials} == {normalised}
+
+
+def test_rounds_wait_for_each_other_and_models_share_the_workers() -> None:
+    # mlp: 9 trainings of 3 arms, then 3 of another arm, then 6 to confirm, then 4 finals; net 2 finals more
+    place = setting(models=(model("mlp"), model("net", RESNET)))
+    one = dry_run(place, seconds_of=lambda trials: 1.0)
+    assert one.seconds == sum(len(stage.trials) for stage in one.stages) == 46
+    assert dry_run(place, workers=4, seconds_of=lambda trials: 1.0).seconds == 12  # two trainings wait for others
+    alone = dry_run(setting(factors=()), workers=2, seconds_of=lambda trials: 1.0)
+    # 3 folds of the baseline, 6 trainings to confirm, 4 finals: 2 + 3 + 2 rounds of two workers
+    assert alone.seconds == 2 + 3 + 2
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 7])
+def test_a_study_takes_as_long_as_its_work_shared_evenly_at_least(workers: int) -> None:
+    def seconds(trials: Sequence[Trial]) -> float:
+        return 1.0 + int(trials[0].digest[:2], 16) / 64
+
+    run = dry_run(setting(models=(model("mlp"), model("net", RESNET))), workers=workers, seconds_of=seconds)
+    work = sum(seconds(task.trials) for task in run.tasks)
+    assert work == pytest.approx(sum(stage.seconds for stage in run.stages))
+    assert work / workers - 1e-9 <= run.seconds <= work + 1e-9
+
+
+def test_what_is_in_the_store_takes_no_time() -> None:
+    run = dry_run(
+        setting(), seconds_of=lambda trials: 1.0, is_known=lambda trial: trial.split.kind == "cross-validation"
+    )
+    assert [(stage.stage, stage.known, stage.seconds) for stage in run.stages] == [
+        ("rate", 9, 0), ("norm", 3, 0), ("confirmation", 6, 0), ("final", 0, 4),
+    ]  # fmt: skip
+    assert (len(run.tasks), run.seconds) == (4, 4)
+
+
+def test_the_members_of_a_population_are_one_task() -> None:
+    stacking = Stacking(
+        table=DeviceTable(
+            place=Place(processor="any", torch="2.13", device="cpu"),
+            speeds=(
+                Speed(network="narrow mlp", members=1, images_per_second=1.0),
+                Speed(network="narrow mlp", members=3, images_per_second=3.0),
+            ),
+        )
+    )
+    run = dry_run(replace(setting(factors=()), stacking=stacking), seconds_of=lambda trials: float(len(trials)))
+    assert [len(task.trials) for task in run.tasks] == [3, 3, 3, 1, 1, 1, 1]
+    assert run.stages[0].seconds == 3
 
 
 def test_what_is_compared_is_known_stage_by_stage() -> None:
