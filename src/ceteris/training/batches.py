@@ -122,7 +122,9 @@ def resident(
 def standardising(mean: FloatArray, std: FloatArray, device: str) -> tuple[Tensor, Tensor]:
     """Return scale and offset, (c, 1, 1) each, that standardise bytes by a mean and a deviation per channel (c,)."""
     scale, offset = (
-        torch.tensor(values, dtype=torch.float32, device=device).view(-1, 1, 1) for values in (1.0 / std, -mean / std)
+        # numpy makes the float32 numbers: not every device has float64
+        torch.from_numpy(values.astype(np.float32)).to(device).view(-1, 1, 1)
+        for values in (1.0 / std, -mean / std)
     )
     return scale, offset
 
@@ -141,13 +143,13 @@ class StackedImages:
     shared: bool
 
     def order(self, generators: Sequence[torch.Generator]) -> Tensor:
-        """Return the rows of a shuffled pass (K, m), each model's in the order that it would have alone."""
-        return torch.stack(
-            [
-                rows[torch.randperm(len(rows), generator=generator)]
-                for rows, generator in zip(self.indices, generators, strict=True)
-            ]
-        )
+        """Return the rows of a shuffled pass (K, m), each model's in the order that it would have alone.
+
+        Models with more images than others lose the last ones, which must not change the number of their batches.
+        """
+        pairs = zip(self.indices, generators, strict=True)
+        shuffled = [rows[torch.randperm(len(rows), generator=generator)] for rows, generator in pairs]
+        return torch.stack([rows[: min(map(len, shuffled))] for rows in shuffled])
 
     def batch(self, rows: Tensor) -> Tensor:
         """Return the standardised images at ``rows`` (K, b): (K, b, c, h, w), or (b, c, h, w) where they are shared."""

@@ -103,6 +103,7 @@ class SingleTrainee:
         self.config = config
         self.model = objects.model
         self.weights = list(objects.model.parameters())
+        self.optimizer = objects.optimizer
         self.average = objects.average
         self.runs = [run]
         self._objects = objects
