@@ -7,7 +7,7 @@ import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from tests.study.example_study import FACTOR, NORM, Accuracy, driven, example_study, model, setting
+from tests.study.example_study import FACTOR, NORM, Accuracy, driven, example_context, example_study, model
 from tests.tiny_trials import MLP
 
 from ceteris import recipe as r
@@ -18,9 +18,8 @@ from ceteris.records import Trial
 from ceteris.report.search_words import failure_text, search_text
 from ceteris.stats import effect_coding
 from ceteris.study import Exploration, Factor, Level, SearchResult, parse_study
-from ceteris.study.strategies import strategy_of
-from ceteris.study.strategies.factorial_effects import GridFit
-from ceteris.study.strategies.grid import check_grid
+from ceteris.study.strategies import search_of
+from ceteris.study.strategies.grid import GridFit, check_grid
 from ceteris.study.study import Factorial
 
 EPOCHS = Factor(
@@ -67,10 +66,10 @@ def synergy(trial: Trial) -> float:
 def run(
     accuracy: Accuracy = synergy, factors: tuple[Factor, ...] = (FACTOR, NORM), strategy: Factorial | None = None
 ) -> tuple[list[Request], SearchResult]:
-    place = setting(
+    place = example_context(
         models=(model("net", START),), factors=factors, exploration=BLOCKS, strategy=strategy or Factorial()
     )
-    return driven(strategy_of(place, place.study.models[0]), accuracy)
+    return driven(search_of(place, place.study.models[0]), accuracy)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.study.example_study import NORM, Accuracy, driven, example_study, model, setting
+from tests.study.example_study import NORM, Accuracy, driven, example_context, example_study, model
 from tests.tiny_trials import MLP
 
 from ceteris import recipe as r
@@ -15,9 +15,9 @@ from ceteris.findings import Comparison, Confirmation
 from ceteris.records import Trial
 from ceteris.report.search_words import confirmation_sentence, decision_text, search_text, tuning_sentence
 from ceteris.study import ExperimentContext, Exploration, Extension, Factor, Level, SearchResult, parse_study
-from ceteris.study.confirmation import confirm
-from ceteris.study.strategies import strategy_of
-from ceteris.study.strategies.comparing import looks_of
+from ceteris.study.model_experiment import confirm
+from ceteris.study.strategies import search_of
+from ceteris.study.strategies.comparison import looks_of
 from ceteris.study.strategies.tuning import tune_arms
 from ceteris.study.study import ConfirmationDesign, LeaveOneOut, Nuisance, OneAtATime, Study, nuisances_of
 from ceteris.study.trials import CONFIRMATION_REPETITION, TUNING_REPETITION
@@ -49,7 +49,7 @@ def near(best: float, recipe: r.Recipe) -> float:
 
 
 def explored(place: ExperimentContext, accuracy: Accuracy) -> tuple[list[Request], SearchResult]:
-    return driven(strategy_of(place, place.study.models[0]), accuracy)
+    return driven(search_of(place, place.study.models[0]), accuracy)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -63,7 +63,7 @@ def by_optimizer(trial: Trial) -> float:
 
 
 def sgd_case(tune: tuple[Nuisance, ...] | None) -> SearchResult:
-    place = setting(models=(model("net", BASE),), factors=(replace(OPTIMIZER, tune=tune),))
+    place = example_context(models=(model("net", BASE),), factors=(replace(OPTIMIZER, tune=tune),))
     return explored(place, by_optimizer)[1]
 
 
@@ -94,7 +94,7 @@ def test_an_optimum_at_the_edge_is_followed_and_said() -> None:
 
 
 def test_tuning_never_meets_the_blocks_of_the_comparison() -> None:
-    place = setting(models=(model("net", BASE),), factors=(OPTIMIZER,))
+    place = example_context(models=(model("net", BASE),), factors=(OPTIMIZER,))
     requests, _ = explored(place, by_optimizer)
     seeds = {request.stage: {trial.seed for trial in request.trials} for request in requests}
     assert seeds["optimizer: tuning"] == {TUNING_REPETITION}
@@ -104,9 +104,8 @@ def test_tuning_never_meets_the_blocks_of_the_comparison() -> None:
 @given(st.integers(3, 9), st.floats(-2.5, 2.5), st.floats(1.5, 10))
 def test_a_search_spends_its_trials_and_ends_at_the_best_value_it_tried(trials: int, place: float, step: float) -> None:
     best = 0.01 * step**place
-    steps = tune_arms(
-        setting(), "net", OPTIMIZER, (Nuisance(trials=trials, step=step),), {"sgd": replace(MLP, optimizer=r.SGD(lr=0.01))}
-    )  # fmt: skip
+    arms = {"sgd": replace(MLP, optimizer=r.SGD(lr=0.01))}
+    steps = tune_arms(example_context(), "net", OPTIMIZER, (Nuisance(trials=trials, step=step),), arms)
     _, tuned = driven(steps, lambda trial: 0.9 + near(best, trial.recipe))
     finding = tuned["sgd"].findings[0]
     assert len(finding.values) == trials
@@ -118,7 +117,7 @@ def test_a_value_that_diverges_or_is_not_allowed_loses() -> None:
     momentum = Nuisance(field="optimizer.momentum", trials=4, step=2.0)
     start = replace(MLP, optimizer=r.SGD(lr=0.1, momentum=0.6))
     _, tuned = driven(
-        tune_arms(setting(), "net", OPTIMIZER, (momentum,), {"sgd": start}),
+        tune_arms(example_context(), "net", OPTIMIZER, (momentum,), {"sgd": start}),
         lambda trial: None if momentum_of(trial.recipe) < 0.5 else 0.5,
     )
     assert momentum_of(tuned["sgd"].recipe) == 0.6  # 1.2 is no momentum, 0.3 diverges
@@ -195,7 +194,7 @@ def additive(trial: Trial) -> float:
 
 def test_one_at_a_time_compares_with_the_baseline_alone_and_puts_the_winners_together() -> None:
     start = replace(MLP, optimizer=r.SGD(lr=0.05))
-    place = setting(models=(model("net", start),), strategy=OneAtATime())
+    place = example_context(models=(model("net", start),), strategy=OneAtATime())
     requests, route = explored(place, additive)
     assert [request.stage for request in requests] == ["rate", "norm"]
     assert all(not norm_of(trial.recipe) for trial in requests[0].trials)
@@ -206,11 +205,11 @@ def test_one_at_a_time_compares_with_the_baseline_alone_and_puts_the_winners_tog
 
 def test_leave_one_out_says_what_each_choice_is_worth_in_the_final_stack() -> None:
     start = replace(MLP, optimizer=r.SGD(lr=0.05))
-    _, route = explored(setting(models=(model("net", start),), strategy=LeaveOneOut()), additive)
-    assert {finding.name: losses(finding.levels[1].comparison) for finding in route.worth} == {
+    _, route = explored(example_context(models=(model("net", start),), strategy=LeaveOneOut()), additive)
+    assert {finding.name: losses(finding.levels[1].comparison) for finding in route.ablation} == {
         "rate": pytest.approx(-0.1, abs=0.01), "norm": pytest.approx(-0.2, abs=0.01),
     }  # fmt: skip
-    assert [level.incumbent for level in route.worth[0].levels] == [True, False]
+    assert [level.incumbent for level in route.ablation[0].levels] == [True, False]
 
 
 def losses(comparison: Comparison | None) -> float:
@@ -219,8 +218,8 @@ def losses(comparison: Comparison | None) -> float:
 
 
 def test_leave_one_out_has_nothing_to_put_back_where_the_baseline_stays() -> None:
-    _, route = explored(setting(strategy=LeaveOneOut()), lambda trial: 0.5)
-    assert route.worth == ()
+    _, route = explored(example_context(strategy=LeaveOneOut()), lambda trial: 0.5)
+    assert route.ablation == ()
     assert "no choice to put back" in search_text(route)
 
 
@@ -255,7 +254,7 @@ def test_what_is_decided_gets_no_more() -> None:
 
 
 def test_looking_again_costs_significance() -> None:
-    place = setting(exploration=Exploration(folds=3, seeds=2))
+    place = example_context(exploration=Exploration(folds=3, seeds=2))
     assert looks_of(place) == 1
     assert looks_of(replace(place, extension=Extension(budget_seconds=None, workers=1))) == 3  # 2, 4, 8 repetitions
 

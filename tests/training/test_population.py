@@ -1,5 +1,6 @@
 """A population: what its members would have learnt alone, and what happens when one of them leaves."""
 
+import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -40,6 +41,7 @@ def together(trials: list[Trial], images: ImageSet | None = None, **other: Any) 
 @pytest.fixture(autouse=True)
 def apart(caplog: pytest.LogCaptureFixture) -> Iterator[list[int]]:
     """How many populations a test may train in parts: members that are trained alone agree with themselves anyway."""
+    caplog.set_level(logging.INFO, "ceteris")
     allowed = [0]
     yield allowed
     messages = [record.getMessage() for record in caplog.get_records("call")]

@@ -14,9 +14,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from ceteris import recipe as r
 from ceteris import training
+from ceteris.analysis.metrics import log_loss
 from ceteris.data import ImageSet, make_image_set, split_indices
 from ceteris.errors import ConfigError
-from ceteris.evaluation import accuracy, confusion_matrix, log_loss, macro_f1
 from ceteris.records import (
     CrossValidationSplit,
     EpochHistory,
@@ -40,6 +40,7 @@ from ceteris.training import (
 )
 from ceteris.training import trial as trial_module
 from ceteris.training.device import peak_bytes, reset_peak
+from ceteris.training.history import confusion_matrix, macro_f1
 from ceteris.user_code import ALL_IMPORTS
 
 OWN = "tests.training.own_code:"
@@ -73,7 +74,7 @@ def test_a_record_s_numbers_are_those_of_its_predictions(recipe: r.Recipe) -> No
     np.testing.assert_array_equal(answers.indices, held_out)
     np.testing.assert_array_equal(answers.labels, tiny_images().labels[held_out])
     predicted = answers.probabilities.argmax(1)
-    assert record.accuracy == accuracy(answers.labels, predicted)
+    assert record.accuracy == (answers.labels == predicted).mean()
     assert record.f1 == pytest.approx(macro_f1(confusion_matrix(answers.labels, predicted, 3)))
     assert record.loss == pytest.approx(log_loss(answers.probabilities, answers.labels), rel=1e-4)
     assert record.train_accuracy == epochs_of(record).train_accuracy[-1]
@@ -132,7 +133,7 @@ def test_early_stopping_goes_back_to_the_best_epoch(averaging: r.Averaging) -> N
     assert record.loss == epochs.validation_loss[record.best_epoch - 1]
     assert_same(dict(result.weights or {}), weights_of_epoch(dict(result.snapshots or {}), record.best_epoch))
     assert record.predictions is not None
-    assert record.accuracy == accuracy(record.predictions.labels, record.predictions.probabilities.argmax(1))
+    assert record.accuracy == (record.predictions.labels == record.predictions.probabilities.argmax(1)).mean()
 
 
 def weights_of_epoch(snapshots: dict[str, object], epoch: int) -> dict[str, object]:

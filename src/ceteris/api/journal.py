@@ -29,6 +29,8 @@ class Journal:
         self.records[digest] = record
         if isinstance(record, Failed):
             _LOG.error("%s, %s, %s: %s: %s", work.model, work.stage, work.label, record.status, record.error)
+            if record.traceback:
+                _LOG.error("%s", record.traceback.rstrip())
         self._inner.finished(digest, work, record, reused=reused)
 
     def phase(self, text: str) -> None:

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from ceteris.analysis.metrics import scores
 from ceteris.data import DataSet, ReadOptions, read_pictures_of_shape
 from ceteris.digests import plain
 from ceteris.errors import DataError, StoreError
-from ceteris.evaluation import confusion_matrix, log_loss, precision_recall_f1, roc_one_vs_rest
 from ceteris.findings import Look
 from ceteris.models import device_of, set_dropout_generator, summarise, summary_text
 from ceteris.recipe import Recipe
@@ -115,7 +115,19 @@ def read_model(path: Path, *, allow_imports: bool = False) -> TrainedModel:
         ConfigError: when it names the user's own module and imports are not allowed.
     """
     file = path / "model.safetensors" if path.is_dir() else path
-    card, weights = _read(file)
+    try:
+        with safe_open(file, framework="numpy") as opened:
+            header = (opened.metadata() or {}).get(_HEADER)
+            weights = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118 - safe_open is no mapping
+        if header is None:
+            raise StoreError(f"{file} is a safetensors file, but no model written by ceteris: its recipe is missing.")
+        card = from_tree(ModelCard, json.loads(header))
+    except FileNotFoundError:
+        raise StoreError(
+            f"model: {file} does not exist. A study writes models/<name>-best/model.safetensors."
+        ) from None
+    except (SafetensorError, TypeError, ValueError, KeyError, OSError) as error:
+        raise StoreError(f"model: {file} is damaged or no model written by ceteris ({error}).") from None
     return restore_model(card, weights, imports=ALL_IMPORTS if allow_imports else NO_IMPORTS, origin=file)
 
 
@@ -148,22 +160,6 @@ def restore_model(
         ) from None
     set_dropout_generator(network, generator)
     return TrainedModel(card=card, network=network.to(device).eval())
-
-
-def _read(path: Path) -> tuple[ModelCard, dict[str, NDArray[Any]]]:
-    try:
-        with safe_open(path, framework="numpy") as file:
-            header = (file.metadata() or {}).get(_HEADER)
-            weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - safe_open is no mapping
-        if header is None:
-            raise StoreError(f"{path} is a safetensors file, but no model written by ceteris: its recipe is missing.")
-        return from_tree(ModelCard, json.loads(header)), weights
-    except FileNotFoundError:
-        raise StoreError(
-            f"model: {path} does not exist. A study writes models/<name>-best/model.safetensors."
-        ) from None
-    except (SafetensorError, TypeError, ValueError, KeyError, OSError) as error:
-        raise StoreError(f"model: {path} is damaged or no model written by ceteris ({error}).") from None
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -202,21 +198,23 @@ def evaluate_model(model: TrainedModel, data_set: DataSet, store: Path, *, reaso
     )
     test = data_set.test.open(record_look=lambda fingerprint: record_look(store, fingerprint, look))
     probabilities = model.probabilities(test.images)
-    confusion = confusion_matrix(test.labels, probabilities.argmax(1), len(test.classes))
-    scores = precision_recall_f1(confusion)
+    found = scores(probabilities, test.labels)
+    per_class = found.per_class
     return Evaluation(
         images=len(test),
-        accuracy=wilson_interval(int(np.trace(confusion)), len(test)),
-        precision=scores.macro.precision,
-        recall=scores.macro.recall,
-        f1=scores.macro.f1,
-        auc=float(roc_one_vs_rest(probabilities, test.labels).macro.auc),
-        loss=log_loss(probabilities, test.labels),
+        accuracy=wilson_interval(int(np.trace(found.confusion)), len(test)),
+        precision=found.precision,
+        recall=found.recall,
+        f1=found.f1,
+        auc=found.auc,
+        loss=found.loss,
         per_class=tuple(
-            (name, float(scores.precision[k]), float(scores.recall[k]), float(scores.f1[k]), int(scores.support[k]))
-            for k, name in enumerate(test.classes)
+            (name, float(precision), float(recall), float(f1), int(support))
+            for name, precision, recall, f1, support in zip(
+                test.classes, per_class.precision, per_class.recall, per_class.f1, per_class.support, strict=True
+            )
         ),
-        confusion=confusion,
+        confusion=found.confusion,
         looks=len(looks_at(store, data_set.test.fingerprint)),
     )
 

@@ -86,7 +86,7 @@ def _within_memory(
         raise
     except Exception as error:
         short = is_out_of_memory(error)
-        logging.getLogger("ceteris").warning("a population of %d is trained in parts", len(trials), exc_info=True)
+        logging.getLogger("ceteris").info("a population of %d is trained in parts", len(trials), exc_info=True)
     # outside the handler, whose error still holds the tensors that did not fit
     half = len(trials) // 2 if short else 1
     note = f"population halved to {half}" if short else note

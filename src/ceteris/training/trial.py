@@ -1,6 +1,5 @@
 """From a trial to its record: the images, the training, the numbers."""
 
-import logging
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -67,7 +66,6 @@ def run_trial(
     except (DataError, ProgressError):
         raise  # what is wrong with the images is wrong for every trial; who has gone needs no more records
     except Exception as error:  # one failed trial never ends a study: it is a row that says what happened
-        logging.getLogger("ceteris").exception("trial %s failed", trial.digest[:16])
         message = str(error) if isinstance(error, CeterisError) else f"{type(error).__name__}: {error}"
         return TrialResult(record=failed_record(trial, message, traceback.format_exc()))
 
