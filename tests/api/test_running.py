@@ -13,14 +13,14 @@ from torch import nn
 import ceteris
 from ceteris.data import ImageSet, SealedTest, load
 from ceteris.errors import ConfigError, StoreError
-from ceteris.execution.progress import Silent, Work
+from ceteris.execution.progress import Progress, Work
 from ceteris.findings import StudyFindings
 from ceteris.records import Record
 from ceteris.store import read_findings, write_findings
 from tests.api.tiny import TINY
 
 
-class Counting(Silent):
+class Counting(Progress):
     def __init__(self) -> None:
         self.trained: list[str] = []
         self.reused = 0
@@ -87,7 +87,7 @@ def test_the_test_set_is_looked_at_once_and_the_report_says_so(finished: ceteris
 def test_nothing_opens_the_test_set_before_the_choices_are_made(tmp_path: Path) -> None:
     order: list[str] = []
 
-    class Noting(Silent):
+    class Noting(Progress):
         def finished(self, digest: str, work: Work, record: Record, *, reused: bool) -> None:
             order.append("trial")
 

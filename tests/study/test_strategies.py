@@ -10,7 +10,7 @@ from tests.tiny_trials import MLP
 
 from ceteris import recipe as r
 from ceteris.errors import ConfigError
-from ceteris.execution.request import Request
+from ceteris.execution.queue import Request
 from ceteris.findings import Comparison, Confirmation
 from ceteris.records import Trial
 from ceteris.study import ExperimentContext, Exploration, Extension, Factor, Level, SearchResult, parse_study

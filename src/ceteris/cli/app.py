@@ -34,7 +34,7 @@ StoreDir = Annotated[
 Out = Annotated[Path | None, Parameter(help="Folder for the result; ceteris-results/<name of the study> without it.")]
 Device = Annotated[str, Parameter(help='"auto", "cpu", "cuda", "cuda:1" or "mps".')]
 Workers = Annotated[
-    int | None, Parameter(help="Training processes; one per core without it, 0 trains in this process.")
+    int | None, Parameter(help="Training processes; one per core (or GPU) without it, 0 trains in this process.")
 ]
 AllowImports = Annotated[
     bool,
@@ -99,14 +99,14 @@ def run(
     from ceteris.api import budget_of, run_study
     from ceteris.cli.display import Display
     from ceteris.cli.printing import print_result, result_json
-    from ceteris.study.context import worker_count
+    from ceteris.execution.pools import process_count
 
     budget_seconds = budget_of(until_decided, budget)
     asked, text = _study(study, set)
     options = _options(asked.name, out, store, data_dir, device, workers, allow_imports, offline=offline)
     options = replace(options, until_decided=until_decided, budget_seconds=budget_seconds)
     console = Console(stderr=True)
-    with Display(console, worker_count(workers)) as display:
+    with Display(console, process_count(workers, device)) as display:
         result = run_study(asked, options, display, original=text)
     if as_json:
         _print_json(result_json(result))

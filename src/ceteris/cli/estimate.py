@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ceteris.execution.progress import Work
-from ceteris.execution.request import StageKind
+from ceteris.execution.progress import StageKind, Work
 
 StageKey = tuple[str, StageKind, str]  # model, kind, name: a factor may bear the name of another stage
 
@@ -16,22 +15,22 @@ def stage_of(work: Work) -> StageKey:
 
 @dataclass
 class _Stage:
-    """One stage of one model: trials and their sizes as planned, as asked for so far, and as done."""
+    """One stage of one model: trials and their sizes as planned, as requested so far, and as done."""
 
     planned: int = 0
     planned_units: float = 0.0
-    asked: int = 0
-    asked_units: float = 0.0
+    requested: int = 0
+    requested_units: float = 0.0
     done: int = 0
     done_units: float = 0.0
 
     @property
     def trials(self) -> int:
-        return max(self.planned, self.asked, self.done)
+        return max(self.planned, self.requested, self.done)
 
     @property
     def units_left(self) -> float:
-        return max(0.0, max(self.planned_units, self.asked_units) - self.done_units)
+        return max(0.0, max(self.planned_units, self.requested_units) - self.done_units)
 
     def close(self) -> None:
         """Hear that nothing more will be asked for: what was planned beyond it is not needed."""
@@ -57,12 +56,12 @@ class Estimate:
                 stage.planned += 1
                 stage.planned_units += work.units
 
-    def asked(self, works: Sequence[Work]) -> None:
+    def requested(self, works: Sequence[Work]) -> None:
         """Take what a stage asks for now; the stages of its model that were planned before it are over."""
         for work in works:
             stage = self.stages.setdefault(stage_of(work), _Stage())
-            stage.asked += 1
-            stage.asked_units += work.units
+            stage.requested += 1
+            stage.requested_units += work.units
         for now in set(map(stage_of, works)):
             of_model = [other for other in self.stages if other[0] == now[0]]
             for other in of_model[: of_model.index(now)]:

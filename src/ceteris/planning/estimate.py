@@ -12,10 +12,9 @@ from ceteris.planning.power import Spread, detectable, spread_of
 from ceteris.planning.timing import Timing, calibrate, images_fitted, images_held_out
 from ceteris.recipe import Recipe
 from ceteris.records import Trial
-from ceteris.store import Store
-from ceteris.store.headers import recorded_trials
+from ceteris.store import Store, recorded_trials
 from ceteris.study import ExperimentContext, Study, exploration_trials
-from ceteris.study.context import RunOptions, open_data, setting_of, worker_count
+from ceteris.study.context import RunOptions, open_data, setting_of
 from ceteris.training.compiler import put_off_compiler
 
 # More repetitions for which the plan says what they would find.
@@ -121,7 +120,7 @@ class Planner:
     def __init__(self, study: Study, options: RunOptions, *, progress: Callable[[str], None]) -> None:
         put_off_compiler()  # nothing is compiled here, and importing it takes more than a second
         self._options, self._progress = options, progress
-        self._store, self._workers = Store(options.store), worker_count(options.workers)
+        self._store, self._workers = Store(options.store), options.processes
         progress(f"reading the data: {study.data} (prepared the first time, which may take a minute)")
         self.data_set: DataSet = open_data(study, options, progress)
         context = setting_of(study, self.data_set, options)

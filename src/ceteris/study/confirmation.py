@@ -5,7 +5,7 @@ The best of many noisy results is better on the blocks that chose it than anywhe
 
 from collections.abc import Generator
 
-from ceteris.execution.request import Records, Request
+from ceteris.execution.queue import Records, Request
 from ceteris.findings import Comparison, Confirmation
 from ceteris.recipe import Recipe
 from ceteris.stats import compare_levels

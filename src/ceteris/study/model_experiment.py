@@ -3,7 +3,7 @@
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 
-from ceteris.execution.request import Records, Request
+from ceteris.execution.queue import Records, Request
 from ceteris.findings import Confirmation, Version
 from ceteris.recipe import Recipe
 from ceteris.records import Record, Trial

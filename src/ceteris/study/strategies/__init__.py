@@ -1,6 +1,6 @@
 """How the best recipe of a model is searched: one generator per strategy behind one protocol."""
 
-from ceteris.execution.request import Records, Request
+from ceteris.execution.queue import Records, Request
 from ceteris.study.strategies.choose import strategy_of
 from ceteris.study.strategies.greedy import greedy
 from ceteris.study.strategies.protocol import Search, SearchResult, Strategy

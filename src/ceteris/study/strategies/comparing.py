@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ceteris.execution.request import Records, Request
+from ceteris.execution.queue import Records, Request
 from ceteris.findings import FactorFinding
 from ceteris.recipe import Recipe
 from ceteris.records import Finished, Record

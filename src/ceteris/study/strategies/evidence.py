@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ceteris.execution.request import Request, StageKind
+from ceteris.execution.progress import StageKind
+from ceteris.execution.queue import Request
 from ceteris.fields import describe_changes
 from ceteris.findings import Comparison, Effort, FactorFinding, LevelFinding
 from ceteris.recipe import Recipe

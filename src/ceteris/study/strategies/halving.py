@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from ceteris.execution.request import Records, Request
+from ceteris.execution.queue import Records, Request
 from ceteris.records import Finished, Record, Trial
 from ceteris.study.strategies.candidates import BASELINE, Selection, Tried, failure, findings_of, optimism, select
 from ceteris.study.strategies.evidence import request_of

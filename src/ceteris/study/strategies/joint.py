@@ -7,7 +7,7 @@ import numpy as np
 
 from ceteris.digests import digest_of
 from ceteris.execution.populations import NEVER, stacked_folds
-from ceteris.execution.request import Records, Request
+from ceteris.execution.queue import Records, Request
 from ceteris.recipe import Recipe
 from ceteris.records import FloatArray, Trial
 from ceteris.study.strategies.candidates import Selection, Tried, failure, findings_of, optimism, select

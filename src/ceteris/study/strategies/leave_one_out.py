@@ -3,7 +3,7 @@
 from collections.abc import Generator, Mapping
 from dataclasses import replace
 
-from ceteris.execution.request import Records, Request
+from ceteris.execution.queue import Records, Request
 from ceteris.fields import describe_fields, difference, merged
 from ceteris.findings import FactorFinding
 from ceteris.recipe import Recipe

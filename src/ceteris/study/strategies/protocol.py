@@ -7,7 +7,7 @@ again when it goes on.
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
-from ceteris.execution.request import Records, Request
+from ceteris.execution.queue import Records, Request
 from ceteris.findings import Candidate, FactorFinding, Interaction
 from ceteris.recipe import Recipe
 from ceteris.study.study import ModelSpec

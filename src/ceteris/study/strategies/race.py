@@ -8,7 +8,7 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ceteris.execution.populations import NEVER
-from ceteris.execution.request import Records, Request
+from ceteris.execution.queue import Records, Request
 from ceteris.recipe import Recipe
 from ceteris.records import Trial
 from ceteris.study.decide import Decision, accuracies, decide, is_cheaper
