@@ -174,10 +174,10 @@ def verdicts(studies: int, generator: np.random.Generator) -> dict[str, float]:
     for _ in range(studies):
         arms = np.sqrt(0.2) * generator.normal(size=(6, 1)) + np.sqrt(0.8) * generator.normal(size=(6, 5))
         levels = {f"level {number}": arm for number, arm in enumerate(arms[1:])}
-        found = compare_levels(arms[0], levels, incumbent_label="incumbent", folds=5, margin=0)
+        found = compare_levels(arms[0], levels, folds=5, margin=0)
         null_claims.append(any(comparison.verdict in ("better", "worse") for comparison in found.values()))
         shifted = {"level": arms[0] + margin + 0.6 * (arms[1] - arms[2])}
-        at_margin = compare_levels(arms[0], shifted, incumbent_label="incumbent", folds=5, margin=margin)
+        at_margin = compare_levels(arms[0], shifted, folds=5, margin=margin)
         false_equivalences.append(at_margin["level"].verdict == "equivalent")
     return {
         "any of five null levels called better or worse (Holm)": float(np.mean(null_claims)),

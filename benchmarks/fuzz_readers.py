@@ -33,7 +33,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ceteris.data.class_names import CIFAR10, CIFAR100
 from ceteris.data.formats import cifar
 from ceteris.data.formats.cifar_pickle import read_cifar_pickle
 from ceteris.data.formats.entries import Entry, zip_entries
@@ -53,6 +52,7 @@ WALL_SECONDS = 60  # by the clock
 MEMORY = 1 << 30
 NUMBERS = (0, 1, 0x7F, 0x80, 0xFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 1 << 40)
 OPTIONS = ReadOptions()
+CIFAR10, CIFAR100 = (tuple(f"class {number}" for number in range(count)) for count in (10, 100))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,7 +195,7 @@ def read_zip(path: Path) -> None:
 
 
 def read_cifar(path: Path) -> None:
-    train, test, names = cifar.cifar_parts(path, cifar.CIFAR100, CIFAR100)
+    train, test, names = cifar.cifar_parts(path, cifar.LAYOUTS["cifar-100"], CIFAR100)
     materialise(train, names)
     materialise(test, names)
 
@@ -204,7 +204,7 @@ def read_cifar_folder(path: Path) -> None:
     for number in range(1, 6):
         (path.parent / f"data_batch_{number}.bin").write_bytes(path.read_bytes())
     (path.parent / "test_batch.bin").write_bytes(path.read_bytes())
-    train, _, names = cifar.cifar_parts(path.parent, cifar.CIFAR10, CIFAR10)
+    train, _, names = cifar.cifar_parts(path.parent, cifar.LAYOUTS["cifar-10"], CIFAR10)
     materialise(train, names)
 
 

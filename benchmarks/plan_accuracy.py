@@ -87,10 +87,10 @@ def print_comparison(estimate: PlanEstimate, clock: Clock, planned: float, whole
     """Print stages, then the parts of the run, as Markdown."""
     rows = [
         (
-            f"{stage.stage.model}, {stage.stage.stage}",
-            f"{len(stage.stage.trials)} / {clock.trainings[stage.stage.model, stage.stage.kind, stage.stage.stage]}",
-            stage.stage.seconds,
-            clock.busy[stage.stage.model, stage.stage.kind, stage.stage.stage],
+            f"{stage.model}, {stage.stage}",
+            f"{len(stage.trials)} / {clock.trainings[stage.model, stage.kind, stage.stage]}",
+            stage.seconds,
+            clock.busy[stage.model, stage.kind, stage.stage],
         )
         for stage in estimate.stages
     ]

@@ -191,7 +191,7 @@ def check_against_shipped(results: FloatArray, found: FloatArray, studies: int =
     words = {"better": 1, "worse": -1}
     for study, expected in zip(results[:studies], found, strict=False):
         levels = {str(number): arm for number, arm in enumerate(study[1:])}
-        shipped = compare_levels(study[0], levels, incumbent_label=INCUMBENT, folds=FOLDS, margin=0.0)
+        shipped = compare_levels(study[0], levels, folds=FOLDS, margin=0.0)
         assert [words.get(comparison.verdict, 0) for comparison in shipped.values()] == expected.tolist()
 
 

@@ -11,6 +11,7 @@ import argparse
 from pathlib import Path
 
 from ceteris.findings import FactorFinding
+from ceteris.report.search_words import decision_text, tuning_sentence
 from ceteris.study import parse_study
 from exploring import core_seconds, explore
 
@@ -77,8 +78,8 @@ def main() -> None:
     for factor in found.route.factors:
         for level in factor.levels:
             for tuning in level.tuning:
-                print(f"\n{level.label}: {tuning.sentence}")
-        print(f"\n{factor.title}: {factor.decision}")
+                print(f"\n{level.label}: {tuning_sentence(tuning)}")
+        print(f"\n{factor.title}: {decision_text(factor)}")
     records = list(found.records.values())
     print(f"\n{len(records)} trainings, {core_seconds(records):.0f} core-seconds, {found.seconds:.0f} s in all")
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from ceteris.fields import describe_changes
 from ceteris.findings import Confirmation, FactorFinding
 from ceteris.recipe import Recipe
+from ceteris.report.search_words import search_text
 from ceteris.study import parse_study
 from exploring import Explored, core_seconds, explore
 from strategies_study import STRATEGIES, study_text
@@ -33,7 +34,7 @@ def main() -> None:
     if {"one-at-a-time", "race"} <= set(found):
         print_race(found["one-at-a-time"], found["race"])
     for name, explored in found.items():
-        print(f"\n**{name}.** {explored.route.summary}")
+        print(f"\n**{name}.** {search_text(explored.route)}")
 
 
 def run(strategy: str, options: argparse.Namespace) -> Explored:

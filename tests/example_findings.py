@@ -14,12 +14,15 @@ from ceteris import recipe
 from ceteris.analysis.results import ResultsInfo, results_info
 from ceteris.figures import images_to_show
 from ceteris.findings import (
+    Better,
     Comparison,
     Confirmation,
     DataDescription,
     Effort,
     Explanation,
     FactorFinding,
+    FactorPath,
+    Failure,
     FeatureMaps,
     FinalFinding,
     LayerRow,
@@ -27,6 +30,7 @@ from ceteris.findings import (
     Look,
     ModelFinding,
     ModelSummary,
+    NoneBetter,
     ResidualFinding,
     StudyFindings,
     TestImages,
@@ -188,19 +192,22 @@ def _model(name: str, title: str, model: recipe.Model, factors: int, random: np.
     return ModelFinding(
         name=name, title=title, baseline=baseline, best=best, baseline_summary=_summary(name),
         best_summary=_summary(name), factors=tuple(found),
-        summary=f"{factors} factors were explored one after another, each around the best setting so far.",
+        strategy="greedy", search=FactorPath(factors=factors, around="best", changed=sum(map(_changed, found))),
         confirmation=_confirmation(name, random) if factors else None,
     )  # fmt: skip
+
+
+def _changed(factor: FactorFinding) -> bool:
+    return not any(level.incumbent and level.chosen for level in factor.levels)
 
 
 def _confirmation(name: str, random: np.random.Generator) -> Confirmation:
     """The MLP's improvement is confirmed, the CNN's is within the noise, the ResNet turned out worse."""
     baseline = LEVEL_ACCURACIES[name] - 0.02 + random.normal(0, 0.006, 5)
     best = baseline + {"mlp": 0.012, "cnn": 0.002, "resnet": -0.009}[name] + random.normal(0, 0.0015, 5)
-    comparison = compared("best", best, baseline)
+    comparison = compared(best, baseline)
     assert comparison is not None
-    told = f"On 5 fresh blocks: {comparison.sentence}."
-    return Confirmation(baseline=baseline, best=best, comparison=comparison, sentence=told)
+    return Confirmation(baseline=baseline, best=best, comparison=comparison)
 
 
 def _factor(position: int, incumbent: FloatArray, random: np.random.Generator) -> tuple[FactorFinding, FloatArray]:
@@ -213,7 +220,7 @@ def _factor(position: int, incumbent: FloatArray, random: np.random.Generator) -
         accuracies[2] = np.full(5, np.nan)
     comparisons = [
         None,
-        *(compared(label, level, accuracies[0]) for label, level in zip(labels[1:], accuracies[1:], strict=True)),
+        *(compared(level, accuracies[0]) for level in accuracies[1:]),
     ]
     winners = [
         index
@@ -225,33 +232,18 @@ def _factor(position: int, incumbent: FloatArray, random: np.random.Generator) -
         level_finding(label, levels_accuracy, index == 0, index == chosen, comparisons[index], name, random)
         for index, (label, levels_accuracy) in enumerate(zip(labels, accuracies, strict=True))
     )
-    decision = (
-        f"{labels[chosen]} is kept: it is better than {labels[0]} by more than the noise."
-        if chosen
-        else f"{labels[0]} stays: no level was better by more than the noise."
-    )
     finding = FactorFinding(
         name=name,
         title=title,
         question=f"Does the {title.lower()} matter?",
         fields=(name,),
         levels=levels,
-        decision=decision,
-        prospect=_prospect(comparisons, labels),
+        reason=Better() if chosen else NoneBetter(),
     )
     return finding, accuracies[chosen]
 
 
-def _prospect(comparisons: Sequence[Comparison | None], labels: Sequence[str]) -> str:
-    told = [
-        f"{label}: about {comparison.blocks_to_decide - comparison.blocks} more blocks"
-        for label, comparison in zip(labels, comparisons, strict=True)
-        if comparison is not None and comparison.verdict == "undecided"
-    ]
-    return f"To decide: {'; '.join(told)}." if told else ""
-
-
-def compared(label: str, level: FloatArray, incumbent: FloatArray) -> Comparison | None:
+def compared(level: FloatArray, incumbent: FloatArray) -> Comparison | None:
     """Compare two results per block, NaN where one is missing; None where less than two blocks are common."""
     differences = (level - incumbent)[np.isfinite(level - incumbent)]
     count = len(differences)
@@ -270,7 +262,7 @@ def compared(label: str, level: FloatArray, incumbent: FloatArray) -> Comparison
     return Comparison(
         difference=difference, low=low, high=high, p_value=0.03, adjusted_p=0.04 if verdict in ("better", "worse") else 0.4,
         probability_worse=0.1, probability_equivalent=0.3, probability_better=0.6, effect_size=1.2, blocks=count,
-        verdict=verdict, sentence=f"{label}: {verdict} by {100 * difference:+.2f} points ({100 * low:.2f} to {100 * high:.2f})",
+        verdict=verdict, levels=1, folds=5, margin=0.005, narrow_low=low, narrow_high=high, confidence=0.9,
         blocks_to_decide=0 if verdict != "undecided" else 35 if abs(difference) > 0.001 else -1,
     )  # fmt: skip
 
@@ -293,7 +285,7 @@ def level_finding(
         losses=2 * (1 - accuracies), train_accuracies=np.minimum(1, accuracies + 0.015),
         train_seconds=random.uniform(0.4, 0.8, len(accuracies)), parameters=25_000, forward_flops_per_image=50_000,
         peak_memory_bytes=300_000_000, incumbent=incumbent, chosen=chosen,
-        failures=("diverged: at epoch 2 (loss nan)",) * 5 if failed else (), comparison=comparison,
+        failures=(Failure(status="diverged", error="at epoch 2 (loss nan)"),) * 5 if failed else (), comparison=comparison,
         effort=Effort(
             trials=trials, epochs=20 * trials, steps=420 * trials, training_flops=10**11 * trials, seconds=0.6 * trials
         ),
@@ -313,12 +305,9 @@ def _tuning(label: str, reached: float) -> TuningFinding:
         accuracies[2] = np.nan
     values = tuple(float(f"{start * 3**exponent:.3g}") for exponent in exponents)
     chosen = values[int(np.nanargmax(accuracies))]
-    edge = label == "muon"
     return TuningFinding(
         field="optimizer.lr", values=values, accuracies=accuracies, start=start, chosen=chosen,
-        widened=sum(abs(exponent) > 1 for exponent in exponents), at_edge=edge,
-        sentence=f"optimizer.lr: {len(values)} values from {min(values):g} to {max(values):g} were tried, {chosen:g} was best"
-        + ("; it is at the edge of what was tried." if edge else "."),
+        widened=sum(abs(exponent) > 1 for exponent in exponents), at_edge=label == "muon",
     )  # fmt: skip
 
 

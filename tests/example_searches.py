@@ -9,7 +9,23 @@ from typing import Literal
 
 import numpy as np
 
-from ceteris.findings import Candidate, FactorFinding, Interaction, LevelFinding, ModelFinding, StudyFindings
+from ceteris.findings import (
+    Better,
+    Candidate,
+    FactorFinding,
+    FactorPath,
+    GridSearch,
+    InBestRecipe,
+    Interaction,
+    LevelFinding,
+    ModelFinding,
+    NoneBetter,
+    PutBack,
+    Rung,
+    RungSearch,
+    SampledSearch,
+    StudyFindings,
+)
 from ceteris.records import FloatArray
 from tests.example_findings import compared, example_findings, level_finding
 
@@ -29,8 +45,8 @@ def search_findings(kind: Kind, *, factors: int = 3, finals: bool = True) -> Stu
     random = np.random.default_rng(11)
     model = replace(made.models[0], strategy=kind)
     changed = {
-        "one-at-a-time": lambda: replace(model, summary="Each level was compared with the baseline alone."),
-        "leave-one-out": lambda: replace(model, worth=_worth(random)),
+        "one-at-a-time": lambda: replace(model, search=_path(model, around="baseline")),
+        "leave-one-out": lambda: replace(model, worth=_worth(random), search=replace(_path(model), put_back=4)),
         "factorial": lambda: _factorial(model, list(AXES)[:factors], random),
         "joint": lambda: _joint(model, random),
         "halving": lambda: _halving(model, random),
@@ -38,6 +54,11 @@ def search_findings(kind: Kind, *, factors: int = 3, finals: bool = True) -> Stu
     }[kind]()
     study = replace(made, models=(changed,), seeds=5 if kind == "race" else 1)
     return study if finals else replace(study, finals=(), explanations=(), residual=None)
+
+
+def _path(model: ModelFinding, around: Literal["best", "baseline"] = "best") -> FactorPath:
+    assert isinstance(model.search, FactorPath)
+    return replace(model.search, around=around)
 
 
 def _worth(random: np.random.Generator) -> tuple[FactorFinding, ...]:
@@ -53,12 +74,12 @@ def _worth(random: np.random.Generator) -> tuple[FactorFinding, ...]:
 
 def _worth_of(title: str, loss: float, stack: FloatArray, random: np.random.Generator) -> FactorFinding:
     lacking = stack - loss + random.normal(0, 0.0015, 5)
-    name, label = title.lower().replace(" ", "-"), f"{title} back to what the baseline had, said at length"
+    name, label = title.lower().replace(" ", "-"), "what the baseline had, said at length"
     levels = (
         level_finding("all choices together", stack, True, True, None, "stack", random),
-        level_finding(label, lacking, False, False, compared(label, lacking, stack), "stack", random),
+        level_finding(label, lacking, False, False, compared(lacking, stack), "stack", random),
     )
-    return FactorFinding(name=name, title=title, question="", fields=(name,), levels=levels, decision=f"{title}: see.")
+    return FactorFinding(name=name, title=title, question="", fields=(name,), levels=levels, reason=PutBack())
 
 
 def _factorial(model: ModelFinding, axes: Sequence[str], random: np.random.Generator) -> ModelFinding:
@@ -73,14 +94,14 @@ def _factorial(model: ModelFinding, axes: Sequence[str], random: np.random.Gener
     candidates = tuple(
         Candidate(
             number=number, settings=tuple(zip(axes, labels, strict=True)), epochs=20, accuracies=accuracies,
-            fate="finished", chosen=labels == best,
+            status="finished", chosen=labels == best,
         )
         for number, (labels, accuracies) in enumerate(cells.items())
     )  # fmt: skip
     factors = tuple(_main_effect(name, place, cells, best[place], random) for place, name in enumerate(axes))
     return replace(
         model, factors=factors, candidates=candidates, interactions=_interactions(axes, cells),
-        summary=f"All {len(cells)} combinations of {len(axes)} factors were trained.",
+        search=GridSearch(size=len(cells), possible=len(cells), left_out=(), untuned="", confirmed=True),
     )  # fmt: skip
 
 
@@ -98,12 +119,13 @@ def _main_effect(name: str, place: int, cells: Cells, best: str, random: np.rand
     levels = tuple(
         level_finding(
             label, means[label], label == labels[0], label == best,
-            None if label == labels[0] else compared(label, means[label], means[labels[0]]), "grid", random,
+            None if label == labels[0] else compared(means[label], means[labels[0]]), "grid", random,
         )
         for label in labels
     )  # fmt: skip
-    decision = f"{best} is in the best cell of the grid."
-    return FactorFinding(name=name, title=title, question="", fields=(name,), levels=levels, decision=decision)
+    return FactorFinding(
+        name=name, title=title, question="", fields=(name,), levels=levels, reason=InBestRecipe(cells=len(cells))
+    )
 
 
 def _interactions(axes: Sequence[str], cells: Cells) -> tuple[Interaction, ...]:
@@ -118,7 +140,7 @@ def _interactions(axes: Sequence[str], cells: Cells) -> tuple[Interaction, ...]:
                 without = _marginal(cells, {first: one, second: base[1]}) - _marginal(
                     cells, {first: base[0], second: base[1]}
                 )
-                comparison = compared(f"{one} × {other}", with_other, without)
+                comparison = compared(with_other, without)
                 assert comparison is not None
                 found.append(Interaction(first=(axes[first], one), second=(axes[second], other), comparison=comparison))
     return tuple(found)
@@ -139,18 +161,23 @@ def _joint(model: ModelFinding, random: np.random.Generator) -> ModelFinding:
     for number in range(40):
         settings, accuracy = _drawn(number, random)
         accuracies = accuracy + random.normal(0, 0.003, 5)
-        fate: Literal["finished", "pruned", "failed"] = "finished"
+        status: Literal["finished", "pruned", "failed"] = "finished"
         if number % 3 == 2 and accuracy < 0.96:
-            fate, accuracies = "pruned", np.where(np.arange(5) < 2, accuracies, np.nan)
+            status, accuracies = "pruned", np.where(np.arange(5) < 2, accuracies, np.nan)
         if number == 13:
-            fate, accuracies = "failed", np.full(5, np.nan)
+            status, accuracies = "failed", np.full(5, np.nan)
         candidates.append(
-            Candidate(number=number, settings=settings, epochs=20, accuracies=accuracies, fate=fate, chosen=False)
+            Candidate(number=number, settings=settings, epochs=20, accuracies=accuracies, status=status, chosen=False)
         )
-    done = [entry for entry in candidates if entry.fate == "finished"]
+    done = [entry for entry in candidates if entry.status == "finished"]
     best = max(done, key=lambda entry: float(entry.accuracies.mean())).number
     chosen = tuple(replace(entry, chosen=entry.number == best) for entry in candidates)
-    return replace(model, factors=(), candidates=chosen, summary="40 recipes were tried with the sampler tpe.")
+    return replace(
+        model,
+        factors=(),
+        candidates=chosen,
+        search=SampledSearch(sampler="tpe", asked=40, first_blocks=2, passed_over=(), confirmed=True),
+    )
 
 
 def _halving(model: ModelFinding, random: np.random.Generator) -> ModelFinding:
@@ -166,11 +193,19 @@ def _halving(model: ModelFinding, random: np.random.Generator) -> ModelFinding:
         Candidate(
             number=number, settings=settings, epochs=rungs[number][-1][0],
             accuracies=rungs[number][-1][1] + (random.normal(0, 0.002, 5) if number in last else np.array([0] + [np.nan] * 4)),
-            fate="finished" if number in last else "eliminated", chosen=number == left[0], rungs=tuple(rungs[number]),
+            status="finished" if number in last else "eliminated", chosen=number == left[0], rungs=tuple(rungs[number]),
         )
         for number, (settings, _) in enumerate(drawn)
     )  # fmt: skip
-    return replace(model, factors=(), candidates=candidates, summary="27 recipes, a third of them went on each time.")
+    return replace(
+        model,
+        factors=(),
+        candidates=candidates,
+        search=RungSearch(
+            rungs=(Rung(epochs=2, candidates=27), Rung(epochs=6, candidates=9), Rung(epochs=18, candidates=3)),
+            confirmed=True,
+        ),
+    )
 
 
 def _race(model: ModelFinding, random: np.random.Generator) -> ModelFinding:
@@ -192,16 +227,15 @@ def _race(model: ModelFinding, random: np.random.Generator) -> ModelFinding:
         kept = tuple(
             replace(level, chosen=(level is won) == better and (level is won or level is levels[0])) for level in levels
         )
-        factors.append(replace(factor, levels=kept, decision=f"{won.label} is kept after 25 blocks."))
+        factors.append(replace(factor, levels=kept, reason=Better() if better else NoneBetter()))
         incumbent = won.accuracies if better else incumbent
     return replace(
-        model, factors=tuple(factors), trainings_saved=81,
-        summary="Levels left as soon as the verdict of the full design was clear.",
+        model, factors=tuple(factors), trainings_saved=81, search=replace(_path(model), raced=300),
     )  # fmt: skip
 
 
 def _raced(level: LevelFinding, values: FloatArray, incumbent: FloatArray) -> LevelFinding:
     return replace(
-        level, accuracies=values, failures=(), chosen=False, comparison=compared(level.label, values, incumbent),
+        level, accuracies=values, failures=(), chosen=False, comparison=compared(values, incumbent),
         effort=replace(level.effort, trials=int(np.isfinite(values).sum())),
     )  # fmt: skip

@@ -175,6 +175,26 @@ def describe_value(value: Any, *, detailed: bool = False) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def describe_parts(values: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Return the descriptions of fields as (text, dotted field): numbers of a choice, "lr 0.1", with the field they hold.
+
+    The texts joined are the descriptions joined by ", ".
+    """
+    parts: list[tuple[str, str]] = []
+    for field, value in values.items():
+        parts += [(", ", "")] if parts else []
+        text = describe_value(value)
+        if isinstance(value, dict) and text != value.get("kind"):
+            numbers = [
+                (f"{key} {describe_value(part)}", f"{field}.{key}") for key, part in value.items() if key != "kind"
+            ]
+            inner = [piece for number in numbers for piece in ((", ", ""), number)][1:]
+            parts += [(f"{value.get('kind', '')} (", ""), *inner, (")", "")]
+        else:
+            parts.append((text, ""))
+    return tuple(parts)
+
+
 def describe_fields(recipe: Recipe, fields: Collection[str]) -> str:
     """Return what a recipe has in some fields, "" where it has none of them."""
     values = [value_at(recipe, field) for field in fields]

@@ -1,7 +1,8 @@
 """The vocabulary of a whole study: what was found, ready to be drawn and reported without training anything.
 
 All types are frozen and hold plain values and numpy arrays, so that a study's findings lie in one file and the report
-can be written again from it at any time. Accuracies and F1 lie in 0..1, times are in seconds, memory in bytes.
+can be written again from it at any time. They carry numbers, names and reasons; sentences are made in the report.
+Accuracies and F1 lie in 0..1, times are in seconds, memory in bytes.
 """
 
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from typing import Literal
 
 from ceteris.recipe import Recipe
 from ceteris.records import ByteArray, Cost, EpochHistory, Float32Array, FloatArray, IntArray, IterationHistory
+
+SCHEMA = 2  # of the file of a study's findings; it grows whenever a field of a type below changes
 
 Verdict = Literal["better", "worse", "equivalent", "undecided"]
 Version = Literal["baseline", "best", "plain"]
@@ -46,9 +49,11 @@ class DataDescription:
 class Comparison:
     """One level against the incumbent over the same blocks; differences are level minus incumbent.
 
-    ``low`` and ``high`` bound the corrected 95 % interval; ``adjusted_p`` counts all levels of the factor (Holm).
-    ``blocks_to_decide`` is the number of blocks that would decide a difference of the observed size with power 0.8: 0 where
-    it is decided, -1 where no number of repetitions would.
+    ``low`` and ``high`` bound the corrected 95 % interval; ``adjusted_p`` counts all ``levels`` that were compared with the
+    same incumbent (Holm). Equivalence was judged by the interval ``narrow_low`` to ``narrow_high`` at ``confidence``, which
+    had to lie inside ±``margin``. The ``blocks`` come in whole cross-validations of ``folds``. ``blocks_to_decide`` is the
+    number of blocks that would decide a difference of the observed size with power 0.8: 0 where it is decided, -1 where no
+    number of repetitions would.
     """
 
     difference: float
@@ -62,8 +67,33 @@ class Comparison:
     effect_size: float
     blocks: int
     verdict: Verdict
-    sentence: str
+    levels: int
+    folds: int
+    margin: float
+    narrow_low: float
+    narrow_high: float
+    confidence: float
     blocks_to_decide: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """A training that did not finish."""
+
+    kind: Literal["training"] = "training"
+    status: Literal["diverged", "failed"]
+    error: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellFailures:
+    """Cells of a grid that did not finish, ``failed`` of ``cells``; ``first`` is the number of the first such candidate."""
+
+    kind: Literal["cells"] = "cells"
+    failed: int
+    cells: int
+    first: int
+    failure: Failure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,15 +123,15 @@ class TuningFinding:
     chosen: float
     widened: int
     at_edge: bool
-    sentence: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class LevelFinding:
     """One level of a factor: its result on every block, (blocks,) arrays, and how it compares with the incumbent.
 
-    ``comparison`` is None for the incumbent itself and when no common block finished. ``failures`` tells, one line
-    each, which trials diverged or failed.
+    ``comparison`` is None for the incumbent itself and when no common block finished. ``failures`` has one entry for each
+    trial that diverged or failed. ``label_parts`` are (text, dotted field or '') whose texts make up a label that was made
+    from the values of the level; () where the study gave the label itself.
     """
 
     label: str
@@ -116,34 +146,103 @@ class LevelFinding:
     peak_memory_bytes: int
     incumbent: bool
     chosen: bool
-    failures: tuple[str, ...]
+    failures: tuple[Failure | CellFailures, ...]
     comparison: Comparison | None
     effort: Effort
     tuning: tuple[TuningFinding, ...] = ()
+    label_parts: tuple[tuple[str, str], ...] = ()
 
     @property
-    def told(self) -> str:
+    def tuned_label(self) -> str:
         """The label with the values that tuning found in place of those that it began with: "sgd (lr 0.15, tuned)"."""
-        text = self.label
-        for found in self.tuning:
-            name = found.field.rpartition(".")[2]
-            if found.chosen == found.start:
-                continue
-            before, after = f"{name} {found.start:g}", f"{name} {found.chosen:g}, tuned"
-            text = text.replace(before, after, 1) if before in text else f"{text} ({after})"
-        return text
+        found = {
+            tuned.field: f"{tuned.field.rpartition('.')[2]} {tuned.chosen:g}, tuned"
+            for tuned in self.tuning
+            if tuned.chosen != tuned.start
+        }
+        text = "".join(found.pop(field, part) for part, field in self.label_parts) or self.label
+        return text + "".join(f" ({value})" for value in found.values())
 
     @property
     def retuned(self) -> bool:
         """Whether tuning changed a value of this level."""
-        return any(found.chosen != found.start for found in self.tuning)
+        return any(tuned.chosen != tuned.start for tuned in self.tuning)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Better:
+    """The level that is kept is better than the incumbent by more than the noise."""
+
+    kind: Literal["better"] = "better"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cheaper:
+    """The level that is kept is equivalent to the incumbent and saves a share of the operations."""
+
+    kind: Literal["cheaper"] = "cheaper"
+    saved: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoneBetter:
+    """The incumbent stays; ``leader`` is the level whose mean lies above it, by ``lead``, '' where there is none."""
+
+    kind: Literal["none-better"] = "none-better"
+    leader: str = ""
+    lead: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class IncumbentBroken:
+    """The incumbent did not finish on ``broken`` of ``blocks``: the best level that did is kept, else it stays."""
+
+    kind: Literal["incumbent-broken"] = "incumbent-broken"
+    broken: int
+    blocks: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class InBestRecipe:
+    """The level is in the best of all ``cells`` of a grid that finished; levels are compared averaged over the others."""
+
+    kind: Literal["in-best-recipe"] = "in-best-recipe"
+    cells: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PutBack:
+    """The best recipe lost one choice; nothing is chosen, the loss is what the choice is worth."""
+
+    kind: Literal["put-back"] = "put-back"
+
+
+Reason = Better | Cheaper | NoneBetter | IncumbentBroken | InBestRecipe | PutBack
+
+
+@dataclass(frozen=True, kw_only=True)
+class Incompatible:
+    """A level that does not fit the best setting so far, and why not, in one clause."""
+
+    label: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Elimination:
+    """A level that left a race after ``blocks`` of ``design`` blocks, and why."""
+
+    label: str
+    blocks: int
+    design: int
+    reason: Literal["better", "worse", "futile", "overtaken", "broken"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class FactorFinding:
-    """One factor explored for one model: every level and the decision, with its reason in one sentence.
+    """One factor explored for one model: every level, and why the level that is marked as chosen was kept.
 
-    ``prospect`` says how many more blocks would decide what is undecided, and what they cost; '' where all is decided.
+    ``incompatible`` levels were left out; ``eliminations`` are those of a race, in their order.
     """
 
     name: str
@@ -151,8 +250,19 @@ class FactorFinding:
     question: str
     fields: tuple[str, ...]
     levels: tuple[LevelFinding, ...]
-    decision: str
-    prospect: str = ""
+    reason: Reason
+    eliminations: tuple[Elimination, ...] = ()
+    incompatible: tuple[Incompatible, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """The title, or the name where there is none."""
+        return self.title or self.name
+
+    @property
+    def incumbent(self) -> LevelFinding | None:
+        """The level that the others were compared with."""
+        return next((level for level in self.levels if level.incumbent), None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,33 +278,160 @@ class Interaction:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Pruned:
+    """A candidate was left after ``blocks`` of ``design`` blocks, ``behind`` the best one on the same blocks."""
+
+    kind: Literal["pruned"] = "pruned"
+    blocks: int
+    design: int
+    behind: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Eliminated:
+    """A candidate went no further than a rung: it took ``place`` of ``candidates``, of which ``promoted`` went on."""
+
+    kind: Literal["eliminated"] = "eliminated"
+    rung: int
+    place: int
+    candidates: int
+    promoted: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Broken:
+    """A candidate's training did not finish; ``rung`` 0 where that was on the blocks of the design."""
+
+    kind: Literal["broken"] = "broken"
+    failure: Failure
+    rung: int = 0
+
+
+def candidate_label(number: int, settings: tuple[tuple[str, str], ...], idle: tuple[tuple[str, str], ...]) -> str:
+    """Return the name of a candidate, such as "#7 (adam, 0.01)"; settings without effect are left out."""
+    if not number:
+        return "the baseline"
+    without = dict(idle)
+    values = ", ".join(value for name, value in settings if name not in without)
+    return f"#{number} ({values})" if values else f"#{number}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Candidate:
     """One recipe of a grid, of a joint search or of successive halving: what it sets and what it reached.
 
-    ``settings`` is (factor or field, value as text) in the order of the study. ``accuracies`` has one entry per block of
-    the design, (blocks,), NaN where the candidate was not trained. ``fate`` says why it went no further: "finished" all
-    blocks, was "pruned" against the best, was "eliminated" in a rung, or "failed". ``rungs`` (successive halving) has one
-    entry per rung that the candidate was trained in: (epochs, held-out accuracy there).
+    ``settings`` is (factor or field, value as text) in the order of the study; ``idle`` names those without effect, each
+    with the field that the recipe does not have. ``accuracies`` has one entry per block of the design, (blocks,), NaN where
+    the candidate was not trained. ``status`` says how far it came: it "finished" all blocks, was "pruned" against the best,
+    was "eliminated" in a rung, or "failed". ``left`` says where it would have gone no further; a baseline that was
+    trained in full all the same is "finished". ``comparison`` is with the baseline, candidate number 0. ``rungs``
+    (successive halving) has one entry per rung that the candidate was trained in: (epochs, held-out accuracy there).
     """
 
     number: int
     settings: tuple[tuple[str, str], ...]
     epochs: int
     accuracies: FloatArray
-    fate: Literal["finished", "pruned", "eliminated", "failed"]
+    status: Literal["finished", "pruned", "eliminated", "failed"]
     chosen: bool
-    sentence: str = ""
+    left: Pruned | Eliminated | Broken | None = None
+    comparison: Comparison | None = None
+    idle: tuple[tuple[str, str], ...] = ()
     rungs: tuple[tuple[int, float], ...] = ()
+
+    @property
+    def label(self) -> str:
+        """The name in sentences, such as "#7 (adam, 0.01)"."""
+        return candidate_label(self.number, self.settings, self.idle)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FactorPath:
+    """A search factor by factor, around the best setting so far or around the baseline alone.
+
+    ``changed`` counts the factors that changed the recipe. ``put_back`` counts the choices of the best recipe that were then
+    put back one at a time, None where the strategy does not. ``raced`` is the number of trainings of the full design where
+    the levels raced through it, else None.
+    """
+
+    kind: Literal["factor-path"] = "factor-path"
+    factors: int
+    around: Literal["best", "baseline"]
+    changed: int
+    put_back: int | None = None
+    raced: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PassedOver:
+    """``count`` combinations of values were not trained, for one reason, in a clause.
+
+    Where it is '' they are the recipe of another one, because of the settings in ``idle`` (see ``Candidate``).
+    """
+
+    count: int
+    reason: str
+    idle: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridSearch:
+    """A grid of ``size`` cells, of which ``possible`` can be made; the others are ``left_out``.
+
+    ``untuned`` is a number that other strategies would tune inside a cell, '' where there is none. ``confirmed`` says
+    whether a recipe that is kept is trained again on fresh seeds; it is the same in the other searches.
+    """
+
+    kind: Literal["grid"] = "grid"
+    size: int
+    possible: int
+    left_out: tuple[PassedOver, ...]
+    untuned: str
+    confirmed: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampledSearch:
+    """``asked`` recipes were wanted of a sampler; those clearly behind were left after ``first_blocks``."""
+
+    kind: Literal["sampled"] = "sampled"
+    sampler: str
+    asked: int
+    first_blocks: int
+    passed_over: tuple[PassedOver, ...]
+    confirmed: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rung:
+    """``candidates`` recipes are trained for at most ``epochs`` epochs; the last rung trains in full on all blocks."""
+
+    epochs: int
+    candidates: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RungSearch:
+    """Many recipes with few epochs, of which the best ones of every rung went on."""
+
+    kind: Literal["rungs"] = "rungs"
+    rungs: tuple[Rung, ...]
+    confirmed: bool
+
+
+SearchSummary = FactorPath | GridSearch | SampledSearch | RungSearch
 
 
 @dataclass(frozen=True, kw_only=True)
 class Confirmation:
-    """Baseline and best recipe compared again on fresh seeds, which no choice has seen: this is the improvement."""
+    """Baseline and best recipe compared again on fresh seeds, which no choice has seen: this is the improvement.
+
+    ``comparison`` is None where too few trainings finished.
+    """
 
     baseline: FloatArray  # accuracy per block, (blocks,)
     best: FloatArray  # (blocks,)
     comparison: Comparison | None
-    sentence: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,11 +458,10 @@ class ModelSummary:
 class ModelFinding:
     """The path of one model from its baseline to its best recipe.
 
-    ``strategy`` names how the best recipe was searched and ``summary`` says in a sentence what the search did.
-    ``worth`` (leave-one-out) has one entry per choice of the final stack, each put back to the baseline's value;
-    ``interactions`` belong to a factorial grid, ``candidates`` to a grid, a joint search or successive
-    halving. ``trainings_saved`` counts the trainings of the full design that a race did not need. ``confirmation`` is None
-    when the baseline stayed the best.
+    ``strategy`` names how the best recipe was searched and ``search`` counts what the search did. ``worth``
+    (leave-one-out) has one entry per choice of the final stack, each put back to the baseline's value; ``interactions``
+    belong to a factorial grid, ``candidates`` to a grid, a joint search or successive halving. ``trainings_saved`` counts
+    the trainings of the full design that a race did not need. ``confirmation`` is None when the baseline stayed the best.
     """
 
     name: str
@@ -235,13 +471,18 @@ class ModelFinding:
     baseline_summary: ModelSummary
     best_summary: ModelSummary
     factors: tuple[FactorFinding, ...]
-    strategy: str = "greedy"
-    summary: str = ""
+    strategy: str
+    search: SearchSummary
     worth: tuple[FactorFinding, ...] = ()
     interactions: tuple[Interaction, ...] = ()
     candidates: tuple[Candidate, ...] = ()
     trainings_saved: int = 0
     confirmation: Confirmation | None = None
+
+    @property
+    def label(self) -> str:
+        """The title, or the name where there is none."""
+        return self.title or self.name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -336,6 +577,7 @@ class Look:
 class StudyFindings:
     """Everything a study found. ``test_labels`` and every final's ``probabilities`` are in the order of the test set."""
 
+    schema: int = SCHEMA
     name: str
     title: str
     question: str

@@ -16,6 +16,7 @@ from ceteris.errors import ConfigError, StoreError
 from ceteris.execution.progress import Progress, Work
 from ceteris.findings import StudyFindings
 from ceteris.records import Record
+from ceteris.report.search_words import failure_text
 from ceteris.store import read_findings, write_findings
 from tests.api.tiny import TINY
 
@@ -177,7 +178,7 @@ def test_a_diverging_model_is_a_row_and_the_study_goes_on(tmp_path: Path) -> Non
     result = ceteris.run(study, out=tmp_path / "diverging", workers=0, formats=("html",))
     level = result.findings.models[0].factors[0].levels[1]
     assert len(level.failures) == 2
-    assert "diverged" in level.failures[0]
+    assert "diverged" in failure_text(level.failures[0])
     assert not level.chosen
     assert len(result.table("failures").rows) >= 1
     log = (result.folder / "ceteris.log").read_text()

@@ -22,7 +22,7 @@ from ceteris.data import (
     text_tables,
     write_page,
 )
-from ceteris.data.near_duplicates import near_pairs, signatures
+from ceteris.data.audit import near_pairs, signatures
 from ceteris.records import ByteArray
 
 

@@ -265,8 +265,10 @@ def test_a_named_set_is_downloaded_on_first_use_only(
         RemoteFile(name=name, urls=(f"{server.address}/{name}",), sha256=hashlib.sha256(content).hexdigest())
         for name, content in server.files.items()
     )
-    sets = tuple(replace(known, remote=remote_files) if known.name == "kmnist" else known for known in named.SETS)
-    monkeypatch.setattr(named, "SETS", sets)
+    sets = tuple(
+        replace(known, files=remote_files) if known.name == "kmnist" else known for known in named.named_sets()
+    )
+    monkeypatch.setattr(named, "named_sets", lambda: sets)
     monkeypatch.delenv("CETERIS_DATA", raising=False)
     for _ in range(2):
         loaded = load("kmnist", cache_dir=tmp_path / "cache")

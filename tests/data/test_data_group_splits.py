@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from tests.data.data_samples import even_labels
 
 from ceteris.data import split_indices
-from ceteris.data.group_splits import grouped_share
+from ceteris.data.splits import held_out_share
 from ceteris.errors import DataError
 from ceteris.records import CrossValidationSplit, HoldoutSplit, IntArray
 
@@ -158,7 +158,7 @@ def test_no_group_is_torn_apart_by_a_share(groups: list[int], seed: int) -> None
         groups = [*groups, 99]
     names = tuple(f"writer {group}" for group in groups)
     labels = np.random.default_rng(seed).integers(0, 3, len(names))
-    held = grouped_share(labels, names, 0.25, np.random.default_rng(seed))
+    held = held_out_share(labels, names, 0.25, np.random.default_rng(seed))
     inside = {names[place] for place in held}
     outside = {names[place] for place in np.setdiff1d(np.arange(len(names)), held)}
     assert inside
@@ -169,5 +169,5 @@ def test_no_group_is_torn_apart_by_a_share(groups: list[int], seed: int) -> None
 def test_groups_of_equal_size_give_the_share_that_was_asked_for() -> None:
     labels = even_labels(1000, 5)
     names = tuple(str(place // 10) for place in range(1000))
-    held = grouped_share(labels, names, 0.2, np.random.default_rng(0))
+    held = held_out_share(labels, names, 0.2, np.random.default_rng(0))
     assert np.bincount(labels[held]).tolist() == [40] * 5

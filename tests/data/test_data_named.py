@@ -43,10 +43,10 @@ def test_every_name_has_provenance_counts_and_its_checksums() -> None:
         assert known.title
         assert known.citation
         assert known.licence
-        assert known.train_count > known.test_count > 0
+        assert known.counts[0] > known.counts[1] > 0
         assert len(set(known.classes)) == len(known.classes)
         assert find_named(known.name.upper()) is known
-        for remote in known.remote:
+        for remote in known.files:
             assert len(remote.sha256) == 64 or len(remote.md5) == 32
             assert all(url.startswith(("https://", "http://")) for url in remote.urls)
 

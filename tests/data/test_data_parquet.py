@@ -159,7 +159,7 @@ def test_a_set_of_the_hub_by_its_name(tmp_path: Path) -> None:
     assert np.array_equal(loaded.test.open(record_look=no_look).labels, LABELS[20:])
     with pytest.raises(DataError, match=r"hf:owner/other: cannot be fetched .*no such set"):
         load("hf:owner/other", cache_dir=tmp_path)
-    with pytest.raises(DataError, match=r"No group column\. Looked for patient; the columns are img, label"):
+    with pytest.raises(DataError, match=r"train: no group column\. Looked for patient; the columns are img, label"):
         load("hf:owner/pets:small", cache_dir=tmp_path, options=ReadOptions(group_column="patient"))
 
 

@@ -131,7 +131,7 @@ def test_decisions_name_what_was_kept_for_every_factor_and_model(findings: Study
         for decision, factor in zip(row, factors, strict=True):
             kept = next(level for level in factor.levels if level.chosen)
             assert decision is not None
-            assert (decision.level, decision.changed) == (kept.told, not kept.incumbent)
+            assert (decision.level, decision.changed) == (kept.tuned_label, not kept.incumbent)
 
 
 def test_learning_curves_name_batch_rate_epochs_time_and_device(findings: StudyFindings) -> None:
@@ -323,14 +323,15 @@ def test_an_incumbent_that_tuning_changed_is_told_with_its_new_value_everywhere(
     )
     tuned = TuningFinding(
         field="optimizer.lr", values=(0.05, 0.15), accuracies=np.array([0.9, 0.95]), start=0.05, chosen=0.15, widened=0,
-        at_edge=True, sentence="0.15 was best.",
+        at_edge=True,
     )  # fmt: skip
-    stays = replace(kept, label="sgd (lr 0.05)", chosen=True, comparison=None, tuning=(tuned,))
+    parts = (("sgd (", ""), ("lr 0.05", "optimizer.lr"), (")", ""))
+    stays = replace(kept, label="sgd (lr 0.05)", label_parts=parts, chosen=True, comparison=None, tuning=(tuned,))
     changed = replace(factor, levels=(stays, *(replace(level, chosen=False) for level in factor.levels[1:])))
     told = replace(findings, models=(replace(model, factors=(changed,)),))
-    assert (stays.told, stays.retuned) == ("sgd (lr 0.15, tuned)", True)
-    assert replace(stays, label="plain").told == "plain (lr 0.15, tuned)"
-    assert replace(stays, tuning=(replace(tuned, chosen=0.05),)).told == "sgd (lr 0.05)"
+    assert (stays.tuned_label, stays.retuned) == ("sgd (lr 0.15, tuned)", True)
+    assert replace(stays, label="plain", label_parts=()).tuned_label == "plain (lr 0.15, tuned)"
+    assert replace(stays, tuning=(replace(tuned, chosen=0.05),)).tuned_label == "sgd (lr 0.05)"
     step = search_path_info(told).paths[0].steps[1]
     assert (step.level, step.changed, step.retuned) == ("sgd (lr 0.15, tuned)", False, True)
     decision = decisions_info(told).decisions[0][0]

@@ -248,7 +248,7 @@ def _cells(findings: StudyFindings) -> CellsInfo:
 def _all_failed(findings: StudyFindings) -> StudyFindings:
     failed = tuple(
         replace(
-            candidate, accuracies=np.full_like(candidate.accuracies, np.nan), fate="failed", chosen=False,
+            candidate, accuracies=np.full_like(candidate.accuracies, np.nan), status="failed", chosen=False,
             rungs=tuple((epochs, float("nan")) for epochs, _ in candidate.rungs),
         )
         for candidate in _only(findings).candidates
@@ -330,6 +330,7 @@ def test_recipes_that_have_no_field_for_a_setting_take_no_part_in_its_panel() ->
     made = search_findings("joint", finals=False)
     first = replace(
         _only(made).candidates[0],
+        idle=(("optimizer.lr", "optimizer.lr"),),
         settings=tuple(
             (name, "–" if name == "optimizer.lr" else value) for name, value in _only(made).candidates[0].settings
         ),

@@ -68,7 +68,12 @@ def _parsed(html: str) -> Page:
 def small() -> StudyFindings:
     """A study of one model, quick to draw, in which every name tries to be markup."""
     made = example_findings(models=("resnet",), factors=2, seeds=1, title=HOSTILE)
-    factor = replace(made.models[0].factors[0], title=HOSTILE, question=HOSTILE, decision=HOSTILE)
+    factor = replace(
+        made.models[0].factors[0],
+        title=HOSTILE,
+        question=HOSTILE,
+        levels=(replace(made.models[0].factors[0].levels[0], label=HOSTILE), *made.models[0].factors[0].levels[1:]),
+    )
     model = replace(made.models[0], title=HOSTILE[:40], factors=(factor, *made.models[0].factors[1:]))
     data = replace(
         made.data, note="not the official split", classes=("<b>", "$", "#", "_", "*", "漢", "\\", "{{", "%", "@")

@@ -4,6 +4,7 @@ import csv
 import io
 import re
 from dataclasses import replace
+from html import unescape
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from ceteris.report.budgets import budget_sentences, saved_sentence
 from ceteris.report.improvement import improvement_in_short, improvement_sentence, improvement_summary
 from ceteris.report.notebook import unexecuted
 from ceteris.report.outlook import command, open_comparisons, outlook_sentences
-from ceteris.report.strategy_words import limits_where_untold, search_words
+from ceteris.report.search_words import confirmation_sentence, search_text, strategy_words
 
 OWN_TABLES: dict[Kind, set[str]] = {
     "one-at-a-time": {"tuning", "tuning_values"},
@@ -63,7 +64,7 @@ def _table(findings: StudyFindings, name: str) -> Table:
 def test_only_the_difference_on_fresh_seeds_is_called_the_improvement(findings: StudyFindings) -> None:
     for model in findings.models:
         assert model.confirmation is not None
-        assert model.confirmation.sentence.rstrip(".") in improvement_sentence(model)
+        assert confirmation_sentence(model.confirmation) in improvement_sentence(model)
     text = improvement_summary(findings)
     assert "MLP improvement +1.17" in text
     assert "CNN improvement not confirmed" in text
@@ -117,11 +118,11 @@ def test_every_strategy_is_told_with_its_own_words_figures_and_tables(
     html = html_report(report)
     for drawn in report.drawn:
         assert html.count(f'id="figure-{drawn.plate.name}"') == 1
-    assert search_words(made).name in html
+    assert strategy_words(made).name in html
     assert ("greedy" in re.sub(r"<[^>]+>", " ", html)) == (kind == "leave-one-out")
     own = {"tuning", "tuning_values", "worth", "interactions", "candidates_cnn"}
     assert {table.name for table in report.tables} & own == OWN_TABLES[kind]
-    assert made.models[0].summary in html
+    assert search_text(made.models[0]) in unescape(html)
     if kind == "leave-one-out":
         assert pdf_report(report).startswith(b"%PDF")
 
@@ -137,9 +138,7 @@ def test_the_notebook_asks_for_tables_and_figures_that_exist(kind: Kind, searche
 
 def test_the_limits_of_a_strategy_are_told_once(searches: dict[Kind, StudyFindings]) -> None:
     made = searches["race"]
-    assert limits_where_untold(made) == ""
-    silent = replace(made, models=tuple(replace(model, summary="") for model in made.models))
-    assert limits_where_untold(silent) == search_words(made).limits
+    assert html_report(_report(made)).count(strategy_words(made).limits) == 1
 
 
 def test_a_search_over_everything_at_once_is_summed_up_instead_of_counted() -> None:
@@ -175,7 +174,7 @@ def test_candidates_stand_with_all_their_settings_and_blocks(searches: dict[Kind
         assert {name: row[name] for name, _ in candidate.settings} == dict(candidate.settings)
         blocks = [float(row[f"fold {number}"] or "nan") for number in range(1, 6)]
         np.testing.assert_array_equal(blocks, candidate.accuracies)
-        assert row["fate"] == candidate.fate
+        assert row["fate"] == candidate.status
     assert sum(row["chosen"] == "yes" for row in rows) == 1
 
 
@@ -276,9 +275,7 @@ def test_where_everything_is_decided_nothing_is_said_about_more_training(finding
     models = tuple(
         replace(
             model,
-            factors=tuple(
-                replace(factor, levels=tuple(map(decided, factor.levels)), prospect="") for factor in model.factors
-            ),
+            factors=tuple(replace(factor, levels=tuple(map(decided, factor.levels))) for factor in model.factors),
         )
         for model in findings.models
     )

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from tests.example_records import assert_same, example_record
+from tests.example_searches import KINDS, Kind, search_findings
 from tests.tiny_trials import tiny_trial
 
 from ceteris.digests import canonical_json, digest_of, plain
@@ -67,6 +68,19 @@ def test_a_record_survives_a_file_with_every_field(tmp_path: Path, status: str) 
     write_dataclass(record, tmp_path / "record")
     assert_same(read_record(tmp_path / "record"), record)
     assert_same(read_record(tmp_path / "record", light=True), record.light())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_every_strategy_found_survives_a_file(tmp_path: Path, kind: Kind) -> None:
+    made = search_findings(kind, finals=False)
+    write_findings(made, tmp_path / "findings.safetensors")
+    assert_same(read_findings(tmp_path), made)
+
+
+def test_findings_of_another_version_are_refused_with_what_to_do(tmp_path: Path, findings: StudyFindings) -> None:
+    write_findings(replace(findings, schema=1), tmp_path / "findings.safetensors")
+    with pytest.raises(StoreError, match=r"another version of ceteris \(schema 1, .* Run the study again"):
+        read_findings(tmp_path)
 
 
 def test_findings_survive_a_file_and_are_found_in_their_folder(tmp_path: Path, findings: StudyFindings) -> None:

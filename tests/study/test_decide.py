@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from tests.example_records import example_record
 from tests.study.example_study import example_study
 
+from ceteris.findings import Better, Cheaper, IncumbentBroken, NoneBetter
 from ceteris.records import Finished, Record
 from ceteris.study.decide import Decision, accuracies, decide
 
@@ -36,7 +37,7 @@ def test_a_level_that_is_better_by_more_than_the_noise_is_kept() -> None:
     decision = decided("old", {"old": block(BASE), "new": block(shifted(0.1, 0.001))})
     assert decision.label == "new"
     assert decision.comparisons["new"].verdict == "better"
-    assert decision.sentence.startswith("new is kept: ")
+    assert decision.reason == Better()
 
 
 def test_of_several_better_levels_the_highest_mean_is_kept() -> None:
@@ -53,8 +54,9 @@ def test_an_undecided_level_does_not_replace_the_incumbent_however_high_its_mean
     decision = decided("old", {"old": block(BASE), "new": block(shifted(0.03, 0.08), flops=1)})
     assert decision.comparisons["new"].verdict == "undecided"
     assert decision.label == "old"
-    assert "old stays" in decision.sentence
-    assert "the highest mean, new, is 3.00 points above" in decision.sentence
+    assert isinstance(decision.reason, NoneBetter)
+    assert decision.reason.leader == "new"
+    assert decision.reason.lead == pytest.approx(0.03)
 
 
 def test_an_equivalent_level_is_kept_only_when_it_is_clearly_cheaper() -> None:
@@ -62,7 +64,9 @@ def test_an_equivalent_level_is_kept_only_when_it_is_clearly_cheaper() -> None:
         decision = decided("old", {"old": block(BASE), "new": block(shifted(0.0, 0.0005), flops=flops)})
         assert decision.comparisons["new"].verdict == "equivalent"
         assert decision.label == kept
-    assert "equivalent to old and takes 33 % fewer operations" in decide_cheaper().sentence
+    reason = decide_cheaper().reason
+    assert isinstance(reason, Cheaper)
+    assert reason.saved == pytest.approx(1 / 3)
 
 
 def decide_cheaper() -> Decision:
@@ -91,13 +95,13 @@ def test_a_broken_incumbent_is_replaced_by_the_best_level_that_finished_everywhe
     }  # fmt: skip
     decision = decided("old", blocks)
     assert decision.label == "high"
-    assert "old did not finish on 1 of 6 blocks" in decision.sentence
+    assert decision.reason == IncumbentBroken(broken=1, blocks=6)
 
 
-def test_when_nothing_finished_the_incumbent_stays_and_the_sentence_says_why() -> None:
+def test_when_nothing_finished_the_incumbent_stays_and_the_reason_says_why() -> None:
     decision = decided("old", {"old": block([None] * 6), "new": block([None] * 6)})
     assert (decision.label, decision.comparisons) == ("old", {})
-    assert "did not finish on 6 of 6 blocks" in decision.sentence
+    assert decision.reason == IncumbentBroken(broken=6, blocks=6)
 
 
 def test_a_level_that_failed_anywhere_is_never_kept() -> None:
@@ -137,7 +141,8 @@ def test_whatever_happens_the_choice_keeps_its_promises(blocks: dict[str, list[R
     decision = decided(incumbent, blocks)
     chosen, results = decision.label, {label: accuracies(values) for label, values in blocks.items()}
     complete = {label for label, values in results.items() if np.isfinite(values).all()}
-    assert decision.sentence.startswith((f"{chosen} is kept: ", f"{chosen} stays: "))
+    stays = isinstance(decision.reason, NoneBetter) or (isinstance(decision.reason, IncumbentBroken) and not complete)
+    assert stays == (chosen == incumbent)
     assert incumbent not in decision.comparisons
     if chosen == incumbent:
         better = {label for label, comparison in decision.comparisons.items() if comparison.verdict == "better"}

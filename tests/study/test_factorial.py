@@ -15,6 +15,7 @@ from ceteris.errors import ConfigError
 from ceteris.execution.queue import Request
 from ceteris.findings import Comparison, Interaction
 from ceteris.records import Trial
+from ceteris.report.search_words import failure_text, search_text
 from ceteris.stats import effect_coding
 from ceteris.study import Exploration, Factor, Level, SearchResult, parse_study
 from ceteris.study.strategies import strategy_of
@@ -153,7 +154,7 @@ def test_settings_that_only_work_together_are_found() -> None:
     assert verdict(found["lr 0.5", "on"]) == "better"
     assert difference(found["lr 0.5", "on"].comparison) == pytest.approx(0.2, abs=0.005)
     assert verdict(found["lr 0.2", "on"]) == "equivalent"
-    assert "more than the sum of their two effects" in route.summary
+    assert "more than the sum of their two effects" in search_text(route)
     assert [one.chosen for one in route.candidates] == [False] * 5 + [True]
 
 
@@ -164,25 +165,32 @@ def verdict(entry: Interaction) -> str:
 def test_the_baseline_stays_where_nothing_is_better() -> None:
     _, route = run(lambda trial: 0.6 + noise(trial, 0.05))
     assert route.best == START
-    assert "The baseline stays" in route.summary
+    assert "The baseline stays" in search_text(route)
 
 
 def test_a_cell_that_diverges_is_left_out_of_the_effects_and_told() -> None:
     _, route = run(lambda trial: None if lr_of(trial) == 0.5 and not norm_of(trial) else synergy(trial))
     fast, slow = route.factors[0].levels[2], route.factors[0].levels[1]
-    assert "1 of 2 cells did not finish" in fast.failures[0]
+    assert "1 of 2 cells did not finish" in failure_text(fast.failures[0])
     assert slow.comparison is not None
     assert difference(slow.comparison) == pytest.approx(0, abs=0.005)
-    assert [one.fate for one in route.candidates].count("failed") == 1
-    assert "1 cells did not finish" in route.summary
+    assert [one.status for one in route.candidates].count("failed") == 1
+    assert "1 cells did not finish" in search_text(route)
     assert route.best.optimizer.lr == 0.5
+
+
+def test_a_grid_in_which_nothing_finishes_keeps_the_baseline() -> None:
+    _, route = run(lambda trial: None)
+    assert route.best == START
+    assert {one.status for one in route.candidates} == {"failed"}
+    assert not any(level.comparison for factor in route.factors for level in factor.levels)
 
 
 def test_a_level_that_has_no_effect_beside_another_one_is_trained_once() -> None:
     (request,), route = run(lambda trial: 0.5 + noise(trial), factors=(OPTIMIZER, MOMENTUM))
     assert len(request.trials) == 3 * 5  # Adam has no momentum to vary
-    assert "1 cells were left out" in route.summary
-    assert "momentum" in route.summary
+    assert "1 cells were left out" in search_text(route)
+    assert "momentum" in search_text(route)
     assert route.interactions == ()
     assert route.factors[1].levels[1].comparison is not None  # the effect of momentum, where there is one
 
@@ -210,7 +218,7 @@ def test_a_part_of_the_grid_tells_the_main_effects() -> None:
     assert difference(effects["on"]) == pytest.approx(0.1, abs=0.005)
     assert difference(effects["3"]) == pytest.approx(0.1, abs=0.005)
     assert difference(effects["lr 0.5"]) == pytest.approx(0.0, abs=0.005)
-    assert "8 of the 18 cells" in route.summary
+    assert "8 of the 18 cells" in search_text(route)
     again, _ = run(additive, factors=(FACTOR, NORM, EPOCHS), strategy=part)
     assert again[0].trials == request.trials
 

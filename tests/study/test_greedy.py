@@ -7,8 +7,10 @@ from tests.tiny_trials import MLP, RESNET, tiny_trial
 
 from ceteris import recipe as r
 from ceteris.execution.queue import Request
+from ceteris.findings import Failure
 from ceteris.planning.timing import images_fitted
 from ceteris.records import HoldoutSplit, Trial
+from ceteris.report.search_words import decision_text
 from ceteris.study import (
     Exploration,
     Factor,
@@ -85,7 +87,7 @@ def test_what_a_level_did_on_every_block_is_written_down() -> None:
     assert (steady.comparison, steady.changes, steady.failures) == (None, (), ())
     assert (steady.parameters, steady.forward_flops_per_image) == (10, 1000)
     assert np.isnan([broken.accuracies, broken.f1, broken.losses, broken.train_seconds]).all()
-    assert broken.failures == ("diverged: it diverged: é",) * 3
+    assert broken.failures == (Failure(status="diverged", error="it diverged: é"),) * 3
     assert broken.changes == ("optimizer.lr: 0.05 → 0.2",)
 
 
@@ -132,8 +134,8 @@ def test_a_level_that_does_not_fit_what_was_found_is_left_out_and_the_study_goes
     assert [request.stage for request in requests] == ["optimizer", "momentum", "norm"]
     momentum = route.factors[1]
     assert [(level.label, level.incumbent, level.chosen) for level in momentum.levels] == [("as before", True, True)]
-    assert (
-        'with was left out, as it does not fit the best setting so far: "optimizer" (adam) has no' in momentum.decision
+    assert 'with was left out, as it does not fit the best setting so far: "optimizer" (adam) has no' in decision_text(
+        momentum
     )
     assert len(route.factors[2].levels) == 2
 

@@ -13,9 +13,11 @@ from tests.tiny_trials import MLP
 
 from ceteris.digests import digest_of
 from ceteris.execution.queue import Request
+from ceteris.findings import Rung
 from ceteris.records import Record, Trial
+from ceteris.report.search_words import candidate_remark, search_text
 from ceteris.study import SearchResult
-from ceteris.study.strategies.halving import Rung, rungs
+from ceteris.study.strategies.halving import rungs
 from ceteris.study.study import Halving, Range
 from ceteris.study.trials import TUNING_REPETITION
 
@@ -61,7 +63,7 @@ def test_rungs_grow_in_epochs_and_shrink_in_recipes(count: int, reduction: int, 
 
 def test_short_rungs_train_one_block_that_no_comparison_uses_and_the_last_one_all() -> None:
     requests, route = explored(halving())
-    in_full = [one for one in route.candidates if one.fate == "finished"]
+    in_full = [one for one in route.candidates if one.status == "finished"]
     assert len(in_full) in (3, 4)  # three went on, and the baseline if it is none of them
     assert [(request.stage, len(request.trials), epochs_of(request)) for request in requests] == [
         ("rung 1 (1 epoch)", 27, {1}), ("rung 2 (3 epochs)", 9, {3}), ("last rung", 5 * len(in_full), {9}),
@@ -77,8 +79,8 @@ def test_the_best_of_each_rung_go_on() -> None:
         going_on = [one.rungs[rung][1] for one in there if len(one.rungs) > rung + 1 and one.rungs[rung + 1][0] < 10]
         ranked = sorted((one.rungs[rung][1] for one in there), reverse=True)
         assert set(ranked[:kept]) <= set(going_on)
-    eliminated = [one for one in route.candidates if one.fate == "eliminated"]
-    assert all(one.sentence.startswith("eliminated in rung") for one in eliminated)
+    eliminated = [one for one in route.candidates if one.status == "eliminated"]
+    assert all(candidate_remark(one).startswith("eliminated in rung") for one in eliminated)
     assert all(np.isnan(one.accuracies).all() for one in eliminated)
     assert {one.epochs for one in eliminated} == {1, 3}
 
@@ -88,8 +90,8 @@ def test_the_baseline_takes_part_and_is_always_trained_in_full() -> None:
     baseline = route.candidates[0]
     assert requests[0].trials[0].recipe == replace(MLP, epochs=1)
     assert np.isfinite(baseline.accuracies).all()
-    assert baseline.fate == "finished"
-    assert "trained in full because the others are compared with it" in baseline.sentence
+    assert baseline.status == "finished"
+    assert "trained in full because the others are compared with it" in candidate_remark(baseline)
 
 
 def test_recipes_are_drawn_without_one_twice() -> None:
@@ -106,7 +108,7 @@ def test_it_finds_a_recipe_close_to_the_best_for_less_than_one_full_training_of_
     assert route.candidates[0].chosen is False
     epochs = sum(trial.recipe.epochs for request in requests for trial in request.trials)
     assert epochs < 81 * 9
-    assert "winner's curse" in route.summary
+    assert "winner's curse" in search_text(route)
 
 
 def test_it_takes_the_same_way_again_whatever_the_order_of_the_records() -> None:
@@ -119,9 +121,9 @@ def test_it_takes_the_same_way_again_whatever_the_order_of_the_records() -> None
 
 def test_where_all_is_equal_the_first_ones_drawn_go_on_and_the_baseline_stays() -> None:
     _, route = driven(search(place_of(halving(), epochs=9)), lambda trial: 0.75)
-    assert [one.number for one in route.candidates if one.fate == "finished"] == [0, 1, 2]
+    assert [one.number for one in route.candidates if one.status == "finished"] == [0, 1, 2]
     assert route.best == place_of(halving(), epochs=9).study.models[0].recipe
-    assert "The baseline stays" in route.summary
+    assert "The baseline stays" in search_text(route)
 
 
 @pytest.mark.parametrize("by", ["loss", "flops"])
@@ -145,11 +147,11 @@ def test_a_recipe_that_diverges_goes_no_further() -> None:
         return None if _order(trial) % 3 == 0 else measured(trial)
 
     requests, route = driven(search(place_of(halving(), epochs=9)), accuracy)
-    failed = [one for one in route.candidates if one.fate == "failed"]
+    failed = [one for one in route.candidates if one.status == "failed"]
     assert failed
-    assert all(one.sentence.startswith(("in rung 1: diverged", "diverged")) for one in failed)
+    assert all(candidate_remark(one).startswith(("in rung 1: diverged", "diverged")) for one in failed)
     assert all(_order(trial) % 3 for trial in requests[1].trials)
-    assert f"{len(failed)} did not finish" in route.summary
+    assert f"{len(failed)} did not finish" in search_text(route)
 
 
 def test_where_nothing_finishes_the_baseline_is_still_tried_in_full() -> None:

@@ -35,6 +35,7 @@ from ceteris.execution.device_table import place_of as place_on
 from ceteris.execution.populations import Stacking, tasks_of
 from ceteris.execution.queue import Request
 from ceteris.records import Trial
+from ceteris.report.search_words import candidate_remark, search_text
 from ceteris.study import Factor, Level, SearchResult
 from ceteris.study.strategies.proposals import Proposals
 from ceteris.study.strategies.pruning import clearly_behind, expected_score
@@ -86,7 +87,7 @@ def test_a_search_takes_the_same_way_again_whatever_the_order_of_the_records(sam
     backwards, again = answered(other, lambda trial: record_for(trial, measured(trial)))
     assert digests(backwards) == digests(requests)
     assert_same(again.candidates, route.candidates)
-    assert again.summary == route.summary
+    assert search_text(again) == search_text(route)
     assert len(recipes(requests)) == trials
 
 
@@ -129,7 +130,7 @@ def test_a_small_space_is_tried_out_without_a_recipe_twice() -> None:
     trials = [digest for asked in digests(requests) for digest in asked]
     assert len(trials) == len(set(trials)) == 8 * 5
     assert route.best == replace(MLP, model=r.MLP(hidden=(16,), batch_norm=True, activation=r.GELU()))
-    assert "There are no other recipes in this space." in route.summary
+    assert "There are no other recipes in this space." in search_text(route)
 
 
 def regret(sampler: str, seed: int) -> float:
@@ -169,8 +170,8 @@ def test_settings_that_fit_no_recipe_are_passed_over_and_counted() -> None:
         search(place_of(joint(ranges=(), trials=20), factors=(adam, momentum))), lambda trial: 0.8 + noise(trial)
     )
     assert len(recipes(requests)) == 3  # of four, one does not go together
-    assert "do not go together and were passed over" in route.summary
-    assert 'momentum: the recipe has no field "optimizer.momentum"' in route.summary
+    assert "do not go together and were passed over" in search_text(route)
+    assert 'momentum: the recipe has no field "optimizer.momentum"' in search_text(route)
 
 
 def test_a_recipe_that_diverges_is_left_and_never_kept() -> None:
@@ -179,11 +180,11 @@ def test_a_recipe_that_diverges_is_left_and_never_kept() -> None:
         return None if trial.recipe.optimizer.lr > 0.2 else measured(trial)
 
     _, route = driven(search(place_of(joint())), accuracy)
-    failed = [candidate for candidate in route.candidates if candidate.fate == "failed"]
+    failed = [candidate for candidate in route.candidates if candidate.status == "failed"]
     assert failed
-    assert all(candidate.sentence.startswith("diverged") for candidate in failed)
+    assert all(candidate_remark(candidate).startswith("diverged") for candidate in failed)
     assert not any(candidate.chosen for candidate in failed)
-    assert f"{len(failed)} did not finish." in route.summary
+    assert f"{len(failed)} did not finish." in search_text(route)
     assert [candidate.chosen for candidate in route.candidates].count(True) == 1
 
 
@@ -191,30 +192,30 @@ def test_where_all_is_noise_the_baseline_stays() -> None:
     _, route = driven(search(place_of(joint(), folds=3)), lambda trial: 0.8 + noise(trial))
     assert route.best == MLP
     assert route.candidates[0].chosen
-    assert "The baseline stays: no recipe is better by more than the noise" in route.summary
-    assert "15 comparisons" in route.summary
+    assert "The baseline stays: no recipe is better by more than the noise" in search_text(route)
+    assert "15 comparisons" in search_text(route)
 
 
 def test_a_baseline_that_diverges_gives_way_to_the_best_that_finishes() -> None:
     _, route = driven(search(place_of(joint())), lambda trial: None if trial.recipe == MLP else measured(trial))
-    finished = {one.number: one.accuracies.mean() for one in route.candidates if one.fate == "finished"}
+    finished = {one.number: one.accuracies.mean() for one in route.candidates if one.status == "finished"}
     assert route.candidates[max(finished, key=lambda number: finished[number])].chosen
-    assert "the baseline did not finish on all blocks" in route.summary
+    assert "the baseline did not finish on all blocks" in search_text(route)
 
 
 def test_where_nothing_finishes_the_baseline_stays() -> None:
     _, route = driven(search(place_of(joint(trials=8))), lambda trial: None)
     assert route.best == MLP
-    assert {candidate.fate for candidate in route.candidates} == {"failed"}
+    assert {candidate.status for candidate in route.candidates} == {"failed"}
 
 
 @pytest.mark.parametrize(("seeds", "told"), [(1, "confirmed on fresh seeds"), (0, "as an upper bound")])
 def test_the_best_of_many_is_said_to_be_optimistic(seeds: int, told: str) -> None:
     _, route = explored(joint(), confirmation=ConfirmationDesign(seeds=seeds))
     assert route.best != MLP
-    assert "winner's curse" in route.summary
-    assert told in route.summary
-    assert "Holm" in route.summary
+    assert "winner's curse" in search_text(route)
+    assert told in search_text(route)
+    assert "Holm" in search_text(route)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -223,11 +224,11 @@ def test_the_best_of_many_is_said_to_be_optimistic(seeds: int, told: str) -> Non
 
 def test_a_recipe_that_is_clearly_behind_is_left_after_two_blocks() -> None:
     requests, route = explored(joint())
-    left = [candidate for candidate in route.candidates if candidate.fate == "pruned"]
+    left = [candidate for candidate in route.candidates if candidate.status == "pruned"]
     assert left
     assert all(np.isfinite(one.accuracies).tolist() == [True, True, False, False, False] for one in left)
-    assert all("left after 2 of 5 blocks" in one.sentence for one in left)
-    assert all(one.fate == "finished" for one in route.candidates[:4])  # the first round tells the noise
+    assert all("left after 2 of 5 blocks" in candidate_remark(one) for one in left)
+    assert all(one.status == "finished" for one in route.candidates[:4])  # the first round tells the noise
     assert route.trainings_saved == 3 * len(left)
     assert sum(len(request.trials) for request in requests) == 16 * 5 - route.trainings_saved
 
@@ -246,7 +247,7 @@ def test_stacked_folds_are_asked_for_as_whole_populations(pruning: bool, sizes: 
 def test_without_pruning_all_recipes_are_trained_on_all_blocks() -> None:
     requests, route = explored(joint(pruning=False))
     assert sum(len(request.trials) for request in requests) == 16 * 5
-    assert {candidate.fate for candidate in route.candidates} == {"finished"}
+    assert {candidate.status for candidate in route.candidates} == {"finished"}
     assert route.trainings_saved == 0
 
 

@@ -13,6 +13,7 @@ from ceteris import recipe as r
 from ceteris.execution.queue import Request
 from ceteris.findings import Comparison, LevelFinding
 from ceteris.records import Trial
+from ceteris.report.search_words import decision_text, search_text
 from ceteris.stats import compare_levels
 from ceteris.study import ExperimentContext, Exploration, Extension, Factor, Level, SearchResult
 from ceteris.study.strategies import strategy_of
@@ -84,7 +85,7 @@ def test_clear_losers_leave_early_and_the_finding_says_on_how_many_blocks() -> N
         assert compared(level).verdict == "worse"
         assert compared(level).blocks == trained(level) < 10
         assert len(level.accuracies) == 20
-        assert f"{level.label} left after {trained(level)} of 20 blocks: worse" in route.factors[0].decision
+        assert f"{level.label} left after {trained(level)} of 20 blocks: worse" in decision_text(route.factors[0])
     assert trained(incumbent) == max(map(trained, losers))
     assert route.best == START
 
@@ -94,7 +95,7 @@ def test_what_cannot_be_found_any_more_is_given_up() -> None:
     for level in route.factors[0].levels[1:]:
         assert compared(level).verdict in ("undecided", "equivalent")
         assert trained(level) < 20
-    assert "could hardly be found better or worse" in route.factors[0].decision
+    assert "could hardly be found better or worse" in decision_text(route.factors[0])
     assert route.best == START
 
 
@@ -105,7 +106,7 @@ def test_trainings_saved_are_those_of_the_full_design_that_nobody_asked_for() ->
     asked = [{trial.digest for request in rounds for trial in request.trials} for rounds in (requests, full)]
     assert route.trainings_saved == len(asked[1]) - len(asked[0]) > 0
     assert asked[0] <= asked[1]
-    assert f"{route.trainings_saved} of the {len(asked[1])} trainings" in route.summary
+    assert f"{route.trainings_saved} of the {len(asked[1])} trainings" in search_text(route)
 
 
 @pytest.mark.parametrize("test", ["paired", "friedman"])
@@ -137,7 +138,7 @@ def test_an_arm_that_diverges_leaves() -> None:
     broken = route.factors[0].levels[2]
     assert broken.effort.trials == 3
     assert len(broken.failures) == 3
-    assert "lr 0.5 left after 3 of 20 blocks: a training did not finish" in route.factors[0].decision
+    assert "lr 0.5 left after 3 of 20 blocks: a training did not finish" in decision_text(route.factors[0])
     assert all(lr_of(trial.recipe) != 0.5 for request in requests[1:] for trial in request.trials)
 
 
@@ -219,9 +220,7 @@ def test_who_left_has_the_verdict_with_which_it_left(seed: int, effects: list[fl
     random = np.random.default_rng(seed)
     results = {str(number): effect + random.normal(size=20) for number, effect in enumerate(effects)}
     standings, seen = raced({"incumbent": random.normal(size=20)} | results)
-    comparisons = compare_levels(
-        seen["incumbent"], {label: seen[label] for label in results}, incumbent_label="incumbent", folds=5, margin=0.0
-    )
+    comparisons = compare_levels(seen["incumbent"], {label: seen[label] for label in results}, folds=5, margin=0.0)
     for label, departure in standings.left.items():
         assert comparisons[label].blocks == departure.blocks
         assert (comparisons[label].verdict == "worse") == (departure.fate == "worse")
@@ -245,7 +244,6 @@ def test_races_agree_with_the_full_design_and_save_most_of_it() -> None:
                 for found in compare_levels(
                     blocks["incumbent"],
                     {label: blocks[label] for label in effects},
-                    incumbent_label="incumbent",
                     folds=5,
                     margin=0.0,
                 ).values()

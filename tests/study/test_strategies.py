@@ -13,6 +13,7 @@ from ceteris.errors import ConfigError
 from ceteris.execution.queue import Request
 from ceteris.findings import Comparison, Confirmation
 from ceteris.records import Trial
+from ceteris.report.search_words import confirmation_sentence, decision_text, search_text, tuning_sentence
 from ceteris.study import ExperimentContext, Exploration, Extension, Factor, Level, SearchResult, parse_study
 from ceteris.study.confirmation import confirm
 from ceteris.study.strategies import strategy_of
@@ -85,11 +86,11 @@ def test_an_optimum_at_the_edge_is_followed_and_said() -> None:
     sgd, adam = (level.tuning[0] for level in sgd_case(None).factors[0].levels)
     assert sgd.chosen == pytest.approx(0.027)  # three steps of 3 towards 0.1
     assert (sgd.widened, sgd.at_edge) == (2, True)
-    assert "edge" in sgd.sentence
+    assert "edge" in tuning_sentence(sgd)
     assert adam.chosen == pytest.approx(0.001)
     assert (adam.widened, adam.at_edge) == (0, False)
-    assert "edge" not in adam.sentence
-    assert "optimizer.lr = 0.027" in sgd_case(None).factors[0].decision
+    assert "edge" not in tuning_sentence(adam)
+    assert "optimizer.lr = 0.027" in decision_text(sgd_case(None).factors[0])
 
 
 def test_tuning_never_meets_the_blocks_of_the_comparison() -> None:
@@ -200,7 +201,7 @@ def test_one_at_a_time_compares_with_the_baseline_alone_and_puts_the_winners_tog
     assert all(not norm_of(trial.recipe) for trial in requests[0].trials)
     assert {lr_of(trial.recipe) for trial in requests[1].trials} == {0.05}
     assert (lr_of(route.best), norm_of(route.best)) == (0.5, True)
-    assert "add up is an assumption" in route.summary
+    assert "add up is an assumption" in search_text(route)
 
 
 def test_leave_one_out_says_what_each_choice_is_worth_in_the_final_stack() -> None:
@@ -220,7 +221,7 @@ def losses(comparison: Comparison | None) -> float:
 def test_leave_one_out_has_nothing_to_put_back_where_the_baseline_stays() -> None:
     _, route = explored(setting(strategy=LeaveOneOut()), lambda trial: 0.5)
     assert route.worth == ()
-    assert "no choice to put back" in route.summary
+    assert "no choice to put back" in search_text(route)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -289,8 +290,8 @@ def test_the_improvement_is_measured_on_blocks_that_no_choice_has_seen() -> None
     assert {trial.seed for trial in requests[0].trials} == {CONFIRMATION_REPETITION, CONFIRMATION_REPETITION + 1}
     assert found is not None
     assert losses(found.comparison) == pytest.approx(0.2, abs=0.01)
-    assert "improves on the baseline by +" in found.sentence
-    assert "on 6 fresh blocks that no choice has seen" in found.sentence
+    assert "improves on the baseline by +" in confirmation_sentence(found)
+    assert "on 6 fresh blocks that no choice has seen" in confirmation_sentence(found)
 
 
 def additive_norm(trial: Trial) -> float:
@@ -300,7 +301,7 @@ def additive_norm(trial: Trial) -> float:
 def test_a_best_recipe_that_was_chance_is_told() -> None:
     _, found = confirmed(example_study(), NORMED, lambda trial: 0.5 - 0.1 * norm_of(trial.recipe) + noise(trial))
     assert found is not None
-    assert "worse than the baseline" in found.sentence
+    assert "worse than the baseline" in confirmation_sentence(found)
 
 
 def test_nothing_is_confirmed_where_the_baseline_stayed_or_the_study_wants_none() -> None:

@@ -46,7 +46,7 @@ def _decision(factor: FactorFinding) -> Decision | None:
         return None
     compared = None if kept.incumbent else kept.comparison
     return Decision(
-        level=kept.told,
+        level=kept.tuned_label,
         before=before.label if before else "",
         changed=not kept.incumbent,
         retuned=kept.retuned,

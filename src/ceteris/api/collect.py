@@ -245,7 +245,7 @@ def _model_finding(trained: TrainedStudy, result: ModelResult) -> ModelFinding:
         best_summary=summary_of(route.best, train, imports=imports),
         factors=route.factors,
         strategy=trained.study.strategy.kind,
-        summary=route.summary,
+        search=route.search,
         worth=route.worth,
         interactions=route.interactions,
         candidates=route.candidates,

@@ -3,13 +3,18 @@
 import json
 import os
 import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 from rich.console import Console
 
 from ceteris.errors import CeterisError, ConfigError
+
+if TYPE_CHECKING:
+    from ceteris.study import Study
+    from ceteris.study.context import RunOptions
 
 app = App(
     name="ceteris",
@@ -34,7 +39,7 @@ StoreDir = Annotated[
 Out = Annotated[Path | None, Parameter(help="Folder for the result; ceteris-results/<name of the study> without it.")]
 Device = Annotated[str, Parameter(help='"auto", "cpu", "cuda", "cuda:1" or "mps".')]
 Workers = Annotated[
-    int | None, Parameter(help="Training processes; one per core (or GPU) without it, 0 trains in this process.")
+    int | None, Parameter(help="Training processes; one per core without it, 0 trains in this process.")
 ]
 AllowImports = Annotated[
     bool,
@@ -44,6 +49,55 @@ AllowImports = Annotated[
 ]
 Offline = Annotated[bool, Parameter(negative="", help="Never use the network (or CETERIS_OFFLINE=1).")]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON for a program instead of tables.")]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class StudyOptions:
+    """What may be said of a study on the command line: overrides, and where and how it runs."""
+
+    set: Settings | None = None
+    out: Out = None
+    store: StoreDir = None
+    data_dir: DataDir = None
+    device: Device = "auto"
+    workers: Workers = None
+    allow_imports: AllowImports = False
+    offline: Offline = False
+
+    def study(self, name_or_path: str) -> "tuple[Study, str]":
+        """Return a study with its overrides, and the text of its file as it was written."""
+        from ceteris.study import parse_study, study_text
+
+        text = study_text(name_or_path)
+        return parse_study(text, self.set or [], origin=name_or_path), text
+
+    def run_options(self, study: "Study") -> "RunOptions":
+        """Return how and where a study runs."""
+        from ceteris.study.context import RunOptions
+        from ceteris.user_code import ALL_IMPORTS, NO_IMPORTS
+
+        if self.allow_imports and os.getcwd() not in sys.path:
+            sys.path.insert(0, os.getcwd())  # own modules lie beside the study; the workers inherit this path
+        out = self.out or RESULTS / study.name
+        return RunOptions(
+            out=out,
+            store=store_folder(self.store, beside=out),
+            data_dir=self.data_dir,
+            device=self.device,
+            workers=self.workers,
+            imports=ALL_IMPORTS if self.allow_imports else NO_IMPORTS,
+            offline=self.offline or None,
+        )
+
+
+_AS_IT_IS = StudyOptions()
+
+
+def store_folder(given: Path | None, *, beside: Path = RESULTS / "any") -> Path:
+    """Return the store: as given, as CETERIS_STORE says, else "store" beside the folder of a result."""
+    named = os.environ.get("CETERIS_STORE")
+    return given or (Path(named) if named else beside.parent / "store")
 
 
 def main() -> None:
@@ -71,14 +125,7 @@ def run_command(arguments: list[str]) -> int:
 def run(
     study: str,
     *,
-    set: Settings | None = None,  # noqa: A002 - the option is called --set
-    out: Out = None,
-    store: StoreDir = None,
-    data_dir: DataDir = None,
-    device: Device = "auto",
-    workers: Workers = None,
-    allow_imports: AllowImports = False,
-    offline: Offline = False,
+    where: StudyOptions = _AS_IT_IS,
     until_decided: Annotated[bool, Parameter(negative="")] = False,
     budget: str | None = None,
     as_json: AsJson = False,
@@ -94,19 +141,16 @@ def run(
     budget:
         With --until-decided: the time that the whole run may take, such as 30m, 2h or 1h30m.
     """
-    from dataclasses import replace
-
     from ceteris.api import budget_of, run_study
     from ceteris.cli.display import Display
     from ceteris.cli.printing import print_result, result_json
     from ceteris.execution.pools import process_count
 
     budget_seconds = budget_of(until_decided, budget)
-    asked, text = _study(study, set)
-    options = _options(asked.name, out, store, data_dir, device, workers, allow_imports, offline=offline)
-    options = replace(options, until_decided=until_decided, budget_seconds=budget_seconds)
+    asked, text = where.study(study)
+    options = replace(where.run_options(asked), until_decided=until_decided, budget_seconds=budget_seconds)
     console = Console(stderr=True)
-    with Display(console, process_count(workers, device)) as display:
+    with Display(console, process_count(where.workers, where.device)) as display:
         result = run_study(asked, options, display, original=text)
     if as_json:
         _print_json(result_json(result))
@@ -118,14 +162,7 @@ def run(
 def plan(
     study: str,
     *,
-    set: Settings | None = None,  # noqa: A002 - the option is called --set
-    out: Out = None,
-    store: StoreDir = None,
-    data_dir: DataDir = None,
-    device: Device = "auto",
-    workers: Workers = None,
-    allow_imports: AllowImports = False,
-    offline: Offline = False,
+    where: StudyOptions = _AS_IT_IS,
     budget: str | None = None,
     as_json: AsJson = False,
 ) -> None:
@@ -139,18 +176,18 @@ def plan(
         A time such as 30m, 2h or 1h30m: say which design of the exploration fits into it.
     """
     from ceteris.api import seconds_of
-    from ceteris.cli.plan_text import fitted_json, plan_json, print_fitted, print_plan
+    from ceteris.cli.plan_text import fitted_json, plan_json, print_fitted, print_plan, tell_planning
     from ceteris.planning.budget import fit_to_budget
     from ceteris.planning.estimate import plan_study
 
     seconds = seconds_of(budget) if budget else None
-    asked, _ = _study(study, set)
-    options = _options(asked.name, out, store, data_dir, device, workers, allow_imports, offline=offline)
-    with Console(stderr=True).status("planning") as status:
+    asked, _ = where.study(study)
+    options = where.run_options(asked)
+    with tell_planning(Console(stderr=True)) as progress:
         if seconds:
-            fitted = fit_to_budget(asked, options, seconds, progress=status.update)
+            fitted = fit_to_budget(asked, options, seconds, progress=progress)
         else:
-            estimate = plan_study(asked, options, progress=status.update)
+            estimate = plan_study(asked, options, progress=progress)
     if seconds:
         _print_json(fitted_json(fitted)) if as_json else print_fitted(Console(), study, fitted)
     else:
@@ -185,7 +222,7 @@ def data_list(*, data_dir: DataDir = None, store: StoreDir = None, as_json: AsJs
     from ceteris.cli.printing import print_sets
     from ceteris.data import list_sets
 
-    rows = list_sets(data_dir, cache_dir=_store(None, store) / "data")
+    rows = list_sets(data_dir, cache_dir=store_folder(store) / "data")
     if as_json:
         from ceteris.digests import plain
 
@@ -230,7 +267,7 @@ def data_describe(
         data_set = load(
             name_or_path,
             data_dir=data_dir,
-            cache_dir=_store(None, store) / "data",
+            cache_dir=store_folder(store) / "data",
             options=options,
             offline=offline or None,
             progress=lambda transfer: status.update(transfer_text(transfer)),
@@ -274,7 +311,7 @@ def evaluate(
     from ceteris.cli.printing import evaluation_json, print_evaluation
     from ceteris.data import load
 
-    root = _store(None, store)
+    root = store_folder(store)
     trained = read_model(model, allow_imports=allow_imports)
     data_set = load(
         data,
@@ -346,9 +383,9 @@ def summary(
     if path.suffix == ".safetensors" or (path / "model.safetensors").exists():
         tables = model_summaries(path, allow_imports=allow_imports)
     else:
-        asked, _ = _study(study_or_model, set)
-        options = _options(asked.name, None, store, data_dir, "auto", None, allow_imports)
-        tables = study_summaries(asked, options)
+        where = StudyOptions(set=set, store=store, data_dir=data_dir, allow_imports=allow_imports)
+        asked, _ = where.study(study_or_model)
+        tables = study_summaries(asked, where.run_options(asked))
     for title, text in tables:
         Console(soft_wrap=True).print(f"\n{title}\n{text}", highlight=False, markup=False)
 
@@ -393,50 +430,6 @@ def doctor(
     else:
         print_diagnosis(Console(), facts, problems)
         print_speeds(Console(), table)
-
-
-def _study(name_or_path: str, settings: list[str] | None) -> tuple[Any, str]:
-    """Return a study with its overrides, and the text of its file as it was written."""
-    from ceteris.study import parse_study, study_text
-
-    text = study_text(name_or_path)
-    return parse_study(text, settings or [], origin=name_or_path), text
-
-
-def _options(
-    name: str,
-    out: Path | None,
-    store: Path | None,
-    data_dir: Path | None,
-    device: str,
-    workers: int | None,
-    allow_imports: bool,
-    *,
-    offline: bool = False,
-) -> Any:
-    from ceteris.study.context import RunOptions
-    from ceteris.user_code import ALL_IMPORTS, NO_IMPORTS
-
-    if allow_imports and os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())  # own modules lie beside the study; the workers inherit this path
-    folder = out or RESULTS / name
-    return RunOptions(
-        out=folder,
-        store=_store(folder, store),
-        data_dir=data_dir,
-        device=device,
-        workers=workers,
-        imports=ALL_IMPORTS if allow_imports else NO_IMPORTS,
-        offline=offline or None,
-    )
-
-
-def _store(out: Path | None, store: Path | None) -> Path:
-    """The store: as given, as CETERIS_STORE says, else "store" beside the result folder."""
-    if store:
-        return store
-    named = os.environ.get("CETERIS_STORE")
-    return Path(named) if named else (out.parent if out else RESULTS) / "store"
 
 
 def transfer_text(transfer: Any) -> str:

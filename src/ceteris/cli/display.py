@@ -72,7 +72,10 @@ class Display(Progress):
         """Count a trial; tell of one that did not end well."""
         self._running.pop(digest, None)
         seconds = time.monotonic() - self._began.pop(digest, time.monotonic())
-        self.estimate.finished(work, seconds=seconds, reused=reused, failed=isinstance(record, Failed))
+        failed = isinstance(record, Failed)
+        # the members of a population are trained at the same time
+        seconds /= record.trial.execution.members
+        self.estimate.finished(work, seconds=seconds, reused=reused, failed=failed)
         self._count()
         if isinstance(record, Failed) and not reused:
             self._console.print(
@@ -118,13 +121,13 @@ class Display(Progress):
         """Bring the bar of every model up to date."""
         for model in dict.fromkeys(model for model, _, _ in self.estimate.stages):
             stages = [(name, stage) for (of, _, name), stage in self.estimate.stages.items() if of == model]
-            left = [name for name, stage in stages if stage.done < stage.trials]
+            left = [name for name, stage in stages if len(stage.finished) < stage.trials]
             if model not in self._tasks:
                 self._tasks[model] = self._bars.add_task(model, stages="")
             self._bars.update(
                 self._tasks[model],
                 total=sum(stage.trials for _, stage in stages),
-                completed=sum(stage.done for _, stage in stages),
+                completed=sum(len(stage.finished) for _, stage in stages),
                 stages=f"{left[0]}, then {len(left) - 1} more" if len(left) > 1 else "".join(left) or "done",
             )
 

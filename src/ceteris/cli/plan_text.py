@@ -1,6 +1,9 @@
 """A plan in a terminal, and as plain values for programs."""
 
-from collections.abc import Sequence
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -9,9 +12,27 @@ from rich.console import Console
 from ceteris.cli.display import duration
 from ceteris.cli.printing import rich_table
 from ceteris.planning.budget import FittedPlan
-from ceteris.planning.estimate import MORE_REPETITIONS, PlanEstimate, StageEstimate
+from ceteris.planning.dry_run import PlannedStage
+from ceteris.planning.estimate import MORE_REPETITIONS, PlanEstimate
+from ceteris.planning.power import Spread
 
-_MEBIBYTE = 2**20
+
+@contextmanager
+def tell_planning(console: Console) -> Iterator[Callable[[str], None]]:
+    """Yield what shows how far the planning is: one changing line in a terminal, a line a second at most elsewhere."""
+    if console.is_terminal:
+        with console.status("planning") as status:
+            yield status.update
+        return
+    last = -math.inf
+
+    def line(text: str) -> None:
+        nonlocal last
+        if time.monotonic() > last + 1:
+            last = time.monotonic()
+            console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    yield line
 
 
 def print_plan(console: Console, estimate: PlanEstimate) -> None:
@@ -53,7 +74,9 @@ def plan_json(estimate: PlanEstimate) -> dict[str, Any]:
         "memory_bytes": asdict(estimate.memory),
         "disk_bytes": asdict(estimate.disk) | {"total": estimate.disk.total},
         "more_repetitions": MORE_REPETITIONS * estimate.study.exploration.seeds,
-        "spreads": {model: asdict(spread) | {"source": spread.source} for model, spread in estimate.spreads.items()},
+        "spreads": {
+            model: asdict(spread) | {"source": spread_source(spread)} for model, spread in estimate.spreads.items()
+        },
         "stages": [_stage_json(stage) for stage in estimate.stages],
     }
 
@@ -69,30 +92,29 @@ def fitted_json(plan: FittedPlan) -> dict[str, Any]:
     }
 
 
-def _row(stage: StageEstimate) -> tuple[str, ...]:
-    planned = stage.stage
+def _row(stage: PlannedStage) -> tuple[str, ...]:
     return (
-        planned.model,
-        planned.stage,
-        str(len(planned.arms)),
-        str(planned.blocks or ""),
-        str(len(planned.trials)),
-        duration(stage.stage.seconds),
-        f"{100 * stage.detectable:.2f}" if stage.detectable is not None else "",
-        str(planned.known),
+        stage.model,
+        stage.stage,
+        str(len(stage.arms)),
+        str(stage.blocks or ""),
+        str(len(stage.trials)),
+        duration(stage.seconds),
+        f"{100 * stage.detectable:.2f}" if stage.detectable else "",
+        str(stage.known),
     )
 
 
-def _stage_json(stage: StageEstimate) -> dict[str, Any]:
+def _stage_json(stage: PlannedStage) -> dict[str, Any]:
     return {
-        "model": stage.stage.model,
-        "stage": stage.stage.stage,
-        "kind": stage.stage.kind,
-        "arms": list(stage.stage.arms),
-        "blocks": stage.stage.blocks,
-        "trainings": len(stage.stage.trials),
-        "in_store": stage.stage.known,
-        "core_seconds": stage.stage.seconds,
+        "model": stage.model,
+        "stage": stage.stage,
+        "kind": stage.kind,
+        "arms": list(stage.arms),
+        "blocks": stage.blocks,
+        "trainings": len(stage.trials),
+        "in_store": stage.known,
+        "core_seconds": stage.seconds,
         "detectable": stage.detectable,
         "detectable_with_more": stage.detectable_with_more,
     }
@@ -118,24 +140,29 @@ def _cost_lines(estimate: PlanEstimate) -> list[str]:
 
 def _power_lines(estimate: PlanEstimate) -> list[str]:
     """Say, model by model, which differences will stay undecided."""
-    margin = 100 * estimate.study.equivalence_margin
     repetitions = MORE_REPETITIONS * estimate.study.exploration.seeds
     lines = [
         "Detects: the smallest true difference, in points of accuracy, that a comparison finds with power 0.8 at "
         f"significance {estimate.study.significance:g}; what is smaller stays undecided, or is shown to be equivalent within "
-        f"±{margin:.2f}."
+        f"±{100 * estimate.study.equivalence_margin:.2f}."
     ]
     for model, spread in estimate.spreads.items():
-        stages = [stage for stage in estimate.stages if stage.stage.model == model and stage.detectable is not None]
-        if not stages:
-            continue
-        now = [stage.detectable for stage in stages if stage.detectable is not None]
-        then = [stage.detectable_with_more for stage in stages if stage.detectable_with_more is not None]
-        lines.append(
-            f"  {model}: differences below {_points(now)} points will stay undecided; {repetitions} repetitions would find "
-            f"{_points(then)} (differences between blocks spread by {100 * spread.deviation:.2f} points, {spread.source})."
-        )
+        if now := _detectable(estimate, model):
+            more = [s.detectable_with_more for s in estimate.stages if s.model == model and s.detectable_with_more]
+            lines.append(
+                f"  {model}: differences below {_points(now)} points will stay undecided; {repetitions} repetitions would "
+                f"find {_points(more)} (differences between blocks spread by {100 * spread.deviation:.2f} points, "
+                f"{spread_source(spread)})."
+            )
     return lines
+
+
+def spread_source(spread: Spread) -> str:
+    """Say where a spread comes from."""
+    if spread.arms:
+        return f"from {spread.arms} arms x {spread.blocks} blocks in the store"
+    accuracy, held_out = 100 * spread.accuracy, spread.held_out
+    return f"an assumption: accuracy {accuracy:.0f} %, mistakes independent, {held_out:,} images held out"
 
 
 def _fitted_lines(study: str, plan: FittedPlan) -> list[str]:
@@ -154,7 +181,7 @@ def _fitted_lines(study: str, plan: FittedPlan) -> list[str]:
             f"Budget {budget}: the study as it is takes about {duration(asked.seconds)}; this design fits, with about "
         )
         return [f"{head}{duration(fitted.seconds)}:", command, *found]
-    finals = sum(stage.stage.seconds for stage in fitted.stages if stage.stage.kind == "final") / max(1, fitted.workers)
+    finals = sum(stage.seconds for stage in fitted.stages if stage.kind == "final") / max(1, fitted.workers)
     return [
         f"Budget {budget}: even the smallest design does not fit: about {duration(fitted.seconds)}, of which final trainings "
         f"take {duration(finals)} and the report {duration(fitted.report_seconds)}. Give more time or more workers, or take "
@@ -165,7 +192,7 @@ def _fitted_lines(study: str, plan: FittedPlan) -> list[str]:
 
 
 def _detectable(estimate: PlanEstimate, model: str) -> list[float]:
-    return [s.detectable for s in estimate.stages if s.stage.model == model and s.detectable is not None]
+    return [s.detectable for s in estimate.stages if s.model == model and s.detectable]
 
 
 def _points(differences: Sequence[float]) -> str:
@@ -174,4 +201,4 @@ def _points(differences: Sequence[float]) -> str:
 
 
 def _size(count: int) -> str:
-    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / _MEBIBYTE:.0f} MiB"
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"

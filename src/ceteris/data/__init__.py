@@ -1,22 +1,16 @@
 """Data sets: reading every usual format, splits that return indices, and the description of what is in a set."""
 
 from ceteris.data.audit import DataAudit, audit
-from ceteris.data.catalogue import NamedSet
-from ceteris.data.dataset import DataSet
-from ceteris.data.description import describe
+from ceteris.data.describe import TextTable, as_json, describe, text_tables, write_page
 from ceteris.data.download import Progress
 from ceteris.data.formats.folders import unreadable_pictures
 from ceteris.data.formats.pictures import read_pictures_of_shape
-from ceteris.data.imageset import ImageSet, make_image_set
+from ceteris.data.imageset import ImageSet, make_image_set, standardisation
 from ceteris.data.load import from_arrays, load
-from ceteris.data.named import find_named, named_sets
+from ceteris.data.named import NamedSet, SetRow, find_named, list_sets, named_sets
 from ceteris.data.options import ReadOptions
-from ceteris.data.overview import SetRow, list_sets
-from ceteris.data.page import write_page
-from ceteris.data.pixels import standardisation
 from ceteris.data.prepared import open_prepared, open_train
-from ceteris.data.presentation import TextTable, as_json, text_tables
-from ceteris.data.sealed import SealedTest, seal
+from ceteris.data.sealed import DataSet, SealedTest, seal
 from ceteris.data.splits import split_indices
 
 __all__ = [

@@ -1,25 +1,34 @@
 """What is wrong with a data set: copies, leaks, blank images, unbalanced classes, a test part unlike the training part."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ceteris.data.dataset import DataSet
 from ceteris.data.imageset import ImageSet, class_counts, pieces
-from ceteris.data.near_duplicates import Pairs, near_pairs, signatures
 from ceteris.data.prepared import image_prints, leakage_warning, open_for_audit
-from ceteris.records import ByteArray, FloatArray, IntArray
+from ceteris.data.sealed import DataSet
+from ceteris.records import ByteArray, Float32Array, FloatArray, IntArray
 
 NEAR_SEARCH_LIMIT = 150_000  # images; the search compares all pairs
 LARGE_DRIFT = 0.5  # in standard deviations; Cohen (1988) calls 0.5 a medium effect
 LARGE_IMBALANCE = 10.0
 LARGE_SHARE_DISTANCE = 0.1
+SIGNATURE_SIDE = 8
+# Correlation of all pixels: such pictures differ by noise, compression or brightness, not by what they show.
+NEAR_CORRELATION = 0.99
+# Correlation of the signatures; blurring brings similar pictures closer together, seldom further apart.
+_CANDIDATE_CORRELATION = 0.985
+_BLOCK = 4096
+_MAX_PAIRS = 100_000
+
+Pairs = IntArray  # (k, 2) indices
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataAudit:
-    """What was found in a data set; of test images only counts and places are told, never pixels.
+    """What was found in a data set; of test images only counts and indices are given, never pixels.
 
     Attributes:
         train_distinct: number of different training images.
@@ -31,7 +40,7 @@ class DataAudit:
         near_train: (k, 2) training images that are nearly the same (equal ones left out).
         near_shared: (k, 2) a training and a test image that are nearly the same (equal ones left out).
         near_searched: whether near duplicates were looked for (not in very large sets).
-        constant_train: places of training images of a single colour.
+        constant_train: indices of training images of a single colour.
         constant_test: number of such test images.
         imbalance: largest class divided by the smallest that is not empty, training part.
         share_distance: total variation between the class shares of training and test part, 0..1.
@@ -62,7 +71,7 @@ class DataAudit:
 def audit(data_set: DataSet, *, folds: int = 0, near: bool = True) -> DataAudit:
     """Look for everything that endangers conclusions drawn from a data set.
 
-    The test part is compared inside this function only; it gives out counts and places, so that it is no look at the
+    The test part is compared inside this function only; it gives out counts and indices, so that it is no look at the
     test set in the sense of the ledger.
 
     Args:
@@ -71,9 +80,11 @@ def audit(data_set: DataSet, *, folds: int = 0, near: bool = True) -> DataAudit:
         near: whether to search near duplicates too (seconds for 60,000 images).
     """
     train, test = data_set.train, open_for_audit(data_set.prepared)
-    prints = [_keys(image_prints(data_set.prepared, part)) for part in ("train", "test")]
+    stored = [image_prints(data_set.prepared, part) for part in ("train", "test")]
+    prints = [np.ascontiguousarray(part).view("V16")[:, 0] for part in stored]
     copies = [_copies(part) for part in prints]
-    shared = _shared(*prints)
+    _, *common = np.intersect1d(prints[0], prints[1], return_indices=True)
+    shared = np.stack(common, axis=1).astype(np.int64)
     searched = near and len(train) + len(test) <= NEAR_SEARCH_LIMIT
     near_train, near_shared = _near(train, test, prints) if searched else (_NONE, _NONE)
     constant = [_constant(part.images) for part in (train, test)]
@@ -83,7 +94,7 @@ def audit(data_set: DataSet, *, folds: int = 0, near: bool = True) -> DataAudit:
         test_distinct=len(np.unique(prints[1])),
         train_copies=copies[0],
         test_copies=copies[1],
-        shared=shared,
+        shared=shared[np.argsort(shared[:, 0])],
         conflicting=copies[0][train.labels[copies[0][:, 0]] != train.labels[copies[0][:, 1]]],
         near_train=near_train,
         near_shared=near_shared,
@@ -102,21 +113,11 @@ def audit(data_set: DataSet, *, folds: int = 0, near: bool = True) -> DataAudit:
 _NONE: Pairs = np.empty((0, 2), dtype=np.int64)
 
 
-def _keys(prints: NDArray[np.uint64]) -> NDArray[np.void]:
-    return np.ascontiguousarray(prints).view("V16")[:, 0]
-
-
 def _copies(keys: NDArray[np.void]) -> Pairs:
     _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
     original = first[inverse]
     later = np.flatnonzero(original != np.arange(len(keys)))
     return np.stack([later, original[later]], axis=1)
-
-
-def _shared(train: NDArray[np.void], test: NDArray[np.void]) -> Pairs:
-    _, train_places, test_places = np.intersect1d(train, test, return_indices=True)
-    pairs = np.stack([train_places, test_places], axis=1)
-    return pairs[np.argsort(pairs[:, 0])].astype(np.int64)
 
 
 def _near(train: ImageSet, test: ImageSet, prints: list[NDArray[np.void]]) -> tuple[Pairs, Pairs]:
@@ -167,7 +168,6 @@ def _with_warnings(found: DataAudit, data_set: DataSet, folds: int) -> DataAudit
         for label in np.flatnonzero(np.nan_to_num(np.abs(found.brightness_drift)) > LARGE_DRIFT)
         if min(counts[label], data_set.test.class_counts[label]) >= 30
     ]
-    small = [f"{names[label]} ({counts[label]})" for label in np.flatnonzero(counts < folds)]
     lines = [
         (len(found.shared), leakage_warning(len(found.shared))),
         (len(found.near_shared), "Pairs of a training and a test image that are nearly the same: {}."),
@@ -183,6 +183,85 @@ def _with_warnings(found: DataAudit, data_set: DataSet, folds: int) -> DataAudit
             f"The class shares of training and test part differ by {found.share_distance:.0%}.",
         ),
         (len(drifting), f"Test images are brighter or darker than training images in: {', '.join(drifting[:10])}."),
-        (len(small), f"Classes with fewer training images than the {folds} folds: {', '.join(small[:10])}."),
     ]
-    return replace(found, warnings=tuple(text.replace("{}", str(count)) for count, text in lines if count))
+    warnings = [text.replace("{}", str(count)) for count, text in lines if count]
+    return replace(found, warnings=(*warnings, *small_classes(data_set.train, folds)))
+
+
+def small_classes(train: ImageSet, folds: int) -> tuple[str, ...]:
+    """Return a warning where a class has fewer training images than there are folds."""
+    counts = class_counts(train.labels, train.classes)
+    small = [f"{train.classes[label]} ({counts[label]})" for label in np.flatnonzero((counts > 0) & (counts < folds))]
+    if not small:
+        return ()
+    return (f"Classes with fewer training images than the {folds} folds: {', '.join(small[:10])}.",)
+
+
+def signatures(images: ByteArray) -> Float32Array:
+    """Return one vector of length 1 per image, float32 (n, 64): grey, shrunk to 8 x 8 means, centred.
+
+    A constant image has the vector 0 and is therefore near to none.
+    """
+    found = []
+    for piece in pieces(images):
+        grey = piece.mean(axis=1, dtype=np.float32)  # (b, h, w)
+        rows, columns = (
+            np.unique(np.linspace(0, size, min(size, SIGNATURE_SIDE) + 1).astype(np.int64)[:-1])
+            for size in grey.shape[1:]
+        )
+        sums = np.add.reduceat(np.add.reduceat(grey, rows, axis=1), columns, axis=2)
+        cells = np.outer(np.diff(rows, append=grey.shape[1]), np.diff(columns, append=grey.shape[2]))
+        vectors = (sums / cells.astype(np.float32)).reshape(len(piece), -1)
+        vectors -= vectors.mean(axis=1, keepdims=True)
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        found.append(np.where(lengths > 1e-3, vectors / np.maximum(lengths, 1e-3), 0).astype(np.float32))
+    return np.concatenate(found)
+
+
+def near_pairs(images: ByteArray, vectors: Float32Array, others: ByteArray, other_vectors: Float32Array) -> Pairs:
+    """Return indices (k, 2) of pairs, one of each set, whose pixels correlate by at least NEAR_CORRELATION.
+
+    Equal pictures are not left out. When a set is compared with itself every pair comes once, the smaller index first.
+    At most 100,000 pairs are returned.
+
+    Args:
+        images: uint8 (n, c, h, w).
+        vectors: their :func:`signatures`.
+        others: uint8 (m, c, h, w); ``images`` itself for pairs inside one set.
+        other_vectors: their signatures.
+    """
+    found, count = [], 0
+    for candidates in _candidates(vectors, other_vectors, same=images is others):
+        near = candidates[_correlations(images, others, candidates) >= NEAR_CORRELATION]
+        found.append(near)
+        count += len(near)
+        if count >= _MAX_PAIRS:
+            break
+    return np.concatenate(found)[:_MAX_PAIRS] if found else np.empty((0, 2), dtype=np.int64)
+
+
+def _candidates(vectors: Float32Array, others: Float32Array, *, same: bool) -> Iterator[Pairs]:
+    for start in range(0, len(vectors), _BLOCK):
+        for other in range(start if same else 0, len(others), _BLOCK):
+            likeness = vectors[start : start + _BLOCK] @ others[other : other + _BLOCK].T
+            rows, columns = np.nonzero(likeness >= _CANDIDATE_CORRELATION)
+            pairs = np.stack([rows + start, columns + other], axis=1)
+            yield pairs[pairs[:, 0] < pairs[:, 1]] if same else pairs
+
+
+def _correlations(images: ByteArray, others: ByteArray, pairs: Pairs) -> Float32Array:
+    step = max(1, (1 << 22) // max(1, images[:1].nbytes))
+    found = [np.empty(0, dtype=np.float32)]
+    for start in range(0, len(pairs), step):
+        first, second = (
+            _centred(part[pairs[start : start + step, side]]) for side, part in enumerate((images, others))
+        )
+        found.append(np.einsum("ij,ij->i", first, second))
+    return np.concatenate(found)
+
+
+def _centred(images: ByteArray) -> Float32Array:
+    flat = images.reshape(len(images), -1).astype(np.float32)
+    flat -= flat.mean(axis=1, keepdims=True)
+    flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-3)
+    return flat

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ceteris.data.group_splits import grouped_share
 from ceteris.data.options import ReadOptions
-from ceteris.data.source import Part, Source
-from ceteris.data.splits import stratified_share
+from ceteris.data.source import Source
+from ceteris.data.splits import held_out_share
 from ceteris.errors import DataError
 from ceteris.records import IntArray
 from ceteris.seeds import generator
@@ -33,11 +32,12 @@ def with_test(source: Source, options: ReadOptions, folder: Path) -> Source:
         )
     if source.test is not None:
         return source
-    place = folder / f"{_key(source, options)}.json"
-    held_out = _written(place, len(source.train.labels))
+    file = folder / f"{_key(source, options)}.json"
+    held_out = _read(file, len(source.train.labels))
     if held_out is None:
-        held_out = _draw(source.train, options)
-        _write(place, source.name, held_out)
+        groups, random = source.train.groups, generator(0, 0, "split")
+        held_out = held_out_share(source.train.labels, groups, options.test_fraction, random, source.classes)
+        _write(file, source.name, held_out)
     rest = np.setdiff1d(np.arange(len(source.train.labels)), held_out)
     kept_together = f" with every {options.group_column} on one side" if options.group_column else ""
     note = (
@@ -47,13 +47,6 @@ def with_test(source: Source, options: ReadOptions, folder: Path) -> Source:
     return replace(source, train=source.train.take(rest), test=source.train.take(held_out), note=note.strip())
 
 
-def _draw(part: Part, options: ReadOptions) -> IntArray:
-    random = generator(0, 0, "split")
-    if part.groups is None:
-        return stratified_share(part.labels, options.test_fraction, random)
-    return grouped_share(part.labels, part.groups, options.test_fraction, random)
-
-
 def _key(source: Source, options: ReadOptions) -> str:
     groups = source.train.groups if options.group_column else None
     digest = hashlib.sha256(repr((source.name, source.classes, options.test_fraction, groups)).encode())
@@ -61,20 +54,20 @@ def _key(source: Source, options: ReadOptions) -> str:
     return digest.hexdigest()[:32]
 
 
-def _written(place: Path, count: int) -> IntArray | None:
+def _read(file: Path, count: int) -> IntArray | None:
     try:
-        held_out = np.array(json.loads(place.read_text(encoding="utf-8"))["test"], dtype=np.int64)
+        held_out = np.array(json.loads(file.read_text(encoding="utf-8"))["test"], dtype=np.int64)
     except (OSError, ValueError, KeyError, TypeError):
         return None
     usable = held_out.ndim == 1 and 0 < len(held_out) < count and held_out.min() >= 0 and held_out.max() < count
     return np.unique(held_out) if usable else None
 
 
-def _write(place: Path, name: str, held_out: IntArray) -> None:
+def _write(file: Path, name: str, held_out: IntArray) -> None:
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=place.parent, delete=False, encoding="utf-8") as file:
-            json.dump({"name": name, "test": held_out.tolist()}, file)
-        os.replace(file.name, place)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False, encoding="utf-8") as unfinished:
+            json.dump({"name": name, "test": held_out.tolist()}, unfinished)
+        os.replace(unfinished.name, file)
     except OSError as error:
-        raise DataError(f"{place}: the split cannot be written ({error.strerror or error}).") from error
+        raise DataError(f"{file}: the split cannot be written ({error.strerror or error}).") from error

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ceteris.errors import DataError
-from ceteris.records import ByteArray, IntArray
+from ceteris.records import ByteArray, FloatArray, IntArray
 
 CHUNK_BYTES = 1 << 22  # images are read through in pieces of this size, so that a map larger than memory is no problem
 
@@ -81,16 +81,25 @@ def check_labels(labels: NDArray[Any], classes: tuple[str, ...], *, count: int) 
         DataError: no integers, another number than ``count``, outside 0..classes-1, or doubled class names.
     """
     if not isinstance(labels, np.ndarray) or labels.dtype.kind not in "iu":
+        gaps = int(np.isnan(labels).sum()) if isinstance(labels, np.ndarray) and labels.dtype.kind == "f" else 0
+        missing = f" with {gaps} missing values (NaN)" if gaps else ""
         raise DataError(
-            f"labels: expected an array of integers (the class numbers), received {_kind(labels)}"
-            f"{_missing_text(labels)}. Convert with .astype(numpy.int64)."
+            f"labels: expected an array of integers (the class numbers), received {_kind(labels)}{missing}. "
+            "Convert with .astype(numpy.int64)."
         )
     if labels.shape != (count,):
         raise DataError(f"labels: expected one label per image, shape ({count},), received shape {labels.shape}.")
-    _check_class_names(classes)
+    doubled = sorted(name for name, times in Counter(classes).items() if times > 1)
+    if not classes or doubled:
+        problem = f"{doubled[0]!r} occurs more than once" if doubled else "there is none"
+        raise DataError(f"classes: every class needs a name of its own, {problem}.")
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= len(classes):
-        _refuse_label(labels, low if low < 0 else high, classes)
+        wrong = low if low < 0 else high
+        raise DataError(
+            f"labels: image {int(np.argmax(labels == wrong))} has the label {wrong}, but there are {len(classes)} "
+            f"classes, so labels run from 0 to {len(classes) - 1}. Name all classes or mend the label."
+        )
     return labels.astype(np.int64, copy=False)
 
 
@@ -133,25 +142,31 @@ def class_counts(labels: IntArray, classes: tuple[str, ...]) -> IntArray:
     return np.bincount(labels, minlength=len(classes)).astype(np.int64)
 
 
+def standardisation(images: ByteArray, indices: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Return mean and standard deviation per channel, each (channels,), in units of 0..255.
+
+    The sums are sums of integers below 2**53 and therefore exact, whatever the order of the images. A channel that does
+    not vary gets the standard deviation 1, so that one can always divide by it.
+
+    Args:
+        images: uint8 (n, c, h, w).
+        indices: which images count, (m,), m ≥ 1.
+    """
+    channels = images.shape[1]
+    totals, squares = np.zeros(channels), np.zeros(channels)
+    step = max(1, CHUNK_BYTES // 8 // max(1, images[:1].nbytes))
+    for start in range(0, len(indices), step):
+        piece = images[indices[start : start + step]]  # (b, c, h, w)
+        for channel in range(channels):
+            values = piece[:, channel].astype(np.float64).ravel()
+            totals[channel] += values.sum()
+            squares[channel] += np.einsum("i,i->", values, values)  # a dot product would start the threads of numpy
+    count = len(indices) * images.shape[2] * images.shape[3]
+    # N·Σx² - (Σx)² in Python's unbounded integers: no cancellation, so a constant channel gives exactly 0.
+    spread = [count * int(square) - int(total) ** 2 for total, square in zip(totals, squares, strict=True)]
+    std = np.array([np.sqrt(float(value)) / count if value > 0 else 1.0 for value in spread])
+    return totals / count, std
+
+
 def _kind(value: Any) -> str:
     return str(value.dtype) if isinstance(value, np.ndarray) else type(value).__name__
-
-
-def _missing_text(labels: Any) -> str:
-    holds_nan = isinstance(labels, np.ndarray) and labels.dtype.kind == "f" and np.isnan(labels).any()
-    return f" with {int(np.isnan(labels).sum())} missing values (NaN)" if holds_nan else ""
-
-
-def _check_class_names(classes: tuple[str, ...]) -> None:
-    doubled = sorted(name for name, times in Counter(classes).items() if times > 1)
-    if not classes or doubled:
-        problem = f"{doubled[0]!r} occurs more than once" if doubled else "there is none"
-        raise DataError(f"classes: every class needs a name of its own, {problem}.")
-
-
-def _refuse_label(labels: NDArray[Any], label: int, classes: tuple[str, ...]) -> None:
-    place = int(np.argmax(labels == label))
-    raise DataError(
-        f"labels: image {place} has the label {label}, but there are {len(classes)} classes, so labels run from 0 to "
-        f"{len(classes) - 1}. Name all classes or mend the label."
-    )

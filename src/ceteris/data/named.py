@@ -1,281 +1,89 @@
-"""The table of the sets known by name: provenance, official counts, addresses and checksums.
+"""Sets that are known by name: the table ``named.toml`` says what they are, and here they are found on this machine."""
 
-Checksums: sha256 as published by TensorFlow Datasets (tensorflow_datasets/url_checksums) for MNIST, Fashion-MNIST, KMNIST,
-EMNIST and CIFAR; MD5 as published by MedMNIST (medmnist/info.py, version 2.1) for its sets, which publish no sha256.
-Sizes in bytes are those of the same tables; 0 where none is published.
-"""
+import math
+import os
+import tomllib
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from importlib.resources import files as package_files
+from pathlib import Path
+from typing import Any
 
-from ceteris.data import class_names as names
-from ceteris.data.catalogue import BuiltIn, IdxLayout, NamedSet, NpzLayout
+import numpy as np
+
 from ceteris.data.download import RemoteFile
-from ceteris.data.formats.cifar import CIFAR10, CIFAR100, CIFAR100_COARSE, CifarLayout
+from ceteris.data.formats import cifar
+from ceteris.data.formats.built_in import BUILT_IN
+from ceteris.data.formats.entries import Entry, entries
+from ceteris.data.formats.idx import UPRIGHT, IdxFiles, find_files, find_mapping, idx_part, read_mapping
+from ceteris.data.formats.npz import npz_source
+from ceteris.data.formats.tables import pixel_table
+from ceteris.data.options import ReadOptions
+from ceteris.data.source import Located, Part, Source, array_part
 from ceteris.errors import DataError, did_you_mean
 
-_NOT_STATED = "not stated by the authors"
-_EMNIST_CITATION = (
-    "G. Cohen, S. Afshar, J. Tapson and A. van Schaik, EMNIST: an extension of MNIST to handwritten letters, 2017"
-)
-_MNIST_CITATION = "Y. LeCun, C. Cortes and C. J. C. Burges, The MNIST database of handwritten digits, 1998"
-_FASHION_CITATION = "H. Xiao, K. Rasul and R. Vollgraf, Fashion-MNIST: a novel image dataset for benchmarking, 2017"
-_KMNIST_CITATION = "T. Clanuwat et al., Deep Learning for Classical Japanese Literature, 2018"
-_CIFAR_CITATION = "A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009"
-_MEDMNIST_CITATION = "J. Yang et al., MedMNIST v2: a large-scale lightweight benchmark for biomedical images, 2023"
-_EMNIST_FOLDERS = ("emnist", "EMNIST/raw", "EMNIST/raw/gzip", "EMNIST", "gzip", "emnist/gzip", "emnist/raw", "")
-_IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+DATA_VARIABLE = "CETERIS_DATA"
+_KIN = ("fashion", "kmnist", "kuzushiji", "emnist", "qmnist", "notmnist")  # they use the file names of MNIST
 
 
-def _idx_files(mirrors: tuple[str, ...], sizes: tuple[int, ...], checksums: tuple[str, ...]) -> tuple[RemoteFile, ...]:
-    return tuple(
-        RemoteFile(
-            name=f"{name}.gz", urls=tuple(f"{mirror}{name}.gz" for mirror in mirrors), size=size, sha256=checksum
-        )
-        for name, size, checksum in zip(_IDX_FILES, sizes, checksums, strict=True)
-    )
+@dataclass(frozen=True, kw_only=True)
+class NamedSet:
+    """One set that is known by name; the fields are explained at the head of ``named.toml``.
+
+    ``prefix``, ``transposed``, ``first_label`` and ``tables`` (pairs of CSV files that hold the same) belong to IDX files.
+    """
+
+    name: str
+    aliases: tuple[str, ...] = ()
+    title: str
+    citation: str
+    licence: str
+    classes: tuple[str, ...]
+    counts: tuple[int, int]
+    shape: tuple[int, int, int]
+    label_meaning: str
+    note: str = ""
+    format: str
+    folders: tuple[str, ...] = ()
+    prefix: str = ""
+    transposed: bool = False
+    first_label: int = 0
+    tables: tuple[tuple[str, str], ...] = ()
+    files: tuple[RemoteFile, ...] = ()
 
 
-def _like_mnist(
-    name: str, title: str, citation: str, licence: str, classes: tuple[str, ...], meaning: str, folders: tuple[str, ...],
-    remote: tuple[RemoteFile, ...], aliases: tuple[str, ...] = (), tables: tuple[tuple[str, str], ...] = (),
-) -> NamedSet:  # fmt: skip
-    return NamedSet(
-        name=name, aliases=aliases, title=title, citation=citation, licence=licence, classes=classes, train_count=60_000,
-        test_count=10_000, image_shape=(1, 28, 28), layout=IdxLayout(prefix="", train="train", test="t10k", tables=tables),
-        folders=folders, remote=remote, label_meaning=meaning,
-    )  # fmt: skip
+@dataclass(frozen=True, kw_only=True)
+class SetRow:
+    """One named set to print; ``where`` is the file or folder it was found in, "built in", or "" when it is not there.
+
+    ``download_bytes`` is 0 where the size is not published or nothing has to be fetched. ``checksum`` says by what a
+    download is verified: "sha256", "md5", or "" when the set cannot be downloaded.
+    """
+
+    name: str
+    title: str
+    train_count: int
+    test_count: int
+    classes: int
+    image_shape: tuple[int, int, int]
+    image_bytes: int
+    download_bytes: int
+    checksum: str
+    licence: str
+    source: str
+    where: str
+
+    @property
+    def present(self) -> bool:
+        """Whether the set can be loaded without the network."""
+        return bool(self.where)
 
 
-_MNIST = _like_mnist(
-    "mnist", "MNIST", _MNIST_CITATION, "usually given as CC BY-SA 3.0", names.DIGITS, "the handwritten digit",
-    ("mnist", "MNIST/raw", "MNIST", "mnist/raw", ""),
-    _idx_files(
-        (
-            "https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/",
-            "http://yann.lecun.com/exdb/mnist/",
-        ),
-        (9_912_422, 28_881, 1_648_877, 4_542),
-        (
-            "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-            "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
-            "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-            "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
-        ),
-    ),
-    tables=(("mnist_train.csv", "mnist_test.csv"),),
-)  # fmt: skip
-
-_FASHION = _like_mnist(
-    "fashion-mnist", "Fashion-MNIST", _FASHION_CITATION, "MIT", names.FASHION, "the article of clothing",
-    ("fashion-mnist", "FashionMNIST/raw", "FashionMNIST", "fashion_mnist", "fashion"),
-    _idx_files(
-        (
-            "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
-            "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
-        ),
-        (26_421_880, 29_515, 4_422_102, 5_148),
-        (
-            "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
-            "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
-            "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
-            "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
-        ),
-    ),
-    aliases=("fashionmnist",), tables=(("fashion-mnist_train.csv", "fashion-mnist_test.csv"),),
-)  # fmt: skip
-
-_KMNIST = _like_mnist(
-    "kmnist", "Kuzushiji-MNIST", _KMNIST_CITATION, "CC BY-SA 4.0", names.KUZUSHIJI, "the character in old cursive script",
-    ("kmnist", "KMNIST/raw", "KMNIST"),
-    _idx_files(
-        ("http://codh.rois.ac.jp/kmnist/dataset/kmnist/",),
-        (18_165_135, 29_497, 3_041_136, 5_120),
-        (
-            "51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4",
-            "e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17",
-            "edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5",
-            "20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c",
-        ),
-    ),
-)  # fmt: skip
-
-_EMNIST_ARCHIVE = RemoteFile(
-    name="gzip.zip",
-    urls=(
-        "https://biometrics.nist.gov/cs_links/EMNIST/gzip.zip",
-        "https://www.itl.nist.gov/iaui/vip/cs_links/EMNIST/gzip.zip",
-    ),
-    size=561_753_746,
-    sha256="fb9bb67e33772a9cc0b895e4ecf36d2cf35be8b709693c3564cea2a019fcda8e",
-)
-
-
-def _emnist(part: str, classes: tuple[str, ...], train: int, test: int, *, first_label: int = 0) -> NamedSet:
-    lower = part.lower()
-    return NamedSet(
-        name=f"emnist-{lower}",
-        aliases=("emnist",) if part == "Balanced" else (),
-        title=f"EMNIST {part}",
-        citation=_EMNIST_CITATION,
-        licence=f"{_NOT_STATED}; drawn from NIST Special Database 19, a work of the US government",
-        classes=classes,
-        train_count=train,
-        test_count=test,
-        image_shape=(1, 28, 28),
-        layout=IdxLayout(
-            prefix=f"emnist-{lower}-",
-            train="train",
-            test="test",
-            mapping=f"emnist-{lower}-mapping.txt",
-            transposed=True,
-            first_label=first_label,
-            tables=((f"emnist-{lower}-train.csv", f"emnist-{lower}-test.csv"),),
-        ),
-        folders=_EMNIST_FOLDERS,
-        remote=(_EMNIST_ARCHIVE,),
-        label_meaning="the handwritten character",
-    )
-
-
-_EMNIST_47 = NamedSet(
-    name="emnist-47",
-    aliases=("emnist-bymerge47",),
-    title="EMNIST, 47 classes (substitute for Balanced)",
-    citation=_EMNIST_CITATION,
-    licence=f"{_NOT_STATED}; drawn from NIST Special Database 19, a work of the US government",
-    classes=names.EMNIST_MERGED,
-    train_count=29_610,
-    test_count=7_050,
-    image_shape=(1, 28, 28),
-    layout=IdxLayout(
-        prefix="emnist-bymerge47-", train="train", test="test", mapping="emnist-bymerge47-mapping.txt", transposed=True
-    ),
-    folders=_EMNIST_FOLDERS,
-    label_meaning="the handwritten character; 15 letters share a class with their capital",
-    note="47 classes made from EMNIST ByMerge and ByClass images; not the official EMNIST Balanced split, so accuracies "
-    "cannot be compared with published ones.",
-)
-
-
-def _cifar(
-    name: str, aliases: tuple[str, ...], title: str, classes: tuple[str, ...], layout: CifarLayout,
-    remote: RemoteFile, meaning: str,
-) -> NamedSet:  # fmt: skip
-    stem = remote.name.removesuffix("-binary.tar.gz")
-    joined = stem.replace("-", "")
-    return NamedSet(
-        name=name, aliases=aliases, title=title, citation=_CIFAR_CITATION, licence=_NOT_STATED, classes=classes,
-        train_count=50_000, test_count=10_000, image_shape=(3, 32, 32), layout=layout,
-        folders=(stem, joined, joined.upper(), ""), archives=(f"{stem}-binary", f"{stem}-python"), remote=(remote,),
-        label_meaning=meaning,
-    )  # fmt: skip
-
-
-_CIFAR10_ARCHIVE = RemoteFile(
-    name="cifar-10-binary.tar.gz",
-    urls=("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",),
-    size=170_052_171,
-    sha256="c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
-)
-_CIFAR100_ARCHIVE = RemoteFile(
-    name="cifar-100-binary.tar.gz",
-    urls=("https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",),
-    size=168_513_733,
-    sha256="58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
-)
-
-
-def _medmnist(
-    name: str, counts: tuple[int, int], channels: int, md5: str, classes: tuple[str, ...], licence: str = "CC BY 4.0"
-) -> NamedSet:
-    return NamedSet(
-        name=f"medmnist-{name}",
-        aliases=(name,),
-        title=f"MedMNIST {name}",
-        citation=_MEDMNIST_CITATION,
-        licence=licence,
-        classes=classes,
-        train_count=counts[0],
-        test_count=counts[1],
-        image_shape=(channels, 28, 28),
-        layout=NpzLayout(file=f"{name}.npz"),
-        folders=("medmnist", "MedMNIST", f"medmnist-{name}", ".medmnist", ""),
-        remote=(
-            RemoteFile(
-                name=f"{name}.npz", urls=(f"https://zenodo.org/record/6496656/files/{name}.npz?download=1",), md5=md5
-            ),
-        ),
-        label_meaning="the class given by the set's authors",
-    )
-
-
-# Counts: training and validation images together, then test images. ChestMNIST has several labels per image and the
-# sets named 3D have volumes; neither is image classification with one label, so they are not here.
-_MEDMNIST = (
-    _medmnist("pathmnist", (89_996 + 10_004, 7_180), 3, "a8b06965200029087d5bd730944a56c1", names.PATHMNIST),
-    _medmnist(
-        "dermamnist", (7_007 + 1_003, 2_005), 3, "0744692d530f8e62ec473284d019b0c7", names.DERMAMNIST, "CC BY-NC 4.0"
-    ),
-    _medmnist("octmnist", (97_477 + 10_832, 1_000), 1, "c68d92d5b585d8d81f7112f81e2d0842", names.OCTMNIST),
-    _medmnist("pneumoniamnist", (4_708 + 524, 624), 1, "28209eda62fecd6e6a2d98b1501bb15f", names.PNEUMONIAMNIST),
-    _medmnist("retinamnist", (1_080 + 120, 400), 3, "bd4c0672f1bba3e3a89f0e4e876791e4", names.RETINAMNIST),
-    _medmnist("breastmnist", (546 + 78, 156), 1, "750601b1f35ba3300ea97c75c52ff8f6", names.BREASTMNIST),
-    _medmnist("bloodmnist", (11_959 + 1_712, 3_421), 3, "7053d0359d879ad8a5505303e11de1dc", names.BLOODMNIST),
-    _medmnist("tissuemnist", (165_466 + 23_640, 47_280), 1, "ebe78ee8b05294063de985d821c1c34b", names.TISSUEMNIST),
-    _medmnist("organamnist", (34_581 + 6_491, 17_778), 1, "866b832ed4eeba67bfb9edee1d5544e6", names.ORGANMNIST),
-    _medmnist("organcmnist", (13_000 + 2_392, 8_268), 1, "0afa5834fb105f7705a7d93372119a21", names.ORGANMNIST),
-    _medmnist("organsmnist", (13_940 + 2_452, 8_829), 1, "e5c39f1af030238290b9557d9503af9d", names.ORGANMNIST),
-)
-
-SETS: tuple[NamedSet, ...] = (
-    NamedSet(
-        name="digits",
-        title="scikit-learn digits",
-        citation="E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository, 1998",
-        licence="CC BY 4.0",
-        classes=names.DIGITS,
-        train_count=1_438,
-        test_count=359,
-        image_shape=(1, 8, 8),
-        layout=BuiltIn(),
-        label_meaning="the digit that was written",
-    ),
-    NamedSet(
-        name="synthetic",
-        title="Synthetic digits",
-        citation="drawn by ceteris from a dot font; no real data",
-        licence="public domain",
-        classes=names.DIGITS,
-        train_count=2_000,
-        test_count=500,
-        image_shape=(1, 20, 20),
-        layout=BuiltIn(),
-        label_meaning="the digit that was drawn",
-    ),
-    _MNIST,
-    _FASHION,
-    _KMNIST,
-    _emnist("Balanced", names.EMNIST_MERGED, 112_800, 18_800),
-    _emnist("ByClass", names.EMNIST_BYCLASS, 697_932, 116_323),
-    _emnist("ByMerge", names.EMNIST_MERGED, 697_932, 116_323),
-    _emnist("Letters", names.EMNIST_LETTERS, 124_800, 20_800, first_label=1),
-    _emnist("Digits", names.DIGITS, 240_000, 40_000),
-    _emnist("MNIST", names.DIGITS, 60_000, 10_000),
-    _EMNIST_47,
-    _cifar("cifar-10", ("cifar10",), "CIFAR-10", names.CIFAR10, CIFAR10, _CIFAR10_ARCHIVE, "the object in the photograph"),
-    _cifar(
-        "cifar-100", ("cifar100", "cifar-100-fine"), "CIFAR-100", names.CIFAR100, CIFAR100, _CIFAR100_ARCHIVE,
-        "the object in the photograph (one of 100 fine classes)",
-    ),
-    _cifar(
-        "cifar-100-coarse", ("cifar100-coarse",), "CIFAR-100, 20 coarse classes", names.CIFAR100_COARSE, CIFAR100_COARSE,
-        _CIFAR100_ARCHIVE, "the group of objects that the photograph belongs to (one of 20 coarse classes)",
-    ),
-    *_MEDMNIST,
-)  # fmt: skip
-
-
+@cache
 def named_sets() -> tuple[NamedSet, ...]:
     """Return all sets that are known by name."""
-    return SETS
+    table = tomllib.loads(package_files("ceteris.data").joinpath("named.toml").read_text(encoding="utf-8"))
+    return tuple(_from_table(table, row) for row in table["set"])
 
 
 def find_named(name: str) -> NamedSet | None:
@@ -290,4 +98,230 @@ def unknown_name(name: str) -> DataError:
     return DataError(
         f'"{name}" is neither a known data set nor an existing path.{did_you_mean(name.lower(), known)} '
         f"Known: {', '.join(known)}; or name a folder or file."
+    )
+
+
+def search_roots(data_dir: Path | None, cache_dir: Path) -> tuple[Path, ...]:
+    """Return the folders in which named sets are looked for: the user's (or CETERIS_DATA), then the one for downloads."""
+    own = data_dir or os.environ.get(DATA_VARIABLE)
+    downloads = Path(cache_dir) / "downloads"
+    return (Path(own), downloads) if own else (downloads,)
+
+
+def list_sets(data_dir: Path | None, *, cache_dir: Path) -> tuple[SetRow, ...]:
+    """Return a row for every named set, found below ``data_dir`` (default: CETERIS_DATA) or among the downloads."""
+    roots = search_roots(data_dir, cache_dir)
+    return tuple(
+        SetRow(
+            name=known.name,
+            title=known.title,
+            train_count=known.counts[0],
+            test_count=known.counts[1],
+            classes=len(known.classes),
+            image_shape=known.shape,
+            image_bytes=sum(known.counts) * math.prod(known.shape),
+            download_bytes=sum(remote.size for remote in known.files),
+            checksum=next(("sha256" if remote.sha256 else "md5" for remote in known.files), ""),
+            licence=known.licence,
+            source=known.citation,
+            where=_where(known, roots),
+        )
+        for known in named_sets()
+    )
+
+
+def find(known: NamedSet, roots: tuple[Path, ...]) -> Located | None:
+    """Return where a named set lies below one of the folders ``roots``, or None.
+
+    Raises:
+        DataError: not found, and an archive in which it may be cannot be opened.
+    """
+    if known.format == "built in":
+        return Located(kind=known.name, files=(), read=partial(_read_built_in, known))
+    problems = []
+    for folder in (folder for folder in _places(known, roots) if folder.is_dir()):
+        try:
+            found = _in_folder(known, folder)
+        except DataError as error:
+            problems.append(error)
+        else:
+            if found:
+                return found
+    if problems:
+        raise problems[0]
+    return None
+
+
+def not_found(known: NamedSet, roots: tuple[Path, ...]) -> str:
+    """Return the sentence that says what was looked for and where."""
+    wanted = {
+        "idx": f"{known.prefix}train-images-idx3-ubyte with its labels and the test pair "
+        "(plain, .gz, .xz, .bz2, or in a .zip)",
+        "npz": known.files[0].name if known.files else "",
+        "cifar": f"{' or '.join(cifar.archive_names(known.name))} (.tar.gz, .tar.xz, .tar, .zip, or the folder that it "
+        "unpacks to)",
+    }[known.format]
+    return f"{known.name}: not found. Looked for {wanted} in: {', '.join(map(str, _places(known, roots)))}."
+
+
+def match(path: Path, options: ReadOptions) -> Located | None:
+    """Return how the archive or folder of a CIFAR set at ``path`` is read, or None for anything else."""
+    name = cifar.set_at(path)
+    known = find_named(name) if name else None
+    if known is None:
+        return None
+    if not path.is_dir():
+        options.only(str(path), "test_fraction")
+    return _cifar_at(known, path)
+
+
+def _from_table(table: dict[str, Any], row: dict[str, Any]) -> NamedSet:
+    fields = table["family"].get(row.get("family"), {}) | row
+    fields.pop("family", None)
+    urls = fields.pop("urls", [])
+    fields["classes"] = table["classes"][fields["classes"]]
+    fields["tables"] = [tuple(pair) for pair in fields.get("tables", [])]
+    fields["files"] = [
+        RemoteFile(**file, urls=tuple(url.replace("{file}", file["name"]) for url in urls))
+        for file in fields.get("files", [])
+    ]
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
+    }
+    return NamedSet(**values)
+
+
+def _where(known: NamedSet, roots: tuple[Path, ...]) -> str:
+    if known.format == "built in":
+        return "built in"
+    try:
+        located = find(known, roots)
+    except DataError as error:
+        return f"damaged: {error}"
+    return str(located.files[0].parent if len(located.files) > 1 else located.files[0]) if located else ""
+
+
+def _places(known: NamedSet, roots: tuple[Path, ...]) -> list[Path]:
+    return list(dict.fromkeys(root / folder for root in roots for folder in known.folders))
+
+
+def _read_built_in(known: NamedSet) -> Source:
+    return replace(
+        BUILT_IN[known.name](),
+        title=known.title,
+        citation=known.citation,
+        licence=known.licence,
+        note=known.note,
+        label_meaning=known.label_meaning,
+    )
+
+
+def _in_folder(known: NamedSet, folder: Path) -> Located | None:
+    match known.format:
+        case "cifar":
+            location = cifar.find_location(known.name, folder)
+            return _cifar_at(known, location) if location else None
+        case "npz":
+            path = folder / known.files[0].name
+            read = partial(_read_npz, known, path)
+            return Located(kind=f"{known.name} npz", files=(path,), read=read) if path.is_file() else None
+        case _:
+            files = _own_files(known, folder, entries(folder))
+            found = _idx_or_tables(known, files)
+            return found or _idx_or_tables(known, files + _own_files(known, folder, entries(folder, packed=True)))
+
+
+def _own_files(known: NamedSet, folder: Path, files: list[Entry]) -> list[Entry]:
+    """Leave out what lies in a folder or archive of another set."""
+    kin = [word for word in _KIN if word not in known.name.replace("-", "")]
+    where = f"{folder.parent.name}/{folder.name}/" if not known.name.startswith("emnist") else ""
+    names = [f"{where}{entry.path.name}/{entry.member}".lower().replace("-", "") for entry in files]
+    return [entry for entry, name in zip(files, names, strict=True) if not any(word in name for word in kin)]
+
+
+def _idx_or_tables(known: NamedSet, files: list[Entry]) -> Located | None:
+    found = find_files(files, known.prefix)
+    if found is not None and found.test is not None:
+        return Located(kind=f"{known.name} idx", files=found.paths, read=partial(_read_idx, known, found, found.test))
+    by_name = {entry.name.lower(): entry for entry in files}
+    for names in known.tables:
+        if all(name in by_name for name in names):
+            train, test, mapping = by_name[names[0]], by_name[names[1]], find_mapping(files, known.prefix)
+            paths = dict.fromkeys(entry.path for entry in (train, test, mapping) if entry is not None)
+            read = partial(_read_tables, known, (train, test), mapping)
+            return Located(kind=f"{known.name} csv", files=tuple(paths), read=read)
+    return None
+
+
+def _read_idx(known: NamedSet, files: IdxFiles, test_files: tuple[Entry, Entry]) -> Source:
+    train, test = (
+        idx_part(images, labels, transposed=known.transposed, first_label=known.first_label)
+        for images, labels in (files.train, test_files)
+    )
+    return _source(known, _mapped_classes(known, files.mapping), train, test)
+
+
+def _read_tables(known: NamedSet, pair: tuple[Entry, Entry], mapping: Entry | None) -> Source:
+    tables = [pixel_table(entry, ReadOptions(), transposed=known.transposed) for entry in pair]
+    train, test = (array_part(images, labels - known.first_label) for images, labels in tables)
+    return _source(known, _mapped_classes(known, mapping), train, test)
+
+
+def _mapped_classes(known: NamedSet, mapping: Entry | None) -> tuple[str, ...]:
+    table = read_mapping(mapping) if mapping else {}
+    return tuple(table.get(number + known.first_label, name) for number, name in enumerate(known.classes))
+
+
+def _read_npz(known: NamedSet, path: Path) -> Source:
+    source = npz_source(path, name=known.name, classes=known.classes)
+    if source.test is None:
+        raise DataError(f"{path}: has no test part, but {known.title} has one. Fetch the file again.")
+    return _source(known, source.classes, source.train, source.test, source.preprocessing)
+
+
+def _cifar_at(known: NamedSet, location: Path) -> Located:
+    layout = cifar.LAYOUTS[known.name]
+
+    def read() -> Source:
+        train, test, classes = cifar.cifar_parts(location, layout, known.classes)
+        return _source(known, classes, train, test)
+
+    return Located(kind=f"{known.name} cifar", files=cifar.files_at(location, layout), read=read)
+
+
+def _source(
+    known: NamedSet, classes: tuple[str, ...], train: Part, test: Part, preprocessing: tuple[str, ...] = ()
+) -> Source:
+    """Return the parts as the set ``known``, after checking that they can be it.
+
+    When the files do not hold the official numbers of images, the note and a warning say so.
+    """
+    if train.shape != known.shape:
+        raise DataError(
+            f"{known.name}: the files hold images of {train.shape} (channels, height, width), {known.title} has "
+            f"{known.shape}. They are of another set; name them by their path."
+        )
+    labels = np.concatenate([train.labels, test.labels])
+    wrong = labels[(labels < 0) | (labels >= len(classes))]
+    if len(wrong):
+        raise DataError(
+            f"{known.name}: holds the label {wrong[0]}, but the set has {len(classes)} classes, 0 to {len(classes) - 1}."
+        )
+    counts = (len(train.labels), len(test.labels))
+    difference = (
+        f"The files hold {counts[0]} training and {counts[1]} test images; {known.title} has {known.counts[0]} and "
+        f"{known.counts[1]}. This is not the complete official set."
+    )
+    return Source(
+        name=known.name,
+        title=known.title,
+        citation=known.citation,
+        licence=known.licence,
+        classes=classes,
+        train=train,
+        test=test,
+        note=known.note if counts == known.counts else f"{known.note} {difference}".strip(),
+        label_meaning=known.label_meaning,
+        preprocessing=(UPRIGHT, *preprocessing) if known.transposed else preprocessing,
+        warnings=() if counts == known.counts else (difference,),
     )

@@ -23,9 +23,8 @@ import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
-from ceteris.data.dataset import DataSet
 from ceteris.data.imageset import ImageSet, check_labels, class_counts, content_digest, group_numbers, pieces
-from ceteris.data.sealed import SealedTest
+from ceteris.data.sealed import DataSet, SealedTest
 from ceteris.data.source import Part, Source
 from ceteris.errors import DataError
 from ceteris.records import ByteArray, IntArray
@@ -44,12 +43,12 @@ def prepare(source: Source, folder: Path) -> DataSet:
     """
     if source.test is None:
         raise DataError(f"{source.name}: a source without a test part has to be split before it is prepared.")
-    with _told_where(folder):
+    with _write_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(folder.parent)
         unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder.parent))
     try:
-        with _told_where(folder):
+        with _write_errors(folder):
             _write(source, source.test, unfinished)
             _publish(unfinished, folder)
     finally:
@@ -279,7 +278,7 @@ def _publish(unfinished: Path, folder: Path) -> None:
 
 
 @contextmanager
-def _told_where(folder: Path) -> Iterator[None]:
+def _write_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

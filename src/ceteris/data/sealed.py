@@ -1,6 +1,11 @@
-"""The test part of a data set under seal: counts are known, the images come out only with a note of the look."""
+"""A data set as a study receives it: training images in the open, test images under seal.
+
+Of the test part only counts are known; its images come out only with a note of the look.
+"""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
 from ceteris.data.imageset import ImageSet, class_counts
 from ceteris.records import IntArray
@@ -69,3 +74,25 @@ class _Held:
 
     def __call__(self) -> ImageSet:
         return self._images
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DataSet:
+    """A data set with its provenance.
+
+    ``prepared`` is the folder of the prepared copy: a worker process opens the training part from there with
+    ``open_train(prepared)``. ``source`` is the citation, ``note`` what every figure drawn from the set has to say beside
+    it (for instance that the split is not the official one), ``preprocessing`` what was done to the pixels on reading.
+    """
+
+    name: str
+    title: str
+    source: str
+    licence: str
+    note: str
+    train: ImageSet
+    test: SealedTest
+    warnings: tuple[str, ...]
+    preprocessing: tuple[str, ...]
+    label_meaning: str
+    prepared: Path

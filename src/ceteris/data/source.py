@@ -1,7 +1,8 @@
-"""What a reader hands over: everything known about a source before its pixels are read, and how to read them."""
+"""What a reader hands over: where a set lies, what is known of it before its pixels are read, and how to read them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -17,7 +18,7 @@ class Part:
         labels: int64 (n,).
         shape: (channels, height, width).
         fill: writes all images into the array uint8 (n, c, h, w) that it is given, in the order of ``labels``.
-        take: returns the part that holds only the images at the given places, in that order.
+        take: returns the part that holds only the images of the given indices, in that order.
         groups: names what belongs together (a writer, a patient), one entry per image, where it is known.
     """
 
@@ -34,15 +35,25 @@ class Source:
 
     name: str
     title: str
-    citation: str
-    licence: str
+    citation: str = "the user's own files"
+    licence: str = "not stated"
     classes: tuple[str, ...]
     train: Part
     test: Part | None
     note: str = ""
     label_meaning: str = ""
     preprocessing: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Located:
+    """Where a set lies and how to read it: ``kind`` names the reading, ``files`` and ``stamp`` show when it has changed."""
+
+    kind: str
+    files: tuple[Path, ...]
+    read: Callable[[], Source]
+    stamp: Callable[[], str] = str
 
 
 def array_part(images: ByteArray, labels: IntArray, groups: tuple[str, ...] | None = None) -> Part:
@@ -54,9 +65,8 @@ def array_part(images: ByteArray, labels: IntArray, groups: tuple[str, ...] | No
             target[start : start + len(piece)] = piece
             start += len(piece)
 
-    def take(places: IntArray) -> Part:
-        chosen = None if groups is None else tuple(groups[place] for place in places)
-        return array_part(images[places], labels[places], chosen)
+    def take(indices: IntArray) -> Part:
+        return array_part(images[indices], labels[indices], select(groups, indices))
 
     return Part(labels=labels, shape=images.shape[1:], fill=fill, take=take, groups=groups)
 
@@ -69,19 +79,14 @@ def filled_part(
 ) -> Part:
     """Return a part whose ``fill`` can only produce all images in order (a stream); taking some reads all of it."""
 
-    def take(places: IntArray) -> Part:
+    def take(indices: IntArray) -> Part:
         images = np.empty((len(labels), *shape), dtype=np.uint8)
         fill(images)
-        return array_part(images, labels, groups).take(places)
+        return array_part(images, labels, groups).take(indices)
 
     return Part(labels=labels, shape=shape, fill=fill, take=take, groups=groups)
 
 
-def without_classes_missing(source: Source) -> Source:
-    """Return the source with a warning for every class that has no training image."""
-    counts = np.bincount(source.train.labels, minlength=len(source.classes))
-    empty = [source.classes[index] for index in np.flatnonzero(counts == 0)]
-    if not empty:
-        return source
-    warning = f"{len(empty)} of {len(source.classes)} classes have no training image: {', '.join(empty[:10])}"
-    return replace(source, warnings=(*source.warnings, warning))
+def select(groups: tuple[str, ...] | None, indices: IntArray) -> tuple[str, ...] | None:
+    """Return the groups of the images of these indices."""
+    return None if groups is None else tuple(groups[index] for index in indices)

@@ -1,14 +1,22 @@
-"""Which images a trial fits on and which it holds out: stratified, reproducible, as indices."""
+"""Which images a trial fits on and which it holds out: stratified, reproducible, as indices.
+
+Where images belong together (one writer, one patient), whole groups are dealt or held out, and none is torn apart.
+"""
+
+from collections.abc import Sequence
 
 import numpy as np
 
-from ceteris.data.group_splits import grouped_folds, grouped_share
 from ceteris.errors import DataError
 from ceteris.records import CrossValidationSplit, HoldoutSplit, IntArray, Split
 from ceteris.seeds import generator
 
+_DIGITS = 12  # sums of shares are compared rounded, so that the last bit of a float never decides where a group goes
 
-def split_indices(split: Split, labels: IntArray, groups: IntArray | None = None) -> tuple[IntArray, IntArray]:
+
+def split_indices(
+    split: Split, labels: IntArray, groups: IntArray | None = None, *, classes: Sequence[str] = ()
+) -> tuple[IntArray, IntArray]:
     """Return the sorted indices to fit on and those held out, each int64.
 
     In cross-validation every class is spread over the folds so that its share differs by at most one image between two
@@ -21,6 +29,7 @@ def split_indices(split: Split, labels: IntArray, groups: IntArray | None = None
         split: a fold of a cross-validation, or a holdout.
         labels: int64 (n,) of the training part.
         groups: int64 (n,), equal for images that belong together (one writer, one patient); None for no such groups.
+        classes: names of the classes for messages.
 
     Raises:
         DataError: a class has fewer images than folds, there are too few groups, or the numbers in ``split`` are out of
@@ -30,72 +39,111 @@ def split_indices(split: Split, labels: IntArray, groups: IntArray | None = None
         raise DataError(f"groups: expected one group per image, shape {labels.shape}, received shape {groups.shape}.")
     random = generator(split.seed, 0, "split")
     if isinstance(split, HoldoutSplit):
-        return _holdout(split, labels, groups, random)
-    return _fold(split, labels, groups, random)
+        held_out = held_out_share(labels, groups, split.fraction, random, classes)
+        return np.setdiff1d(np.arange(len(labels)), held_out), held_out
+    return _fold(split, labels, groups, random, classes)
 
 
-def stratified_share(labels: IntArray, fraction: float, random: np.random.Generator) -> IntArray:
-    """Return sorted indices of a stratified ``fraction`` (0..1) of the images, at least one and never all of a class.
+def held_out_share(
+    labels: IntArray,
+    groups: IntArray | Sequence[str] | None,
+    fraction: float,
+    random: np.random.Generator,
+    classes: Sequence[str] = (),
+) -> IntArray:
+    """Return sorted indices of a ``fraction`` (0..1) of the images: stratified, or of whole groups where there are any.
 
     Raises:
-        DataError: ``fraction`` is not between 0 and 1, or a class has a single image.
+        DataError: ``fraction`` is not between 0 and 1, a class has a single image, or there are fewer than two groups.
     """
     if not 0.0 < fraction < 1.0:
         raise DataError(f"fraction: a share between 0 and 1 (both excluded) can be held out, received {fraction}.")
+    if groups is None:
+        return _stratified_share(labels, fraction, random, classes)
+    return _grouped_share(labels, groups, fraction, random)
+
+
+def _stratified_share(
+    labels: IntArray, fraction: float, random: np.random.Generator, classes: Sequence[str]
+) -> IntArray:
+    """Return sorted indices of a share of every class, at least one image and never all of a class."""
     chosen = []
     for label, members in _members(labels, random):
         if len(members) < 2:
             raise DataError(
-                f"Class {label} has a single image; at least 2 are needed to hold some out. Add images or drop the class."
+                f"{_name(label, classes)} has a single image; at least 2 are needed to hold some out. "
+                "Add images or drop the class."
             )
         count = min(max(1, round(fraction * len(members))), len(members) - 1)
         chosen.append(members[:count])
     return np.sort(np.concatenate(chosen))
 
 
-def _holdout(
-    split: HoldoutSplit, labels: IntArray, groups: IntArray | None, random: np.random.Generator
-) -> tuple[IntArray, IntArray]:
-    if groups is None:
-        held_out = stratified_share(labels, split.fraction, random)
-    else:
-        held_out = grouped_share(labels, groups, split.fraction, random)
-    return np.setdiff1d(np.arange(len(labels)), held_out), held_out
+def _grouped_share(
+    labels: IntArray, groups: IntArray | Sequence[str], fraction: float, random: np.random.Generator
+) -> IntArray:
+    """Return sorted indices of about a share of the images such that no group is torn apart.
+
+    Groups are taken in random order, each one as long as that brings the class counts held out closer to ``fraction`` of
+    every class, measured by squared differences, and leaves images of each of its classes to fit on.
+    """
+    members = _members_of_groups(groups)
+    if len(members) < 2:
+        raise DataError(f"groups: at least 2 different groups are needed to split by them, there is {len(members)}.")
+    total = np.bincount(labels)
+    wanted, held = fraction * total, np.zeros(len(total), dtype=np.int64)
+    chosen: list[int] = []
+    for group in random.permutation(len(members)):
+        counts = np.bincount(labels[members[group]], minlength=len(total))
+        closer = ((held + counts - wanted) ** 2).sum() < ((held - wanted) ** 2).sum()
+        if closer and _leaves_every_class(held + counts, total) and len(chosen) < len(members) - 1:
+            held += counts
+            chosen.append(int(group))
+    if not chosen:  # one group holds nearly everything: the smallest one that leaves every class is better than none
+        by_size = sorted(range(len(members)), key=lambda group: len(members[group]))
+        counts_of = (np.bincount(labels[members[group]], minlength=len(total)) for group in by_size)
+        possible = (
+            group for group, counts in zip(by_size, counts_of, strict=True) if _leaves_every_class(counts, total)
+        )
+        chosen = [next(possible, by_size[0])]
+    return np.sort(np.concatenate([members[group] for group in chosen]))
 
 
 def _fold(
-    split: CrossValidationSplit, labels: IntArray, groups: IntArray | None, random: np.random.Generator
+    split: CrossValidationSplit,
+    labels: IntArray,
+    groups: IntArray | None,
+    random: np.random.Generator,
+    classes: Sequence[str],
 ) -> tuple[IntArray, IntArray]:
     if split.folds < 2 or not 0 <= split.index < split.folds:
         raise DataError(
             f"folds: at least 2 folds, numbered from 0, are needed; received folds={split.folds}, index={split.index}."
         )
     sample = _sample(labels, split.images, random)
-    _refuse_small_classes(labels[sample], split)
+    _refuse_small_classes(labels[sample], split, classes)
     if groups is None:
         fold_of = _dealt_folds(labels[sample], split.folds, random)
     else:
-        fold_of = grouped_folds(labels[sample], groups[sample], split.folds, random)
+        fold_of = _grouped_folds(labels[sample], groups[sample], split.folds, random, classes)
     return sample[fold_of != split.index], sample[fold_of == split.index]
 
 
 def _sample(labels: IntArray, images: int, random: np.random.Generator) -> IntArray:
-    """Return sorted indices of a stratified sample of ``images`` images (all of them for 0 or when there are fewer)."""
+    """Return sorted indices of a stratified sample of ``images`` images (all of them for 0 or when there are fewer).
+
+    The shares of the classes are whole numbers, as nearly proportional as possible (largest remainders, Hamilton).
+    """
     if images < 0:
         raise DataError(f"images: a number of images to draw, or 0 for all, received {images}.")
     if images == 0 or images >= len(labels):
         return np.arange(len(labels))
-    members = [places for _, places in _members(labels, random)]
-    shares = _largest_remainders(np.array([len(places) for places in members]), images)
-    return np.sort(np.concatenate([places[:share] for places, share in zip(members, shares, strict=True)]))
-
-
-def _largest_remainders(counts: IntArray, total: int) -> IntArray:
-    """Return whole numbers that add up to ``total``, proportional to ``counts`` as closely as possible (Hamilton)."""
-    whole, rest = np.divmod(counts * total, counts.sum())
+    members = [indices for _, indices in _members(labels, random)]
+    counts = np.array([len(indices) for indices in members])
+    shares, rest = np.divmod(counts * images, counts.sum())
     order = np.argsort(-rest, kind="stable")
-    whole[order[: total - whole.sum()]] += 1
-    return whole
+    shares[order[: images - shares.sum()]] += 1
+    return np.sort(np.concatenate([indices[:share] for indices, share in zip(members, shares, strict=True)]))
 
 
 def _dealt_folds(labels: IntArray, folds: int, random: np.random.Generator) -> IntArray:
@@ -108,21 +156,75 @@ def _dealt_folds(labels: IntArray, folds: int, random: np.random.Generator) -> I
     return fold_of
 
 
+def _grouped_folds(
+    labels: IntArray, groups: IntArray, folds: int, random: np.random.Generator, classes: Sequence[str]
+) -> IntArray:
+    """Return the fold of every image, int64 (n,) in 0..folds-1, such that no group is torn apart and no fold is empty.
+
+    Groups are dealt in order of their size, the largest first; each goes to the fold that keeps the sum over folds and
+    classes of (the fold's share of the class)² smallest, all images counting as one more class. Sizes are compared by
+    powers of two and groups of about the same size are shuffled, so that another seed gives other folds.
+    """
+    members = _members_of_groups(groups)
+    if len(members) < folds:
+        raise DataError(
+            f"groups: {len(members)} different groups cannot be spread over {folds} folds without tearing one apart. "
+            f"Use at most {max(len(members), 2)} folds, add images of other groups, or name no group column."
+        )
+    total = np.append(np.bincount(labels), len(labels))  # (classes + 1,)
+    weights = 1.0 / np.maximum(total, 1) ** 2
+    dealt = np.zeros((folds, len(total)), dtype=np.int64)
+    fold_of = np.empty(len(labels), dtype=np.int64)
+    shuffled = random.permutation(len(members)).tolist()
+    for group in sorted(shuffled, key=lambda group: -len(members[group]).bit_length()):
+        counts = np.append(np.bincount(labels[members[group]], minlength=len(total) - 1), len(members[group]))
+        # (share + part)² - share² - part² = 2 · share · part; the total's column makes an empty fold win always.
+        fold = int(np.argmin((dealt @ (weights * counts)).round(_DIGITS)))
+        dealt[fold] += counts
+        fold_of[members[group]] = fold
+    whole = np.argwhere((dealt == total) & (total > 0))
+    if len(whole):
+        fold, label = whole[0]
+        raise DataError(
+            f"{_name(label, classes)} has its {total[label]} images in too few groups: fold {fold} would hold out all of "
+            "them and leave none to fit on. Use fewer folds, add images of that class from other groups, leave the class "
+            "out, or name no group column."
+        )
+    return fold_of
+
+
 def _members(labels: IntArray, random: np.random.Generator) -> list[tuple[int, IntArray]]:
+    """Return every label with the shuffled indices of its images."""
     order = np.argsort(labels, kind="stable")
     values, starts = np.unique(labels[order], return_index=True)
     groups = np.split(order, starts[1:])
     return [(int(value), random.permutation(group)) for value, group in zip(values, groups, strict=True)]
 
 
-def _refuse_small_classes(labels: IntArray, split: CrossValidationSplit) -> None:
+def _members_of_groups(groups: IntArray | Sequence[str]) -> list[IntArray]:
+    """Return the sorted indices of every group, in the order of the groups' numbers or names."""
+    _, numbers, counts = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
+    return np.split(np.argsort(numbers, kind="stable"), np.cumsum(counts)[:-1])
+
+
+def _leaves_every_class(held: IntArray, total: IntArray) -> bool:
+    return bool(np.all((held < total) | (total == 0)))
+
+
+def _refuse_small_classes(labels: IntArray, split: CrossValidationSplit, classes: Sequence[str]) -> None:
     counts = np.bincount(labels)
     small = np.flatnonzero((counts > 0) & (counts < split.folds))
     if not len(small):
         return
     label, count = small[0], counts[small[0]]
+    images = "a single image" if count == 1 else f"{count} images"
     drawn = f" among the {split.images} images drawn" if split.images else ""
+    fewer_folds = f"Use at most {count} folds" if count > 1 else "Cross-validation needs at least 2 of every class"
     raise DataError(
-        f"Class {label} has {count} images{drawn}, fewer than the {split.folds} folds. Use at most {max(count, 2)} folds, "
+        f"{_name(label, classes)} has {images}{drawn}, fewer than the {split.folds} folds. {fewer_folds}, "
         f"{'draw more images, ' if split.images else ''}add images of that class or leave the class out."
     )
+
+
+def _name(label: int, classes: Sequence[str]) -> str:
+    return f"The class {classes[label]!r}" if label < len(classes) else f"Class {label}"

@@ -20,7 +20,6 @@ ROW = 0.2  # inches
 HEADER = 1.35  # rows that a setting's headline takes
 MOST_CATEGORIES = 8  # more distinct numbers than this are drawn along an axis
 COLUMNS = 3
-WITHOUT_EFFECT = "–"  # the value of a setting that a recipe has no field for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,9 +65,9 @@ def candidate_settings_info(findings: StudyFindings, model: str) -> CandidateSet
 
 def _setting(title: str, name: str, candidates: Sequence[Candidate]) -> SettingScores:
     having = [
-        (candidate, value)
+        (candidate, settings[name])
         for candidate in candidates
-        if (value := dict(candidate.settings).get(name, WITHOUT_EFFECT)) != WITHOUT_EFFECT
+        if name in (settings := dict(candidate.settings)) and name not in dict(candidate.idle)
     ]
     values = tuple(value for _, value in having)
     return SettingScores(

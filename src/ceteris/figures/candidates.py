@@ -77,7 +77,7 @@ def _tried(candidate: Candidate) -> TriedRecipe:
         number=candidate.number,
         score=score,
         epochs=candidate.epochs,
-        fate=candidate.fate,
+        fate=candidate.status,
         chosen=candidate.chosen,
         rungs=candidate.rungs or ((candidate.epochs, score),),
     )

@@ -102,7 +102,7 @@ def _factor_effect(factor: FactorFinding) -> FactorEffect:
 def _level_effect(level: LevelFinding) -> LevelEffect:
     compared = level.comparison
     return LevelEffect(
-        label=level.told,
+        label=level.tuned_label,
         accuracies=level.accuracies,
         mean=mean_of_finished(level.accuracies),
         difference=compared.difference if compared else float("nan"),

@@ -89,7 +89,7 @@ def _path(model: ModelFinding, position: int) -> ModelPath:
 def _step(factor: FactorFinding, level: LevelFinding | None) -> PathStep | None:
     if level is None:
         return None
-    return _made(factor.title or factor.name, level.told, level, changed=not level.incumbent)
+    return _made(factor.title or factor.name, level.tuned_label, level, changed=not level.incumbent)
 
 
 def _made(factor: str, label: str, level: LevelFinding, *, changed: bool) -> PathStep:

@@ -63,7 +63,7 @@ def _choices(factor: FactorFinding) -> list[ChoiceWorth]:
     return [
         ChoiceWorth(
             factor=factor.title or factor.name,
-            label=level.label.removeprefix(f"{factor.title or factor.name} "),
+            label=f"back to {level.label}",
             losses=stack.accuracies - level.accuracies,
             worth=estimate(level.comparison, reversed_sign=True),
         )

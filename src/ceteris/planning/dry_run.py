@@ -8,7 +8,7 @@ trials, but of other recipes: a level that becomes the incumbent may add or save
 
 import heapq
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TypeVar, assert_never
 
 from ceteris.digests import digest_of
@@ -47,7 +47,9 @@ class PlannedStage:
 
     A round begins when the one before it is finished. ``comparisons`` is the number of levels that are each compared with
     the incumbent on ``blocks`` blocks, 0 where the stage compares nothing by pairs. ``known`` of the trials are in the store
-    already; ``seconds`` is the time of one core for the others.
+    already; ``seconds`` is the time of one core for the others. ``detectable`` is the smallest true difference of accuracy
+    (0..1) that the comparisons find with power 0.8, ``detectable_with_more`` that of more repetitions; None where there are
+    no pairs, or nobody asked.
     """
 
     model: str
@@ -59,6 +61,8 @@ class PlannedStage:
     blocks: int = 0
     known: int = 0
     seconds: float = 0.0
+    detectable: float | None = None
+    detectable_with_more: float | None = None
 
     @property
     def trials(self) -> tuple[Trial, ...]:
@@ -225,20 +229,13 @@ _NULL_COST = Cost(
 )
 
 
-@dataclass
-class _StageNotes:
-    """What the requests of one stage asked for: arms, and round after round what is new, by digest."""
-
-    arms: dict[str, None] = field(default_factory=dict)
-    rounds: list[dict[str, Trial]] = field(default_factory=list)
-
-
 class Notes:
     """The store of a dry run: it notes what is asked for, and has the null records of what the real store holds."""
 
     def __init__(self, study: Study, nulls: NullRecords, is_known: Callable[[Trial], bool]) -> None:
         self._study, self._nulls, self._is_known = study, nulls, is_known
-        self._stages: dict[tuple[str, StageKind, str], _StageNotes] = {}
+        # model, kind and name of a stage -> its requests, each with what is new in it by digest
+        self._stages: dict[tuple[str, StageKind, str], list[tuple[Request, dict[str, Trial]]]] = {}
         self._seen: dict[str, set[str]] = {model.name: set() for model in study.models}  # digests
         self._known: dict[str, Trial] = {}  # by digest
 
@@ -261,29 +258,28 @@ class Notes:
 
     def _note(self, request: Request) -> None:
         """Add a request to its stage; a trial that its model asked for before is not new."""
-        stage = self._stages.setdefault((request.model, request.kind, request.stage), _StageNotes())
         seen = self._seen[request.model]
-        stage.arms |= dict.fromkeys(request.labels)
         new = {digest: trial for trial in request.trials if (digest := trial.digest) not in seen}
         seen.update(new)
-        stage.rounds.append(new)
         self._known |= {digest: trial for digest, trial in new.items() if self._is_known(trial)}
+        self._stages.setdefault((request.model, request.kind, request.stage), []).append((request, new))
 
     def stages(self, seconds: Mapping[str, float]) -> Iterator[PlannedStage]:
         """Yield the stages, model after model, with the seconds of their trials by digest (0 of those that are known)."""
         study, order = self._study, [model.name for model in self._study.models]
-        for (model, kind, name), notes in sorted(self._stages.items(), key=lambda item: order.index(item[0][0])):
+        for (model, kind, name), noted in sorted(self._stages.items(), key=lambda item: order.index(item[0][0])):
+            arms = tuple(dict.fromkeys(label for request, _ in noted for label in request.labels))
+            digests = [digest for _, new in noted for digest in new]
             compared = kind in ("comparison", "confirmation")
             repetitions = study.confirmation.seeds if kind == "confirmation" else study.exploration.seeds
-            digests = [digest for trials in notes.rounds for digest in trials]
             yield PlannedStage(
                 model=model,
                 stage=name,
                 kind=kind,
-                arms=tuple(notes.arms),
-                rounds=tuple(tuple(trials.values()) for trials in notes.rounds if trials),
-                comparisons=len(notes.arms) - 1 if compared else 0,
+                arms=arms,
+                rounds=tuple(tuple(new.values()) for _, new in noted if new),
+                comparisons=len(arms) - 1 if compared else 0,
                 blocks=study.exploration.folds * repetitions if compared else 0,
-                known=len(self._known.keys() & set(digests)),
+                known=sum(digest in self._known for digest in digests),
                 seconds=sum(seconds.get(digest, 0.0) for digest in digests),
             )

@@ -1,7 +1,7 @@
 """What a study will cost and what it can find out, before it trains: trainings, time, memory, disk, detectable differences."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psutil
 
@@ -29,19 +29,6 @@ _FLOAT = 4
 _BYTES_PER_PREDICTION, _BYTES_PER_STEP, _BYTES_PER_EPOCH, _BYTES_PER_HEADER = 16, 12, 72, 6_000
 # A worker with torch and nothing else; weights, gradients and the optimizer's two; what a batch leaves between layers
 _BYTES_PER_WORKER, _FLOATS_PER_WEIGHT, _FLOATS_PER_VALUE = 220 * 2**20, 4, 1.4
-
-
-@dataclass(frozen=True, kw_only=True)
-class StageEstimate:
-    """One stage of a plan with what it can find out.
-
-    ``detectable`` is the smallest true difference of accuracy (0..1) that its comparisons find with power 0.8, and
-    ``detectable_with_more`` that of MORE_REPETITIONS times as many repetitions; None where it compares nothing by pairs.
-    """
-
-    stage: PlannedStage
-    detectable: float | None
-    detectable_with_more: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +64,7 @@ class PlanEstimate:
     """
 
     study: Study
-    stages: tuple[StageEstimate, ...]
+    stages: tuple[PlannedStage, ...]
     workers: int
     preparing_seconds: float
     training_seconds: float
@@ -95,12 +82,12 @@ class PlanEstimate:
     @property
     def trials(self) -> int:
         """The number of trainings."""
-        return sum(len(stage.stage.trials) for stage in self.stages)
+        return sum(len(stage.trials) for stage in self.stages)
 
     @property
     def known(self) -> int:
         """How many of them the store has already."""
-        return sum(stage.stage.known for stage in self.stages)
+        return sum(stage.known for stage in self.stages)
 
 
 def plan_study(
@@ -141,7 +128,14 @@ class Planner:
         missing = [trial for task in run.tasks for trial in task.trials]
         return PlanEstimate(
             study=study,
-            stages=tuple(_with_power(study, stage, spreads[stage.model]) for stage in run.stages),
+            stages=tuple(
+                replace(
+                    stage,
+                    detectable=detectable(study, stage, spreads[stage.model]),
+                    detectable_with_more=detectable(study, stage, spreads[stage.model], repetitions=MORE_REPETITIONS),
+                )
+                for stage in run.stages
+            ),
             workers=self._workers,
             preparing_seconds=_SECONDS_PREPARING,
             training_seconds=run.seconds,
@@ -215,11 +209,3 @@ def _record_bytes(trial: Trial, data_set: DataSet) -> int:
     classes = len(data_set.train.classes)
     predictions = images_held_out(trial, len(data_set.train)) * (_FLOAT * classes + _BYTES_PER_PREDICTION)
     return predictions + steps * _BYTES_PER_STEP + epochs * _BYTES_PER_EPOCH + _BYTES_PER_HEADER
-
-
-def _with_power(study: Study, stage: PlannedStage, spread: Spread) -> StageEstimate:
-    return StageEstimate(
-        stage=stage,
-        detectable=detectable(study, stage, spread),
-        detectable_with_more=detectable(study, stage, spread, repetitions=MORE_REPETITIONS),
-    )

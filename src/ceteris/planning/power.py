@@ -36,17 +36,6 @@ class Spread:
     blocks: int
     accuracy: float
 
-    def on(self, held_out: int) -> "Spread":
-        """Return the spread of a design that holds out another number of images: it falls with their square root."""
-        return replace(self, deviation=self.deviation * float(np.sqrt(self.held_out / held_out)), held_out=held_out)
-
-    @property
-    def source(self) -> str:
-        """Where the number comes from, in words."""
-        if self.arms:
-            return f"from {self.arms} arms x {self.blocks} blocks in the store"
-        return f"an assumption: accuracy {100 * self.accuracy:.0f} %, mistakes independent, {self.held_out:,} images held out"
-
 
 def spread_of(recorded: Iterable[RecordedTrial], trial: Trial, held_out: int) -> Spread:
     """Return the spread for trials like this one: the same data, model family, folds and images."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from ceteris.figures import block_word, mean_of_finished, trained_blocks
 from ceteris.findings import FactorFinding, LevelFinding, ModelFinding, StudyFindings
+from ceteris.report.search_words import decision_text
 from ceteris.report.table import Cell, Table, columns
 
 
@@ -24,8 +25,8 @@ def _helped(model: ModelFinding, factor: FactorFinding) -> tuple[Cell, ...]:
     shown = (compared.difference, compared.low, compared.high, compared.adjusted_p) if compared else (None,) * 4
     unchanged = "kept, tuned" if kept and kept.retuned else "kept as it was"
     verdict = compared.verdict if compared else unchanged
-    labels = (before.label if before else None, kept.told if kept else None)
-    return (model.title or model.name, factor.title or factor.name, *labels, *shown, verdict, factor.decision)
+    labels = (before.label if before else None, kept.tuned_label if kept else None)
+    return (model.title or model.name, factor.title or factor.name, *labels, *shown, verdict, decision_text(factor))
 
 
 def factors(findings: StudyFindings) -> Iterator[Table]:

@@ -17,7 +17,14 @@ from ceteris.report.improvement import improvement_in_short, improvement_sentenc
 from ceteris.report.inline_svg import inlined
 from ceteris.report.judgements import judgements
 from ceteris.report.outlook import command, outlook_sentences
-from ceteris.report.strategy_words import limits_where_untold, search_words
+from ceteris.report.search_words import (
+    decision_text,
+    failure_text,
+    level_sentence,
+    search_text,
+    strategy_words,
+    to_decide_text,
+)
 from ceteris.report.table import Table, duration, readable
 
 NUMERIC = ("count", "share", "points", "p", "number", "seconds", "megabytes", "area")
@@ -72,8 +79,12 @@ def html_report(report: Report) -> str:
         own_rows=_own_rows,
         block_word=block_word,
         telling=TELLING,
-        search=search_words(findings),
-        limits=limits_where_untold(findings),
+        search=strategy_words(findings),
+        search_text=search_text,
+        decision=decision_text,
+        to_decide=to_decide_text,
+        level_sentence=level_sentence,
+        failure=failure_text,
         improvements=improvement_sentences(findings),
         budgets=budget_sentences,
         saved=saved_sentence,

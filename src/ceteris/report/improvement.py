@@ -4,6 +4,7 @@ import math
 
 from ceteris.figures import mean_of_finished, promised_gain
 from ceteris.findings import Comparison, ModelFinding, StudyFindings
+from ceteris.report.search_words import confirmation_sentence
 from ceteris.report.table import Cell, Table, columns, readable
 
 
@@ -25,7 +26,7 @@ def improvement_sentence(model: ModelFinding) -> str:
         )
     promised = promised_gain(model)
     told = f" While it was chosen, its gains added up to {_points(promised)} points." if math.isfinite(promised) else ""
-    return f"{title}: {model.confirmation.sentence.rstrip()}{told}"
+    return f"{title}: {confirmation_sentence(model.confirmation)}{told}"
 
 
 def improvement_in_short(model: ModelFinding) -> str:

@@ -23,7 +23,7 @@ from ceteris.report.budgets import budget_sentences, saved_sentence
 from ceteris.report.improvement import improvement_sentences
 from ceteris.report.outlook import command, outlook_sentences
 from ceteris.report.search_tables import search_tables
-from ceteris.report.strategy_words import limits_where_untold, search_words
+from ceteris.report.search_words import decision_text, search_text, strategy_words
 
 START_SECONDS = 180  # a kernel on a busy machine may take long to answer
 CELL_SECONDS = 300
@@ -122,7 +122,7 @@ def _cells(findings: StudyFindings) -> Iterator[tuple[str, str]]:
     gains = "\n".join(f"- {_plain(sentence)}" for sentence in improvement_sentences(findings))
     yield "words", f"### Improvement over the baseline, measured on fresh seeds\n\n{gains}"
     yield "code", 'table["improvement"]'
-    yield "words", f"### What helped\n\n{_plain(search_words(findings).how)}"
+    yield "words", f"### What helped\n\n{_plain(strategy_words(findings).how)}"
     yield "code", 'table["what_helped"]'
     yield "code", 'table["test_results"]'
     yield "words", "## The data\n\nWhat is in the data set, and what the images look like."
@@ -168,15 +168,15 @@ def _heading(findings: StudyFindings) -> str:
 
 
 def _exploration_words(findings: StudyFindings) -> str:
-    words = search_words(findings)
-    return f"## The exploration\n\nStrategy: {words.name}. {_plain(words.how)} {_plain(limits_where_untold(findings))}"
+    words = strategy_words(findings)
+    return f"## The exploration\n\nStrategy: {words.name}. {_plain(words.how)}"
 
 
 def _model_cells(findings: StudyFindings, names: dict[str, Any], name: str, title: str) -> Iterator[tuple[str, str]]:
     model = next(entry for entry in findings.models if entry.name == name)
-    told = [text for text in (model.summary, saved_sentence(model), *budget_sentences(model)) if text]
+    told = [text for text in (search_text(model), saved_sentence(model), *budget_sentences(model)) if text]
     decisions = "\n".join(
-        f"- **{_plain(factor.title or factor.name)}**: {_plain(factor.decision)}" for factor in model.factors
+        f"- **{_plain(factor.title or factor.name)}**: {_plain(decision_text(factor))}" for factor in model.factors
     )
     yield "words", f"### {_plain(title)}\n\n{_plain(' '.join(told))}\n\n{decisions}"
     yield from _figures(names, "exploration", model=name)

@@ -21,7 +21,7 @@ from ceteris.report.effects_table import effects_table
 from ceteris.report.improvement import improvement_sentences
 from ceteris.report.judgements import judgements
 from ceteris.report.outlook import command, outlook_sentences
-from ceteris.report.strategy_words import limits_where_untold, search_words
+from ceteris.report.search_words import search_text, strategy_words
 from ceteris.report.table import Table
 
 MOST_PAGES = 5
@@ -200,7 +200,7 @@ def _results(report: Report) -> list[list[str]]:
 
 def _method(findings: StudyFindings) -> str:
     return (
-        f"{search_words(findings).how} Intervals and p-values use the corrected resampled t-test (Nadeau & Bengio 2003), "
+        f"{strategy_words(findings).how} Intervals and p-values use the corrected resampled t-test (Nadeau & Bengio 2003), "
         "p-values are adjusted for the levels of a factor (Holm 1979); better or worse needs "
         f"p < {findings.significance:g}, equivalent an interval inside "
         f"±{100 * findings.equivalence_margin:g} points; all else is undecided."
@@ -209,15 +209,14 @@ def _method(findings: StudyFindings) -> str:
 
 def _search(findings: StudyFindings) -> list[str]:
     """Say what the search did with each model, and what a comparison may not be blamed for."""
-    told = [text for model in findings.models for text in (model.summary, saved_sentence(model)) if text]
+    told = [text for model in findings.models for text in (search_text(model), saved_sentence(model)) if text]
     unequal = [
         text
         for model in findings.models
         for text in budget_sentences(model)
         if "unequal" in text or "operations" in text
     ]
-    limits = limits_where_untold(findings)
-    return [_cut(text, 300) for text in dict.fromkeys([*told, limits, *unequal]) if text][:8]
+    return [_cut(text, 300) for text in dict.fromkeys([*told, *unequal]) if text][:8]
 
 
 def _outlook(findings: StudyFindings) -> str:

@@ -3,6 +3,7 @@
 from ceteris.analysis.finals import VERSION_TITLES, model_titles
 from ceteris.figures import mean_of_finished
 from ceteris.findings import StudyFindings
+from ceteris.report.search_words import failure_text
 from ceteris.report.table import Cell, Table, columns
 
 
@@ -28,7 +29,7 @@ def machine(findings: StudyFindings) -> Table:
 def failures(findings: StudyFindings) -> Table:
     """List every trial that diverged or failed."""
     rows: list[tuple[Cell, ...]] = [
-        (model.title or model.name, factor.title or factor.name, level.label, failure)
+        (model.title or model.name, factor.title or factor.name, level.label, failure_text(failure, model.candidates))
         for model in findings.models
         for factor in model.factors
         for level in factor.levels

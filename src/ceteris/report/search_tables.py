@@ -7,6 +7,7 @@ import numpy as np
 from ceteris.figures import WORTH_WORDS, factor_titles, mean_of_finished, worth_info
 from ceteris.findings import Candidate, ModelFinding, StudyFindings
 from ceteris.records import FloatArray
+from ceteris.report.search_words import candidate_remark
 from ceteris.report.table import Cell, Table, columns
 
 
@@ -129,6 +130,6 @@ def _candidate(candidate: Candidate, names: list[str], blocks: int) -> tuple[Cel
     settings, results = dict(candidate.settings), [float(value) for value in candidate.accuracies]
     return (
         candidate.number, *(settings.get(name) for name in names), candidate.epochs, mean_of_finished(candidate.accuracies),
-        int(np.isfinite(candidate.accuracies).sum()), candidate.fate, candidate.chosen, candidate.sentence, *results,
+        int(np.isfinite(candidate.accuracies).sum()), candidate.status, candidate.chosen, candidate_remark(candidate), *results,
         *[None] * (blocks - len(results)),
     )  # fmt: skip

@@ -7,13 +7,13 @@ import numpy as np
 from ceteris.analysis.finals import finished
 from ceteris.analysis.results import ResultsInfo, VersionResults
 from ceteris.figures import ConfusionInfo, confusion_info
-from ceteris.findings import FactorFinding, LevelFinding, ModelFinding, StudyFindings, Version
+from ceteris.findings import FactorFinding, FactorPath, LevelFinding, ModelFinding, StudyFindings, Version
 from ceteris.report.improvement import improvement_sentences, improvement_summary
+from ceteris.report.search_words import search_text
 from ceteris.stats import McNemarResult, mcnemar
 
 LARGE_GAP = 0.03  # of accuracy: above it the training and validation part tell clearly different stories
 SMALL_GAP = 0.01
-_AT_ONCE = ("factorial", "joint", "halving")
 
 
 def percent(share: float) -> str:
@@ -44,9 +44,9 @@ def answer(findings: StudyFindings, results: ResultsInfo) -> str:
 
 def _choices_sentence(findings: StudyFindings) -> str:
     """Say which settings were changed, and why; a search that varies all factors at once has a summary instead."""
-    at_once = [model for model in findings.models if model.strategy in _AT_ONCE]
+    at_once = [model for model in findings.models if not isinstance(model.search, FactorPath)]
     if at_once:
-        return " ".join(f"{model.title or model.name}: {model.summary}" for model in at_once if model.summary)
+        return " ".join(f"{model.label}: {search_text(model)}" for model in at_once)
     factors = [(model, factor) for model in findings.models for factor in model.factors]
     if not factors:
         return "No technique was explored."

@@ -1,7 +1,7 @@
-"""From paired results to a verdict with its reason: better, worse, equivalent or undecided."""
+"""From paired results to a verdict with its numbers: better, worse, equivalent or undecided."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,7 +13,6 @@ from ceteris.stats.bayesian import bayesian_correlated_t_test
 from ceteris.stats.corrected import PairedResult, corrected_t_test, overlap_share
 from ceteris.stats.multiple import holm
 from ceteris.stats.power import blocks_to_decide
-from ceteris.stats.sentences import comparison_sentence
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +29,6 @@ def compare_levels(
     incumbent: FloatArray,
     levels: Mapping[str, FloatArray],
     *,
-    incumbent_label: str,
     folds: int,
     significance: float = 0.05,
     margin: float,
@@ -46,7 +44,6 @@ def compare_levels(
     Args:
         incumbent: accuracy in 0..1 on every block, (blocks,); nan where the training failed.
         levels: the same for each other level by its label.
-        incumbent_label: how the incumbent is called in the sentences; a level of this label is passed over.
         folds: of the cross-validation that made the blocks, at least 2.
         significance: chance of a false claim over the whole factor, in (0, 0.5).
         margin: a difference up to this size does not matter in practice, in the unit of the results.
@@ -59,12 +56,11 @@ def compare_levels(
     """
     _check(folds, significance, margin)
     rules = _Rules(folds=folds, significance=significance, margin=margin)
-    others = {label: results for label, results in levels.items() if label != incumbent_label}
-    paired = {label: _common_differences(incumbent, results, label) for label, results in others.items()}
+    paired = {label: _common_differences(incumbent, results, label) for label, results in levels.items()}
     paired = {label: differences for label, differences in paired.items() if len(differences) >= 2}
     p_values = [corrected_t_test(d, test_share=rules.share(len(d))).p_value for d in paired.values()]
     return {
-        label: _comparison((label, incumbent_label), differences, float(adjusted_p), len(paired), rules)
+        label: _comparison(differences, float(adjusted_p), len(paired), rules)
         for (label, differences), adjusted_p in zip(paired.items(), holm(p_values), strict=True)
     }
 
@@ -86,14 +82,13 @@ def _common_differences(incumbent: FloatArray, level: FloatArray, label: str) ->
     return differences[np.isfinite(differences)]
 
 
-def _comparison(
-    labels: tuple[str, str], differences: FloatArray, adjusted_p: float, levels: int, rules: _Rules
-) -> Comparison:
+def _comparison(differences: FloatArray, adjusted_p: float, levels: int, rules: _Rules) -> Comparison:
     share = rules.share(len(differences))
     test = corrected_t_test(differences, test_share=share)
     narrow = corrected_t_test(differences, test_share=share, confidence=1 - 2 * rules.significance)
     probability = bayesian_correlated_t_test(differences, test_share=share, margin=rules.margin)
-    comparison = Comparison(
+    verdict = _verdict(test.difference, narrow, adjusted_p, rules)
+    return Comparison(
         difference=test.difference,
         low=test.low,
         high=test.high,
@@ -104,21 +99,15 @@ def _comparison(
         probability_better=probability.better,
         effect_size=test.effect_size,
         blocks=len(differences),
-        verdict=_verdict(test.difference, narrow, adjusted_p, rules),
-        sentence="",
-    )
-    if comparison.verdict == "undecided":
-        comparison = replace(comparison, blocks_to_decide=_blocks_to_decide(differences, levels, rules))
-    sentence = comparison_sentence(
-        comparison,
-        labels=labels,
+        verdict=verdict,
         levels=levels,
         folds=rules.folds,
-        narrow=(narrow.low, narrow.high),
-        confidence=1 - 2 * rules.significance,
         margin=rules.margin,
+        narrow_low=narrow.low,
+        narrow_high=narrow.high,
+        confidence=1 - 2 * rules.significance,
+        blocks_to_decide=_blocks_to_decide(differences, levels, rules) if verdict == "undecided" else 0,
     )
-    return replace(comparison, sentence=sentence)
 
 
 def _verdict(difference: float, narrow: PairedResult, adjusted_p: float, rules: _Rules) -> Verdict:

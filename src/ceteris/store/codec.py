@@ -48,15 +48,26 @@ def write_dataclass(value: Any, path: Path) -> None:
     write_bytes(path, save(arrays, metadata={_HEADER_KEY: json.dumps(tree)}))
 
 
-def read_dataclass(kind: type[T], path: Path) -> T:
+def read_dataclass(kind: type[T], path: Path, *, schema: int = 0) -> T:
     """Read what :func:`write_dataclass` wrote.
 
+    Args:
+        kind: what the file holds.
+        path: of the file.
+        schema: what the field ``schema`` must be, 0 where the type has none.
+
     Raises:
-        DamagedError: when the file is missing, damaged or holds something else.
+        DamagedError: when the file is missing, damaged, of another schema or holds something else.
         StoreError: when it cannot be read for another reason, such as too many open files.
     """
     with _open(path) as file:
-        return typing.cast(T, _unpack(kind, _header(file), _arrays(file)))
+        tree = _header(file)
+        if schema and tree.get("schema") != schema:
+            raise DamagedError(
+                f"{path} was written by another version of ceteris (schema {tree.get('schema', 1)}, this version reads "
+                f"{schema}). Run the study again: finished trainings are in the store, so only the report is made again."
+            )
+        return typing.cast(T, _unpack(kind, tree, _arrays(file)))
 
 
 def read_header(path: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from ceteris.errors import StoreError
-from ceteris.findings import StudyFindings
+from ceteris.findings import SCHEMA, StudyFindings
 from ceteris.records import Float32Array, FloatArray, Record, Trial
 from ceteris.store.atomic import remove_unfinished, write_bytes
 from ceteris.store.codec import DamagedError, from_tree, read_dataclass, read_header, read_record, write_dataclass
@@ -169,9 +169,9 @@ def read_findings(path: Path) -> StudyFindings:
     """Read the findings of a study from its file, or from the ``findings.safetensors`` in a result folder.
 
     Raises:
-        StoreError: when there are none, or when the file is damaged.
+        StoreError: when there are none, or when the file is damaged or was written by another version.
     """
-    return read_dataclass(StudyFindings, path / "findings.safetensors" if path.is_dir() else path)
+    return read_dataclass(StudyFindings, path / "findings.safetensors" if path.is_dir() else path, schema=SCHEMA)
 
 
 def _load_tensors(path: Path) -> dict[str, NDArray[Any]]:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from ceteris.errors import ConfigError
 from ceteris.fields import MissingFieldError, difference, lies_in, put, recipe_of, tree_of
 from ceteris.recipe import Recipe
-from ceteris.study.messages import explain_invalid
+from ceteris.study.messages import explain_invalid, first_problem
 from ceteris.study.study import Factor, Level
 
 
@@ -34,8 +34,7 @@ def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     except MissingFieldError as error:
         raise IncompatibleError(str(error), error.reason) from None
     except ValidationError as error:
-        message = explain_invalid(error, tree)
-        raise IncompatibleError(message, message.partition(". ")[0].removesuffix(".")) from None
+        raise IncompatibleError(explain_invalid(error, tree), first_problem(error, tree)) from None
 
 
 def arm(recipe: Recipe, factor: Factor, level: Level) -> Recipe:

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from ceteris.digests import plain
 from ceteris.errors import ConfigError, did_you_mean
 from ceteris.fields import describe_value, number_at
+from ceteris.recipe import Recipe
 from ceteris.study.design import arm
 from ceteris.study.messages import explain_invalid
 from ceteris.study.strategies.grid import check_grid
@@ -89,6 +90,20 @@ def parse_study(text: str, settings: Sequence[str] = (), *, origin: str = "study
     return study_from_tree(tree, origin=origin)
 
 
+def study_from_tree(tree: Mapping[str, Any], *, origin: str = "study") -> Study:
+    """Make a study from the plain values of a study file and check every arm of it."""
+    normal: Mapping[str, Any] = tree
+    try:
+        normal = _normal_form(tree)
+        study = _STUDY.validate_json(json.dumps(normal, default=str))
+        _check(study)
+    except ValidationError as error:
+        raise ConfigError(f"{origin}: {explain_invalid(error, normal)}") from None
+    except ConfigError as error:
+        raise ConfigError(f"{origin}: {error}") from None
+    return study
+
+
 def study_toml(study: Study) -> str:
     """Return the text of a study file with every value written out; :func:`parse_study` makes an equal Study of it.
 
@@ -121,67 +136,68 @@ def _without_none(tree: Any) -> Any:
     return [_without_none(part) for part in tree] if isinstance(tree, list) else tree
 
 
-def study_from_tree(tree: Mapping[str, Any], *, origin: str = "study") -> Study:
-    """Make a study from the plain values of a study file and check every arm of it."""
+# ---------------------------------------------------------------------------------------------------------------------
+# From the shorthands of a file to the fields of a Study
+
+
+def _override(tree: dict[str, Any], setting: str) -> None:
+    """Set one key, as in cnn.optimizer.lr=0.01; a value that is no TOML is a text."""
+    path, equals, text = setting.partition("=")
+    if not equals or not path.strip():
+        raise ConfigError(f'--set: "path=value" is needed, as in cnn.optimizer.lr=0.01; received "{setting}".')
+    parts = path.strip().split(".")
+    if parts[0] in tree.get("models", {}):
+        parts = ["models", *parts]
+    branch: dict[str, Any] = tree
+    for part in parts[:-1]:
+        inner = branch.setdefault(part, {})
+        if isinstance(inner, str):
+            inner = branch[part] = {"kind": inner}
+        if not isinstance(inner, dict):
+            raise ConfigError(f'--set {setting}: "{part}" is {inner!r}, not a table with keys of its own.')
+        branch = inner
     try:
-        normal = _normal_form(tree)
-        study = _STUDY.validate_json(json.dumps(normal, default=str))
-    except ValidationError as error:
-        raise ConfigError(f"{origin}: {explain_invalid(error, normal).replace('.recipe', '')}") from None
-    except ConfigError as error:
-        raise ConfigError(f"{origin}: {error}") from None
-    _check(study, origin)
-    return study
+        branch[parts[-1]] = tomllib.loads(f"value = {text.strip()}")["value"]
+    except tomllib.TOMLDecodeError:
+        branch[parts[-1]] = text.strip()
 
 
 def _normal_form(tree: Mapping[str, Any]) -> dict[str, Any]:
-    normal = dict(tree)
-    models = tree.get("models", {})
+    models, factors = tree.get("models", {}), tree.get("factors", [])
     if not isinstance(models, dict) or not models:
         raise ConfigError("models: at least one is needed, as a table [models.cnn] with its recipe.")
-    normal["models"] = [_normal_model(name, part) for name, part in models.items()]
-    factors = tree.get("factors", [])
     if not isinstance(factors, list):
         raise ConfigError("factors: write each one as a table [[factors]] with name, field and levels.")
-    normal["factors"] = [_normal_factor(factor) for factor in factors]
-    return normal
+    normal_models = []
+    for name, part in models.items():
+        if not isinstance(part, dict):
+            raise ConfigError(f"models.{name}: a table with the model's recipe is needed; received {part!r}.")
+        recipe = {key: value for key, value in part.items() if key != "title"}
+        normal_models.append({"name": name, "title": part.get("title", name), "recipe": recipe})
+    return {**tree, "models": normal_models, "factors": [_normal_factor(factor) for factor in factors]}
 
 
-def _normal_model(name: str, part: Any) -> dict[str, Any]:
-    if not isinstance(part, dict):
-        raise ConfigError(f"models.{name}: a table with the model's recipe is needed; received {part!r}.")
-    recipe = {key: value for key, value in part.items() if key != "title"}
-    return {"name": name, "title": part.get("title", name), "recipe": recipe}
-
-
-def _normal_factor(factor: Any) -> Any:
+def _normal_factor(factor: Any) -> dict[str, Any]:
+    """`tune` is true (the learning rate), false (nothing), or a list of fields or of tables { field, trials, step }."""
     if not isinstance(factor, dict):
         raise ConfigError(f"factors: a table with name, field and levels is needed; received {factor!r}.")
-    normal = {key: value for key, value in factor.items() if key != "field"}
-    name = factor.get("name", "?")
+    name, levels, tune = factor.get("name", "?"), factor.get("levels"), factor.get("tune", [])
     if ("field" in factor) == ("fields" in factor):
         raise ConfigError(f'factors[{name}]: give either "field" (one) or "fields" (a list), not both or neither.')
-    fields = [factor["field"]] if "field" in factor else factor["fields"]
-    levels = factor.get("levels")
     if not isinstance(levels, list) or not levels:
         raise ConfigError(f"factors[{name}].levels: a list of at least one value is needed; received {levels!r}.")
-    normal["fields"] = fields
-    normal["levels"] = [_normal_level(level, fields, name) for level in levels]
-    if "tune" in factor:
-        normal["tune"] = _normal_tuning(factor["tune"], name)
-    return normal
-
-
-def _normal_tuning(tune: Any, factor: str) -> list[Any]:
-    """`tune` is true (the learning rate), false (nothing), or a list of fields or of tables { field, trials, step }."""
-    if isinstance(tune, bool):
-        return [{}] if tune else []
-    if not isinstance(tune, list):
+    if not isinstance(tune, bool | list):
         raise ConfigError(
-            f'factors[{factor}].tune: allowed are true, false, or a list such as ["optimizer.lr"] or '
+            f'factors[{name}].tune: allowed are true, false, or a list such as ["optimizer.lr"] or '
             f'[{{ field = "optimizer.lr", trials = 5, step = 3.0 }}]; received {tune!r}.'
         )
-    return [{"field": part} if isinstance(part, str) else part for part in tune]
+    fields = [factor["field"]] if "field" in factor else factor["fields"]
+    normal = {key: value for key, value in factor.items() if key != "field"}
+    normal |= {"fields": fields, "levels": [_normal_level(level, fields, name) for level in levels]}
+    if "tune" in factor:
+        tuned = ([{}] if tune else []) if isinstance(tune, bool) else tune
+        normal["tune"] = [{"field": part} if isinstance(part, str) else part for part in tuned]
+    return normal
 
 
 def _normal_level(level: Any, fields: list[str], factor: str) -> dict[str, Any]:
@@ -203,76 +219,47 @@ def _normal_level(level: Any, fields: list[str], factor: str) -> dict[str, Any]:
     return {"label": level.get("label") or ", ".join(map(describe_value, changes.values())), "changes": changes}
 
 
-def _check(study: Study, origin: str) -> None:
-    names = [model.name for model in study.models]
+# ---------------------------------------------------------------------------------------------------------------------
+# What only the whole study can tell
+
+
+def _check(study: Study) -> None:
+    models = [model.name for model in study.models]
     for factor in study.factors:
         labels = [level.label for level in factor.levels]
-        if len(set(labels)) < len(labels):
-            raise ConfigError(f'{origin}: factors[{factor.name}].levels: two levels have the label "{_twice(labels)}".')
+        if twice := _repeated(labels):
+            raise ConfigError(f'factors[{factor.name}].levels: two levels have the label "{twice}".')
         for model in factor.models:
-            if model not in names:
+            if model not in models:
                 raise ConfigError(
-                    f'{origin}: factors[{factor.name}].models: there is no model "{model}".'
-                    f"{did_you_mean(model, names)} Allowed: {', '.join(names)}."
+                    f'factors[{factor.name}].models: there is no model "{model}".{did_you_mean(model, models)} '
+                    f"Allowed: {', '.join(models)}."
                 )
-    if len({factor.name for factor in study.factors}) < len(study.factors):
-        twice = _twice([factor.name for factor in study.factors])
-        raise ConfigError(f'{origin}: two factors have the name "{twice}"; give each its own.')
-    _check_arms(study, origin)
-    _check_tuning(study, origin)
-    try:
-        check_search(study)
-        check_grid(study)
-    except ConfigError as error:
-        raise ConfigError(f"{origin}: {error}") from None
+    if twice := _repeated([factor.name for factor in study.factors]):
+        raise ConfigError(f'two factors have the name "{twice}"; give each its own.')
+    _check_arms(study)
+    check_search(study)
+    check_grid(study)
 
 
-def _check_tuning(study: Study, origin: str) -> None:
-    for factor in study.factors:
-        for nuisance in factor.tune or ():
-            recipes = [model.recipe for model in study.models if not factor.models or model.name in factor.models]
-            arms = [arm(recipe, factor, level) for recipe in recipes for level in factor.levels]
-            if not any((number_at(recipe, nuisance.field) or 0) > 0 for recipe in arms):
-                raise ConfigError(
-                    f'{origin}: factors[{factor.name}].tune: no arm has a number above 0 in "{nuisance.field}". Name a field '
-                    'such as "optimizer.lr"; its value in each arm is where the search starts.'
-                )
-
-
-def _check_arms(study: Study, origin: str) -> None:
+def _check_arms(study: Study) -> None:
+    """Make every arm around the baselines; each nuisance parameter must be a number above 0 in one of its factor's."""
+    recipes: dict[str, list[Recipe]] = {factor.name: [] for factor in study.factors}
     for model in study.models:
         for factor in factors_of(study, model.name):
             for level in factor.levels:
                 try:
-                    arm(model.recipe, factor, level)
+                    recipes[factor.name].append(arm(model.recipe, factor, level))
                 except ConfigError as error:
-                    raise ConfigError(f"{origin}: model {model.name}: {error}") from None
+                    raise ConfigError(f"model {model.name}: {error}") from None
+    for factor in study.factors:
+        for nuisance in factor.tune or ():
+            if not any((number_at(recipe, nuisance.field) or 0) > 0 for recipe in recipes[factor.name]):
+                raise ConfigError(
+                    f'factors[{factor.name}].tune: no arm has a number above 0 in "{nuisance.field}". Name a field '
+                    'such as "optimizer.lr"; its value in each arm is where the search starts.'
+                )
 
 
-def _twice(names: list[str]) -> str:
-    return next(name for name in names if names.count(name) > 1)
-
-
-def _override(tree: dict[str, Any], setting: str) -> None:
-    path, equals, text = setting.partition("=")
-    if not equals or not path.strip():
-        raise ConfigError(f'--set: "path=value" is needed, as in cnn.optimizer.lr=0.01; received "{setting}".')
-    parts = path.strip().split(".")
-    if parts[0] in tree.get("models", {}):
-        parts = ["models", *parts]
-    branch: dict[str, Any] = tree
-    for part in parts[:-1]:
-        inner = branch.setdefault(part, {})
-        if isinstance(inner, str):
-            inner = branch[part] = {"kind": inner}
-        if not isinstance(inner, dict):
-            raise ConfigError(f'--set {setting}: "{part}" is {inner!r}, not a table with keys of its own.')
-        branch = inner
-    branch[parts[-1]] = _value(text.strip())
-
-
-def _value(text: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
+def _repeated(names: Sequence[str]) -> str:
+    return next((name for name in names if names.count(name) > 1), "")

@@ -28,17 +28,28 @@ _GROUPS: dict[str, tuple[Any, ...]] = {
 
 def explain_invalid(error: ValidationError, tree: Any) -> str:
     """Return one line per problem of a tree of plain values that pydantic refused; at most eight lines."""
-    lines = [_line(problem, tree) for problem in error.errors(include_url=False)]
+    lines = [f"{what}.{advice}" for what, advice in _problems(error, tree)]
     more = [f"… and {len(lines) - 8} more problems"] if len(lines) > 8 else []
     return "\n".join(lines[:8] + more)
 
 
-def _line(problem: Any, tree: Any) -> str:
+def first_problem(error: ValidationError, tree: Any) -> str:
+    """Return what is wrong first in a tree that pydantic refused, as a clause without advice."""
+    return _problems(error, tree)[0][0]
+
+
+def _problems(error: ValidationError, tree: Any) -> list[tuple[str, str]]:
+    return [_problem(problem, tree) for problem in error.errors(include_url=False)]
+
+
+def _problem(problem: Any, tree: Any) -> tuple[str, str]:
+    """Return what is wrong, and sentences on what is allowed or what to do, with a space before each."""
     location, kind, received, context = problem["loc"], problem["type"], problem["input"], problem.get("ctx", {})
     place = _place(location, tree)
     if kind in ("unexpected_keyword_argument", "extra_forbidden"):
         known = sorted(_fields_at(location) or _all_fields())
-        return f"{place}: there is no such key.{did_you_mean(str(location[-1]), known)} Known here: {', '.join(known)}."
+        advice = f"{did_you_mean(str(location[-1]), known)} Known here: {', '.join(known)}."
+        return f"{place}: there is no such key", advice
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         known = [tag.strip("' ") for tag in str(context.get("expected_tags", "")).split(",") if tag]
         return _wrong_kind(place, received, known)
@@ -46,24 +57,26 @@ def _line(problem: Any, tree: Any) -> str:
         whole = received if isinstance(received, dict) else {"kind": received}
         return _wrong_kind(place.removesuffix(".kind"), whole, recipe.INITIALISATIONS)
     if kind in ("missing", "missing_argument"):
-        return f"{place}: this key is missing; add it."
+        return f"{place}: this key is missing; add it", ""
     message = str(context.get("error", problem["msg"])).removeprefix("Value error, ")
     message = message.replace("Input should be", "allowed is").replace("a valid integer", "a whole number")
-    return f"{place}: {message}; received {received!r}."
+    return f"{place}: {message}; received {received!r}", ""
 
 
-def _wrong_kind(place: str, received: Any, known: Sequence[str]) -> str:
+def _wrong_kind(place: str, received: Any, known: Sequence[str]) -> tuple[str, str]:
     word = received.get("kind") if isinstance(received, dict) else None
     if word is None:
-        return (
-            f'{place}: a choice needs its name, as in "adam" or {{ kind = "adam", lr = 0.001 }}; received {received!r}.'
-        )
+        example = 'as in "adam" or { kind = "adam", lr = 0.001 }'
+        return f"{place}: a choice needs its name, {example}; received {received!r}", ""
     allowed = [*known, *(sorted(recipe.MODEL_PRESETS) if place.endswith("model") else ())]
-    return f'{place}: "{word}" is not known.{did_you_mean(str(word), allowed)} Allowed: {", ".join(allowed)}.'
+    return f'{place}: "{word}" is not known', f"{did_you_mean(str(word), allowed)} Allowed: {', '.join(allowed)}."
 
 
 def _place(location: tuple[int | str, ...], tree: Any) -> str:
-    """Return a location as it stands in the file, without pydantic's tags of unions: models[cnn].optimizer.lr."""
+    """Return a location as it stands in the file: models[cnn].optimizer.lr.
+
+    Left out are pydantic's tags of unions and ``recipe``: in a file a model's table is its recipe.
+    """
     shown, branch = "", tree
     for part in location:
         name = branch.get("kind") if isinstance(branch, dict) else branch
@@ -77,7 +90,7 @@ def _place(location: tuple[int | str, ...], tree: Any) -> str:
         if isinstance(part, int):
             named = branch.get("name") if isinstance(branch, dict) else None
             shown += f"[{named or part + 1}]"
-        else:
+        elif part != "recipe":
             shown += f".{part}" if shown else part
     return shown or "study"
 

@@ -5,8 +5,45 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ceteris.data.source import Source, array_part
 from ceteris.errors import DataError
 from ceteris.records import ByteArray, IntArray
+
+Pair = tuple[NDArray[Any], NDArray[Any]]  # images, labels
+
+
+def arrays_source(train: Pair, test: Pair | None, *, name: str, classes: tuple[str, ...] | None = None) -> Source:
+    """Return images and labels in memory as a source.
+
+    Args:
+        train: images and labels, see :func:`images_from_array` and :func:`labels_from_array`.
+        test: the same for the test part, where there is one.
+        name: what the set is called in messages and reports.
+        classes: names of the classes where the labels are numbers from 0; without them the labels name the classes.
+
+    Raises:
+        DataError: shapes, types or values that do not fit, no images, or other numbers of labels than of images.
+    """
+    pairs = {"train": train} if test is None else {"train": train, "test": test}
+    found = [labels_from_array(labels, f"{name}: {part} labels") for part, (_, labels) in pairs.items()]
+    numbered, names = number_labels([labels for labels, _ in found], found[0][1], classes)
+    parts = []
+    for (part, (pixels, _)), labels in zip(pairs.items(), numbered, strict=True):
+        images = images_from_array(pixels, f"{name}: {part} images")
+        if len(images) != len(labels) or not len(images):
+            raise DataError(
+                f"{name}: {part}: {len(images)} images, but {len(labels)} labels; they do not belong together."
+            )
+        parts.append(array_part(images, labels))
+    return Source(
+        name=name,
+        title=name,
+        citation="the user's own arrays",
+        classes=names,
+        train=parts[0],
+        test=parts[1] if len(parts) > 1 else None,
+        label_meaning="the class given with each image",
+    )
 
 
 def images_from_array(array: NDArray[Any], name: str = "images") -> ByteArray:
@@ -18,7 +55,16 @@ def images_from_array(array: NDArray[Any], name: str = "images") -> ByteArray:
     Raises:
         DataError: another shape or type, values outside these ranges, or missing values (NaN).
     """
-    images = _four_dimensions(array, name)
+    images = np.asarray(array)
+    if images.ndim == 3:
+        images = images[:, None]
+    elif images.ndim == 4 and images.shape[-1] in (1, 2, 3, 4) and images.shape[1] not in (1, 3):
+        images = images.transpose(0, 3, 1, 2)
+    if images.ndim != 4 or images.shape[1] not in (1, 2, 3, 4):
+        raise DataError(
+            f"{name}: expected the shape (n, height, width), (n, channels, height, width) or (n, height, width, channels) "
+            f"with 1 to 4 channels, received {images.shape}."
+        )
     if images.shape[1] in (2, 4):  # an alpha channel says nothing about the class in any set we know
         images = images[:, : images.shape[1] - 1]
     return _bytes(images, name)
@@ -33,13 +79,11 @@ def labels_from_array(array: NDArray[Any], name: str = "labels") -> tuple[NDArra
     labels = np.asarray(array)
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
-    elif labels.ndim == 2 and labels.dtype.kind in "biuf" and _one_hot(labels):
+    elif labels.ndim == 2 and labels.dtype.kind in "biuf" and _is_one_hot(labels):
         labels = labels.argmax(axis=1)
     if labels.ndim != 1:
         raise DataError(f"{name}: expected one label per image or one-hot rows, received the shape {np.shape(array)}.")
-    if labels.dtype.kind in "UST":
-        return labels.astype(str), True
-    if labels.dtype.kind == "O" and all(isinstance(label, str) for label in labels):
+    if labels.dtype.kind in "UST" or (labels.dtype.kind == "O" and all(isinstance(label, str) for label in labels)):
         return labels.astype(str), True
     if labels.dtype.kind == "b":
         return labels.astype(np.int64), False
@@ -55,9 +99,7 @@ def labels_from_array(array: NDArray[Any], name: str = "labels") -> tuple[NDArra
 def number_labels(
     parts: list[NDArray[Any]], texts: bool, names: tuple[str, ...] | None = None
 ) -> tuple[list[IntArray], tuple[str, ...]]:
-    """Return labels 0..classes-1 of every part and the class names.
-
-    Texts are sorted into classes; numbers that start at 0 (or 1) and leave no gap too large stay in their order.
+    """Return labels 0..classes-1 of every part and the class names, sorted where they come from the labels.
 
     Args:
         parts: labels of the training part and, where there is one, of the test part.
@@ -69,28 +111,14 @@ def number_labels(
     values = np.unique(np.concatenate(parts))
     known = np.array(names) if names is not None else values
     order = np.argsort(known, kind="stable")
-    places = [np.searchsorted(known, part, sorter=order) for part in parts]
-    numbered = [order[np.minimum(place, len(known) - 1)].astype(np.int64) for place in places]
+    positions = [np.searchsorted(known, part, sorter=order) for part in parts]
+    numbered = [order[np.minimum(position, len(known) - 1)].astype(np.int64) for position in positions]
     for part, numbers in zip(parts, numbered, strict=True):
         if np.any(known[numbers] != part):
             raise DataError(
                 f"labels: {str(part[known[numbers] != part][0])!r} is none of the classes {', '.join(map(str, known[:20]))}."
             )
     return numbered, tuple(str(value) for value in known)
-
-
-def _four_dimensions(array: NDArray[Any], name: str) -> NDArray[Any]:
-    images = np.asarray(array)
-    if images.ndim == 3:
-        return images[:, None]
-    if images.ndim == 4 and images.shape[-1] in (1, 2, 3, 4) and images.shape[1] not in (1, 3):
-        return images.transpose(0, 3, 1, 2)
-    if images.ndim == 4 and images.shape[1] in (1, 2, 3, 4):
-        return images
-    raise DataError(
-        f"{name}: expected the shape (n, height, width), (n, channels, height, width) or (n, height, width, channels) "
-        f"with 1 to 4 channels, received {images.shape}."
-    )
 
 
 def _bytes(images: NDArray[Any], name: str) -> ByteArray:
@@ -103,21 +131,16 @@ def _bytes(images: NDArray[Any], name: str) -> ByteArray:
     low, high = float(images.min()), float(images.max())
     if np.isnan(low):
         raise DataError(f"{name}: {int(np.isnan(images).sum())} missing values (NaN). Fill or remove them.")
-    scale = _scale(images.dtype, low, high, name)
-    return np.round(images * scale).astype(np.uint8) if scale != 1.0 else np.round(images).astype(np.uint8)
-
-
-def _scale(dtype: np.dtype[Any], low: float, high: float, name: str) -> float:
-    if dtype.kind == "b" or (dtype.kind == "f" and low >= 0 and high <= 1):
-        return 255.0
+    if images.dtype.kind == "b" or (images.dtype.kind == "f" and low >= 0 and high <= 1):
+        return np.round(images * 255.0).astype(np.uint8)
     if low >= 0 and high <= 255:
-        return 1.0
-    if dtype == np.uint16:
-        return 1 / 257
+        return np.round(images).astype(np.uint8)
+    if images.dtype == np.uint16:
+        return np.round(images * (1 / 257)).astype(np.uint8)
     raise DataError(
         f"{name}: values in 0..255 (or 0..1 as floats, 0..65535 as uint16) are expected, received {low:g} to {high:g}."
     )
 
 
-def _one_hot(labels: NDArray[Any]) -> bool:
+def _is_one_hot(labels: NDArray[Any]) -> bool:
     return bool(np.all((labels == 0) | (labels == 1)) and np.all(labels.sum(axis=1) == 1))

@@ -1,7 +1,7 @@
 """CIFAR-10 and CIFAR-100 (Krizhevsky 2009): per image the label bytes, then 3,072 bytes of pixels; or the Python version."""
 
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ceteris.data.formats.cifar_pickle import pickled_names, pickled_records, read_cifar_pickle
-from ceteris.data.formats.entries import Entry, damage_told, zip_entries
+from ceteris.data.formats.entries import Entry, open_file, read_errors, zip_entries
 from ceteris.data.source import Part, array_part
 from ceteris.errors import DataError
 from ceteris.records import ByteArray
@@ -17,6 +17,7 @@ from ceteris.records import ByteArray
 _PIXELS = 3 * 32 * 32
 _MAX_MEMBER = 1 << 30
 _MAX_MEMBERS = 10_000
+_ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".zip")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,20 +41,6 @@ class CifarLayout:
         return (*self.train, *self.test), (*self.pickled_train, *self.pickled_test)
 
 
-CIFAR10 = CifarLayout(
-    train=tuple(f"data_batch_{number}.bin" for number in range(1, 6)),
-    test=("test_batch.bin",),
-    names="batches.meta.txt",
-    label_bytes=1,
-    label_column=0,
-    pickled_train=tuple(f"data_batch_{number}" for number in range(1, 6)),
-    pickled_test=("test_batch",),
-    pickled_names="batches.meta",
-    label_keys=("labels",),
-    names_key="label_names",
-)
-
-
 def _cifar100(kind: str, column: int) -> CifarLayout:
     return CifarLayout(
         train=("train.bin",),
@@ -69,7 +56,57 @@ def _cifar100(kind: str, column: int) -> CifarLayout:
     )
 
 
-CIFAR100, CIFAR100_COARSE = _cifar100("fine", 1), _cifar100("coarse", 0)
+LAYOUTS = {
+    "cifar-10": CifarLayout(
+        train=tuple(f"data_batch_{number}.bin" for number in range(1, 6)),
+        test=("test_batch.bin",),
+        names="batches.meta.txt",
+        label_bytes=1,
+        label_column=0,
+        pickled_train=tuple(f"data_batch_{number}" for number in range(1, 6)),
+        pickled_test=("test_batch",),
+        pickled_names="batches.meta",
+        label_keys=("labels",),
+        names_key="label_names",
+    ),
+    "cifar-100": _cifar100("fine", 1),
+    "cifar-100-coarse": _cifar100("coarse", 0),
+}
+
+
+def set_at(path: Path) -> str | None:
+    """Return the name of the set ("cifar-10" or "cifar-100") whose archive or folder lies at ``path``, or None."""
+    if path.is_dir():
+        files = {below.name for below in path.iterdir() if below.is_file()}
+        if "test.bin" in files or {"train", "test", "meta"} <= files:
+            return "cifar-100"
+        return "cifar-10" if files & {"data_batch_1.bin", "data_batch_1"} else None
+    name = path.name.lower()
+    return ("cifar-100" if name.startswith("cifar-100") else "cifar-10") if name.startswith("cifar-") else None
+
+
+def archive_names(name: str) -> tuple[str, str]:
+    """Return the stems of the archives that a set is published in: binary and Python version."""
+    stem = name.removesuffix("-coarse")
+    return f"{stem}-binary", f"{stem}-python"
+
+
+def find_location(name: str, folder: Path) -> Path | None:
+    """Return the archive or unpacked folder of the set ``name`` in a folder, or None."""
+    stem = name.removesuffix("-coarse")
+    for below in ("", f"{stem}-batches-bin", f"{stem}-binary", f"{stem}-batches-py", f"{stem}-python"):
+        if any(all((folder / below / file).is_file() for file in version) for version in LAYOUTS[name].versions):
+            return folder / below
+    archives = (folder / f"{archive}{suffix}" for archive in archive_names(name) for suffix in _ARCHIVE_SUFFIXES)
+    return next((archive for archive in archives if archive.is_file()), None)
+
+
+def files_at(location: Path, layout: CifarLayout) -> tuple[Path, ...]:
+    """Return the files that are read: the archive, or what there is of the set in a folder."""
+    if not location.is_dir():
+        return (location,)
+    wanted = (*layout.versions[0], *layout.versions[1], layout.names, layout.pickled_names)
+    return tuple(location / name for name in wanted if (location / name).is_file())
 
 
 def cifar_parts(location: Path, layout: CifarLayout, classes: tuple[str, ...]) -> tuple[Part, Part, tuple[str, ...]]:
@@ -84,46 +121,63 @@ def cifar_parts(location: Path, layout: CifarLayout, classes: tuple[str, ...]) -
         DataError: a file missing, damaged, of a length that is no whole number of images, or a label outside the classes.
     """
     binary, pickled = layout.versions
-    wanted = {*binary, *pickled, layout.names, layout.pickled_names}
-    files = _files(location, wanted)
+    files = _read_files(location, {*binary, *pickled, layout.names, layout.pickled_names})
     if all(name in files for name in binary):
-        names = _listed_names(files.get(layout.names), classes, location)
+        names = _listed_names(files, layout, location)
         batches = {name: np.frombuffer(files[name], dtype=np.uint8) for name in binary}
         parts = (layout.train, layout.test)
     elif all(name in files for name in pickled):
-        names = _pickled_class_names(files, layout, classes, location)
-        batches = {name: _records(files[name], layout, f"{location} ({name})") for name in pickled}
+        names = _pickled_names(files, layout, location)
+        batches = {}
+        for name in pickled:
+            label = f"{location} ({name})"
+            records = pickled_records(read_cifar_pickle(files[name], label), layout.label_keys, label)
+            batches[name] = records.reshape(-1)
         parts = (layout.pickled_train, layout.pickled_test)
     else:
         raise DataError(
             f"{location}: {', '.join(binary)} expected in it, found {', '.join(sorted(files)) or 'nothing'}."
         )
-    train, test = (_part([batches[name] for name in part], layout, len(names), location) for part in parts)
-    return train, test, names
+    if names is not None and len(names) != len(classes):
+        raise DataError(f"{location}: its file of label names holds {len(names)} names, {len(classes)} are expected.")
+    train, test = (_part([batches[name] for name in part], layout, len(classes), location) for part in parts)
+    return train, test, classes if names is None else names
 
 
-def _files(location: Path, wanted: set[str]) -> dict[str, bytes]:
+def _read_files(location: Path, wanted: set[str]) -> dict[str, bytes]:
     if location.is_dir():
-        return {name: _read_entry(Entry(location / name)) for name in sorted(wanted) if (location / name).is_file()}
-    if location.suffix.lower() == ".zip":
-        return {entry.name: _read_entry(entry) for entry in zip_entries(location) if entry.name in wanted}
-    return _tar_files(location, wanted)
-
-
-def _read_entry(entry: Entry) -> bytes:
-    with entry.open() as stream:
-        return stream.read(_MAX_MEMBER)
+        found = [Entry(location / name) for name in sorted(wanted) if (location / name).is_file()]
+    elif location.suffix.lower() == ".zip":
+        found = [entry for entry in zip_entries(location) if entry.name in wanted]
+    else:
+        return _tar_files(location, wanted)
+    files = {}
+    for entry in found:
+        with entry.open() as stream:
+            files[entry.name] = stream.read(_MAX_MEMBER)
+    return files
 
 
 def _tar_files(path: Path, wanted: set[str]) -> dict[str, bytes]:
     """Read the wanted files in one pass; nothing is written to disk, so no member can land outside a folder."""
     files: dict[str, bytes] = {}
     try:
-        with damage_told(path), closing(tarfile.open(path, "r|*")) as archive:
+        with open_file(path) as file, closing(tarfile.open(fileobj=file, mode="r|*")) as archive:
             for member in _members(archive, path):
                 name = member.name.rpartition("/")[2]
-                if member.isfile() and name in wanted and name not in files:
-                    files[name] = _member_bytes(archive, member, path)
+                if not member.isfile() or name not in wanted or name in files:
+                    continue
+                if member.size > _MAX_MEMBER or member.issparse():
+                    raise DataError(
+                        f"{path}: {member.name} claims {member.size} bytes; at most {_MAX_MEMBER} are read."
+                    )
+                stream = archive.extractfile(member)
+                files[name] = stream.read() if stream else b""
+                if len(files[name]) != member.size:
+                    raise DataError(
+                        f"{path}: {member.name} ends after {len(files[name])} of {member.size} bytes. "
+                        "Fetch the archive again."
+                    )
     except (TypeError, AttributeError) as error:  # tarfile lets these escape for some forged headers
         raise DataError(f"{path}: no readable tar archive ({error}). Fetch it again.") from error
     return files
@@ -138,49 +192,22 @@ def _members(archive: tarfile.TarFile, path: Path) -> Iterator[tarfile.TarInfo]:
         yield member
 
 
-def _member_bytes(archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> bytes:
-    if member.size > _MAX_MEMBER or member.issparse():
-        raise DataError(f"{path}: {member.name} claims {member.size} bytes; at most {_MAX_MEMBER} are read.")
-    stream = archive.extractfile(member)
-    content = stream.read() if stream else b""
-    if len(content) != member.size:
-        raise DataError(
-            f"{path}: {member.name} ends after {len(content)} of {member.size} bytes. Fetch the archive again."
-        )
-    return content
+def _listed_names(files: dict[str, bytes], layout: CifarLayout, location: Path) -> tuple[str, ...] | None:
+    if layout.names not in files:
+        return None
+    with read_errors(location):
+        return tuple(line.strip() for line in files[layout.names].decode("utf-8").splitlines() if line.strip())
 
 
-def _listed_names(content: bytes | None, classes: tuple[str, ...], location: Path) -> tuple[str, ...]:
-    if content is None:
-        return classes
-    with damage_told(location):
-        names = tuple(line.strip() for line in content.decode("utf-8").splitlines() if line.strip())
-    return _checked_names(names, classes, location)
-
-
-def _pickled_class_names(
-    files: dict[str, bytes], layout: CifarLayout, classes: tuple[str, ...], location: Path
-) -> tuple[str, ...]:
+def _pickled_names(files: dict[str, bytes], layout: CifarLayout, location: Path) -> tuple[str, ...] | None:
     if layout.pickled_names not in files:
-        return classes
+        return None
     name = f"{location} ({layout.pickled_names})"
-    meta = read_cifar_pickle(files[layout.pickled_names], name)
-    return _checked_names(pickled_names(meta, layout.names_key, name), classes, location)
+    return pickled_names(read_cifar_pickle(files[layout.pickled_names], name), layout.names_key, name)
 
 
-def _checked_names(names: tuple[str, ...], classes: tuple[str, ...], location: Path) -> tuple[str, ...]:
-    if len(names) != len(classes):
-        raise DataError(f"{location}: its file of label names holds {len(names)} names, {len(classes)} are expected.")
-    return names
-
-
-def _records(content: bytes, layout: CifarLayout, name: str) -> ByteArray:
-    return pickled_records(read_cifar_pickle(content, name), layout.label_keys, name).reshape(-1)
-
-
-def _part(contents: Iterable[ByteArray], layout: CifarLayout, classes: int, location: Path) -> Part:
+def _part(batches: list[ByteArray], layout: CifarLayout, classes: int, location: Path) -> Part:
     record = layout.label_bytes + _PIXELS
-    batches = list(contents)
     for content in batches:
         if len(content) == 0 or len(content) % record:
             raise DataError(

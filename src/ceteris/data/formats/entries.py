@@ -3,21 +3,30 @@
 import bz2
 import gzip
 import lzma
+import os
+import stat
 import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any
 
 from ceteris.errors import CeterisError, DataError
 
 MAX_ARCHIVE_MEMBERS = 2_000_000
 MAX_BYTES = 64 << 30  # no single file of a data set may unpack to more than this
-_COMPRESSED = {".gz": 1040, ".xz": 8000, ".bz2": 50_000}  # suffix -> the most bytes that one compressed byte can become
+_COMPRESSED: dict[
+    str, tuple[Callable[[IO[bytes]], Any], int]
+] = {  # suffix -> how it is opened, and the most bytes that one compressed byte can become
+    ".gz": (gzip.open, 1040),
+    ".xz": (lzma.open, 8000),
+    ".bz2": (bz2.open, 50_000),
+}
 _DAMAGE = (
     OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, zipfile.LargeZipFile, tarfile.TarError, RuntimeError,
     NotImplementedError, ValueError, OverflowError, struct.error, KeyError, IndexError, MemoryError,
@@ -57,7 +66,8 @@ class Entry:
 
     def most_bytes(self) -> int:
         """Return an upper bound for the number of bytes that :meth:`open` can give."""
-        return min(self.stored_bytes() * _COMPRESSED.get(self.suffix, 1) + 1024 * bool(self.suffix), MAX_BYTES)
+        stored = self.stored_bytes()
+        return min(stored * _COMPRESSED[self.suffix][1] + 1024 if self.suffix else stored, MAX_BYTES)
 
     @contextmanager
     def open(self) -> Iterator[IO[bytes]]:
@@ -66,21 +76,20 @@ class Entry:
         Raises:
             DataError: the file is missing, cannot be read or is damaged; also for damage met while reading on.
         """
-        with damage_told(self), self._stored() as stored, _unpacked(stored, self.suffix) as stream:
-            yield stream
-
-    @contextmanager
-    def _stored(self) -> Iterator[IO[bytes]]:
-        if not self.member:
-            with self.path.open("rb") as stream:
-                yield stream
-            return
-        with zipfile.ZipFile(self.path) as archive, archive.open(self.member) as stream:
-            yield stream
+        with read_errors(self), ExitStack() as stack:
+            stored: IO[bytes]
+            if self.member:
+                archive = stack.enter_context(zipfile.ZipFile(self.path))
+                stored = stack.enter_context(archive.open(self.member))
+            else:
+                stored = stack.enter_context(open_file(self.path))
+            if self.suffix:
+                stored = stack.enter_context(_COMPRESSED[self.suffix][0](stored))
+            yield stored
 
 
 @contextmanager
-def damage_told(source: object) -> Iterator[None]:
+def read_errors(source: object) -> Iterator[None]:
     """Turn what goes wrong in reading ``source`` into one DataError that names it."""
     try:
         yield
@@ -98,24 +107,31 @@ def damage_told(source: object) -> Iterator[None]:
         ) from error
 
 
-def entries(directory: Path) -> list[Entry]:
-    """Return the files of a directory (not of those below it), zip archives left out, sorted."""
-    return [Entry(path) for path in _files(directory) if path.suffix.lower() != ".zip"]
-
-
-def archived_entries(directory: Path) -> list[Entry]:
-    """Return the members of all zip archives of a directory.
+@contextmanager
+def open_file(path: Path | str) -> Iterator[BufferedReader]:
+    """Open a file for reading; a pipe or a device is refused, since reading it may never end.
 
     Raises:
-        DataError: an archive cannot be opened.
+        DataError: the file is missing, no regular file, cannot be read or is damaged.
     """
-    archives = [path for path in _files(directory) if path.suffix.lower() == ".zip"]
-    return [entry for archive in archives for entry in zip_entries(archive)]
+    with read_errors(path):
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise DataError(f"{path}: no regular file but a folder, a pipe or a device; it was not opened.")
+        with open(path, "rb") as file:
+            yield file
 
 
-def _files(directory: Path) -> list[Path]:
-    with damage_told(directory):
-        return sorted(path for path in directory.iterdir() if path.is_file())
+def entries(directory: Path, *, packed: bool = False) -> list[Entry]:
+    """Return the files of a directory (not of those below it), sorted; ``packed``: the members of its zip archives.
+
+    Raises:
+        DataError: the directory or an archive cannot be opened.
+    """
+    with read_errors(directory):
+        files = sorted(path for path in directory.iterdir() if path.is_file())
+    if packed:
+        return [entry for path in files if path.suffix.lower() == ".zip" for entry in zip_entries(path)]
+    return [Entry(path) for path in files if path.suffix.lower() != ".zip"]
 
 
 def zip_entries(path: Path) -> list[Entry]:
@@ -124,7 +140,7 @@ def zip_entries(path: Path) -> list[Entry]:
     Raises:
         DataError: no zip archive, or more members than MAX_ARCHIVE_MEMBERS.
     """
-    with damage_told(path), zipfile.ZipFile(path) as archive:
+    with read_errors(path), zipfile.ZipFile(path) as archive:
         names = sorted(name for name in archive.namelist() if not name.endswith("/"))
     if len(names) > MAX_ARCHIVE_MEMBERS:
         raise DataError(f"{path}: the archive holds {len(names)} files; at most {MAX_ARCHIVE_MEMBERS} are read.")
@@ -150,18 +166,3 @@ def read_into(stream: IO[bytes], target: memoryview) -> int:
         target[done : done + len(piece)] = piece
         done += len(piece)
     return done
-
-
-@contextmanager
-def _unpacked(stream: IO[bytes], suffix: str) -> Iterator[IO[bytes]]:
-    if suffix == ".gz":
-        with gzip.GzipFile(fileobj=stream) as unpacked:
-            yield cast(IO[bytes], unpacked)
-    elif suffix == ".xz":
-        with lzma.LZMAFile(stream) as unpacked_xz:
-            yield unpacked_xz
-    elif suffix == ".bz2":
-        with bz2.BZ2File(stream) as unpacked_bz2:
-            yield unpacked_bz2
-    else:
-        yield stream

@@ -5,16 +5,17 @@ import os
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
-from ceteris.data.formats.entries import damage_told
+from ceteris.data.formats.entries import read_errors
 from ceteris.data.formats.picture_parts import common_shape, file_headers, file_part, preprocessing_of, sorted_classes
 from ceteris.data.formats.pictures import SUFFIXES, picture_header, read_picture
 from ceteris.data.options import ReadOptions
-from ceteris.data.source import Source
+from ceteris.data.source import Located, Source
 from ceteris.errors import DataError
 from ceteris.records import IntArray
 
@@ -29,6 +30,14 @@ class FolderLayout:
     train: tuple[Path, ...]
     test: Path | None
     joined: bool  # a validation part was joined to the training part
+
+
+def match(path: Path, options: ReadOptions) -> Located | None:
+    """Return how a folder of class folders is read, or None for a file."""
+    if not path.is_dir():
+        return None
+    read = partial(folder_source, path, options)
+    return Located(kind="folder", files=(), read=read, stamp=partial(_folder_stamp, path))
 
 
 def folder_layout(root: Path) -> FolderLayout:
@@ -102,22 +111,22 @@ def unreadable_pictures(root: Path, options: ReadOptions) -> tuple[str, ...]:
     return tuple(messages)
 
 
-def folder_stamp(root: Path) -> str:
+def _folder_stamp(root: Path) -> str:
     """Return a digest of the paths, sizes and times of change of all files below ``root``: it changes when they do."""
     digest = hashlib.sha256()
-    with damage_told(root):
+    with read_errors(root):
         for folder, folders, files in os.walk(root):
             folders.sort()
-            place = os.path.relpath(folder, root)
+            below = os.path.relpath(folder, root)
             for name in sorted(files):
                 state = os.stat(f"{folder}/{name}")
-                line = f"{place}/{name} {state.st_size} {state.st_mtime_ns}\n"
+                line = f"{below}/{name} {state.st_size} {state.st_mtime_ns}\n"
                 digest.update(line.encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 
 def _folders(root: Path) -> list[Path]:
-    with damage_told(root):
+    with read_errors(root):
         return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
@@ -152,7 +161,7 @@ def _pictures(folder: Path, classes: tuple[str, ...]) -> Iterator[tuple[str, int
 
 
 def _files_below(folder: str) -> Iterator[str]:
-    with damage_told(folder):
+    with read_errors(folder):
         for below, folders, files in os.walk(folder):
             folders.sort()
             for name in sorted(files):

@@ -1,55 +1,79 @@
 """IDX files (LeCun, Cortes & Burges: MNIST; Cohen et al. 2017: EMNIST): big-endian header, then unsigned bytes."""
 
 import math
+import re
 import struct
+from dataclasses import dataclass
+from pathlib import Path
 from typing import IO
 
 import numpy as np
 
-from ceteris.data.formats.entries import Entry, damage_told, read_into, read_text
+from ceteris.data.formats.entries import Entry, entries, read_errors, read_into, read_text
 from ceteris.data.imageset import CHUNK_BYTES
-from ceteris.data.source import Part, filled_part
+from ceteris.data.options import ReadOptions
+from ceteris.data.source import Located, Part, Source, filled_part
 from ceteris.errors import DataError
-from ceteris.records import ByteArray, IntArray
+from ceteris.records import ByteArray
 
+UPRIGHT = "turned upright (EMNIST's files store columns first)"
 _UNSIGNED_BYTE = 0x08
 
 
-def read_idx(entry: Entry, *, dimensions: tuple[int, ...]) -> ByteArray:
-    """Return the whole array of an IDX file of unsigned bytes.
+@dataclass(frozen=True, kw_only=True)
+class IdxFiles:
+    """The files of a set: images and labels of its training part, of its test part where there is one, its mapping."""
 
-    Args:
-        entry: the file, plain or compressed.
-        dimensions: the numbers of dimensions that are allowed, e.g. (1,) for labels.
+    train: tuple[Entry, Entry]
+    test: tuple[Entry, Entry] | None
+    mapping: Entry | None
 
-    Raises:
-        DataError: wrong magic number, truncated, longer or shorter than the header says.
-    """
-    shape = idx_shape(entry, dimensions=dimensions)
-    content = np.empty(shape, dtype=np.uint8)
-    with entry.open() as stream:
-        _header(stream, entry, dimensions)
-        _read_pixels(stream, content.reshape(-1), entry, shape)
-        _check_end(stream, entry, shape)
-    return content
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """Every file or archive once."""
+        used = (*self.train, *(self.test or ()), self.mapping)
+        return tuple(dict.fromkeys(entry.path for entry in used if entry is not None))
 
 
-def idx_shape(entry: Entry, *, dimensions: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the shape an IDX file claims, after checking that the file can hold as much.
+def match(path: Path, options: ReadOptions) -> Located | None:
+    """Return how a folder of IDX files, or the set to which an IDX file belongs, is read; None for anything else.
 
     Raises:
-        DataError: no IDX file of unsigned bytes, or the claim is larger than the file can be.
+        DataError: several sets in one folder, or images without labels.
     """
-    with entry.open() as stream:
-        shape = _header(stream, entry, dimensions)
-    with damage_told(entry):
-        most = entry.most_bytes()
-    if math.prod(shape) > most:
-        raise DataError(
-            f"{entry}: the header claims {_times(shape)} = {math.prod(shape)} bytes, but the file holds {most} at most. "
-            "It is truncated or damaged; fetch it again."
-        )
-    return shape
+    if path.is_dir():
+        folder, wanted = path, None
+        files = entries(folder)
+        if not any(below.is_dir() for below in folder.iterdir()):
+            files += entries(folder, packed=True)
+        if not any("idx3" in entry.name.lower() for entry in files):
+            return None
+    elif "idx3" in path.name.lower():
+        folder, wanted = path.parent, path.name.lower().partition("images")[0]
+        files = entries(folder)
+    else:
+        return None
+    options.only(f"the IDX files in {folder}", "test_fraction")
+    prefix = _prefix(folder, files, wanted)
+    found = find_files(files, prefix)
+    if found is None:
+        raise DataError(f"{folder}: the training labels ({prefix}train-labels-idx1-ubyte) are missing.")
+    return Located(kind=f"idx {prefix}", files=found.paths, read=lambda: _read(folder, prefix, found))
+
+
+def find_files(files: list[Entry], prefix: str) -> IdxFiles | None:
+    """Return the IDX files whose names start with ``prefix``, in usual spellings; None where training files are missing."""
+    pairs = {}
+    for part in ("train", "test", "t10k"):
+        found = [_file(files, prefix, part, "images", 3), _file(files, prefix, part, "labels", 1)]
+        pairs[part] = None if found[0] is None or found[1] is None else (found[0], found[1])
+    train, test = pairs["train"], pairs["test"] or pairs["t10k"]
+    return IdxFiles(train=train, test=test, mapping=find_mapping(files, prefix)) if train else None
+
+
+def find_mapping(files: list[Entry], prefix: str) -> Entry | None:
+    """Return the file that maps labels to characters, where there is one."""
+    return next((entry for entry in files if entry.name.lower() == f"{prefix}mapping.txt"), None)
 
 
 def idx_part(images: Entry, labels: Entry, *, transposed: bool, first_label: int = 0) -> Part:
@@ -76,9 +100,55 @@ def idx_part(images: Entry, labels: Entry, *, transposed: bool, first_label: int
     height, width = shape[-2:][::-1] if transposed else shape[-2:]
 
     def fill(target: ByteArray) -> None:
-        _fill(images, shape, target, transposed)
+        step = max(1, CHUNK_BYTES // math.prod(shape[1:]))
+        buffer = np.empty((step, *shape[1:]), dtype=np.uint8)
+        with images.open() as stream:
+            _header(stream, images, (3, 4))
+            for start in range(0, shape[0], step):
+                piece = buffer[: min(step, shape[0] - start)]
+                _read_bytes(stream, piece.reshape(-1), images, shape)
+                stored = piece if piece.ndim == 4 else piece[:, None]  # (b, c, h, w)
+                target[start : start + len(piece)] = stored.swapaxes(-1, -2) if transposed else stored
+            _check_end(stream, images, shape)
 
     return filled_part(numbers, (channels, height, width), fill)
+
+
+def read_idx(entry: Entry, *, dimensions: tuple[int, ...]) -> ByteArray:
+    """Return the whole array of an IDX file of unsigned bytes.
+
+    Args:
+        entry: the file, plain or compressed.
+        dimensions: the numbers of dimensions that are allowed, e.g. (1,) for labels.
+
+    Raises:
+        DataError: wrong magic number, truncated, longer or shorter than the header says.
+    """
+    shape = idx_shape(entry, dimensions=dimensions)
+    content = np.empty(shape, dtype=np.uint8)
+    with entry.open() as stream:
+        _header(stream, entry, dimensions)
+        _read_bytes(stream, content.reshape(-1), entry, shape)
+        _check_end(stream, entry, shape)
+    return content
+
+
+def idx_shape(entry: Entry, *, dimensions: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape an IDX file claims, after checking that the file can hold as much.
+
+    Raises:
+        DataError: no IDX file of unsigned bytes, or the claim is larger than the file can be.
+    """
+    with entry.open() as stream:
+        shape = _header(stream, entry, dimensions)
+    with read_errors(entry):
+        most = entry.most_bytes()
+    if math.prod(shape) > most:
+        raise DataError(
+            f"{entry}: the header claims {_times(shape)} = {math.prod(shape)} bytes, but the file holds {most} at most. "
+            "It is truncated or damaged; fetch it again."
+        )
+    return shape
 
 
 def read_mapping(entry: Entry) -> dict[int, str]:
@@ -105,6 +175,46 @@ def read_mapping(entry: Entry) -> dict[int, str]:
     return names
 
 
+def _prefix(folder: Path, files: list[Entry], wanted: str | None) -> str:
+    """Return what the names of the one set in a folder start with, or of the set of the image file ``wanted``."""
+    names = [entry.name.lower() for entry in files if "images" in entry.name.lower()]
+    prefixes = sorted({name.partition("train")[0] for name in names if "train" in name})
+    if wanted is not None:
+        prefixes = [prefix for prefix in reversed(prefixes) if wanted.startswith(prefix)][:1]
+    if len(prefixes) > 1:
+        raise DataError(f"{folder}: holds several sets ({', '.join(map(repr, prefixes))}). Name the image file of one.")
+    if not prefixes:
+        raise DataError(f"{folder}: no IDX file with training images (…train-images-idx3-ubyte) in it.")
+    return prefixes[0]
+
+
+def _file(files: list[Entry], prefix: str, part: str, kind: str, dimensions: int) -> Entry | None:
+    pattern = re.compile(rf"{re.escape(prefix)}{part}[-_.]{kind}[-_.]idx{dimensions}[-_.]ubyte(\.idx)?")
+    return next((entry for entry in files if pattern.fullmatch(entry.name.lower())), None)
+
+
+def _read(folder: Path, prefix: str, files: IdxFiles) -> Source:
+    transposed = prefix.startswith("emnist-")
+    names = read_mapping(files.mapping) if files.mapping else {}
+    first = min(names, default=0)  # EMNIST Letters counts its labels from 1
+    pairs = [files.train, *([files.test] if files.test else [])]
+    train, *test = [idx_part(*pair, transposed=transposed, first_label=first) for pair in pairs]
+    used = np.unique(np.concatenate([part.labels for part in (train, *test)])) + first
+    unknown = [int(label) for label in used if names and int(label) not in names]
+    if unknown:
+        raise DataError(f"{files.train[1]}: holds the label {unknown[0]}, which is not in the mapping {files.mapping}.")
+    highest = max(int(used.max()), *names, 0)
+    return Source(
+        name=prefix.strip("-_. ") or folder.resolve().name,
+        title=f"IDX files in {folder.resolve().name}",
+        classes=tuple(names.get(number, str(number)) for number in range(first, highest + 1)),
+        train=train,
+        test=test[0] if test else None,
+        label_meaning="the class number in the label file",
+        preprocessing=(UPRIGHT,) if transposed else (),
+    )
+
+
 def _header(stream: IO[bytes], entry: Entry, dimensions: tuple[int, ...]) -> tuple[int, ...]:
     start = stream.read(4)
     if len(start) < 4 or start[:2] != b"\0\0" or start[2] != _UNSIGNED_BYTE or start[3] not in dimensions:
@@ -119,20 +229,7 @@ def _header(stream: IO[bytes], entry: Entry, dimensions: tuple[int, ...]) -> tup
     return struct.unpack(f">{start[3]}I", sizes)
 
 
-def _fill(entry: Entry, shape: tuple[int, ...], target: ByteArray, transposed: bool) -> None:
-    step = max(1, CHUNK_BYTES // math.prod(shape[1:]))
-    buffer = np.empty((step, *shape[1:]), dtype=np.uint8)
-    with entry.open() as stream:
-        _header(stream, entry, (3, 4))
-        for start in range(0, shape[0], step):
-            piece = buffer[: min(step, shape[0] - start)]
-            _read_pixels(stream, piece.reshape(-1), entry, shape)
-            stored = piece if piece.ndim == 4 else piece[:, None]  # (b, c, h, w)
-            target[start : start + len(piece)] = stored.swapaxes(-1, -2) if transposed else stored
-        _check_end(stream, entry, shape)
-
-
-def _read_pixels(stream: IO[bytes], target: ByteArray, entry: Entry, shape: tuple[int, ...]) -> None:
+def _read_bytes(stream: IO[bytes], target: ByteArray, entry: Entry, shape: tuple[int, ...]) -> None:
     if read_into(stream, target.data) < len(target):
         raise DataError(
             f"{entry}: the header claims {_times(shape)} bytes, but the file ends before that. "
@@ -149,10 +246,3 @@ def _check_end(stream: IO[bytes], entry: Entry, shape: tuple[int, ...]) -> None:
 
 def _times(shape: tuple[int, ...]) -> str:
     return " x ".join(str(size) for size in shape)
-
-
-def labels_inside(labels: IntArray, classes: int, entry: Entry) -> None:
-    """Raise DataError when a label lies outside 0..classes-1."""
-    if len(labels) and (labels.min() < 0 or labels.max() >= classes):
-        bad = int(labels.min()) if labels.min() < 0 else int(labels.max())
-        raise DataError(f"{entry}: holds the label {bad}, but the set has {classes} classes, 0 to {classes - 1}.")

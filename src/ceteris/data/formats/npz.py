@@ -2,6 +2,7 @@
 
 import math
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -9,19 +10,25 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from ceteris.data.formats.arrays import images_from_array, labels_from_array, number_labels
-from ceteris.data.formats.entries import damage_told
-from ceteris.data.source import Source, array_part
+from ceteris.data.formats.arrays import Pair, arrays_source
+from ceteris.data.formats.entries import MAX_BYTES, open_file, read_errors
+from ceteris.data.options import ReadOptions
+from ceteris.data.source import Located, Source
 from ceteris.errors import DataError
-from ceteris.records import IntArray
 
 _IMAGE_WORDS = ("images", "image", "x", "data", "imgs")
 _LABEL_WORDS = ("labels", "label", "y", "targets", "target")
 _PARTS = {"train": ("train", "training"), "test": ("test", "testing"), "val": ("val", "valid", "validation"), "": ("",)}
 _CLASS_KEYS = ("classes", "class_names", "label_names")
-_MAX_BYTES = 64 << 30
+_MAX_ARRAYS = 1000
 
-Pair = tuple[NDArray[Any], NDArray[Any]]
+
+def match(path: Path, options: ReadOptions) -> Located | None:
+    """Return how the .npz file at ``path`` is read, or None for another file."""
+    if not path.name.lower().endswith(".npz") or path.is_dir():
+        return None
+    options.only(str(path), "test_fraction")
+    return Located(kind="npz", files=(path,), read=lambda: npz_source(path, name=path.stem))
 
 
 def npz_source(path: Path, *, name: str, classes: tuple[str, ...] | None = None) -> Source:
@@ -36,51 +43,35 @@ def npz_source(path: Path, *, name: str, classes: tuple[str, ...] | None = None)
         DataError: no .npz file, Python objects inside, no arrays of images and labels, or contents that do not fit.
     """
     arrays = _arrays(path)
-    with damage_told(path):
+    listed = (tuple(map(str, arrays[key].ravel().tolist())) for key in _CLASS_KEYS if key in arrays)
+    named = classes or next(listed, None)
+    with read_errors(path):
         found = {part: pair for part in _PARTS if (pair := _pair(arrays, part, path)) is not None}
-        train, test = _train_and_test(found, path)
-    named = classes or next((tuple(map(str, arrays[key].tolist())) for key in _CLASS_KEYS if key in arrays), None)
-    labels = [labels_from_array(pair[1], f"{path}: labels") for pair in (train, test) if pair is not None]
-    numbered, names = number_labels([label for label, _ in labels], labels[0][1], named)
-    joined = ("the file's validation images joined the training part; validation is drawn from it",)
-    return Source(
-        name=name,
-        title=name,
-        citation="the user's own file",
-        licence="not stated",
-        classes=names,
-        train=_part(train, numbered[0], path),
-        test=_part(test, numbered[1], path) if test is not None else None,
-        label_meaning="the class given with each image",
-        preprocessing=joined if "val" in found and "test" in found else (),
+        train, test, validation = found.get("train") or found.get(""), found.get("test"), found.get("val")
+        if train is None:
+            raise DataError(
+                f"{path}: no images and labels for training found in it. Expected keys such as x_train and y_train, "
+                "train_images and train_labels, or images and labels."
+            )
+        joined = validation is not None and test is not None
+        if validation is not None and test is not None:
+            train = np.concatenate([train[0], validation[0]]), np.concatenate([train[1], validation[1]])
+    source = arrays_source(train, test or validation, name=str(path), classes=named)
+    note = "the file's validation images joined the training part; validation is drawn from it"
+    return replace(
+        source, name=name, title=name, citation="the user's own file", preprocessing=(note,) if joined else ()
     )
 
 
-def _part(pair: Pair, labels: IntArray, path: Path) -> Any:
-    images = images_from_array(pair[0], f"{path}: images")
-    if len(images) != len(labels) or not len(images):
-        raise DataError(f"{path}: {len(images)} images, but {len(labels)} labels; they do not belong together.")
-    return array_part(images, labels)
-
-
-def _train_and_test(found: dict[str, Pair], path: Path) -> tuple[Pair, Pair | None]:
-    train = found.get("train") or found.get("")
-    if train is None:
-        raise DataError(
-            f"{path}: no images and labels for training found in it. Expected keys such as x_train and y_train, "
-            "train_images and train_labels, or images and labels."
-        )
-    test, validation = found.get("test"), found.get("val")
-    if test is None:
-        return train, validation
-    if validation is not None:
-        train = np.concatenate([train[0], validation[0]]), np.concatenate([train[1], validation[1]])
-    return train, test
-
-
 def _pair(arrays: dict[str, NDArray[Any]], part: str, path: Path) -> Pair | None:
-    images = _by_words(arrays, _IMAGE_WORDS, _PARTS[part])
-    labels = _by_words(arrays, _LABEL_WORDS, _PARTS[part])
+    """Return images and labels of a part, found by the names of their arrays."""
+    found = []
+    for words in (_IMAGE_WORDS, _LABEL_WORDS):
+        pairs = [(word, name) for word in words for name in _PARTS[part]]
+        spellings = {text for word, name in pairs for text in (f"{word}_{name}", f"{name}_{word}", f"{word}{name}")}
+        keys = (key for key in arrays if key.lower() in spellings or key.lower().strip("_") in spellings)
+        found.append(next((arrays[key] for key in keys), None))
+    images, labels = found
     if (images is None) != (labels is None):
         raise DataError(
             f"{path}: {'labels' if labels is None else 'images'} of the part {part or 'all'!r} are missing."
@@ -88,31 +79,22 @@ def _pair(arrays: dict[str, NDArray[Any]], part: str, path: Path) -> Pair | None
     return None if images is None or labels is None else (images, labels)
 
 
-def _by_words(arrays: dict[str, NDArray[Any]], words: tuple[str, ...], parts: tuple[str, ...]) -> NDArray[Any] | None:
-    spellings = {
-        text for word in words for part in parts for text in (f"{word}_{part}", f"{part}_{word}", f"{word}{part}")
-    }
-    return next(
-        (array for key, array in arrays.items() if key.lower() in spellings or key.lower().strip("_") in spellings),
-        None,
-    )
-
-
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:
-    with damage_told(path), zipfile.ZipFile(path) as archive:
+    with open_file(path) as file, zipfile.ZipFile(file) as archive:
         members = [member for member in archive.infolist() if member.filename.endswith(".npy")]
-        if len(members) > 1000:
-            raise DataError(f"{path}: holds {len(members)} arrays; at most 1000 are read.")
-        return {member.filename[:-4]: _read_member(archive, member, path) for member in members}
-
-
-def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> NDArray[Any]:
-    available = min(member.file_size, 1040 * member.compress_size + 1040, _MAX_BYTES)
-    with archive.open(member) as stream:
-        try:
-            return read_npy(stream, available)
-        except Exception as error:  # numpy reads the header with Python's own parser, which raises almost anything
-            raise DataError(f"{path}: the array {member.filename} cannot be read ({error}).") from error
+        if len(members) > _MAX_ARRAYS:
+            raise DataError(f"{path}: holds {len(members)} arrays; at most {_MAX_ARRAYS} are read.")
+        arrays = {}
+        for member in members:
+            available = min(member.file_size, 1040 * member.compress_size + 1040, MAX_BYTES)
+            with archive.open(member) as stream:
+                try:
+                    arrays[member.filename[:-4]] = read_npy(stream, available)
+                except (
+                    Exception
+                ) as error:  # numpy reads the header with Python's own parser, which raises almost anything
+                    raise DataError(f"{path}: the array {member.filename} cannot be read ({error}).") from error
+    return arrays
 
 
 def read_npy(stream: IO[bytes], available: int) -> NDArray[Any]:

@@ -1,16 +1,16 @@
 """Parquet files with encoded pictures and labels, as Hugging Face and others write them (needs the package pyarrow)."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from ceteris.data.formats.entries import damage_told
+from ceteris.data.formats.entries import open_file, read_errors
 from ceteris.data.formats.picture_parts import (
-    PictureStream,
     class_numbers,
     common_shape,
     preprocessing_of,
@@ -20,68 +20,131 @@ from ceteris.data.formats.picture_parts import (
 )
 from ceteris.data.formats.tables import LABEL_COLUMNS
 from ceteris.data.options import ReadOptions
-from ceteris.data.source import Part, Source
-from ceteris.errors import ConfigError, DataError
+from ceteris.data.source import Located, Part, Source
+from ceteris.errors import CeterisError, ConfigError, DataError
 
-IMAGE_COLUMNS = ("image", "img", "picture", "bytes", "image_bytes", "data", "pixel_values")
+_IMAGE_COLUMNS = ("image", "img", "picture", "bytes", "image_bytes", "data", "pixel_values")
 _LABEL_COLUMNS = (*LABEL_COLUMNS, "fine_label", "digit", "character")
 _ROWS = 256
 
 
-def parquet_source(path: Path, options: ReadOptions) -> Source:
-    """Return a Parquet file, or a folder of them (train*, validation*, test*), as a source.
+class Rows(Protocol):
+    """Columns of one file or split; a cell of the image column is an encoded picture, or a dictionary with its bytes."""
 
-    The image column holds encoded pictures, as bytes or as a struct with the field ``bytes``.
+    name: str
+    columns: list[str]
+
+    def values(self, column: str) -> list[Any]:
+        """Return all values of a column."""
+
+    def cells(self, column: str) -> Iterator[Any]:
+        """Yield the values of a column, few in memory at a time."""
+
+    def class_names(self, column: str) -> tuple[str, ...] | None:
+        """Return the names of the classes that whole numbers in the column stand for, where they are known."""
+
+
+def match(path: Path, options: ReadOptions) -> Located | None:
+    """Return how a Parquet file, or a folder with Parquet files in it or in its folder data/, is read; None otherwise."""
+    read = partial(parquet_source, path, options)
+    if not path.is_dir():
+        named = path.name.lower().endswith(".parquet")
+        return Located(kind="parquet", files=(path,), read=read) if named else None
+    inside = any(below.is_file() and below.name.lower().endswith(".parquet") for below in path.iterdir())
+    if not inside and not any((path / "data").glob("*.parquet")):
+        return None
+    return Located(kind="parquet folder", files=tuple(sorted(path.rglob("*.parquet"))), read=read)
+
+
+def rows_source(train: Sequence[Rows], test: Sequence[Rows], options: ReadOptions, *, name: str, title: str) -> Source:
+    """Return rows of encoded pictures with labels as a source.
 
     Raises:
-        ConfigError: pyarrow is not installed.
-        DataError: no Parquet, no such columns, missing values, or pictures that do not fit together.
+        DataError: no such columns, missing values, or pictures that do not fit together.
     """
-    train_files, test_files = _files(path)
-    try:
-        with damage_told(path):
-            return _source(path, train_files, test_files, options)
-    except Exception as error:  # pyarrow raises its own types for damaged files
-        if isinstance(error, DataError | ConfigError):
-            raise
-        raise DataError(f"{path}: no readable Parquet file ({str(error)[:200]}).") from error
-
-
-def _source(path: Path, train_files: list[Path], test_files: list[Path], options: ReadOptions) -> Source:
-    labels = {place: _column_values(place, options) for place in (*train_files, *test_files)}
-    classes = _class_names(train_files[0], options) or sorted_classes(
-        str(label) for values in labels.values() for label in values
-    )
-    numbered = all(isinstance(label, int) for values in labels.values() for label in values) and _class_names(
-        train_files[0], options
-    )
-    headers = (header for place in labels for header in stream_headers(_pictures([place])))
+    wanted = (options.label_column,) if options.label_column else _LABEL_COLUMNS
+    values = {rows.name: _labels(rows, _find(rows, wanted, "label")) for rows in (*train, *test)}
+    names = train[0].class_names(_find(train[0], wanted, "label"))
+    classes = names or sorted_classes(str(label) for labels in values.values() for label in labels)
+    numbered = names and all(isinstance(label, int) for labels in values.values() for label in labels)
+    headers = (header for rows in (*train, *test) for header in stream_headers(partial(_pictures, [rows])))
     shape = common_shape(headers, options)
 
-    def part(files: list[Path]) -> Part:
-        values = [label for place in files for label in labels[place]]
-        numbers = np.array(values, dtype=np.int64) if numbered else class_numbers([str(v) for v in values], classes)
-        groups = _groups(files, options)
-        return stream_part(_pictures(files), numbers, shape, options, groups)
+    def part(parts: Sequence[Rows]) -> Part:
+        labels = [label for rows in parts for label in values[rows.name]]
+        numbers = np.array(labels, dtype=np.int64) if numbered else class_numbers([str(v) for v in labels], classes)
+        groups = None
+        if options.group_column is not None:
+            columns = [_labels(rows, _find(rows, (options.group_column,), "group")) for rows in parts]
+            groups = tuple(str(value) for column in columns for value in column)
+        return stream_part(partial(_pictures, parts), numbers, shape, options, groups)
 
     return Source(
-        name=path.stem,
-        title=f"Parquet {path.name}",
-        citation="the user's own file",
-        licence="not stated",
+        name=name,
+        title=title,
         classes=classes,
-        train=part(train_files),
-        test=part(test_files) if test_files else None,
+        train=part(train),
+        test=part(test) if test else None,
         label_meaning="the class given in the label column",
         preprocessing=preprocessing_of(options),
     )
 
 
-def _files(path: Path) -> tuple[list[Path], list[Path]]:
+class _ParquetFile:
+    """One Parquet file; nothing is mapped into memory."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            parquet = import_module("pyarrow.parquet")
+        except ImportError as error:
+            raise ConfigError("Reading Parquet needs the package pyarrow: pip install pyarrow.") from error
+        self.name = str(path)
+        with open_file(path):  # refuses what is no regular file
+            pass
+        self._file = parquet.ParquetFile(path, memory_map=False)
+        self.columns: list[str] = list(self._file.schema_arrow.names)
+
+    def values(self, column: str) -> list[Any]:
+        return list(self._file.read(columns=[column]).column(column).to_pylist())
+
+    def cells(self, column: str) -> Iterator[Any]:
+        for batch in self._file.iter_batches(batch_size=_ROWS, columns=[column]):
+            yield from batch.column(0).to_pylist()
+
+    def class_names(self, column: str) -> tuple[str, ...] | None:
+        """Return the names that Hugging Face's metadata gives for a column, if there are any."""
+        metadata = self._file.schema_arrow.metadata or {}
+        try:
+            names = json.loads(metadata[b"huggingface"])["info"]["features"][column]["names"]
+        except (KeyError, TypeError, ValueError, RecursionError):
+            return None
+        if isinstance(names, dict):
+            names = [names[key] for key in sorted(names, key=lambda key: int(key))]
+        return tuple(str(name) for name in names) or None
+
+
+def parquet_source(path: Path, options: ReadOptions) -> Source:
+    """Return a Parquet file, or a folder of them (train*, validation*, test*), as a source.
+
+    Raises:
+        ConfigError: pyarrow is not installed.
+        DataError: no Parquet, no such columns, missing values, or pictures that do not fit together.
+    """
+    with read_errors(path):
+        try:
+            train, test = ([_ParquetFile(file) for file in files] for files in _files_of_parts(path))
+            source = rows_source(train, test, options, name=path.stem, title=f"Parquet {path.name}")
+        except (CeterisError, FileNotFoundError, PermissionError):
+            raise
+        except Exception as error:  # pyarrow raises its own types for damaged files
+            raise DataError(f"{path}: no readable Parquet file ({str(error)[:200]}).") from error
+    return source
+
+
+def _files_of_parts(path: Path) -> tuple[list[Path], list[Path]]:
     if path.is_file():
         return [path], []
-    with damage_told(path):
-        files = sorted(path.rglob("*.parquet"))
+    files = sorted(path.rglob("*.parquet"))
     test = [file for file in files if file.name.lower().startswith("test")]
     validation = [file for file in files if file.name.lower().startswith("val")]
     rest = [file for file in files if file not in test and file not in validation]
@@ -90,74 +153,40 @@ def _files(path: Path) -> tuple[list[Path], list[Path]]:
     return ([*rest, *validation], test) if test else (rest, validation)
 
 
-def _parquet(path: Path) -> Any:
-    try:
-        parquet = import_module("pyarrow.parquet")
-    except ImportError as error:
-        raise ConfigError("Reading Parquet needs the package pyarrow: pip install pyarrow.") from error
-    return parquet.ParquetFile(path, memory_map=False)
+def find_image_column(rows: Rows) -> str:
+    """Return the name of the column with the pictures.
+
+    Raises:
+        DataError: there is none of a usual name.
+    """
+    return _find(rows, _IMAGE_COLUMNS, "image")
 
 
-def _column(path: Path, names: tuple[str, ...], what: str) -> str:
-    columns = list(_parquet(path).schema_arrow.names)
-    found = next((column for name in names for column in columns if column.lower() == name.lower()), None)
+def _find(rows: Rows, names: Sequence[str], what: str) -> str:
+    found = next((column for name in names for column in rows.columns if column.lower() == name.lower()), None)
     if found is None:
         raise DataError(
-            f"{path}: no {what} column. Looked for {', '.join(names)}; the columns are {', '.join(columns[:12])}."
+            f"{rows.name}: no {what} column. Looked for {', '.join(names)}; "
+            f"the columns are {', '.join(rows.columns[:12])}."
         )
-    return str(found)
+    return found
 
 
-def _label_column(path: Path, options: ReadOptions) -> str:
-    return _column(path, (options.label_column,) if options.label_column else _LABEL_COLUMNS, "label")
-
-
-def _column_values(path: Path, options: ReadOptions) -> list[Any]:
-    return _values(path, _label_column(path, options))
-
-
-def _values(path: Path, column: str) -> list[Any]:
-    values = _parquet(path).read(columns=[column]).column(column).to_pylist()
-    if any(value is None or not isinstance(value, int | str | bytes) for value in values):
-        raise DataError(f"{path}: the column {column!r} has gaps or values that are neither whole numbers nor texts.")
+def _labels(rows: Rows, column: str) -> list[int | str]:
+    values = rows.values(column)
+    if any(not isinstance(value, int | str | bytes) for value in values):
+        raise DataError(
+            f"{rows.name}: the column {column!r} has gaps or values that are neither whole numbers nor texts."
+        )
     return [value.decode("utf-8", "replace") if isinstance(value, bytes) else value for value in values]
 
 
-def _groups(files: list[Path], options: ReadOptions) -> tuple[str, ...] | None:
-    if options.group_column is None:
-        return None
-    wanted = (options.group_column,)
-    return tuple(str(value) for file in files for value in _values(file, _column(file, wanted, "group")))
-
-
-def _class_names(path: Path, options: ReadOptions) -> tuple[str, ...] | None:
-    """Return the names that Hugging Face's metadata gives for the label column, if there are any."""
-    metadata = _parquet(path).schema_arrow.metadata or {}
-    try:
-        features = json.loads(metadata[b"huggingface"])["info"]["features"]
-        names = features[_label_column(path, options)]["names"]
-    except (KeyError, TypeError, ValueError, RecursionError):
-        return None
-    if isinstance(names, dict):
-        names = [names[key] for key in sorted(names, key=lambda key: int(key))]
-    return tuple(str(name) for name in names) or None
-
-
-def _pictures(files: list[Path]) -> PictureStream:
-    def pictures() -> Iterator[tuple[str, bytes]]:
-        for file in files:
-            column = _column(file, IMAGE_COLUMNS, "image")
-            row = 0
-            for batch in _parquet(file).iter_batches(batch_size=_ROWS, columns=[column]):
-                for cell in batch.column(0).to_pylist():
-                    yield f"{file} (row {row})", _encoded(cell, file, row)
-                    row += 1
-
-    return pictures
-
-
-def _encoded(cell: Any, file: Path, row: int) -> bytes:
-    content = cell.get("bytes") if isinstance(cell, dict) else cell
-    if not isinstance(content, bytes):
-        raise DataError(f"{file}: row {row} holds no encoded picture (PNG, JPEG, ...) but {type(content).__name__}.")
-    return content
+def _pictures(parts: Sequence[Rows]) -> Iterator[tuple[str, bytes]]:
+    for rows in parts:
+        for number, cell in enumerate(rows.cells(find_image_column(rows))):
+            content = cell.get("bytes") if isinstance(cell, dict) else cell
+            if not isinstance(content, bytes):
+                raise DataError(
+                    f"{rows.name}: row {number} holds no encoded picture (PNG, JPEG, ...) but {type(content).__name__}."
+                )
+            yield f"{rows.name} (row {number})", content

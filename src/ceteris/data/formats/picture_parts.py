@@ -6,25 +6,22 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from ceteris.data.formats.entries import damage_told
 from ceteris.data.formats.pictures import (
     PictureHeader,
-    header_suffices,
+    file_header,
     picture_header,
     pillow_quiet,
     read_picture,
     read_picture_file,
 )
 from ceteris.data.options import ReadOptions
-from ceteris.data.source import Part, filled_part
+from ceteris.data.source import Part, filled_part, select
 from ceteris.errors import DataError
 from ceteris.records import ByteArray, IntArray
 
 PictureStream = Callable[[], Iterator[tuple[str, bytes]]]  # yields (name for messages, encoded picture)
 
-_HEADER_BYTES = 4096  # what a PNG file says about itself mostly lies in them
 _THREADS_PAY_FROM = 128 * 128  # pixels; below, Python's own work per file outweighs the decoding
-_MAX_FILE_BYTES = 1 << 30
 
 
 def common_shape(headers: Iterable[tuple[str, PictureHeader]], options: ReadOptions) -> tuple[int, int, int]:
@@ -47,18 +44,13 @@ def common_shape(headers: Iterable[tuple[str, PictureHeader]], options: ReadOpti
 
 
 def file_headers(paths: Iterable[str]) -> Iterator[tuple[str, PictureHeader]]:
-    """Yield path and header of every file; of a PNG file only the first bytes are read."""
-    for path in paths:
-        with damage_told(path), open(path, "rb") as file:
-            start = file.read(_HEADER_BYTES)
-            whole = start if header_suffices(start) else start + file.read(_MAX_FILE_BYTES)
-        yield path, picture_header(whole, path)
+    """Yield path and header of every file."""
+    return ((path, file_header(path)) for path in paths)
 
 
 def stream_headers(pictures: PictureStream) -> Iterator[tuple[str, PictureHeader]]:
     """Yield name and header of every picture of a stream."""
-    for name, content in pictures():
-        yield name, picture_header(content, name)
+    return ((name, picture_header(content, name)) for name, content in pictures())
 
 
 def file_part(
@@ -71,32 +63,47 @@ def file_part(
     """Return the part made of picture files; each is read when its turn comes."""
 
     def fill(target: ByteArray) -> None:
-        _fill_from_files(target, paths, shape, options)
+        def read(index: int) -> None:
+            pixels = read_picture_file(paths[index], shape[0], options)
+            target[index] = _of_shape(pixels, paths[index], shape)
 
-    def take(places: IntArray) -> Part:
-        chosen = None if groups is None else tuple(groups[place] for place in places)
-        return file_part([paths[place] for place in places], labels[places], shape, options, chosen)
+        with pillow_quiet():
+            if shape[1] * shape[2] < _THREADS_PAY_FROM:
+                for index in range(len(paths)):
+                    read(index)
+                return
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                for start in range(0, len(paths), 4096):
+                    list(pool.map(read, range(start, min(start + 4096, len(paths)))))
+
+    def take(indices: IntArray) -> Part:
+        chosen = [paths[index] for index in indices]
+        return file_part(chosen, labels[indices], shape, options, select(groups, indices))
 
     return Part(labels=labels, shape=shape, fill=fill, take=take, groups=groups)
 
 
 def stream_part(
-    pictures: PictureStream, labels: IntArray, shape: tuple[int, int, int], options: ReadOptions,
+    pictures: PictureStream,
+    labels: IntArray,
+    shape: tuple[int, int, int],
+    options: ReadOptions,
     groups: tuple[str, ...] | None = None,
-) -> Part:  # fmt: skip
+) -> Part:
     """Return the part made of a stream of encoded pictures, in the order of ``labels``."""
 
     def fill(target: ByteArray) -> None:
-        place = -1
+        count = 0
         with pillow_quiet():
-            for place, (name, content) in enumerate(pictures()):
-                if place == len(target):
+            for name, content in pictures():
+                if count == len(target):
                     raise DataError(
                         f"{name}: more pictures than the {len(target)} labels; they do not belong together."
                     )
-                target[place] = _of_shape(read_picture(content, name, shape[0], options), name, shape)
-        if place + 1 != len(target):
-            raise DataError(f"{len(target)} labels, but {place + 1} pictures; they do not belong together.")
+                target[count] = _of_shape(read_picture(content, name, shape[0], options), name, shape)
+                count += 1
+        if count != len(target):
+            raise DataError(f"{len(target)} labels, but {count} pictures; they do not belong together.")
 
     return filled_part(labels, shape, fill, groups)
 
@@ -111,35 +118,8 @@ def preprocessing_of(options: ReadOptions) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _fill_from_files(target: ByteArray, paths: list[str], shape: tuple[int, int, int], options: ReadOptions) -> None:
-    def read(place: int) -> None:
-        target[place] = _of_shape(read_picture_file(paths[place], shape[0], options), paths[place], shape)
-
-    with pillow_quiet():
-        if shape[1] * shape[2] < _THREADS_PAY_FROM:
-            for place in range(len(paths)):
-                read(place)
-            return
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for start in range(0, len(paths), 4096):
-                list(pool.map(read, range(start, min(start + 4096, len(paths)))))
-
-
-def _of_shape(pixels: ByteArray, name: str, shape: tuple[int, int, int]) -> ByteArray:
-    if pixels.shape != shape:  # a photograph turned by its metadata, or a file that changed meanwhile
-        raise _sizes_differ(name, pixels.shape[1:], "the first picture", shape[1:])
-    return pixels
-
-
-def _sizes_differ(name: str, size: tuple[int, ...], other_name: str, other: tuple[int, ...]) -> DataError:
-    return DataError(
-        f"{name}: {size[0]} x {size[1]} pixels (height x width), but {other_name} has {other[0]} x {other[1]}. "
-        "All images must have one size: give the size to bring them to (size=height,width) or mend the file."
-    )
-
-
 def class_numbers(labels: list[str], classes: tuple[str, ...]) -> IntArray:
-    """Return the place of every label among ``classes``.
+    """Return the number of every label among ``classes``.
 
     Raises:
         DataError: a label that is none of them.
@@ -157,3 +137,16 @@ def sorted_classes(names: Iterable[str]) -> tuple[str, ...]:
     if all(name.isascii() and name.isdigit() and len(name) < 19 for name in distinct):
         return tuple(sorted(distinct, key=lambda name: (int(name), name)))
     return tuple(sorted(distinct))
+
+
+def _of_shape(pixels: ByteArray, name: str, shape: tuple[int, int, int]) -> ByteArray:
+    if pixels.shape != shape:  # a file that changed meanwhile, or an orientation that stands behind the pixels
+        raise _sizes_differ(name, pixels.shape[1:], "the first picture", shape[1:])
+    return pixels
+
+
+def _sizes_differ(name: str, size: tuple[int, ...], other_name: str, other: tuple[int, ...]) -> DataError:
+    return DataError(
+        f"{name}: {size[0]} x {size[1]} pixels (height x width), but {other_name} has {other[0]} x {other[1]}. "
+        "All images must have one size: give the size to bring them to (size=height,width) or mend the file."
+    )

@@ -6,6 +6,7 @@ that was prepared in another way than those it was trained on.
 
 import io
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -13,7 +14,7 @@ from typing import Literal
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
-from ceteris.data.formats.entries import damage_told
+from ceteris.data.formats.entries import open_file
 from ceteris.data.options import ReadOptions
 from ceteris.errors import DataError
 from ceteris.records import ByteArray
@@ -23,11 +24,13 @@ MAX_PIXELS = 50_000_000
 _MAX_FILE_BYTES = 1 << 30
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")
 _GREY_MODES = frozenset({"1", "L", "LA", "La", "I;16", "I;16B", "I;16L", "I;16N", "I", "F"})
+_STEPS_BETWEEN = {"La": "LA", "LAB": "RGB", "HSV": "RGB"}  # modes that Pillow does not convert to grey at once
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 _PNG_GREY = (0, 4)  # colour types: grey, grey with alpha
-_QUARTER_TURNS = (5, 6, 7, 8)  # values of the EXIF orientation that exchange height and width
-_ORIENTED_BY = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")  # where Pillow finds an orientation
+_PNG_HEADER_BYTES = 4096  # what a PNG file says about itself mostly lies in them
 _PNG_ORIENTED_BY = (b"eXIf", b"exif", b"xmp")
+_ORIENTED_BY = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")  # where Pillow finds an orientation
+_QUARTER_TURNS = (5, 6, 7, 8)  # values of the EXIF orientation that exchange height and width
 
 
 class pillow_quiet(warnings.catch_warnings):  # noqa: N801
@@ -53,23 +56,32 @@ def picture_header(content: bytes, name: str) -> PictureHeader:
     Raises:
         DataError: no picture, or more than MAX_PIXELS pixels.
     """
-    if header_suffices(content) and content[12:16] == b"IHDR":
+    if _says_all(content):
         width, height = int.from_bytes(content[16:20], "big"), int.from_bytes(content[20:24], "big")
         header = PictureHeader(height, width, 1 if content[25] in _PNG_GREY else 3)
     else:
-        header = _decoded_header(_opened(content, name), name)
+        image = _opened(content, name)
+        try:
+            # Pillow gives the size of a TIFF file as seen upright.
+            turned = image.format != "TIFF" and image.getexif().get(ExifTags.Base.Orientation) in _QUARTER_TURNS
+        except Exception as error:
+            raise _unreadable(name, error) from error
+        height, width = (image.width, image.height) if turned else (image.height, image.width)
+        header = PictureHeader(height, width, 1 if image.mode in _GREY_MODES else 3)
     _check_size(header.height, header.width, name)
     return header
 
 
-def header_suffices(start: bytes) -> bool:
-    """Tell whether the first bytes of a file are those of a PNG file and name no orientation before its pixels."""
-    before_pixels = start.partition(b"IDAT")[0]
-    return (
-        start.startswith(_PNG_START)
-        and 26 <= len(before_pixels) < len(start)
-        and not any(marker in before_pixels for marker in _PNG_ORIENTED_BY)
-    )
+def file_header(path: str) -> PictureHeader:
+    """Return what a picture file says about itself; of a PNG file only the first bytes are read.
+
+    Raises:
+        DataError: see :func:`picture_header`; also where the file is missing or cannot be read.
+    """
+    with open_file(path) as file:
+        start = file.read(_PNG_HEADER_BYTES)
+        content = start if _says_all(start) else start + file.read(_MAX_FILE_BYTES)
+    return picture_header(content, path)
 
 
 def read_picture(content: bytes, name: str, channels: int, options: ReadOptions, *, invert: bool = False) -> ByteArray:
@@ -97,13 +109,13 @@ def read_picture_file(path: str, channels: int, options: ReadOptions, *, invert:
     Raises:
         DataError: the file is missing, cannot be read, or is no picture.
     """
-    with damage_told(path), open(path, "rb") as file:
+    with open_file(path) as file:
         content = file.read(_MAX_FILE_BYTES)
     return read_picture(content, path, channels, options, invert=invert)
 
 
 def read_pictures_of_shape(
-    paths: list[Path], shape: tuple[int, int, int], options: ReadOptions, *, invert: bool = False
+    paths: Sequence[Path], shape: tuple[int, int, int], options: ReadOptions, *, invert: bool = False
 ) -> ByteArray:
     """Return picture files as uint8 (files, channels, height, width), read as ``options`` say and brought to ``shape``.
 
@@ -115,22 +127,19 @@ def read_pictures_of_shape(
         return np.stack([read_picture_file(str(path), shape[0], brought, invert=invert) for path in paths])
 
 
+def _says_all(start: bytes) -> bool:
+    """Tell whether the first bytes of a file are those of a PNG file that names no orientation before its pixels."""
+    before_pixels, pixels, _ = start.partition(b"IDAT")
+    png = start.startswith(_PNG_START) and start[12:16] == b"IHDR" and bool(pixels)
+    return png and not any(marker in before_pixels for marker in _PNG_ORIENTED_BY)
+
+
 def _opened(content: bytes, name: str) -> Image.Image:
     # Pillow's decoders raise almost any type of exception on damaged files, so all of them are caught here.
     try:
         return Image.open(io.BytesIO(content), formats=_FORMATS)
     except Exception as error:
         raise _unreadable(name, error) from error
-
-
-def _decoded_header(image: Image.Image, name: str) -> PictureHeader:
-    try:
-        # Pillow gives the size of a TIFF file as seen upright.
-        turned = image.format != "TIFF" and image.getexif().get(ExifTags.Base.Orientation) in _QUARTER_TURNS
-    except Exception as error:
-        raise _unreadable(name, error) from error
-    height, width = (image.width, image.height) if turned else (image.height, image.width)
-    return PictureHeader(height, width, 1 if image.mode in _GREY_MODES else 3)
 
 
 def _pixels(image: Image.Image, mode: str, options: ReadOptions, invert: bool) -> ByteArray:
@@ -148,20 +157,16 @@ def _pixels(image: Image.Image, mode: str, options: ReadOptions, invert: bool) -
 
 def _in_mode(image: Image.Image, mode: str) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":
-        return _eight_bits(image).convert(mode)
-    if image.mode in ("La", "LAB", "HSV"):  # Pillow converts these by a step in between
-        image = image.convert("LA" if image.mode == "La" else "RGB")
-    if image.mode in ("LA", "La", "RGBA", "RGBa", "PA") or "transparency" in image.info:
+        values = np.asarray(image, dtype=np.float64)
+        scale = 1.0 if image.mode == "F" and values.max(initial=0) <= 255 else 257.0
+        return Image.fromarray(np.clip(np.round(values / scale), 0, 255).astype(np.uint8)).convert(mode)
+    if image.mode in _STEPS_BETWEEN:
+        image = image.convert(_STEPS_BETWEEN[image.mode])
+    if image.mode in ("LA", "RGBA", "RGBa", "PA") or "transparency" in image.info:
         coloured = image.convert("RGBA")
         white = Image.new("RGBA", image.size, (255, 255, 255, 255))
-        return Image.alpha_composite(white, coloured).convert(mode)
+        image = Image.alpha_composite(white, coloured)
     return image.convert(mode)
-
-
-def _eight_bits(image: Image.Image) -> Image.Image:
-    values = np.asarray(image, dtype=np.float64)
-    scale = 1.0 if image.mode == "F" and values.max(initial=0) <= 255 else 257.0
-    return Image.fromarray(np.clip(np.round(values / scale), 0, 255).astype(np.uint8))
 
 
 def _fitted(image: Image.Image, size: tuple[int, int], fit: str) -> Image.Image:

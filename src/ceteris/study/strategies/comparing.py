@@ -9,10 +9,10 @@ from ceteris.findings import FactorFinding
 from ceteris.recipe import Recipe
 from ceteris.records import Finished, Record
 from ceteris.study.decide import Decision, decide
-from ceteris.study.strategies.arms import arms_of, misfits, with_misfits
+from ceteris.study.strategies.arms import arms_of, incompatible_levels
 from ceteris.study.strategies.evidence import factor_finding, request_of
 from ceteris.study.strategies.purse import Purse, seconds_of
-from ceteris.study.strategies.tuning import TunedArm, tune_arms
+from ceteris.study.strategies.tuning import tune_arms
 from ceteris.study.study import Factor, nuisances_of
 from ceteris.study.trials import ExperimentContext, Extension, exploration_trials
 
@@ -50,7 +50,7 @@ def compare_factor(
         purse.charge(arm.records)
     recipes = {name: arm.recipe for name, arm in tuned.items()}
     blocks, decision = yield from (compare or compare_arms)(setting, model, factor.name, recipes, label, purse)
-    decision = with_misfits(_with_edges(decision, tuned), misfits(factor, incumbent))
+    decision = replace(decision, incompatible=incompatible_levels(factor, incumbent))
     finding = factor_finding(factor, recipes, label, blocks, decision, tuned)
     return Compared(finding=finding, best=recipes[decision.label])
 
@@ -132,13 +132,3 @@ def _seconds(blocks: Trained, labels: Sequence[str], repetitions: int) -> float:
 
 def _latest(records: Sequence[Record | None]) -> Record | None:
     return next((record for record in reversed(records) if isinstance(record, Finished)), None)
-
-
-def _with_edges(decision: Decision, tuned: Mapping[str, TunedArm]) -> Decision:
-    told = [
-        f"{label}: {finding.field} = {finding.chosen:g} lies at the edge of the values tried."
-        for label, arm in tuned.items()
-        for finding in arm.findings
-        if finding.at_edge
-    ]
-    return replace(decision, sentence=" ".join([decision.sentence, *told]))

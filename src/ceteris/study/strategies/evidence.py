@@ -7,10 +7,11 @@ import numpy as np
 from ceteris.execution.progress import StageKind
 from ceteris.execution.queue import Request
 from ceteris.fields import describe_changes
-from ceteris.findings import Comparison, Effort, FactorFinding, LevelFinding
+from ceteris.findings import Comparison, Effort, FactorFinding, Failure, LevelFinding
 from ceteris.recipe import Recipe
 from ceteris.records import Failed, Finished, FloatArray, Record, Trial
 from ceteris.study.decide import Decision, accuracies
+from ceteris.study.strategies.arms import label_parts
 from ceteris.study.strategies.tuning import TunedArm
 from ceteris.study.study import Factor
 
@@ -54,9 +55,11 @@ def factor_finding(
             incumbent=label == incumbent,
             chosen=label == decision.label,
             comparison=decision.comparisons.get(label),
-            tuned=tuned.get(label) if tuned else None,
+            tuned=arm,
+            parts=label_parts(factor, label, arm.start) if arm else (),
         )
         for label, recipe in arms.items()
+        for arm in [tuned.get(label) if tuned else None]
     )
     return FactorFinding(
         name=factor.name,
@@ -64,8 +67,9 @@ def factor_finding(
         question=factor.question,
         fields=factor.fields,
         levels=levels,
-        decision=decision.sentence,
-        prospect=decision.prospect,
+        reason=decision.reason,
+        eliminations=decision.eliminations,
+        incompatible=decision.incompatible,
     )
 
 
@@ -78,8 +82,9 @@ def level_finding(
     chosen: bool,
     comparison: Comparison | None,
     tuned: TunedArm | None = None,
+    parts: tuple[tuple[str, str], ...] = (),
 ) -> LevelFinding:
-    """Gather one level's blocks; trials that did not finish count as NaN and are told in words."""
+    """Gather one level's blocks; trials that did not finish count as NaN and are listed as failures."""
     trained = [record for record in records if record]
     costs = [record.cost for record in trained if isinstance(record, Finished)]
     return LevelFinding(
@@ -97,11 +102,17 @@ def level_finding(
         peak_memory_bytes=max((cost.peak_memory_bytes for cost in costs), default=0),
         incumbent=incumbent,
         chosen=chosen,
-        failures=tuple(f"{record.status}: {record.error}" for record in trained if isinstance(record, Failed)),
+        failures=failures_of(records),
         comparison=comparison,
         effort=effort_of([*trained, *(tuned.records if tuned else ())]),
         tuning=tuned.findings if tuned else (),
+        label_parts=parts,
     )
+
+
+def failures_of(records: Sequence[Record | None]) -> tuple[Failure, ...]:
+    """Return how the trainings ended that did not finish."""
+    return tuple(Failure(status=record.status, error=record.error) for record in records if isinstance(record, Failed))
 
 
 def effort_of(records: Sequence[Record]) -> Effort:

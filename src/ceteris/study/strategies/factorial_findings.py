@@ -6,7 +6,15 @@ from dataclasses import replace
 import numpy as np
 
 from ceteris.fields import describe_changes
-from ceteris.findings import Comparison, FactorFinding, Interaction, LevelFinding
+from ceteris.findings import (
+    Broken,
+    CellFailures,
+    Comparison,
+    FactorFinding,
+    InBestRecipe,
+    Interaction,
+    LevelFinding,
+)
 from ceteris.records import FloatArray
 from ceteris.stats import compare_levels
 from ceteris.study.design import arm
@@ -43,7 +51,6 @@ def _factor(
     comparisons = compare_levels(
         means[0],
         dict(zip(labels[1:], means[1:], strict=True)),
-        incumbent_label=labels[0],
         folds=study.exploration.folds,
         significance=study.significance,
         margin=study.equivalence_margin,
@@ -57,7 +64,7 @@ def _factor(
         levels=tuple(
             _level(grid, place, number, members[number], means[number], comparisons, best) for number in numbers
         ),
-        decision=_decision(labels[best.levels[place]], comparisons, labels, members),
+        reason=InBestRecipe(cells=sum(one.status == "finished" for of_level in members for one in of_level)),
     )
 
 
@@ -77,7 +84,7 @@ def marginal_means(fit: GridFit, place: int, members: Sequence[Sequence[Tried]])
 
 
 def _observed(members: Sequence[Tried], blocks: int) -> FloatArray:
-    finished = [one.accuracies for one in members if one.fate == "finished"]
+    finished = [one.accuracies for one in members if one.status == "finished"]
     return np.mean(finished, axis=0) if finished else np.full(blocks, np.nan)
 
 
@@ -101,17 +108,21 @@ def _level(
         chosen=best.levels[place] == number,
         comparison=comparisons.get(label),
     )
-    broken = [one for one in members if one.fate == "failed"]
-    first = (
-        f"{len(broken)} of {len(members)} cells did not finish; {broken[0].label}: {broken[0].told}" if broken else ""
-    )
     found = replace(
         found,
         accuracies=means,
         effort=effort_of([record for one in members for record in one.records if record]),
-        failures=(first,) if first else (),
+        failures=_failures(members),
     )
-    return _averaged(found, [one for one in members if one.fate == "finished"])
+    return _averaged(found, [one for one in members if one.status == "finished"])
+
+
+def _failures(members: Sequence[Tried]) -> tuple[CellFailures, ...]:
+    failed = [(one.number, one.left.failure) for one in members if isinstance(one.left, Broken)]
+    if not failed:
+        return ()
+    first, failure = failed[0]
+    return (CellFailures(failed=len(failed), cells=len(members), first=first, failure=failure),)
 
 
 def _averaged(found: LevelFinding, finished: Sequence[Tried]) -> LevelFinding:
@@ -134,17 +145,6 @@ def _averaged(found: LevelFinding, finished: Sequence[Tried]) -> LevelFinding:
     )
 
 
-def _decision(
-    kept: str, comparisons: Mapping[str, Comparison], labels: Sequence[str], members: Sequence[Sequence[Tried]]
-) -> str:
-    cells = sum(one.fate == "finished" for of_level in members for one in of_level)
-    told = [f"{kept} is the level in the best recipe. Averaged over the other factors ({cells} cells):"]
-    told += [comparison.sentence for comparison in comparisons.values()]
-    missing = [label for label in labels[1:] if label not in comparisons]
-    told += [f"{label} cannot be compared: its cells are missing or did not finish." for label in missing]
-    return " ".join(told)
-
-
 def interaction_findings(study: Study, grid: Grid, fit: GridFit) -> tuple[Interaction, ...]:
     """Return all two-way interactions that the cells can tell, adjusted by Holm over all of them."""
     effects = {pair: effect for pair in fit.pairs if (effect := fit.interaction(*pair)) is not None}
@@ -154,7 +154,6 @@ def interaction_findings(study: Study, grid: Grid, fit: GridFit) -> tuple[Intera
     comparisons = compare_levels(
         np.zeros(blocks),
         {str(number): effect for number, effect in enumerate(effects.values())},
-        incumbent_label="additive",
         folds=study.exploration.folds,
         significance=study.significance,
         margin=study.equivalence_margin,
@@ -162,28 +161,6 @@ def interaction_findings(study: Study, grid: Grid, fit: GridFit) -> tuple[Intera
     found = []
     for number, pair in enumerate(effects):
         if comparison := comparisons.get(str(number)):
-            first, second = (_named(grid, *part) for part in pair)
-            sentence = _interaction_sentence(first, second, comparison, study, len(comparisons))
-            found.append(Interaction(first=first, second=second, comparison=replace(comparison, sentence=sentence)))
+            first, second = ((grid.choices[place].name, grid.labels[place][level]) for place, level in pair)
+            found.append(Interaction(first=first, second=second, comparison=comparison))
     return tuple(found)
-
-
-def _named(grid: Grid, place: int, level: int) -> tuple[str, str]:
-    return grid.choices[place].name, grid.labels[place][level]
-
-
-def _interaction_sentence(
-    first: tuple[str, str], second: tuple[str, str], comparison: Comparison, study: Study, count: int
-) -> str:
-    pair = f"{first[0]} {first[1]} and {second[0]} {second[1]}"
-    p = "p < 0.001" if comparison.adjusted_p < 0.001 else f"p = {comparison.adjusted_p:.3g}"
-    interval = f"95 % interval {100 * comparison.low:+.2f} to {100 * comparison.high:+.2f}"
-    evidence = f"{interval}, {p} after Holm over {count} interactions"
-    size, margin = f"{100 * abs(comparison.difference):.2f} points", f"±{100 * study.equivalence_margin:.2f} points"
-    return {
-        "better": f"Together {pair} bring {size} more than the sum of their two effects ({evidence}).",
-        "worse": f"Together {pair} bring {size} less than the sum of their two effects ({evidence}).",
-        "equivalent": f"The effects of {pair} add up: what is between them and their sum lies inside {margin}.",
-        "undecided": f"It is undecided whether the effects of {pair} add up: {100 * comparison.difference:+.2f} points "
-        f"({evidence}).",
-    }[comparison.verdict]

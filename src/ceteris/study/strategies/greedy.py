@@ -1,5 +1,7 @@
 """The greedy strategy: a baseline, then one factor after another, each time keeping the best setting found so far."""
 
+from ceteris.fields import difference
+from ceteris.findings import FactorPath
 from ceteris.study.strategies.comparing import Comparing, compare_factor
 from ceteris.study.strategies.evidence import request_of
 from ceteris.study.strategies.protocol import Search, SearchResult
@@ -13,20 +15,13 @@ def greedy(
 ) -> Search:
     """Explore one model's factors in the order of the study; ``compare`` as for :func:`compare_factor`."""
     purse = purse or Purse(setting)
-    best, found = model.recipe, []
+    best, found, changed = model.recipe, [], 0
     for factor in factors_of(setting.study, model.name):
         compared = yield from compare_factor(setting, model.name, factor, best, purse, compare)
         found.append(compared.finding)
+        changed += bool(difference(best, compared.best))
         best = compared.best
     if not found:
         yield request_of(model.name, "baseline", {"baseline": exploration_trials(setting, best)})
-    return SearchResult(model=model, best=best, factors=tuple(found), summary=_summary(len(found)))
-
-
-def _summary(factors: int) -> str:
-    if not factors:
-        return "No factor was explored: the baseline alone was trained."
-    return (
-        f"{factors} factors were explored one after another, each around the best setting so far. A combination that only "
-        "works together can be missed, and the order of the factors matters."
-    )
+    path = FactorPath(factors=len(found), around="best", changed=changed)
+    return SearchResult(model=model, best=best, factors=tuple(found), search=path)

@@ -1,7 +1,7 @@
 """The grid of a factorial study: which cells there are, which of them can be made, which are trained."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from ceteris.digests import digest_of
 from ceteris.errors import ConfigError
+from ceteris.findings import PassedOver
 from ceteris.recipe import Recipe
 from ceteris.records import FloatArray, IntArray
 from ceteris.seeds import generator
@@ -21,25 +22,26 @@ MOST_CELLS = 2000
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One combination of levels: the numbers of its levels (0 is the baseline's), its recipe and what it sets, in words."""
+    """One combination of levels: the numbers of its levels (0 is the baseline's), its recipe and what it sets, as ``Drawn``."""
 
     levels: tuple[int, ...]
     recipe: Recipe
     settings: tuple[tuple[str, str], ...]
+    idle: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:
     """The cells of one model's grid that can be made, the baseline's first.
 
-    ``choices`` are the factors; ``labels`` per factor, the baseline's level first; ``left_out`` is reason -> number of
-    cells that cannot be made; ``size`` counts these too.
+    ``choices`` are the factors; ``labels`` per factor, the baseline's level first; ``left_out`` are those
+    that cannot be made; ``size`` counts these too.
     """
 
     choices: tuple[Choice, ...]
     labels: tuple[tuple[str, ...], ...]
     cells: tuple[Cell, ...]
-    left_out: Mapping[str, int]
+    left_out: tuple[PassedOver, ...]
     size: int
 
     @property
@@ -95,19 +97,22 @@ def _some(sizes: tuple[int, ...], random: np.random.Generator) -> Iterator[tuple
 
 def _cells(
     space: Space, labels: tuple[tuple[str, ...], ...], listed: Iterable[tuple[int, ...]]
-) -> tuple[tuple[Cell, ...], dict[str, int]]:
+) -> tuple[tuple[Cell, ...], tuple[PassedOver, ...]]:
     """Make every cell; of those that give one recipe, as a level has no effect there, only the first is kept."""
     cells: dict[str, Cell] = {}
-    left_out: dict[str, int] = {}
+    left_out: dict[tuple[str, tuple[tuple[str, str], ...]], int] = {}
     for levels in listed:
         point = tuple(of_factor[level] for of_factor, level in zip(labels, levels, strict=True))
         drawn = space.drawn(point)
         if drawn.recipe is None or digest_of(drawn.recipe) in cells:
-            reason = drawn.reason or "another cell is the same recipe"
-            left_out[reason] = left_out.get(reason, 0) + 1
+            why = (drawn.reason, drawn.idle)
+            left_out[why] = left_out.get(why, 0) + 1
             continue
-        cells[digest_of(drawn.recipe)] = Cell(levels=levels, recipe=drawn.recipe, settings=drawn.settings)
-    return tuple(cells.values()), left_out
+        cells[digest_of(drawn.recipe)] = Cell(
+            levels=levels, recipe=drawn.recipe, settings=drawn.settings, idle=drawn.idle
+        )
+    passed_over = (PassedOver(count=count, reason=reason, idle=idle) for (reason, idle), count in left_out.items())
+    return tuple(cells.values()), tuple(passed_over)
 
 
 def chosen_cells(study: Study, grid: Grid) -> tuple[Cell, ...]:

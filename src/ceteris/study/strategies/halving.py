@@ -1,14 +1,15 @@
 """Successive halving: many recipes with few epochs, and only the best of each rung go on with more."""
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 
 from ceteris.execution.queue import Records, Request
+from ceteris.findings import Eliminated, Rung, RungSearch
 from ceteris.records import Finished, Record, Trial
-from ceteris.study.strategies.candidates import BASELINE, Selection, Tried, failure, findings_of, optimism, select
+from ceteris.study.strategies.candidates import Tried, broken, findings_of, select
 from ceteris.study.strategies.evidence import request_of
 from ceteris.study.strategies.proposals import Proposals
 from ceteris.study.strategies.protocol import Search, SearchResult
@@ -16,14 +17,6 @@ from ceteris.study.strategies.sampling import FixedSequence, quasi_random_points
 from ceteris.study.strategies.space import space_of
 from ceteris.study.study import Halving, ModelSpec, Study
 from ceteris.study.trials import ExperimentContext, exploration_trials, tuning_trial
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rung:
-    """``candidates`` recipes are trained for at most ``epochs`` epochs; the last rung trains in full on all blocks."""
-
-    epochs: int
-    candidates: int
 
 
 def halving(setting: ExperimentContext, model: ModelSpec) -> Search:
@@ -53,7 +46,10 @@ def halving(setting: ExperimentContext, model: ModelSpec) -> Search:
         model=model,
         best=tried[selection.number].recipe,
         candidates=findings_of(tried, selection),
-        summary=_summary(setting.study, tried, [*climbed, replace(ladder[-1], candidates=len(remaining))], selection),
+        search=RungSearch(
+            rungs=(*climbed, replace(ladder[-1], candidates=len(remaining))),
+            confirmed=setting.study.confirmation.seeds > 0,
+        ),
     )
 
 
@@ -81,9 +77,9 @@ def _drawn(study: Study, model: ModelSpec, count: int) -> list[Tried]:
             number=number,
             recipe=one.recipe,
             settings=one.settings,
-            note=one.reason,
+            idle=one.idle,
             records=[None] * blocks,
-            fate="eliminated",
+            status="eliminated",
         )
         for number, one in enumerate(drawn)
         if one.recipe
@@ -109,14 +105,14 @@ def _short_trial(setting: ExperimentContext, one: Tried, rung: Rung) -> Trial:
 
 
 def _promoted(remaining: Sequence[Tried], records: dict[int, Record], count: int, number: int) -> list[Tried]:
-    """Return the best of a rung in the order of drawing; the others are told where they ended."""
+    """Return the best of a rung in the order of drawing; the others keep where they ended."""
     ranks = {number: _rank(record) for number, record in records.items() if isinstance(record, Finished)}
     ranked = sorted((one for one in remaining if one.number in ranks), key=lambda one: ranks[one.number])
     for one in remaining:
-        if broken := failure([records[one.number]]):
-            one.fate, one.told = "failed", f"in rung {number}: {broken}"
+        if failed := broken([records[one.number]], number):
+            one.status, one.left = "failed", failed
     for place, one in enumerate(ranked[count:], start=count + 1):
-        one.told = f"eliminated in rung {number}: place {place} of {len(remaining)}, the first {count} went on"
+        one.left = Eliminated(rung=number, place=place, candidates=len(remaining), promoted=count)
     return sorted(ranked[:count], key=lambda one: one.number)
 
 
@@ -134,21 +130,6 @@ def _train_in_full(
     records = yield request_of(model, "last rung", {one.label: trials[one.number] for one in asked})
     for one in asked:
         one.records = [records[trial.digest] for trial in trials[one.number]]
-        broken = failure(one.records)
-        out = f"{one.told}; " if one.told else ""
-        one.told = broken or (f"{out}trained in full because the others are compared with it" if out else "")
-        one.fate = "failed" if broken else "finished"
-        one.rungs.append((one.recipe.epochs, float(np.nanmean(one.accuracies)) if not broken else np.nan))
-
-
-def _summary(study: Study, tried: Sequence[Tried], ladder: Sequence[Rung], selection: Selection) -> str:
-    steps = [f"{rung.candidates} with {rung.epochs} epoch{'s' if rung.epochs > 1 else ''}" for rung in ladder[:-1]]
-    last = f"{ladder[-1].candidates} in full on all blocks"
-    told = (
-        f"Successive halving trained {', '.join([*steps, last])}; {BASELINE} took part and is always trained in full."
-    )
-    failed = sum(one.fate == "failed" for one in tried)
-    parts = [told, *([f"{failed} did not finish."] if failed else []), selection.sentence]
-    if selection.number:
-        parts.append(optimism(study, len(tried)))
-    return " ".join(parts)
+        failed = broken(one.records)
+        one.status, one.left = ("failed", failed) if failed else ("finished", one.left)
+        one.rungs.append((one.recipe.epochs, float(np.nanmean(one.accuracies)) if not failed else np.nan))

@@ -8,11 +8,12 @@ import numpy as np
 from ceteris.digests import digest_of
 from ceteris.execution.populations import NEVER, stacked_folds
 from ceteris.execution.queue import Records, Request
+from ceteris.findings import PassedOver, Pruned, SampledSearch
 from ceteris.recipe import Recipe
 from ceteris.records import FloatArray, Trial
-from ceteris.study.strategies.candidates import Selection, Tried, failure, findings_of, optimism, select
+from ceteris.study.strategies.candidates import Tried, broken, findings_of, select
 from ceteris.study.strategies.evidence import request_of
-from ceteris.study.strategies.proposals import Proposals, misfit_sentences
+from ceteris.study.strategies.proposals import Proposals
 from ceteris.study.strategies.protocol import Search, SearchResult
 from ceteris.study.strategies.pruning import clearly_behind, expected_score
 from ceteris.study.strategies.sampling import sampler_of
@@ -58,12 +59,12 @@ def _round(proposals: Proposals, number: int, count: int) -> list[Tried]:
 
 def _tried(number: int, drawn: Drawn) -> Tried:
     assert drawn.recipe is not None
-    return Tried(number=number, recipe=drawn.recipe, settings=drawn.settings, note=drawn.reason, records=[])
+    return Tried(number=number, recipe=drawn.recipe, settings=drawn.settings, idle=drawn.idle, records=[])
 
 
 def _finished(tried: Sequence[Tried]) -> FloatArray:
     """Return the accuracies of those that finished all blocks, (candidates, blocks)."""
-    return np.array([one.accuracies for one in tried if one.fate == "finished"]).reshape(-1, _blocks(tried))
+    return np.array([one.accuracies for one in tried if one.status == "finished"]).reshape(-1, _blocks(tried))
 
 
 def _blocks(tried: Sequence[Tried]) -> int:
@@ -80,7 +81,7 @@ def _train(
     yield from _train_blocks(model, fresh, {number: block[:first] for number, block in trials.items()})
     for one in fresh:
         _judge(one, finished, blocks)
-    going_on = [one for one in fresh if one.fate == "finished"]
+    going_on = [one for one in fresh if one.status == "finished"]
     rest = {one.number: trials[one.number][first:] for one in going_on}
     if first < blocks and going_on:
         yield from _train_blocks(model, going_on, rest)
@@ -109,48 +110,35 @@ def _train_blocks(
 
 def _judge(one: Tried, finished: FloatArray, blocks: int) -> None:
     """Say what became of a recipe by the blocks that it was trained on so far."""
-    if broken := failure(one.records):
-        one.fate, one.told = "failed", broken
+    if failed := broken(one.records):
+        one.status, one.left = "failed", failed
     elif len(one.records) < blocks and clearly_behind(one.accuracies, finished):
         behind = finished.mean(axis=1).max() - expected_score(one.accuracies, finished)
-        one.fate = "pruned"
-        one.told = (
-            f"left after {len(one.records)} of {blocks} blocks, {100 * behind:.2f} points behind the best one on the same "
-            "blocks"
-        )
+        one.status = "pruned"
+        one.left = Pruned(blocks=len(one.records), design=blocks, behind=float(behind))
 
 
 def _score(one: Tried, finished: FloatArray) -> float | None:
-    if one.fate == "failed":
+    if one.status == "failed":
         return None
     known = one.accuracies[np.isfinite(one.accuracies)]
-    return expected_score(known, finished) if one.fate == "pruned" else float(known.mean())
+    return expected_score(known, finished) if one.status == "pruned" else float(known.mean())
 
 
 def _route(study: Study, model: ModelSpec, tried: Sequence[Tried], misfits: Mapping[str, int]) -> SearchResult:
+    assert isinstance(study.strategy, Joint)
     selection = select(study, tried)
     best: Recipe = tried[selection.number].recipe
     return SearchResult(
         model=model,
         best=best,
         candidates=findings_of(tried, selection),
-        trainings_saved=sum(record is None for one in tried if one.fate == "pruned" for record in one.records),
-        summary=_summary(study, tried, selection, misfits),
+        trainings_saved=sum(record is None for one in tried if one.status == "pruned" for record in one.records),
+        search=SampledSearch(
+            sampler=study.strategy.sampler,
+            asked=study.strategy.trials,
+            first_blocks=FIRST_BLOCKS,
+            passed_over=tuple(PassedOver(count=count, reason=reason) for reason, count in misfits.items()),
+            confirmed=study.confirmation.seeds > 0,
+        ),
     )
-
-
-def _summary(study: Study, tried: Sequence[Tried], selection: Selection, misfits: Mapping[str, int]) -> str:
-    assert isinstance(study.strategy, Joint)
-    fates = [one.fate for one in tried]
-    told = [f"{len(tried)} recipes were tried, the baseline first ({study.strategy.sampler})."]
-    if left := fates.count("pruned"):
-        told.append(f"{left} were left after {FIRST_BLOCKS} blocks, clearly behind the best one on the same blocks.")
-    if failed := fates.count("failed"):
-        told.append(f"{failed} did not finish.")
-    if len(tried) < study.strategy.trials:
-        told.append("There are no other recipes in this space.")
-    told += misfit_sentences(misfits)
-    told.append(selection.sentence)
-    if selection.number:
-        told.append(optimism(study, len(tried)))
-    return " ".join(told)

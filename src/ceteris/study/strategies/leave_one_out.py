@@ -5,14 +5,15 @@ from dataclasses import replace
 
 from ceteris.execution.queue import Records, Request
 from ceteris.fields import describe_fields, difference, merged
-from ceteris.findings import FactorFinding
+from ceteris.findings import FactorFinding, FactorPath, PutBack
 from ceteris.recipe import Recipe
+from ceteris.study.decide import Decision
 from ceteris.study.strategies.comparing import compare_arms
 from ceteris.study.strategies.evidence import factor_finding
 from ceteris.study.strategies.greedy import greedy
-from ceteris.study.strategies.protocol import Search, SearchResult
+from ceteris.study.strategies.protocol import Search
 from ceteris.study.strategies.purse import Purse
-from ceteris.study.study import Factor, ModelSpec, factors_of, nuisances_of
+from ceteris.study.study import ModelSpec, factors_of, nuisances_of
 from ceteris.study.trials import ExperimentContext
 
 STACK = "all choices together"
@@ -24,7 +25,8 @@ def leave_one_out(setting: ExperimentContext, model: ModelSpec) -> Search:
     route = yield from greedy(setting, model, purse)
     lacking = without_one_choice(setting, model, route.best)
     worth = (yield from _compare(setting, model, route.best, lacking, purse)) if lacking else ()
-    return replace(route, worth=worth, summary=_summary(route, len(lacking)))
+    assert isinstance(route.search, FactorPath)
+    return replace(route, worth=worth, search=replace(route.search, put_back=len(lacking)))
 
 
 def without_one_choice(setting: ExperimentContext, model: ModelSpec, best: Recipe) -> dict[str, Recipe]:
@@ -42,27 +44,13 @@ def _compare(
     setting: ExperimentContext, model: ModelSpec, best: Recipe, lacking: Mapping[str, Recipe], purse: Purse
 ) -> Generator[Request, Records, tuple[FactorFinding, ...]]:
     factors = {factor.name: factor for factor in factors_of(setting.study, model.name)}
-    labels = {name: _label(factors[name], recipe) for name, recipe in lacking.items()}
-    arms = {STACK: best} | {labels[name]: recipe for name, recipe in lacking.items()}
+    arms = {STACK: best} | {f"{name} put back": recipe for name, recipe in lacking.items()}
     blocks, decision = yield from compare_arms(setting, model.name, "leave one out", arms, STACK, purse)
     found = []
-    for name, label in labels.items():
-        comparison = decision.comparisons.get(label)
-        sentence = comparison.sentence if comparison else f"{label} did not finish."
-        own = replace(decision, label=STACK, sentence=sentence, prospect="")
-        pair = {STACK: best, label: lacking[name]}
-        found.append(factor_finding(factors[name], pair, STACK, {key: blocks[key] for key in pair}, own))
+    for name, recipe in lacking.items():
+        arm, label = f"{name} put back", describe_fields(recipe, factors[name].fields) or "the baseline"
+        compared = {label: decision.comparisons[arm]} if arm in decision.comparisons else {}
+        own = Decision(label=STACK, reason=PutBack(), comparisons=compared)
+        pair, trained = {STACK: best, label: recipe}, {STACK: blocks[STACK], label: blocks[arm]}
+        found.append(factor_finding(factors[name], pair, STACK, trained, own))
     return tuple(found)
-
-
-def _label(factor: Factor, recipe: Recipe) -> str:
-    return f"{factor.title or factor.name} back to {describe_fields(recipe, factor.fields) or 'the baseline'}"
-
-
-def _summary(route: SearchResult, choices: int) -> str:
-    if not choices:
-        return f"{route.summary} The baseline stayed the best, so there is no choice to put back."
-    return (
-        f"{route.summary} Then each of the {choices} choices that differ from the baseline was put back alone, with all "
-        "others kept: the loss is what the choice is worth in the final stack."
-    )

@@ -1,6 +1,7 @@
 """Every level against the baseline alone; then all levels that were better are put together."""
 
 from ceteris.fields import difference, merged
+from ceteris.findings import FactorPath
 from ceteris.recipe import Recipe
 from ceteris.study.strategies.comparing import Comparing, compare_factor
 from ceteris.study.strategies.evidence import request_of
@@ -22,18 +23,5 @@ def one_at_a_time(setting: ExperimentContext, model: ModelSpec, compare: Compari
         yield request_of(model.name, "baseline", {"baseline": exploration_trials(setting, model.recipe)})
     best = merged(model.recipe, chosen)
     changed = sum(bool(difference(model.recipe, recipe)) for recipe in chosen)
-    return SearchResult(model=model, best=best, factors=tuple(found), summary=_summary(len(found), changed))
-
-
-def _summary(factors: int, changed: int) -> str:
-    if not factors:
-        return "No factor was explored: the baseline alone was trained."
-    joined = {
-        0: "No level was better, so the baseline stays.",
-        1: "The one change that was kept makes the best recipe.",
-    }
-    return f"{factors} factors were explored, each level against the baseline alone. " + joined.get(
-        changed,
-        f"The {changed} changes that were kept are put together; that their effects add up is an assumption, which the "
-        "confirmation tests.",
-    )
+    path = FactorPath(factors=len(found), around="baseline", changed=changed)
+    return SearchResult(model=model, best=best, factors=tuple(found), search=path)

@@ -1,7 +1,7 @@
 """New recipes to try: what a sampler suggests, without those that were tried before and those that do not fit together."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ceteris.digests import digest_of
 from ceteris.study.strategies.sampling import Sampler, search_generator
@@ -36,7 +36,7 @@ class Proposals:
         """Hand out the baseline's own recipe."""
         drawn = self._space.drawn(self._space.start)
         self._known[digest_of(self._space.baseline)] = _Known(waiting=[self._sampler.take(self._space.start)])
-        return Drawn(recipe=self._space.baseline, settings=drawn.settings, reason=drawn.reason)
+        return replace(drawn, recipe=self._space.baseline)
 
     def new(self) -> Drawn | None:
         """Hand out a recipe that was never handed out before; None when there is none left."""
@@ -85,11 +85,3 @@ class Proposals:
             known.waiting.append(ticket)
         else:
             self._sampler.tell(ticket, known.score)
-
-
-def misfit_sentences(misfits: Mapping[str, int]) -> list[str]:
-    """Say how many suggestions could not be made a recipe, and why the most frequent ones could not."""
-    if not misfits:
-        return []
-    reason = max(misfits, key=lambda known: misfits[known])
-    return [f"{sum(misfits.values())} suggestions do not go together and were passed over ({reason})."]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 from ceteris.execution.queue import Records, Request
-from ceteris.findings import Candidate, FactorFinding, Interaction
+from ceteris.findings import Candidate, FactorFinding, Interaction, SearchSummary
 from ceteris.recipe import Recipe
 from ceteris.study.study import ModelSpec
 from ceteris.study.trials import ExperimentContext
@@ -18,17 +18,17 @@ from ceteris.study.trials import ExperimentContext
 class SearchResult:
     """Where a strategy went with one model: from the baseline to the best recipe, and what it found on the way.
 
-    ``summary`` says in one sentence what the search did; the other fields are those of ``ModelFinding``.
+    The fields are those of ``ModelFinding``.
     """
 
     model: ModelSpec
     best: Recipe
+    search: SearchSummary
     factors: tuple[FactorFinding, ...] = ()
     worth: tuple[FactorFinding, ...] = ()
     interactions: tuple[Interaction, ...] = ()
     candidates: tuple[Candidate, ...] = ()
     trainings_saved: int = 0
-    summary: str = ""
 
 
 Search = Generator[Request, Records, SearchResult]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from ceteris.execution.populations import NEVER
 from ceteris.execution.queue import Records, Request
+from ceteris.findings import Better, Elimination, FactorPath
 from ceteris.recipe import Recipe
 from ceteris.records import Trial
 from ceteris.study.decide import Decision, accuracies, decide, is_cheaper
@@ -18,7 +19,7 @@ from ceteris.study.strategies.greedy import greedy
 from ceteris.study.strategies.one_at_a_time import one_at_a_time
 from ceteris.study.strategies.protocol import Search
 from ceteris.study.strategies.purse import Purse
-from ceteris.study.strategies.race_departures import Fate, RaceRules, Standings
+from ceteris.study.strategies.race_departures import RaceRules, Standings
 from ceteris.study.study import ModelSpec, Race
 from ceteris.study.trials import ExperimentContext, exploration_trials
 
@@ -62,7 +63,8 @@ def race(setting: ExperimentContext, model: ModelSpec) -> Search:
         route = yield from greedy(setting, model, compare=compare)
     else:
         route = yield from one_at_a_time(setting, model, compare=compare)
-    return replace(route, trainings_saved=count.saved, summary=_summary(route.summary, count))
+    assert isinstance(route.search, FactorPath)
+    return replace(route, trainings_saved=count.saved, search=replace(route.search, raced=len(count.design)))
 
 
 def _race_arms(
@@ -84,7 +86,7 @@ def _race_arms(
     decision = decide(setting.study, incumbent, course.blocks, looks=looks_of(setting))
     if incumbent in standings.running:
         decision = yield from until_decided(setting, model, stage, arms, incumbent, purse, course.blocks, decision)
-    return course.blocks, _told(_settled(decision, standings), standings)
+    return course.blocks, replace(_settled(decision, standings), eliminations=_eliminations(standings))
 
 
 def _rules(setting: ExperimentContext, strategy: Race) -> RaceRules:
@@ -146,32 +148,11 @@ def _settled(decision: Decision, standings: Standings) -> Decision:
     if not better:
         return decision
     best = max(better, key=lambda label: better[label])
-    return replace(decision, label=best, sentence=f"{best} is kept: {decision.comparisons[best].sentence}")
+    return replace(decision, label=best, reason=Better())
 
 
-def _told(decision: Decision, standings: Standings) -> Decision:
-    """Add a sentence for every arm that left: when and why."""
-    design = standings.rules.blocks
-    told = [
-        f"{label} left after {departure.blocks} of {design} blocks: {_reason(departure.fate, standings)}."
+def _eliminations(standings: Standings) -> tuple[Elimination, ...]:
+    return tuple(
+        Elimination(label=label, blocks=departure.blocks, design=standings.rules.blocks, reason=departure.fate)
         for label, departure in standings.left.items()
-    ]
-    return replace(decision, sentence=" ".join([decision.sentence, *told]))
-
-
-def _reason(fate: Fate, standings: Standings) -> str:
-    return {
-        "better": "better, and no other level could overtake it any more",
-        "worse": f"worse than {standings.incumbent}",
-        "futile": "it could hardly be found better or worse any more on the blocks that were left",
-        "overtaken": "better, but another level had overtaken it",
-        "broken": "a training did not finish",
-    }[fate]
-
-
-def _summary(told: str, count: _Count) -> str:
-    share = 100 * count.saved / len(count.design) if count.design else 0.0
-    return (
-        f"{told} Levels raced block by block and left when their verdict on all blocks was all but certain: "
-        f"{count.saved} of the {len(count.design)} trainings of the full design were not needed ({share:.0f} %)."
     )

@@ -85,11 +85,13 @@ Dimension = Choice | Number
 class Drawn:
     """What a point stands for: its recipe, None where its values do not go together, and the reason.
 
-    ``settings`` is (factor or field, value as text); "–" where the recipe has no such field, so that it has no effect.
+    ``settings`` is (factor or field, value as text), "–" for those in ``idle``, which have no effect because the recipe
+    does not have the field that is named there.
     """
 
     recipe: Recipe | None
     settings: tuple[tuple[str, str], ...]
+    idle: tuple[tuple[str, str], ...] = ()
     reason: str = ""
 
 
@@ -138,19 +140,19 @@ class Space:
                 return Drawn(
                     recipe=None, settings=self._settings(point), reason=explain_invalid(error, tree).replace("\n", "; ")
                 )
-        return self._told(point, changes, applied, recipe)
+        return self._checked(point, changes, applied, recipe)
 
-    def _told(self, point: Point, changes: list[dict[str, Any]], applied: set[str], recipe: Recipe) -> Drawn:
+    def _checked(self, point: Point, changes: list[dict[str, Any]], applied: set[str], recipe: Recipe) -> Drawn:
         idle: dict[str, str] = {}
         for dimension, change in zip(self.dimensions, changes, strict=True):
             missing = [field for field in change if field not in applied]
             if not missing:
                 continue
-            reason = f'{dimension.name}: the recipe has no field "{missing[0]}"'
             if len(missing) < len(change):  # half of a level is another level
+                reason = f'{dimension.name}: the recipe has no field "{missing[0]}"'
                 return Drawn(recipe=None, settings=self._settings(point), reason=reason)
-            idle[dimension.name] = f"{reason}, so it has no effect"
-        return Drawn(recipe=recipe, settings=self._settings(point, idle), reason="; ".join(idle.values()))
+            idle[dimension.name] = missing[0]
+        return Drawn(recipe=recipe, settings=self._settings(point, idle), idle=tuple(idle.items()))
 
     def _settings(self, point: Point, idle: dict[str, str] | None = None) -> tuple[tuple[str, str], ...]:
         return tuple(

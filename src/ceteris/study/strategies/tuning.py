@@ -21,8 +21,12 @@ from ceteris.study.trials import ExperimentContext, tuning_trial
 
 @dataclass(frozen=True, kw_only=True)
 class TunedArm:
-    """An arm with its nuisance parameters at their best values, how these were found, and all trainings that it took."""
+    """An arm with its nuisance parameters at their best values, how these were found, and all trainings that it took.
 
+    ``start`` is its recipe before.
+    """
+
+    start: Recipe
     recipe: Recipe
     findings: tuple[TuningFinding, ...] = ()
     records: tuple[Record, ...] = ()
@@ -55,7 +59,7 @@ def tune_arms(
     setting: ExperimentContext, model: str, factor: Factor, nuisances: tuple[Nuisance, ...], arms: Mapping[str, Recipe]
 ) -> Generator[Request, Records, dict[str, TunedArm]]:
     """Tune every nuisance parameter of every arm, one parameter after another, all arms side by side."""
-    tuned = {label: TunedArm(recipe=recipe) for label, recipe in arms.items()}
+    tuned = {label: TunedArm(start=recipe, recipe=recipe) for label, recipe in arms.items()}
     for nuisance in nuisances:
         searches = {label: search for label, done in tuned.items() if (search := _search(done.recipe, nuisance))}
         for _ in range(1 + nuisance.trials - 3 if searches else 0):
@@ -63,6 +67,7 @@ def tune_arms(
         for label, search in searches.items():
             before = tuned[label]
             tuned[label] = TunedArm(
+                start=before.start,
                 recipe=search.recipe_at(search.best()),
                 findings=(*before.findings, _finding(search)),
                 records=(*before.records, *search.records),
@@ -127,26 +132,12 @@ def _next_exponents(search: _Search) -> tuple[float, ...]:
 def _finding(search: _Search) -> TuningFinding:
     tried = list(search.scores)
     scores = np.array([search.scores[exponent][0] for exponent in tried])
-    values = tuple(search.value(exponent) for exponent in tried)
-    chosen = search.value(search.best())
     return TuningFinding(
         field=search.nuisance.field,
-        values=values,
+        values=tuple(search.value(exponent) for exponent in tried),
         accuracies=np.where(np.isfinite(scores), scores, np.nan),
         start=search.value(0),
-        chosen=chosen,
+        chosen=search.value(search.best()),
         widened=sum(abs(exponent) > 1 for exponent in tried),
         at_edge=search.at_edge(),
-        sentence=_sentence(search, values, chosen),
-    )
-
-
-def _sentence(search: _Search, values: tuple[float, ...], chosen: float) -> str:
-    score = search.scores[search.best()][0]
-    if not np.isfinite(score):
-        return f"{search.nuisance.field}: no training finished at any of {len(values)} values; {chosen:g} was kept."
-    edge = "; it is at the edge of what was tried, so a still better one may lie beyond" if search.at_edge() else ""
-    return (
-        f"{search.nuisance.field}: {len(values)} values from {min(values):g} to {max(values):g} were tried, "
-        f"{chosen:g} was best ({100 * score:.2f} % on the tuning fold){edge}."
     )

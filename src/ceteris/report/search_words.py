@@ -1,0 +1,555 @@
+"""What a search did and found, in words: comparisons, decisions, tuning, candidates, and how each strategy searches."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, assert_never
+
+import numpy as np
+
+from ceteris.findings import (
+    Better,
+    Broken,
+    Candidate,
+    CellFailures,
+    Cheaper,
+    Comparison,
+    Confirmation,
+    Eliminated,
+    Elimination,
+    FactorFinding,
+    FactorPath,
+    Failure,
+    GridSearch,
+    InBestRecipe,
+    IncumbentBroken,
+    Interaction,
+    LevelFinding,
+    NoneBetter,
+    PassedOver,
+    Pruned,
+    PutBack,
+    RungSearch,
+    SampledSearch,
+    SearchSummary,
+    StudyFindings,
+    TuningFinding,
+)
+
+BASELINE = "the baseline"
+
+
+class Searched(Protocol):
+    """What a search found with one model: ``ModelFinding``, or the result of a strategy."""
+
+    @property
+    def search(self) -> SearchSummary:
+        """What the search did, in numbers."""
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """The recipes that were tried, the baseline first."""
+
+    @property
+    def interactions(self) -> tuple[Interaction, ...]:
+        """Those of a grid."""
+
+    @property
+    def trainings_saved(self) -> int:
+        """Trainings of the full design that a race did not need."""
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Comparisons
+
+
+def comparison_sentence(found: Comparison, level: str, incumbent: str) -> str:
+    """Say what was found about a level against the incumbent, in percentage points."""
+    if found.low == found.high == 0:
+        return f"{level} and {incumbent} gave the same result on all {found.blocks} blocks: no difference at all."
+    match found.verdict:
+        case "equivalent":
+            return (
+                f"{level} and {incumbent} are equivalent: the difference of {_signed(found.difference)} points has a "
+                f"{100 * found.confidence:.3g} % interval of {_points(found.narrow_low)} to {_points(found.narrow_high)}, "
+                f"inside the margin of ±{_points(found.margin)} points."
+            )
+        case "undecided":
+            return (
+                f"It is undecided whether {level} differs from {incumbent}: {_signed(found.difference)} points "
+                f"({_evidence(found, found.low, found.high)}); {_what_would_decide(found)}."
+            )
+        case "better" | "worse":
+            # "Worse by 2 points" speaks of the size, so the interval is turned with it.
+            low, high = (found.low, found.high) if found.verdict == "better" else (-found.high, -found.low)
+            return (
+                f"{level} is {found.verdict} than {incumbent} by {_points(abs(found.difference))} points "
+                f"({_evidence(found, low, high)})."
+            )
+        case _:
+            assert_never(found.verdict)
+
+
+def _what_would_decide(found: Comparison) -> str:
+    more = found.blocks_to_decide - found.blocks
+    if more <= 0:
+        return (
+            "no number of repetitions on these images would decide a difference of this size: use more images or folds"
+        )
+    repetitions = -(-more // found.folds)
+    return (
+        f"about {more:,} more block{'s' if more > 1 else ''} ({repetitions:,} more repetition{'s' if repetitions > 1 else ''}) "
+        "would decide a difference of this size"
+    )
+
+
+def _evidence(found: Comparison, low: float, high: float) -> str:
+    adjustment = f" after Holm over {found.levels} levels" if found.levels > 1 else ""
+    return f"95 % interval {_points(low)} to {_points(high)}, {_p(found.adjusted_p)}{adjustment}"
+
+
+def _p(p: float) -> str:
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3g}"
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:.2f}"
+
+
+def _signed(share: float) -> str:
+    return f"{100 * share:+.2f}"
+
+
+def level_sentence(factor: FactorFinding, level: LevelFinding) -> str:
+    """Say how a level compares with the incumbent of its factor; '' where it was not compared."""
+    if level.comparison is None or factor.incumbent is None:
+        return ""
+    name = f"{factor.label} back to {level.label}" if isinstance(factor.reason, PutBack) else level.label
+    return comparison_sentence(level.comparison, name, factor.incumbent.label)
+
+
+def interaction_sentence(found: Interaction) -> str:
+    """Say whether the effects of two levels add up."""
+    comparison = found.comparison
+    pair = f"{found.first[0]} {found.first[1]} and {found.second[0]} {found.second[1]}"
+    interval = f"95 % interval {_signed(comparison.low)} to {_signed(comparison.high)}"
+    evidence = f"{interval}, {_p(comparison.adjusted_p)} after Holm over {comparison.levels} interactions"
+    size = f"{_points(abs(comparison.difference))} points"
+    return {
+        "better": f"Together {pair} bring {size} more than the sum of their two effects ({evidence}).",
+        "worse": f"Together {pair} bring {size} less than the sum of their two effects ({evidence}).",
+        "equivalent": f"The effects of {pair} add up: what is between them and their sum lies inside "
+        f"±{_points(comparison.margin)} points.",
+        "undecided": f"It is undecided whether the effects of {pair} add up: {_signed(comparison.difference)} points "
+        f"({evidence}).",
+    }[comparison.verdict]
+
+
+def confirmation_sentence(found: Confirmation) -> str:
+    """Say what the fresh seeds say about the improvement."""
+    comparison = found.comparison
+    if comparison is None:
+        return "The improvement could not be measured: too few trainings finished on the fresh seeds."
+    where = f"on {comparison.blocks} fresh blocks that no choice has seen"
+    size = f"{_signed(comparison.difference)} points"
+    interval = f"95 % interval {_signed(comparison.low)} to {_signed(comparison.high)}"
+    return {
+        "better": f"The best recipe improves on the baseline by {size} {where} ({interval}).",
+        "worse": f"The best recipe turned out worse than the baseline, {size} {where} ({interval}): what chose it was chance.",
+        "equivalent": f"The best recipe is equivalent to the baseline {where}: {size} ({interval}, margin "
+        f"±{_points(comparison.margin)} points).",
+        "undecided": f"The improvement is not confirmed: {size} {where} ({interval}).",
+    }[comparison.verdict]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Factors
+
+
+def decision_text(factor: FactorFinding) -> str:
+    """Say which level is kept and why, who left a race, whose tuning ended at an edge and what did not fit."""
+    return " ".join(
+        [
+            _reason_sentence(factor),
+            *(_elimination_sentence(entry, factor) for entry in factor.eliminations),
+            *(
+                f"{level.label}: {tuned.field} = {tuned.chosen:g} lies at the edge of the values tried."
+                for level in factor.levels
+                for tuned in level.tuning
+                if tuned.at_edge
+            ),
+            *(
+                f"{level.label} was left out, as it does not fit the best setting so far: {level.reason}."
+                for level in factor.incompatible
+            ),
+        ]
+    )
+
+
+def _reason_sentence(factor: FactorFinding) -> str:
+    before = factor.incumbent.label if factor.incumbent else ""
+    kept = next((level for level in factor.levels if level.chosen), factor.levels[0])
+    match factor.reason:
+        case Better():
+            return f"{kept.label} is kept: {level_sentence(factor, kept)}"
+        case Cheaper(saved=saved):
+            return f"{kept.label} is kept: it is equivalent to {before} and takes {100 * saved:.0f} % fewer operations."
+        case NoneBetter(leader=leader, lead=lead):
+            above = f" (the highest mean, {leader}, is {_points(lead)} points above)" if leader else ""
+            return f"{before} stays: no level is better by more than the noise{above}."
+        case IncumbentBroken(broken=broken, blocks=blocks):
+            what = f"{before} did not finish on {broken} of {blocks} blocks"
+            if kept.incumbent:
+                return f"{before} stays: {what}, and no level finished on all of them."
+            return f"{kept.label} is kept: {what}, and {kept.label} has the highest mean accuracy of the levels that finished."
+        case InBestRecipe(cells=cells):
+            others = [
+                level_sentence(factor, level)
+                or f"{level.label} cannot be compared: its cells are missing or did not finish."
+                for level in sorted(factor.levels, key=lambda level: level.comparison is None)
+                if not level.incumbent
+            ]
+            averaged = f"Averaged over the other factors ({cells} cells):"
+            return " ".join([f"{kept.label} is the level in the best recipe. {averaged}", *others])
+        case PutBack():
+            [lacking] = [level for level in factor.levels if not level.incumbent]
+            return level_sentence(factor, lacking) or f"{factor.label} back to {lacking.label} did not finish."
+        case _:
+            assert_never(factor.reason)
+
+
+def _elimination_sentence(left: Elimination, factor: FactorFinding) -> str:
+    incumbent = factor.incumbent.label if factor.incumbent else ""
+    reason = {
+        "better": "better, and no other level could overtake it any more",
+        "worse": f"worse than {incumbent}",
+        "futile": "it could hardly be found better or worse any more on the blocks that were left",
+        "overtaken": "better, but another level had overtaken it",
+        "broken": "a training did not finish",
+    }[left.reason]
+    return f"{left.label} left after {left.blocks} of {left.design} blocks: {reason}."
+
+
+def to_decide_text(factor: FactorFinding) -> str:
+    """Say what more blocks would decide in a factor, and what they cost; '' where all is decided."""
+    if isinstance(factor.reason, InBestRecipe | PutBack) or factor.incumbent is None:
+        return ""
+    parts = []
+    for level in factor.levels:
+        found = level.comparison
+        if found is None or found.verdict != "undecided":
+            continue
+        more = found.blocks_to_decide - found.blocks
+        if more <= 0:
+            parts.append(f"{level.label}: no number of repetitions would decide a difference of this size")
+            continue
+        seconds = more * sum(_mean_seconds(entry) for entry in (level, factor.incumbent))
+        parts.append(
+            f"{level.label}: about {more} more blocks ({-(-more // found.folds)} more repetitions, "
+            f"{_duration(seconds)} of training on one core)"
+        )
+    return f"To decide: {'; '.join(parts)}." if parts else ""
+
+
+def _mean_seconds(level: LevelFinding) -> float:
+    known = level.train_seconds[np.isfinite(level.train_seconds)]
+    return float(np.mean(known)) if len(known) else 0.0
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def tuning_sentence(tuned: TuningFinding) -> str:
+    """Say what was tried for a number inside an arm, and what was taken."""
+    count, chosen = len(tuned.values), f"{tuned.chosen:g}"
+    if not np.isfinite(tuned.accuracies).any():
+        return f"{tuned.field}: no training finished at any of {count} values; {chosen} was kept."
+    edge = "; it is at the edge of what was tried, so a still better one may lie beyond" if tuned.at_edge else ""
+    return (
+        f"{tuned.field}: {count} values from {min(tuned.values):g} to {max(tuned.values):g} were tried, "
+        f"{chosen} was best ({100 * np.nanmax(tuned.accuracies):.2f} % on the tuning fold){edge}."
+    )
+
+
+def failure_text(failure: Failure | CellFailures, candidates: Sequence[Candidate] = ()) -> str:
+    """Say how a training ended that did not finish; ``candidates`` are the cells of the grid that it belongs to."""
+    if isinstance(failure, Failure):
+        return f"{failure.status}: {failure.error}"
+    first = next((cell.label for cell in candidates if cell.number == failure.first), f"#{failure.first}")
+    return f"{failure.failed} of {failure.cells} cells did not finish; {first}: {failure_text(failure.failure)}"
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Candidates
+
+
+def candidate_remark(candidate: Candidate) -> str:
+    """Say what became of a candidate, or how it compares with the baseline, and which of its settings have no effect."""
+    text = _left_text(candidate)
+    if not text and candidate.comparison is not None:
+        text = comparison_sentence(candidate.comparison, candidate.label, BASELINE)
+    idle = _idle_text(candidate.idle)
+    return f"{text} ({idle})" if idle else text
+
+
+def _idle_text(idle: Sequence[tuple[str, str]]) -> str:
+    return "; ".join(f'{name}: the recipe has no field "{field}", so it has no effect' for name, field in idle)
+
+
+def _left_text(candidate: Candidate) -> str:
+    match candidate.left:
+        case None:
+            return ""
+        case Pruned(blocks=blocks, design=design, behind=behind):
+            return f"left after {blocks} of {design} blocks, {_points(behind)} points behind the best one on the same blocks"
+        case Broken(failure=failure, rung=rung):
+            text = f"in rung {rung}: {failure_text(failure)}" if rung else failure_text(failure)
+        case Eliminated(rung=rung, place=place, candidates=count, promoted=promoted):
+            text = f"eliminated in rung {rung}: place {place} of {count}, the first {promoted} went on"
+        case _:
+            assert_never(candidate.left)
+    all_the_same = candidate.status == "finished"
+    return f"{text}; trained in full because the others are compared with it" if all_the_same else text
+
+
+def selection_sentence(candidates: Sequence[Candidate]) -> str:
+    """Say which candidate is kept, and why."""
+    baseline, *others = candidates
+    finished = [entry for entry in others if entry.status == "finished"]
+    chosen = next(entry for entry in candidates if entry.chosen)
+    if baseline.status != "finished":
+        if not finished:
+            return "The baseline stays: neither it nor any other recipe finished."
+        return (
+            f"{chosen.label} is kept: the baseline did not finish on all blocks, and this recipe has the highest mean "
+            f"accuracy, {_mean(chosen)}."
+        )
+    count = sum(entry.comparison is not None for entry in others)
+    corrected = f"corrected (Holm) for {f'{count} comparisons' if count > 1 else 'one comparison'} with the baseline"
+    highest = max([baseline, *finished], key=lambda entry: float(np.mean(entry.accuracies)))
+    if chosen.number:
+        which = "the highest" if chosen is highest else "the highest of those that are better than the baseline,"
+        return f"{chosen.label} is kept with {which} mean accuracy {_mean(chosen)}, {corrected}: {_compared(chosen)}"
+    if not count:
+        return "The baseline stays: no other recipe was trained on two of its blocks."
+    if not highest.number:
+        return f"The baseline stays: it has the highest mean accuracy, {_mean(highest)}."
+    return (
+        f"The baseline stays: no recipe is better by more than the noise, {corrected}. The highest mean accuracy, "
+        f"{_mean(highest)}, has {highest.label}" + (f": {_compared(highest)}" if highest.comparison else ".")
+    )
+
+
+def _mean(candidate: Candidate) -> str:
+    return f"{100 * float(np.mean(candidate.accuracies)):.2f} %"
+
+
+def _compared(candidate: Candidate) -> str:
+    found = candidate.comparison
+    return comparison_sentence(found, candidate.label, BASELINE) if found else ""
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The search as a whole
+
+
+def search_text(found: Searched) -> str:
+    """Say what a search did with one model, and what that is worth."""
+    return " ".join(_search_sentences(found))
+
+
+def _search_sentences(found: Searched) -> Iterator[str]:
+    search = found.search
+    match search:
+        case FactorPath():
+            yield from _path_sentences(search, found.trainings_saved)
+            return
+        case GridSearch():
+            yield from _grid_sentences(search, found)
+        case SampledSearch():
+            yield from _sampled_sentences(search, found.candidates)
+        case RungSearch():
+            yield from _rung_sentences(search, found.candidates)
+        case _:
+            assert_never(search)
+    if any(entry.chosen and entry.number for entry in found.candidates):
+        yield _optimism(len(found.candidates), search.confirmed)
+
+
+def _path_sentences(path: FactorPath, saved: int) -> Iterator[str]:
+    if not path.factors:
+        yield "No factor was explored: the baseline alone was trained."
+    elif path.around == "best":
+        yield (
+            f"{path.factors} factors were explored one after another, each around the best setting so far. A combination "
+            "that only works together can be missed, and the order of the factors matters."
+        )
+    else:
+        yield f"{path.factors} factors were explored, each level against the baseline alone."
+        joined = {
+            0: "No level was better, so the baseline stays.",
+            1: "The one change that was kept makes the best recipe.",
+        }
+        yield joined.get(
+            path.changed,
+            f"The {path.changed} changes that were kept are put together; that their effects add up is an assumption, which "
+            "the confirmation tests.",
+        )
+    if path.put_back == 0:
+        yield "The baseline stayed the best, so there is no choice to put back."
+    elif path.put_back:
+        yield (
+            f"Then each of the {path.put_back} choices that differ from the baseline was put back alone, with all others "
+            "kept: the loss is what the choice is worth in the final stack."
+        )
+    if path.raced is not None:
+        share = 100 * saved / path.raced if path.raced else 0.0
+        yield (
+            "Levels raced block by block and left when their verdict on all blocks was all but certain: "
+            f"{saved} of the {path.raced} trainings of the full design were not needed ({share:.0f} %)."
+        )
+
+
+def _grid_sentences(grid: GridSearch, found: Searched) -> Iterator[str]:
+    trained = len(found.candidates)
+    if trained == grid.size:
+        yield f"All {trained} cells of the grid were trained on every block."
+    elif trained == grid.possible:
+        yield f"All {trained} cells of the grid that can be made, of {grid.size}, were trained on every block."
+    else:
+        yield (
+            f"{trained} of the {grid.size:,} cells of the grid, chosen so that all effects can be told apart, were trained "
+            "on every block."
+        )
+    yield selection_sentence(found.candidates)
+    if failed := sum(entry.status == "failed" for entry in found.candidates):
+        yield f"{failed} cells did not finish and are left out of all effects."
+    if grid.left_out:
+        count, reason = _most_frequent(grid.left_out)
+        yield f"{count} cells were left out, as their levels do not go together ({reason})."
+    if found.interactions:
+        strongest = max(found.interactions, key=lambda entry: abs(entry.comparison.difference))
+        yield f"The largest of {len(found.interactions)} interactions: {interaction_sentence(strongest)}"
+    if grid.untuned:
+        yield (
+            f"A grid tunes nothing inside its cells; to judge levels at a {grid.untuned} that suits them, make it a factor."
+        )
+
+
+def _sampled_sentences(search: SampledSearch, candidates: Sequence[Candidate]) -> Iterator[str]:
+    yield f"{len(candidates)} recipes were tried, the baseline first ({search.sampler})."
+    if left := sum(entry.status == "pruned" for entry in candidates):
+        yield f"{left} were left after {search.first_blocks} blocks, clearly behind the best one on the same blocks."
+    if failed := sum(entry.status == "failed" for entry in candidates):
+        yield f"{failed} did not finish."
+    if len(candidates) < search.asked:
+        yield "There are no other recipes in this space."
+    if search.passed_over:
+        count, reason = _most_frequent(search.passed_over)
+        yield f"{count} suggestions do not go together and were passed over ({reason})."
+    yield selection_sentence(candidates)
+
+
+def _rung_sentences(search: RungSearch, candidates: Sequence[Candidate]) -> Iterator[str]:
+    *short, last = search.rungs
+    steps = [f"{rung.candidates} with {rung.epochs} epoch{'s' if rung.epochs > 1 else ''}" for rung in short]
+    yield (
+        f"Successive halving trained {', '.join([*steps, f'{last.candidates} in full on all blocks'])}; {BASELINE} took part "
+        "and is always trained in full."
+    )
+    if failed := sum(entry.status == "failed" for entry in candidates):
+        yield f"{failed} did not finish."
+    yield selection_sentence(candidates)
+
+
+def _most_frequent(groups: Sequence[PassedOver]) -> tuple[int, str]:
+    """Return how many there are in all, and the reason of the most."""
+    most = max(groups, key=lambda group: group.count)
+    reason = most.reason or _idle_text(most.idle) or "another cell is the same recipe"
+    return sum(group.count for group in groups), reason
+
+
+def _optimism(tried: int, confirmed: bool) -> str:
+    luck = f"The highest of {tried} noisy means is optimistic: part of its lead is luck (the winner's curse)"
+    if confirmed:
+        return f"{luck}, which is why a recipe that is kept is confirmed on fresh seeds."
+    return f"{luck}; the study leaves the confirmation on fresh seeds out, so take the difference as an upper bound."
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Strategies
+
+
+_SAME = "on the same folds and the same random numbers"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StrategyWords:
+    """One strategy: its name, what it did in one or two sentences, and its limits."""
+
+    name: str
+    how: str
+    limits: str
+
+
+_GREEDY = (
+    f"One technique was changed at a time, {_SAME}. A level replaced the incumbent only when it was better by more than "
+    "the noise, or equivalent and cheaper."
+)
+_WORDS = {
+    "greedy": StrategyWords(
+        name="greedy, factor by factor",
+        how=_GREEDY,
+        limits="The search is greedy, one factor after another; a combination that only works together can be missed, and the "
+        "order of the factors matters.",
+    ),
+    "one-at-a-time": StrategyWords(
+        name="one factor at a time, around the baseline",
+        how=f"Every level was compared with the baseline alone, {_SAME}; the levels that won were then put together.",
+        limits="Every effect was measured around the baseline. That the effects add up in the combination is an assumption, "
+        "which only the confirmation tests.",
+    ),
+    "leave-one-out": StrategyWords(
+        name="greedy, then every choice left out",
+        how=f"{_GREEDY} Then every choice of the best setting was put back to the baseline alone, with all others kept.",
+        limits="The search is greedy, so a combination that only works together can be missed. What a choice is worth holds "
+        "within the final stack: two choices that do the same work look worthless, as long as the other one is there.",
+    ),
+    "factorial": StrategyWords(
+        name="factorial grid",
+        how=f"The levels of all factors were combined in a grid, every cell {_SAME}. The effect of a level is its mean over "
+        "the grid, an interaction is how far the effect of one factor depends on another.",
+        limits="Main effects are means over the levels of the other factors and mislead where the factors interact; then the "
+        "cells count. Interactions of three and more factors are part of the noise.",
+    ),
+    "joint": StrategyWords(
+        name="joint search",
+        how="All factors were varied at once: a sampler proposed whole recipes, and those clearly behind the best one could be "
+        f"left early. All recipes met the baseline {_SAME}.",
+        limits="The best of many noisy means is too high by chance (winner's curse), so only the confirmation on fresh seeds "
+        "counts. The search says which recipe is good, not which of its settings made it so.",
+    ),
+    "halving": StrategyWords(
+        name="successive halving",
+        how="Many recipes were trained with few epochs; the best ones went on with more, and the last ones were compared with "
+        f"the baseline {_SAME}.",
+        limits="A recipe that is slow at first may have been eliminated before it could show its strength, and the best of "
+        "many noisy results is too high by chance; only the confirmation on fresh seeds counts.",
+    ),
+    "race": StrategyWords(
+        name="race",
+        how=f"The levels of a factor were trained block after block, {_SAME}; those whose verdict was clear left early. A "
+        "level was kept only when it was better by more than the noise, or equivalent and cheaper.",
+        limits="Levels that left early were judged on fewer blocks: their intervals are wider, and “undecided” or “equivalent” "
+        "may have become clearer with all blocks. The factors came one after another, so a combination that only works "
+        "together can be missed.",
+    ),
+}  # fmt: skip
+
+
+def strategy_words(findings: StudyFindings) -> StrategyWords:
+    """Return the words for the study's strategy; those of the greedy one for a strategy that has no words yet."""
+    strategy = next((model.strategy for model in findings.models), "greedy")
+    return _WORDS.get(strategy, _WORDS["greedy"])
