@@ -252,7 +252,7 @@ def test_findings_of_another_version_are_made_again(
     )
     assert listener.trained == []
     assert result.findings.title == "own"
-    assert len(result.findings.looks) == 1  # the same models were looked at for the same reason
+    assert len(result.findings.looks) == 2  # every opening is a look, also at the same models for the same reason
 
 
 @pytest.fixture(scope="module")

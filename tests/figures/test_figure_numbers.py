@@ -10,9 +10,10 @@ from hypothesis.extra import numpy as arrays
 from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support, roc_auc_score
 from tests.example_findings import example_findings
 
-from ceteris.analysis.decisions import decisions_info
 from ceteris.analysis.finals import finished, identity
+from ceteris.analysis.images import images_to_show, random_test_indices
 from ceteris.analysis.results import ResultsInfo, results_info
+from ceteris.analysis.search import decisions_info
 from ceteris.figures import (
     attention_info,
     class_balance_info,
@@ -23,12 +24,10 @@ from ceteris.figures import (
     factor_effects_info,
     features_info,
     first_images_info,
-    images_to_show,
     iterations_info,
     learning_curves_info,
     mistakes_info,
     random_images_info,
-    random_test_indices,
     residual_info,
     right_counts,
     roc_info,
@@ -48,8 +47,8 @@ def test_test_metrics_agree_with_scikit_learn_for_every_final(findings: StudyFin
     finals = {(final.model, final.version, final.seed): final for final in findings.finals}
     checked = 0
     for summary in results.summaries:
-        for result in summary.results:
-            probabilities = finals[result.model, result.version, result.seed].probabilities.astype(np.float64)
+        for seed, result in zip(summary.seeds, summary.results, strict=True):
+            probabilities = finals[summary.model, summary.version, seed].probabilities.astype(np.float64)
             predicted = probabilities.argmax(axis=1)
             precision, recall, f1, _ = precision_recall_fscore_support(
                 findings.test_labels, predicted, average="macro", zero_division=0
@@ -248,7 +247,7 @@ def test_failed_finals_take_no_part(findings: StudyFindings) -> None:
     broken = replace(findings.finals[0], status="diverged", probabilities=np.zeros((0, 10), np.float32), epochs=None)
     summary = results_info(replace(findings, finals=(broken, *findings.finals[1:]))).of("mlp", "baseline")
     assert summary is not None
-    assert [result.seed for result in summary.results] == [1]
+    assert summary.seeds == (1,)
 
 
 def test_data_figures_hold_the_described_samples_and_counts(findings: StudyFindings) -> None:

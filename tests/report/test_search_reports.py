@@ -13,7 +13,8 @@ from tests.example_findings import example_findings
 from tests.example_searches import KINDS, Kind, search_findings
 
 from ceteris.analysis.results import results_info
-from ceteris.figures import plates, to_svg, trained_blocks
+from ceteris.analysis.search import trained_blocks
+from ceteris.figures import plates, to_svg
 from ceteris.findings import FactorFinding, LevelFinding, ModelFinding, StudyFindings, Verdict
 from ceteris.report import DrawnPlate, Report, Table, html_report, pdf_report, sentences, tables
 from ceteris.report.budgets import budget_sentences, saved_sentence

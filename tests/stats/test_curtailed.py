@@ -10,9 +10,9 @@ from scipy import stats
 from ceteris.errors import ConfigError
 from ceteris.stats import (
     chance_of_equivalence,
+    chance_of_gain,
     chance_of_lead,
     corrected_t_test,
-    forecast,
     overlap_share,
     stopping_bounds,
 )
@@ -46,9 +46,9 @@ def test_a_forecast_is_what_simulated_futures_show(effect: float, blocks: int, o
     mean, variance = futures(scaled(effect, blocks), of)
     statistic = mean / np.sqrt(variance * (1 / of + overlap_share(folds=folds, blocks=of)))
     critical = stats.t.isf(0.025, of - 1)
-    found = forecast(effect, blocks=blocks, of=of, folds=folds)
-    assert found.better == pytest.approx((statistic > critical).mean(), abs=0.006)
-    assert found.worse == pytest.approx((statistic < -critical).mean(), abs=0.006)
+    better, worse = (chance_of_gain(side * effect, blocks=blocks, of=of, folds=folds) for side in (1, -1))
+    assert better == pytest.approx((statistic > critical).mean(), abs=0.006)
+    assert worse == pytest.approx((statistic < -critical).mean(), abs=0.006)
 
 
 @pytest.mark.parametrize(("effect", "margin"), [(0.0, 1.5), (0.5, 1.5), (-0.4, 1.2), (0.2, 0.3), (3.0, 1.0)])
@@ -70,13 +70,16 @@ def test_a_forecast_of_a_lead_is_what_simulated_futures_show(lead: float) -> Non
 @given(st.integers(2, 24), st.sampled_from([0.05, 0.01]), st.sampled_from([0.01, 0.05]))
 def test_bounds_keep_both_promises(blocks: int, significance: float, risk: float) -> None:
     bounds = stopping_bounds(blocks=blocks, of=25, folds=5, significance=significance, risk=risk)
-    decided = forecast(bounds.decided + 1e-4, blocks=blocks, of=25, folds=5, significance=significance)
-    assert decided.better >= 1 - risk - 1e-4
+    decided = chance_of_gain(bounds.decided + 1e-4, blocks=blocks, of=25, folds=5, significance=significance)
+    assert decided >= 1 - risk - 1e-4
     assert p_value(bounds.decided + 1e-4, blocks) < significance
     assert bounds.futile < bounds.decided
     if bounds.futile >= 0:
-        futile = forecast(bounds.futile, blocks=blocks, of=25, folds=5, significance=significance)
-        assert futile.better + futile.worse <= risk + 1e-4
+        futile = sum(
+            chance_of_gain(side * bounds.futile, blocks=blocks, of=25, folds=5, significance=significance)
+            for side in (1, -1)
+        )
+        assert futile <= risk + 1e-4
         assert p_value(bounds.futile - 1e-4, blocks) > significance
 
 
@@ -93,8 +96,8 @@ def test_bounds_come_together_at_the_end() -> None:
 
 
 def test_differences_that_are_all_equal_go_on_like_that() -> None:
-    assert forecast(np.inf, blocks=3, of=20, folds=5).better == 1
-    assert forecast(-np.inf, blocks=3, of=20, folds=5).worse == 1
+    assert chance_of_gain(np.inf, blocks=3, of=20, folds=5) == pytest.approx(1)
+    assert chance_of_gain(-np.inf, blocks=3, of=20, folds=5) == 0
     assert chance_of_lead(np.full(3, 0.1), of=20, lead=0.05) == 1
     assert chance_of_equivalence(np.full(3, 0.1), of=20, folds=5, margin=0.05) == 0
 
@@ -102,4 +105,4 @@ def test_differences_that_are_all_equal_go_on_like_that() -> None:
 @pytest.mark.parametrize(("blocks", "of"), [(1, 20), (20, 20), (21, 20)])
 def test_a_forecast_needs_blocks_and_a_future(blocks: int, of: int) -> None:
     with pytest.raises(ConfigError, match="at least 2 and fewer"):
-        forecast(1.0, blocks=blocks, of=of, folds=5)
+        chance_of_gain(1.0, blocks=blocks, of=of, folds=5)

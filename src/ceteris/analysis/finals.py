@@ -42,7 +42,7 @@ def shown(findings: StudyFindings, model: str, version: Version = "best") -> Fin
 
 def model_titles(findings: StudyFindings) -> dict[str, str]:
     """Return the title of every model by its name, in the study's order."""
-    return {model.name: model.title or model.name for model in findings.models}
+    return {model.name: model.label for model in findings.models}
 
 
 def model_named(findings: StudyFindings, name: str) -> ModelFinding:

@@ -15,13 +15,13 @@ import psutil
 import torch
 
 import ceteris
+from ceteris.analysis.images import images_to_show
+from ceteris.analysis.metrics import log_loss
 from ceteris.api.model import ModelCard, TrainedModel, restore_model
 from ceteris.data import DataSet, ImageSet, describe
 from ceteris.digests import digest_of
 from ceteris.errors import StoreError
-from ceteris.evaluation import accuracy, log_loss
 from ceteris.explain import explain, residual_finding, standardise
-from ceteris.figures import images_to_show
 from ceteris.findings import (
     Explanation,
     FinalFinding,
@@ -339,7 +339,7 @@ def answer_of(trained: TrainedStudy, final: FinalModel, test: ImageSet) -> TestR
                 final.card, weights, imports=trained.options.imports, device=images.device
             ).answer(images)
             losses.append(log_loss(probabilities, test.labels))
-            accuracies.append(accuracy(test.labels, probabilities.argmax(1)))
+            accuracies.append(float((probabilities.argmax(1) == test.labels).mean()))
     result = TestResult(
         probabilities=model.answer(images), curve_loss=np.array(losses), curve_accuracy=np.array(accuracies)
     )

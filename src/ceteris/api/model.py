@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from ceteris.analysis.metrics import scores
 from ceteris.data import DataSet, ReadOptions, read_pictures_of_shape
 from ceteris.digests import plain
 from ceteris.errors import DataError, StoreError
-from ceteris.evaluation import confusion_matrix, log_loss, precision_recall_f1, roc_one_vs_rest
 from ceteris.findings import Look
 from ceteris.models import device_of, set_dropout_generator, summarise, summary_text
 from ceteris.recipe import Recipe
@@ -202,21 +202,23 @@ def evaluate_model(model: TrainedModel, data_set: DataSet, store: Path, *, reaso
     )
     test = data_set.test.open(record_look=lambda fingerprint: record_look(store, fingerprint, look))
     probabilities = model.probabilities(test.images)
-    confusion = confusion_matrix(test.labels, probabilities.argmax(1), len(test.classes))
-    scores = precision_recall_f1(confusion)
+    found = scores(probabilities, test.labels)
+    per_class = found.per_class
     return Evaluation(
         images=len(test),
-        accuracy=wilson_interval(int(np.trace(confusion)), len(test)),
-        precision=scores.macro.precision,
-        recall=scores.macro.recall,
-        f1=scores.macro.f1,
-        auc=float(roc_one_vs_rest(probabilities, test.labels).macro.auc),
-        loss=log_loss(probabilities, test.labels),
+        accuracy=wilson_interval(int(np.trace(found.confusion)), len(test)),
+        precision=found.precision,
+        recall=found.recall,
+        f1=found.f1,
+        auc=found.auc,
+        loss=found.loss,
         per_class=tuple(
-            (name, float(scores.precision[k]), float(scores.recall[k]), float(scores.f1[k]), int(scores.support[k]))
-            for k, name in enumerate(test.classes)
+            (name, float(precision), float(recall), float(f1), int(support))
+            for name, precision, recall, f1, support in zip(
+                test.classes, per_class.precision, per_class.recall, per_class.f1, per_class.support, strict=True
+            )
         ),
-        confusion=confusion,
+        confusion=found.confusion,
         looks=len(looks_at(store, data_set.test.fingerprint)),
     )
 

@@ -17,7 +17,6 @@ from ceteris.figures.confirmation import (
     ModelConfirmation,
     confirmation_info,
     draw_confirmation,
-    promised_gain,
 )
 from ceteris.figures.confusion import ConfusionInfo, confusion_info, draw_confusion
 from ceteris.figures.costs import CostsInfo, ModelCost, costs_info, draw_costs
@@ -44,32 +43,25 @@ from ceteris.figures.factor_effects import (
     FactorEffect,
     FactorEffectsInfo,
     LevelEffect,
-    block_word,
     draw_factor_effects,
     factor_effects_info,
-    mean_of_finished,
 )
 from ceteris.figures.forest import Estimate
 from ceteris.figures.interactions import (
     InteractionEffect,
     InteractionsInfo,
     draw_interactions,
-    factor_titles,
     interactions_info,
-    strongest,
 )
 from ceteris.figures.predictions import (
     PredictedImagesInfo,
     draw_predicted_images,
     first_images_info,
-    first_test_indices,
-    images_to_show,
     mistakes_info,
     random_images_info,
-    random_test_indices,
     right_counts,
 )
-from ceteris.figures.race import FactorRace, LevelRace, RaceInfo, draw_race, race_info, trained_blocks, unequal_blocks
+from ceteris.figures.race import FactorRace, LevelRace, RaceInfo, draw_race, race_info
 from ceteris.figures.rendering import to_png, to_svg
 from ceteris.figures.residual import ResidualInfo, draw_residual, residual_info
 from ceteris.figures.results import draw_generalisation_gap, draw_results
@@ -150,7 +142,6 @@ __all__ = [
     "TuningInfo",
     "WorthInfo",
     "attention_info",
-    "block_word",
     "calibration_info",
     "candidate_settings_info",
     "candidates_info",
@@ -191,33 +182,24 @@ __all__ = [
     "draw_worth",
     "embedding_info",
     "factor_effects_info",
-    "factor_titles",
     "features_info",
     "first_images_info",
-    "first_test_indices",
     "has_path",
-    "images_to_show",
     "interactions_info",
     "iterations_info",
     "learning_curves_info",
-    "mean_of_finished",
     "mistakes_info",
     "plate",
     "plates",
-    "promised_gain",
     "race_info",
     "random_images_info",
-    "random_test_indices",
     "residual_info",
     "right_counts",
     "roc_info",
     "sample_sheet_info",
     "search_path_info",
-    "strongest",
     "to_png",
     "to_svg",
-    "trained_blocks",
     "tuning_info",
-    "unequal_blocks",
     "worth_info",
 ]

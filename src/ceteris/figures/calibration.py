@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ceteris.analysis.finals import shortened
+from ceteris.analysis.metrics import Calibration
 from ceteris.analysis.results import ResultsInfo
-from ceteris.evaluation import Calibration
 from ceteris.figures.style import MUTED, axes_at, grid, model_colour, open_page, styled
 
 

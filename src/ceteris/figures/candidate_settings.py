@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ceteris.analysis.finals import identity, model_named, shortened
+from ceteris.analysis.search import factor_titles, mean_of_finished
 from ceteris.figures.candidates import CHOSEN
-from ceteris.figures.factor_effects import mean_of_finished, readable_range
+from ceteris.figures.factor_effects import readable_range
 from ceteris.figures.forest import head, label_row, prepare_rows
-from ceteris.figures.interactions import factor_titles
 from ceteris.figures.style import ACCENT, FAINT, MUTED, axes_at, grid, logarithmic, open_page, percent, styled
 from ceteris.findings import Candidate, StudyFindings
 from ceteris.records import FloatArray

@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ceteris.analysis.finals import identity, model_named, shortened
-from ceteris.figures.factor_effects import mean_of_finished, readable_range
+from ceteris.analysis.search import mean_of_finished
+from ceteris.figures.factor_effects import readable_range
 from ceteris.figures.style import (
     ACCENT,
     INK,

@@ -10,8 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from ceteris.analysis.finals import identity, model_named, shortened
-from ceteris.figures.factor_effects import mean_of_finished
-from ceteris.figures.interactions import factor_titles, strongest
+from ceteris.analysis.search import factor_titles, mean_of_finished, strongest
 from ceteris.figures.style import INK, MUTED, WHITE, abbreviated, axes_at, grid, model_colour, open_page, styled
 from ceteris.findings import Candidate, ModelFinding, StudyFindings
 from ceteris.records import FloatArray

@@ -30,7 +30,7 @@ def class_scores_info(findings: StudyFindings, results: ResultsInfo) -> ClassSco
     """Collect the per-class F1 of every model's best version."""
     best = [summary for summary in results.summaries if summary.version == "best"]
     classes = findings.data.classes
-    rows = [np.mean([result.scores.f1 for result in summary.results], axis=0) for summary in best]
+    rows = [np.mean([result.per_class.f1 for result in summary.results], axis=0) for summary in best]
     f1 = np.array(rows, dtype=np.float64).reshape(len(best), len(classes))
     hardest = np.argsort(f1.mean(axis=0), kind="stable") if len(best) else np.arange(len(classes))
     return ClassScoresInfo(

@@ -7,7 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ceteris.analysis.finals import identity, shortened
-from ceteris.figures.factor_effects import mean_of_finished, readable_range
+from ceteris.analysis.search import mean_of_finished, promised_gain
+from ceteris.figures.factor_effects import readable_range
 from ceteris.figures.forest import (
     Estimate,
     draw_estimate,
@@ -19,7 +20,7 @@ from ceteris.figures.forest import (
     verdict_legend,
 )
 from ceteris.figures.style import MUTED, PAPER, axes_at, model_colour, open_page, styled
-from ceteris.findings import ModelFinding, StudyFindings
+from ceteris.findings import StudyFindings
 from ceteris.records import FloatArray
 
 ROW = 0.46  # inches
@@ -65,19 +66,6 @@ def confirmation_info(findings: StudyFindings) -> ConfirmationInfo:
         if model.confirmation is not None
     )
     return ConfirmationInfo(models=models, margin=findings.equivalence_margin, identity=identity(findings))
-
-
-def promised_gain(model: ModelFinding) -> float:
-    """Return the sum of the differences with which levels won, nan where the search was not factor by factor."""
-    if model.candidates:
-        return float("nan")
-    kept = [
-        level.comparison.difference
-        for factor in model.factors
-        for level in factor.levels
-        if level.chosen and not level.incumbent and level.comparison is not None
-    ]
-    return float(sum(kept)) if kept else float("nan")
 
 
 @styled

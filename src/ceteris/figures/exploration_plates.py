@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from functools import partial
 from math import isfinite
 
+from ceteris.analysis.search import unequal_blocks
 from ceteris.figures.candidate_settings import candidate_settings_info, draw_candidate_settings
 from ceteris.figures.candidates import candidates_info, draw_history, draw_rungs
 from ceteris.figures.captioned import Plate
@@ -11,7 +12,7 @@ from ceteris.figures.cells import cells_info, draw_cells, draw_interaction
 from ceteris.figures.confirmation import confirmation_info, draw_confirmation
 from ceteris.figures.factor_effects import FactorEffectsInfo, draw_factor_effects, factor_effects_info
 from ceteris.figures.interactions import draw_interactions, interactions_info
-from ceteris.figures.race import draw_race, race_info, unequal_blocks
+from ceteris.figures.race import draw_race, race_info
 from ceteris.figures.search_path import draw_search_path, has_path, search_path_info
 from ceteris.figures.tuning import draw_tuning, tuning_info
 from ceteris.figures.worth import draw_worth, worth_info

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ceteris.analysis.finals import identity, model_named, shortened
+from ceteris.analysis.search import block_word, mean_of_finished
 from ceteris.figures.style import (
     FAINT,
     INK,
@@ -21,7 +22,7 @@ from ceteris.figures.style import (
     points,
     styled,
 )
-from ceteris.findings import FactorFinding, LevelFinding, ModelFinding, StudyFindings, Verdict
+from ceteris.findings import FactorFinding, LevelFinding, StudyFindings, Verdict
 from ceteris.records import FloatArray
 
 ROW = 0.2  # inches
@@ -79,18 +80,6 @@ def factor_effects_info(findings: StudyFindings, model: str) -> FactorEffectsInf
         block=block_word(findings, found),
         identity=identity(findings),
     )
-
-
-def block_word(findings: StudyFindings, model: ModelFinding) -> str:
-    """Return "fold" where every fold was trained once, else "block"."""
-    blocks = max((len(level.accuracies) for factor in model.factors for level in factor.levels), default=0)
-    return "fold" if blocks == findings.folds else "block"
-
-
-def mean_of_finished(values: FloatArray) -> float:
-    """Return the mean over the blocks that finished, nan when none did."""
-    finite = values[np.isfinite(values)]
-    return float(finite.mean()) if finite.size else float("nan")
 
 
 def _factor_effect(factor: FactorFinding) -> FactorEffect:

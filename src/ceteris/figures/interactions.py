@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from ceteris.analysis.finals import identity, model_named, shortened
+from ceteris.analysis.search import factor_titles, strongest
 from ceteris.figures.forest import (
     Estimate,
     draw_estimate,
@@ -16,7 +16,7 @@ from ceteris.figures.forest import (
     verdict_legend,
 )
 from ceteris.figures.style import abbreviated, axes_at, open_page, styled
-from ceteris.findings import Interaction, ModelFinding, StudyFindings, Verdict
+from ceteris.findings import StudyFindings, Verdict
 
 ROW = 0.34  # inches
 MOST = 20
@@ -68,16 +68,6 @@ def interactions_info(findings: StudyFindings, model: str) -> InteractionsInfo:
 
 def _named(titles: dict[str, str], factor: str, level: str) -> str:
     return f"{shortened(titles.get(factor, factor), 22)}: {abbreviated(level, 19)}"
-
-
-def strongest(interactions: tuple[Interaction, ...]) -> list[Interaction]:
-    """Return the interactions ordered by their absolute size."""
-    return sorted(interactions, key=lambda entry: -np.nan_to_num(abs(entry.comparison.difference)))
-
-
-def factor_titles(model: ModelFinding) -> dict[str, str]:
-    """Return factor name -> title."""
-    return {factor.name: factor.title or factor.name for factor in model.factors}
 
 
 @styled

@@ -7,12 +7,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ceteris.analysis.finals import identity, model_titles, shortened, shown
-from ceteris.evaluation import most_confident_mistakes
+from ceteris.analysis.images import first_test_indices, most_confident_mistakes, random_test_indices
 from ceteris.figures.mosaic import as_colour, draw_sheet, sheet
 from ceteris.figures.style import INK, MUTED, VERDICT_COLOURS, WIDTH, axes_at, blank, open_page, styled
-from ceteris.findings import FinalFinding, StudyFindings
+from ceteris.findings import StudyFindings
 from ceteris.records import ByteArray, IntArray
-from ceteris.seeds import generator
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,28 +26,6 @@ class PredictedImagesInfo:
     predictions: IntArray
     classes: tuple[str, ...]
     identity: str
-
-
-def first_test_indices(count: int) -> IntArray:
-    """Return the places of the first six of ``count`` test images."""
-    return np.arange(min(6, count), dtype=np.int64)
-
-
-def random_test_indices(count: int) -> IntArray:
-    """Return ten random places of ``count`` test images, always the same ones, in the order in which they were drawn."""
-    return generator(0, 0, "sample").choice(count, size=min(10, count), replace=False).astype(np.int64)
-
-
-def images_to_show(test_labels: IntArray, finals: Sequence[FinalFinding]) -> IntArray:
-    """Return the places, sorted, of all test images that the figures show: put these into ``TestImages``."""
-    count = len(test_labels)
-    wanted = [first_test_indices(count), random_test_indices(count)]
-    wanted += [
-        most_confident_mistakes(final.probabilities, test_labels)
-        for final in finals
-        if final.status == "finished" and final.version == "best"
-    ]
-    return np.unique(np.concatenate(wanted))
 
 
 def first_images_info(findings: StudyFindings) -> PredictedImagesInfo:

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ceteris.analysis.finals import identity, model_named, shortened
+from ceteris.analysis.search import trained_blocks
 from ceteris.figures.forest import label_row, prepare_rows, verdict_legend
 from ceteris.figures.style import FAINT, INK, MUTED, PAPER, VERDICT_COLOURS, axes_at, open_page, styled
-from ceteris.findings import FactorFinding, LevelFinding, StudyFindings, Verdict
+from ceteris.findings import FactorFinding, StudyFindings, Verdict
 
 ROW = 0.2  # inches
 HEADER = 1.35  # rows that a factor's headline takes
@@ -55,16 +55,6 @@ def race_info(findings: StudyFindings, model: str) -> RaceInfo:
         saved=found.trainings_saved,
         identity=identity(findings),
     )
-
-
-def trained_blocks(level: LevelFinding) -> int:
-    """Return on how many blocks of the comparison a level was trained, those that failed included."""
-    return int(np.isfinite(level.accuracies).sum()) + len(level.failures)
-
-
-def unequal_blocks(factor: FactorFinding) -> bool:
-    """Tell whether some levels were trained on fewer blocks than others."""
-    return len({trained_blocks(level) for level in factor.levels}) > 1
 
 
 def _factor(factor: FactorFinding) -> FactorRace:

@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ceteris.analysis.finals import shortened
+from ceteris.analysis.metrics import RocCurve, RocCurves
 from ceteris.analysis.results import ResultsInfo
-from ceteris.evaluation import RocCurve, RocCurves
 from ceteris.figures.style import MUTED, PAPER, axes_at, grid, model_colour, open_page, styled
 from ceteris.findings import StudyFindings
 from ceteris.records import FloatArray

@@ -7,7 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ceteris.analysis.finals import identity, shortened
-from ceteris.figures.factor_effects import mean_of_finished, readable_range
+from ceteris.analysis.search import mean_of_finished
+from ceteris.figures.factor_effects import readable_range
 from ceteris.figures.style import INK, MUTED, PAPER, axes_at, model_colour, open_page, percent, points, styled
 from ceteris.findings import FactorFinding, LevelFinding, ModelFinding, StudyFindings
 from ceteris.records import FloatArray

@@ -1,6 +1,6 @@
 """What every arm of a comparison was given: a level that got more training than another has an unfair advantage."""
 
-from ceteris.figures import trained_blocks, unequal_blocks
+from ceteris.analysis.search import trained_blocks, unequal_blocks
 from ceteris.findings import FactorFinding, LevelFinding, ModelFinding, StudyFindings
 from ceteris.report.table import Cell, Table, columns
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from ceteris.figures import mean_of_finished
+from ceteris.analysis.search import mean_of_finished
 from ceteris.findings import LevelFinding, StudyFindings
 from ceteris.report.table import readable
 

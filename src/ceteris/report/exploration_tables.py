@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from ceteris.figures import block_word, mean_of_finished, trained_blocks
+from ceteris.analysis.search import block_word, mean_of_finished, trained_blocks
 from ceteris.findings import FactorFinding, LevelFinding, ModelFinding, StudyFindings
 from ceteris.report.search_words import decision_text
 from ceteris.report.table import Cell, Table, columns

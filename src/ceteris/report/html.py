@@ -6,9 +6,8 @@ from importlib import resources
 import jinja2
 from markupsafe import Markup
 
-from ceteris.analysis.decisions import decisions_info
 from ceteris.analysis.results import VersionResults
-from ceteris.figures import block_word
+from ceteris.analysis.search import block_word, decisions_info
 from ceteris.findings import FactorFinding, ModelFinding
 from ceteris.report import sentences
 from ceteris.report.budgets import budget_sentences, saved_sentence

@@ -2,7 +2,7 @@
 
 import math
 
-from ceteris.figures import mean_of_finished, promised_gain
+from ceteris.analysis.search import mean_of_finished, promised_gain
 from ceteris.findings import Comparison, ModelFinding, StudyFindings
 from ceteris.report.search_words import confirmation_sentence
 from ceteris.report.table import Cell, Table, columns, readable

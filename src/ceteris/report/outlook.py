@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ceteris.figures import mean_of_finished
+from ceteris.analysis.search import mean_of_finished
 from ceteris.findings import Comparison, FactorFinding, LevelFinding, ModelFinding, StudyFindings
 from ceteris.report.table import Cell, Table, columns, duration
 

@@ -1,7 +1,7 @@
 """Tables about how the results came to be: looks, packages, failures, and what everything cost."""
 
 from ceteris.analysis.finals import VERSION_TITLES, model_titles
-from ceteris.figures import mean_of_finished
+from ceteris.analysis.search import mean_of_finished
 from ceteris.findings import StudyFindings
 from ceteris.report.search_words import failure_text
 from ceteris.report.table import Cell, Table, columns

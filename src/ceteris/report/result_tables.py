@@ -43,11 +43,11 @@ def metrics_by_seed(results: ResultsInfo) -> Table:
     )  # fmt: skip
     rows = tuple(
         (
-            summary.title, VERSION_TITLES[summary.version], result.seed, result.accuracy, result.precision,
+            summary.title, VERSION_TITLES[summary.version], seed, result.accuracy, result.precision,
             result.recall, result.f1, result.auc, result.loss,
         )
         for summary in results.summaries
-        for result in summary.results
+        for seed, result in zip(summary.seeds, summary.results, strict=True)
     )  # fmt: skip
     return Table(name="test_results_by_seed", title="Results on the test set, seed by seed", columns=titles, rows=rows)
 
@@ -91,7 +91,7 @@ def class_metrics(findings: StudyFindings, results: ResultsInfo) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for summary in results.summaries:
         if summary.version == "best":
-            scores = [result.scores for result in summary.results]
+            scores = [result.per_class for result in summary.results]
             means = [
                 np.mean([getattr(score, name) for score in scores], axis=0) for name in ("precision", "recall", "f1")
             ]

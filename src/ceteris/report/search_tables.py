@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ceteris.figures import WORTH_WORDS, factor_titles, mean_of_finished, worth_info
+from ceteris.analysis.search import factor_titles, mean_of_finished
+from ceteris.figures import WORTH_WORDS, worth_info
 from ceteris.findings import Candidate, ModelFinding, StudyFindings
 from ceteris.records import FloatArray
 from ceteris.report.search_words import candidate_remark

@@ -242,7 +242,7 @@ def mistakes_sentences(findings: StudyFindings, results: ResultsInfo) -> list[st
 
 
 def _mistakes(summary: VersionResults, confusion: ConfusionInfo) -> str:
-    scores = summary.results[0].scores.f1
+    scores = summary.results[0].per_class.f1
     hardest = int(scores.argmin())
     right, total = int(confusion.counts.trace()), int(confusion.counts.sum())
     text = f"{summary.title}: {right:,} of {total:,} right at the first seed"

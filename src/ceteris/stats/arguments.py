@@ -35,9 +35,3 @@ def check_not_negative(name: str, value: float) -> None:
 def all_equal(differences: FloatArray) -> bool:
     """Tell whether the differences are one number, up to the rounding of subtracting two of them."""
     return bool(np.ptp(differences) <= 1e-12 * max(1.0, float(np.abs(differences).max())))
-
-
-def on_common_scale(differences: FloatArray) -> FloatArray:
-    """Divide by the largest size and round away what subtracting left in the last bits, so that ties are ties."""
-    largest = float(np.abs(differences).max())
-    return np.round(differences / largest, 10) if largest > 0 else differences

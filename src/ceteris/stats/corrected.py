@@ -1,9 +1,13 @@
-"""The corrected resampled t-test: two arms compared on blocks whose training sets overlap.
+"""The corrected resampled t-test and its Bayesian sister: two arms compared on blocks whose training sets overlap.
 
 Differences of one cross-validation are correlated, because any two training sets share most of their images; their
 spread therefore understates how far the mean can be off. Nadeau & Bengio (Inference for the generalization error,
 Machine Learning 52, 2003) put 1/n + n_test/n_train in the place of 1/n; Bouckaert & Frank (2004) do so for repeated
 cross-validation.
+
+With a matching prior the mean difference is, a posteriori, Student-distributed around the sample mean with n - 1 degrees
+of freedom and the same squared scale (Benavoli, Corani, Demšar & Zaffalon, Time for a change: a tutorial for comparing
+multiple classifiers through Bayesian analysis, JMLR 18, 2017, section 3: rho / (1 - rho) = n_test / n_train).
 """
 
 from dataclasses import dataclass
@@ -37,6 +41,15 @@ class PairedResult:
     degrees: int
     p_value: float
     effect_size: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class RopeProbabilities:
+    """Probabilities that the mean difference lies below, inside and above ±margin; they add up to 1."""
+
+    worse: float
+    equivalent: float
+    better: float
 
 
 def corrected_t_test(differences: ArrayLike, *, test_share: float, confidence: float = 0.95) -> PairedResult:
@@ -102,4 +115,34 @@ def _without_spread(values: FloatArray) -> PairedResult:
         degrees=len(values) - 1,
         p_value=2.0 ** (1 - len(values)) if difference else 1.0,
         effect_size=endless,
+    )
+
+
+def bayesian_correlated_t_test(differences: ArrayLike, *, test_share: float, margin: float) -> RopeProbabilities:
+    """Return P(worse), P(equivalent), P(better) of paired differences (blocks,) (Benavoli et al. 2017).
+
+    Args:
+        differences: one per block, positive where the level is better, at least 2.
+        test_share: images held out over images fitted; 1 / (k - 1) for k folds.
+        margin: differences up to this size do not matter in practice, in the unit of the differences.
+
+    Raises:
+        ConfigError: fewer than 2 differences, one that is not finite, or an argument out of its range.
+    """
+    values = paired_differences(differences, purpose="the Bayesian correlated t-test")
+    check_not_negative("test_share", test_share)
+    check_not_negative("margin", margin)
+    if all_equal(values):
+        return _point_mass(float(values.mean()), margin)
+    posterior = stats.t(len(values) - 1, loc=values.mean(), scale=corrected_standard_error(values, test_share))
+    worse, better = float(posterior.cdf(-margin)), float(posterior.sf(margin))
+    return RopeProbabilities(worse=worse, equivalent=max(0.0, 1 - worse - better), better=better)
+
+
+def _point_mass(difference: float, margin: float) -> RopeProbabilities:
+    inside = abs(difference) <= margin + 1e-12
+    return RopeProbabilities(
+        worse=float(difference < 0 and not inside),
+        equivalent=float(inside),
+        better=float(difference > 0 and not inside),
     )

@@ -36,14 +36,6 @@ _NODES = 96  # of the Gauss-Legendre rule over the quantiles of X: four digits o
 
 
 @dataclass(frozen=True, kw_only=True)
-class Forecast:
-    """The chances that the test on all blocks will say better and worse; the rest is that it will say neither."""
-
-    better: float
-    worse: float
-
-
-@dataclass(frozen=True, kw_only=True)
 class StoppingBounds:
     """Effect sizes (mean / standard deviation, any sign) on the blocks so far at which a comparison may end.
 
@@ -54,8 +46,8 @@ class StoppingBounds:
     decided: float
 
 
-def forecast(effect_size: float, *, blocks: int, of: int, folds: int, significance: float = 0.05) -> Forecast:
-    """Return what the two-sided corrected t-test on all blocks will probably say.
+def chance_of_gain(effect_size: float, *, blocks: int, of: int, folds: int, significance: float = 0.05) -> float:
+    """Return how probably the two-sided corrected t-test on all blocks will say "better"; "worse" is that of -effect_size.
 
     Args:
         effect_size: mean over standard deviation of the differences so far.
@@ -68,10 +60,12 @@ def forecast(effect_size: float, *, blocks: int, of: int, folds: int, significan
         ConfigError: an argument out of its range.
     """
     _check(blocks, of, significance)
-    if not np.isfinite(effect_size):
-        return Forecast(better=float(effect_size > 0), worse=float(effect_size < 0))
-    better, worse = (_beyond(side * effect_size, blocks, of, folds, significance) for side in (1, -1))
-    return Forecast(better=better, worse=worse)
+    rest = of - blocks
+    now = effect_size / np.sqrt(blocks - 1)  # m / sqrt(S)
+    critical = _critical(of, folds, significance) / np.sqrt(of - 1)
+    share, weight = _shares(blocks, rest)
+    least = (critical - now * np.sqrt(1 - share)) / (np.sqrt(rest / (blocks * of)) * np.sqrt(share))
+    return float(weight @ _coordinate_above(least, rest))
 
 
 def chance_of_equivalence(
@@ -124,7 +118,7 @@ def chance_of_lead(differences: ArrayLike, *, of: int, lead: float = 0.0) -> flo
 
 @cache
 def stopping_bounds(*, blocks: int, of: int, folds: int, significance: float, risk: float) -> StoppingBounds:
-    """Return from which effect size on a comparison may end before all blocks are trained; see :func:`forecast`.
+    """Return from which effect size on a comparison may end before all blocks are trained; see :func:`chance_of_gain`.
 
     It may end as decided when the last test will claim the same with probability 1 - ``risk`` and the test on the blocks
     so far claims it too, as futile when the last test will claim anything with probability ``risk`` at most and the test
@@ -137,11 +131,14 @@ def stopping_bounds(*, blocks: int, of: int, folds: int, significance: float, ri
     check_between("risk", risk, 0, 0.5)
     critical = _critical(blocks, folds, significance)
 
+    def gain(effect_size: float) -> float:
+        return chance_of_gain(effect_size, blocks=blocks, of=of, folds=folds, significance=significance)
+
     def decided(effect_size: float) -> float:
-        return _beyond(effect_size, blocks, of, folds, significance) - (1 - risk)
+        return gain(effect_size) - (1 - risk)
 
     def futile(effect_size: float) -> float:
-        return sum(_beyond(side * effect_size, blocks, of, folds, significance) for side in (1, -1)) - risk
+        return gain(effect_size) + gain(-effect_size) - risk
 
     upper = critical
     while decided(upper) < 0:
@@ -161,16 +158,6 @@ def _critical(blocks: int, folds: int, significance: float) -> float:
     """Return the effect size from which on the two-sided corrected t-test finds a difference."""
     error = np.sqrt(1 / blocks + overlap_share(folds=folds, blocks=blocks))
     return float(stats.t.isf(significance / 2, blocks - 1) * error)
-
-
-def _beyond(effect_size: float, blocks: int, of: int, folds: int, significance: float) -> float:
-    """Return the chance that the test on all blocks says "better"."""
-    rest = of - blocks
-    now = effect_size / np.sqrt(blocks - 1)  # m / sqrt(S)
-    critical = _critical(of, folds, significance) / np.sqrt(of - 1)
-    share, weight = _shares(blocks, rest)
-    least = (critical - now * np.sqrt(1 - share)) / (np.sqrt(rest / (blocks * of)) * np.sqrt(share))
-    return float(weight @ _coordinate_above(least, rest))
 
 
 @cache

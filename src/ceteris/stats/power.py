@@ -58,49 +58,6 @@ def detectable_difference(
     return shift * spread * float(np.sqrt(1 / blocks + test_share))
 
 
-def blocks_needed(
-    difference: float,
-    *,
-    spread: float,
-    test_share: float,
-    power: float = 0.8,
-    significance: float = 0.05,
-    multiple_of: int = 1,
-) -> int:
-    """Return the fewest blocks with which the corrected t-test finds a difference with the given power.
-
-    ``multiple_of`` rounds up to whole cross-validations, the number of folds.
-
-    Raises:
-        ConfigError: an argument out of its range, or a difference so small that no number of repeats suffices; the
-            message then names the limit.
-    """
-    _check_design(spread, 2, test_share, significance)
-    check_between("power", power, significance, 1)
-    if multiple_of < 1:
-        raise ConfigError(f"multiple_of must be at least 1, received {multiple_of}")
-
-    def enough(repeats: int) -> bool:
-        blocks = max(2, repeats * multiple_of)
-        options = {"spread": spread, "test_share": test_share, "significance": significance}
-        return corrected_t_power(difference, blocks=blocks, **options) >= power
-
-    most = MOST_BLOCKS // multiple_of
-    if not enough(most):
-        limit = detectable_difference(
-            spread=spread, blocks=MOST_BLOCKS, test_share=test_share, power=power, significance=significance
-        )
-        raise ConfigError(
-            f"no number of repeats finds a difference of {abs(difference):g} with power {power:g}: the limit is {limit:.4g}, "
-            "because all repeats share the same images; use more folds or more training images"
-        )
-    low, high = 0, most  # enough(high) holds, enough(low) does not
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) else (middle, high)
-    return max(2, high * multiple_of)
-
-
 def equivalence_power(
     difference: float, *, spread: float, blocks: int, test_share: float, margin: float, significance: float = 0.05
 ) -> float:
@@ -168,41 +125,6 @@ def blocks_to_decide(
         middle = (low + high) // 2
         low, high = (low, middle) if found(max(2, middle * multiple_of)) >= power else (middle, high)
     return max(2, high * multiple_of)
-
-
-def images_for_interval(accuracy: float, half_width: float, confidence: float = 0.95) -> int:
-    """Return the test images that give an accuracy an interval of ± half_width: z^2 p (1 - p) / half_width^2.
-
-    Raises:
-        ConfigError: an argument outside (0, 1).
-    """
-    for name, value in (("accuracy", accuracy), ("half_width", half_width), ("confidence", confidence)):
-        check_between(name, value, 0, 1)
-    z = float(stats.norm.ppf((1 + confidence) / 2))
-    return int(np.ceil(z**2 * accuracy * (1 - accuracy) / half_width**2))
-
-
-def images_for_difference(
-    difference: float, disagreement: float, *, power: float = 0.8, significance: float = 0.05
-) -> int:
-    """Return the test images with which McNemar's test finds a difference of two accuracies (Connor 1987).
-
-    n = (z_a sqrt(s) + z_b sqrt(s - d^2))^2 / d^2 with s the share of images that exactly one model gets right.
-
-    Raises:
-        ConfigError: an argument out of its range; the disagreement cannot be smaller than the difference.
-    """
-    check_between("significance", significance, 0, 1)
-    check_between("power", power, significance, 1)
-    size = abs(difference)
-    if not 0 < size <= disagreement <= 1:
-        raise ConfigError(
-            "disagreement, the share of images that exactly one model gets right, must lie between the difference "
-            f"(not 0) and 1, received difference {difference} and disagreement {disagreement}"
-        )
-    false_claim, found = float(stats.norm.isf(significance / 2)), float(stats.norm.ppf(power))
-    root = false_claim * np.sqrt(disagreement) + found * np.sqrt(disagreement - size**2)
-    return int(np.ceil((root / size) ** 2))
 
 
 def _beyond(critical: float, degrees: int, shift: float) -> float:

@@ -68,19 +68,14 @@ def mcnemar(first_correct: NDArray[np.bool_], second_correct: NDArray[np.bool_])
     only_second = int(np.count_nonzero(second_correct & ~first_correct))
     discordant = only_first + only_second
     exact = discordant < FEW_DISCORDANT
+    if exact:
+        p_value = min(1.0, float(2 * stats.binom.cdf(min(only_first, only_second), discordant, 0.5)))
+    else:
+        p_value = float(stats.chi2.sf(max(0, abs(only_first - only_second) - 1) ** 2 / discordant, 1))
     return McNemarResult(
         only_first=only_first,
         only_second=only_second,
         difference=(only_second - only_first) / first_correct.size,
-        p_value=mcnemar_p_value(only_first, only_second),
+        p_value=p_value,
         exact=exact,
     )
-
-
-def mcnemar_p_value(only_first: int, only_second: int) -> float:
-    """Return the two-sided p of McNemar's test from the two discordant counts; see :func:`mcnemar`."""
-    discordant = only_first + only_second
-    if discordant < FEW_DISCORDANT:
-        return min(1.0, float(2 * stats.binom.cdf(min(only_first, only_second), discordant, 0.5)))
-    statistic = max(0, abs(only_first - only_second) - 1) ** 2 / discordant
-    return float(stats.chi2.sf(statistic, 1))

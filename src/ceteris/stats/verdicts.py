@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ceteris.errors import ConfigError
 from ceteris.findings import Comparison, Verdict
 from ceteris.records import FloatArray
 from ceteris.stats.arguments import all_equal, check_between, check_not_negative
-from ceteris.stats.bayesian import bayesian_correlated_t_test
-from ceteris.stats.corrected import PairedResult, corrected_t_test, overlap_share
-from ceteris.stats.multiple import holm
+from ceteris.stats.corrected import PairedResult, bayesian_correlated_t_test, corrected_t_test, overlap_share
+from ceteris.stats.nonparametric import wilcoxon_blocks_needed
 from ceteris.stats.power import blocks_to_decide
 
 
@@ -54,7 +54,10 @@ def compare_levels(
     Raises:
         ConfigError: an argument out of its range or a level with another number of blocks than the incumbent.
     """
-    _check(folds, significance, margin)
+    if folds < 2:
+        raise ConfigError(f"folds must be at least 2, received {folds}")
+    check_between("significance", significance, 0, 0.5)
+    check_not_negative("margin", margin)
     rules = _Rules(folds=folds, significance=significance, margin=margin)
     paired = {label: _common_differences(incumbent, results, label) for label, results in levels.items()}
     paired = {label: differences for label, differences in paired.items() if len(differences) >= 2}
@@ -63,13 +66,6 @@ def compare_levels(
         label: _comparison(differences, float(adjusted_p), len(paired), rules)
         for (label, differences), adjusted_p in zip(paired.items(), holm(p_values), strict=True)
     }
-
-
-def _check(folds: int, significance: float, margin: float) -> None:
-    if folds < 2:
-        raise ConfigError(f"folds must be at least 2, received {folds}")
-    check_between("significance", significance, 0, 0.5)
-    check_not_negative("margin", margin)
 
 
 def _common_differences(incumbent: FloatArray, level: FloatArray, label: str) -> FloatArray:
@@ -123,8 +119,7 @@ def _blocks_to_decide(differences: FloatArray, levels: int, rules: _Rules) -> in
     """Take the observed difference and spread for the true ones and ask for the fewest blocks, in whole cross-validations."""
     significance = rules.significance / levels
     if all_equal(differences):  # judged by the sign test: see corrected_t_test
-        needed = int(np.floor(1 - np.log2(significance))) + 1
-        return -(-needed // rules.folds) * rules.folds
+        return -(-wilcoxon_blocks_needed(significance) // rules.folds) * rules.folds
     return blocks_to_decide(
         float(differences.mean()),
         spread=float(differences.std(ddof=1)),
@@ -134,3 +129,20 @@ def _blocks_to_decide(differences: FloatArray, levels: int, rules: _Rules) -> in
         difference_significance=significance,
         multiple_of=rules.folds,
     )
+
+
+def holm(p_values: ArrayLike) -> FloatArray:
+    """Return adjusted p-values (m,) that bound the chance of any false claim (Holm 1979).
+
+    The i-th smallest of m is multiplied by m - i + 1 and never falls below its predecessors.
+
+    Raises:
+        ConfigError: a p-value outside 0..1.
+    """
+    p = np.asarray(p_values, dtype=np.float64)
+    if p.ndim != 1 or not ((p >= 0) & (p <= 1)).all():
+        raise ConfigError(f"p-values must be an array (m,) of numbers in 0..1, received {p.tolist()}")
+    order = np.argsort(p, kind="stable")
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(1, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
+    return adjusted

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from ceteris.errors import DivergedError
-from ceteris.evaluation import confusion_matrix, macro_f1
 from ceteris.records import EpochHistory, FloatArray, IntArray, IterationHistory
 from ceteris.techniques import gradient_norm
+from ceteris.training.metrics import confusion_matrix, macro_f1
 
 
 @dataclass(frozen=True, kw_only=True)

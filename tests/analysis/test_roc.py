@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn import metrics
 
+from ceteris.analysis.metrics import roc_curve, roc_one_vs_rest
 from ceteris.errors import DataError
-from ceteris.evaluation import roc_curve, roc_one_vs_rest
 from ceteris.records import FloatArray, IntArray
 
 
