@@ -12,9 +12,10 @@ from ceteris.execution.worker import WorkerConfig
 from ceteris.findings import Confirmation
 from ceteris.records import Finished, Record
 from ceteris.store import Store
-from ceteris.study import ExperimentContext, ModelSpec, SearchResult, Study, strategy_of
-from ceteris.study.confirmation import confirm
-from ceteris.study.context import RunOptions, open_data, setting_of
+from ceteris.study import ExperimentContext, ModelSpec, SearchResult, Study
+from ceteris.study.context import RunOptions, context_of, open_data
+from ceteris.study.model_experiment import confirm
+from ceteris.study.strategies import search_of
 from ceteris.user_code import NO_IMPORTS
 
 
@@ -32,7 +33,7 @@ def explore(study: Study, *, data_dir: Path, store: Path, workers: int | None = 
     """Explore and confirm every model of a study; finished trainings are kept in ``store`` and reused."""
     options = RunOptions(out=store.parent / "out", store=store, data_dir=data_dir, workers=workers)
     data_set = open_data(study, options)
-    setting = setting_of(study, data_set, options)
+    setting = context_of(study, data_set, options)
     began = time.monotonic()
     config = WorkerConfig(train=data_set.prepared, store=store, imports=NO_IMPORTS, device=setting.device)
     with WorkerPool(config, options.processes) as pool:
@@ -50,7 +51,7 @@ def explore(study: Study, *, data_dir: Path, store: Path, workers: int | None = 
 def _confirmed(
     setting: ExperimentContext, model: ModelSpec
 ) -> Generator[Request, Records, tuple[SearchResult, Confirmation | None]]:
-    route = yield from strategy_of(setting, model)
+    route = yield from search_of(setting, model)
     confirmation = yield from confirm(setting, model, route.best)
     return route, confirmation
 

@@ -18,7 +18,7 @@ import numpy as np
 from scipy import special
 
 from ceteris.stats import compare_levels, holm, overlap_share
-from ceteris.study.strategies.race_departures import RaceRules, Standings
+from ceteris.study.strategies.race import RaceRules, RaceState
 from simulated_studies import Draw, FloatArray, class_means, nearest_neighbours
 
 FOLDS, SIGNIFICANCE = 5, 0.05
@@ -149,7 +149,7 @@ def race(study: FloatArray, test: Test) -> int:
     arms, blocks = study.shape
     labels = [INCUMBENT, *map(str, range(arms - 1))]
     rules = RaceRules(blocks=blocks, folds=FOLDS, significance=SIGNIFICANCE, margin=0.0, test=test)
-    standings = Standings(rules=rules, incumbent=INCUMBENT, running=labels.copy())
+    standings = RaceState(rules=rules, incumbent=INCUMBENT, running=labels.copy())
     done = 3
     while done < blocks and not standings.over:
         standings.look({label: study[labels.index(label), :done] for label in standings.running})
@@ -158,7 +158,7 @@ def race(study: FloatArray, test: Test) -> int:
         done += 1
     if standings.over:
         study[0, done - 1 :] = np.nan
-    overtaken = [int(label) for label, left in standings.left.items() if left.fate == "overtaken"]
+    overtaken = [int(label) for label, left in standings.left.items() if left.reason == "overtaken"]
     return _winner(study, overtaken)
 
 

@@ -46,7 +46,7 @@ def search_findings(kind: Kind, *, factors: int = 3, finals: bool = True) -> Stu
     model = replace(made.models[0], strategy=kind)
     changed = {
         "one-at-a-time": lambda: replace(model, search=_path(model, around="baseline")),
-        "leave-one-out": lambda: replace(model, worth=_worth(random), search=replace(_path(model), put_back=4)),
+        "leave-one-out": lambda: replace(model, ablation=_worth(random), search=replace(_path(model), put_back=4)),
         "factorial": lambda: _factorial(model, list(AXES)[:factors], random),
         "joint": lambda: _joint(model, random),
         "halving": lambda: _halving(model, random),
@@ -202,6 +202,7 @@ def _halving(model: ModelFinding, random: np.random.Generator) -> ModelFinding:
         factors=(),
         candidates=candidates,
         search=RungSearch(
+            method="successive halving",
             rungs=(Rung(epochs=2, candidates=27), Rung(epochs=6, candidates=9), Rung(epochs=18, candidates=3)),
             confirmed=True,
         ),

@@ -8,6 +8,7 @@ ceteris.read_model(result.folder / "models/cnn-best").probabilities(images)
 """
 
 import importlib
+import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # for editors and type checkers; at run time each name is imported when it is asked for
@@ -28,6 +29,8 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # what is logged is for files, not for the terminal
 
 
 def __getattr__(name: str) -> Any:

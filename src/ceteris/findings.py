@@ -228,6 +228,9 @@ class Incompatible:
     reason: str
 
 
+LeavingReason = Literal["better", "worse", "futile", "overtaken", "broken"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Elimination:
     """A level that left a race after ``blocks`` of ``design`` blocks, and why."""
@@ -235,7 +238,7 @@ class Elimination:
     label: str
     blocks: int
     design: int
-    reason: Literal["better", "worse", "futile", "overtaken", "broken"]
+    reason: LeavingReason
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -318,14 +321,14 @@ def candidate_label(number: int, settings: tuple[tuple[str, str], ...], idle: tu
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """One recipe of a grid, of a joint search or of successive halving: what it sets and what it reached.
+    """One recipe of a grid or of a search that tries whole recipes: what it sets and what it reached.
 
     ``settings`` is (factor or field, value as text) in the order of the study; ``idle`` names those without effect, each
     with the field that the recipe does not have. ``accuracies`` has one entry per block of the design, (blocks,), NaN where
     the candidate was not trained. ``status`` says how far it came: it "finished" all blocks, was "pruned" against the best,
     was "eliminated" in a rung, or "failed". ``left`` says where it would have gone no further; a baseline that was
-    trained in full all the same is "finished". ``comparison`` is with the baseline, candidate number 0. ``rungs``
-    (successive halving) has one entry per rung that the candidate was trained in: (epochs, held-out accuracy there).
+    trained in full all the same is "finished". ``comparison`` is with the baseline, candidate number 0. ``rungs`` has
+    one entry per rung that the candidate was trained in, where there are rungs: (epochs, held-out accuracy there).
     """
 
     number: int
@@ -412,9 +415,10 @@ class Rung:
 
 @dataclass(frozen=True, kw_only=True)
 class RungSearch:
-    """Many recipes with few epochs, of which the best ones of every rung went on."""
+    """Many recipes with few epochs, of which the best ones of every rung went on; ``method`` is the name of the search."""
 
     kind: Literal["rungs"] = "rungs"
+    method: str
     rungs: tuple[Rung, ...]
     confirmed: bool
 
@@ -458,9 +462,9 @@ class ModelSummary:
 class ModelFinding:
     """The path of one model from its baseline to its best recipe.
 
-    ``strategy`` names how the best recipe was searched and ``search`` counts what the search did. ``worth``
+    ``strategy`` names how the best recipe was searched and ``search`` counts what the search did. ``ablation``
     (leave-one-out) has one entry per choice of the final stack, each put back to the baseline's value; ``interactions``
-    belong to a factorial grid, ``candidates`` to a grid, a joint search or successive halving. ``trainings_saved`` counts
+    belong to a factorial grid, ``candidates`` to a grid or to a search that tries whole recipes. ``trainings_saved`` counts
     the trainings of the full design that a race did not need. ``confirmation`` is None when the baseline stayed the best.
     """
 
@@ -473,7 +477,7 @@ class ModelFinding:
     factors: tuple[FactorFinding, ...]
     strategy: str
     search: SearchSummary
-    worth: tuple[FactorFinding, ...] = ()
+    ablation: tuple[FactorFinding, ...] = ()
     interactions: tuple[Interaction, ...] = ()
     candidates: tuple[Candidate, ...] = ()
     trainings_saved: int = 0

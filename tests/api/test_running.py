@@ -1,4 +1,5 @@
 import copy
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import make_dataclass, replace
@@ -44,6 +45,11 @@ class TwoLayers(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         answers: torch.Tensor = self.layers(images)
         return answers
+
+
+class Breaks(TwoLayers):
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("the third layer is missing")
 
 
 def csv_files(folder: Path) -> dict[str, bytes]:
@@ -150,6 +156,18 @@ def test_an_own_module_takes_part_on_equal_terms(tmp_path: Path) -> None:
     assert {final.version for final in mine} == {"baseline", "best"}
     assert all(final.status == "finished" for final in mine)
     assert result.findings.models[-1].best_summary.parameters == 64 * 12 + 12 + 12 * 10 + 10
+
+
+def test_the_log_says_where_in_own_code_a_training_failed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    result = ceteris.run(
+        _without_factors(), models={"mine": Breaks}, out=tmp_path / "own", workers=1, formats=("html",)
+    )
+    log = (result.folder / "ceteris.log").read_text()
+    assert "mine, final, best: failed: RuntimeError: the third layer is missing" in log
+    assert "Traceback (most recent call last)" in log
+    assert re.search(r'File ".*test_running.py", line \d+, in forward', log)
+    assert not any("Traceback" in path.read_text() for path in (result.folder / "tables").iterdir())
+    assert "Traceback" not in capfd.readouterr().err  # for people there is one line
 
 
 def test_arrays_stand_in_for_the_study_s_data(tmp_path: Path) -> None:

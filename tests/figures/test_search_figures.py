@@ -92,7 +92,7 @@ def test_the_worth_of_a_choice_is_what_is_lost_without_it() -> None:
     info = worth_info(made, "cnn")
     differences = {
         factor.title: level.comparison.difference
-        for factor in _only(made).worth
+        for factor in _only(made).ablation
         for level in factor.levels
         if level.comparison
     }
@@ -303,10 +303,10 @@ def test_many_long_labels_and_failed_tuning_are_drawn() -> None:
     searched = search_findings("leave-one-out", finals=False)
     lost = tuple(
         replace(factor, levels=tuple(replace(entry, comparison=None) for entry in factor.levels))
-        for factor in _only(searched).worth
+        for factor in _only(searched).ablation
     )
     figure = Figure()
-    draw_worth(worth_info(_with_model(searched, replace(_only(searched), worth=lost)), "cnn"), figure)
+    draw_worth(worth_info(_with_model(searched, replace(_only(searched), ablation=lost)), "cnn"), figure)
     assert "not comparable" in [text.get_text() for text in figure.axes[0].texts]
 
 

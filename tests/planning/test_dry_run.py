@@ -10,9 +10,9 @@ from tests.tiny_trials import MLP, RESNET
 
 from ceteris.execution.device_table import DeviceTable, Place, Speed
 from ceteris.execution.populations import Stacking
-from ceteris.planning.dry_run import dry_run, leaves_early, planned_stages
+from ceteris.planning.dry_run import dry_run, planned_stages
 from ceteris.records import Trial
-from ceteris.study import Exploration, Factor, Level, model_experiment
+from ceteris.study import Exploration, Factor, Level, model_experiment, strategy_named
 from ceteris.study.study import (
     ConfirmationDesign,
     Factorial,
@@ -79,7 +79,7 @@ def test_a_race_is_planned_as_if_nobody_left(along: Any, same: Any) -> None:
 def test_only_strategies_that_may_save_trainings_are_told_to_leave_early() -> None:
     early: list[Strategy] = [Race(), Joint(), Halving()]
     full: list[Strategy] = [Greedy(), OneAtATime(), LeaveOneOut(), Factorial(), Joint(pruning=False)]
-    assert [leaves_early(strategy) for strategy in (*early, *full)] == [True] * 3 + [False] * 5
+    assert [strategy_named(spec.kind).leaves_early(spec) for spec in (*early, *full)] == [True] * 3 + [False] * 5
 
 
 @pytest.mark.parametrize("margin", [0.0, 0.005, 0.05])

@@ -32,7 +32,7 @@ def _lines() -> Iterator[str]:
         yield search_text(found)
         for factor in found.factors:
             yield from _factor(factor, found.candidates)
-        for factor in found.worth:
+        for factor in found.ablation:
             yield f"  worth of {factor.label}: {decision_text(factor)}"
             yield from (f"    - {level.label}" for level in factor.levels)
         yield from (f"  {interaction_sentence(entry)}" for entry in found.interactions)

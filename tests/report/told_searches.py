@@ -14,8 +14,8 @@ from ceteris import recipe as r
 from ceteris.findings import Confirmation
 from ceteris.records import Record, Trial
 from ceteris.study import ExperimentContext, Exploration, Factor, Level, SearchResult
-from ceteris.study.confirmation import confirm
-from ceteris.study.strategies import strategy_of
+from ceteris.study.model_experiment import confirm
+from ceteris.study.strategies import search_of
 from ceteris.study.study import (
     ConfirmationDesign,
     Factorial,
@@ -79,7 +79,7 @@ def but(accuracy: Accuracy, diverges: Callable[[Trial], bool]) -> Accuracy:
 def searched(strategy: Any, accuracy: Accuracy, **other: Any) -> SearchResult:
     parts = {"models": (model("net", START),), "exploration": Exploration(folds=5, seeds=1)} | other
     place = setting(strategy=strategy, **parts)
-    return driven(strategy_of(place, place.study.models[0]), accuracy)[1]
+    return driven(search_of(place, place.study.models[0]), accuracy)[1]
 
 
 def spaced(strategy: Any, accuracy: Accuracy, **other: Any) -> SearchResult:
@@ -164,7 +164,7 @@ def _near(trial: Trial) -> float:
 def _cheaper() -> SearchResult:
     """Two sizes of one accuracy, the other one with half of the operations."""
     place = setting(models=(model("net", START),), exploration=Exploration(folds=5, seeds=4), factors=(NORM,))
-    strategy = strategy_of(place, place.study.models[0])
+    strategy = search_of(place, place.study.models[0])
     request = next(strategy)
     answer: dict[str, Record] = {
         trial.digest: example_record(trial, accuracy=0.8 + noise(trial), flops=1500 if norm_of(trial) else 3000)

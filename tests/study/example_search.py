@@ -12,7 +12,7 @@ from ceteris import recipe as r
 from ceteris.execution.queue import Request
 from ceteris.records import Record, Trial
 from ceteris.study import ExperimentContext, Exploration, Factor, Level, SearchResult
-from ceteris.study.strategies import strategy_of
+from ceteris.study.strategies import search_of
 from ceteris.study.study import Range
 
 RATE = Range(field="optimizer.lr", low=0.001, high=2.0, log=True)
@@ -51,7 +51,7 @@ def place_of(strategy: Any, *, folds: int = 5, epochs: int = 2, **other: Any) ->
 
 
 def search(place: ExperimentContext) -> Generator[Request, Any, SearchResult]:
-    return strategy_of(place, place.study.models[0])
+    return search_of(place, place.study.models[0])
 
 
 def answered(

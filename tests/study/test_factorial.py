@@ -18,9 +18,8 @@ from ceteris.records import Trial
 from ceteris.report.search_words import failure_text, search_text
 from ceteris.stats import effect_coding
 from ceteris.study import Exploration, Factor, Level, SearchResult, parse_study
-from ceteris.study.strategies import strategy_of
-from ceteris.study.strategies.factorial_effects import GridFit
-from ceteris.study.strategies.grid import check_grid
+from ceteris.study.strategies import search_of
+from ceteris.study.strategies.grid import GridFit, check_grid
 from ceteris.study.study import Factorial
 
 EPOCHS = Factor(
@@ -70,7 +69,7 @@ def run(
     place = setting(
         models=(model("net", START),), factors=factors, exploration=BLOCKS, strategy=strategy or Factorial()
     )
-    return driven(strategy_of(place, place.study.models[0]), accuracy)
+    return driven(search_of(place, place.study.models[0]), accuracy)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -19,12 +19,12 @@ from ceteris.study import (
     SearchResult,
     exploration_trials,
     final_trials,
-    greedy,
     model_experiment,
     without_residual,
 )
+from ceteris.study.arms import arms_of
 from ceteris.study.model_experiment import ModelResult
-from ceteris.study.strategies.arms import arms_of
+from ceteris.study.strategies.greedy import greedy
 from ceteris.user_code import ALL_IMPORTS
 
 
@@ -103,15 +103,15 @@ def test_a_factor_of_another_model_is_passed_over() -> None:
 
 
 def test_an_incumbent_that_is_no_level_is_compared_too() -> None:
-    arms, incumbent = arms_of(FACTOR, replace(MLP, optimizer=r.SGD(lr=0.3)))
-    assert incumbent == "as before (0.3)"
-    assert list(arms) == [incumbent, "lr 0.05", "lr 0.2", "lr 0.5"]
-    assert arms[incumbent] == replace(MLP, optimizer=r.SGD(lr=0.3))
+    arms = arms_of(FACTOR, replace(MLP, optimizer=r.SGD(lr=0.3)))
+    assert arms.incumbent == "as before (0.3)"
+    assert list(arms.recipes) == [arms.incumbent, "lr 0.05", "lr 0.2", "lr 0.5"]
+    assert arms.recipes[arms.incumbent] == replace(MLP, optimizer=r.SGD(lr=0.3))
 
 
 def test_an_incumbent_that_is_a_level_stands_in_its_place() -> None:
-    arms, incumbent = arms_of(FACTOR, replace(MLP, optimizer=r.SGD(lr=0.2)))
-    assert (list(arms), incumbent) == (["lr 0.05", "lr 0.2", "lr 0.5"], "lr 0.2")
+    arms = arms_of(FACTOR, replace(MLP, optimizer=r.SGD(lr=0.2)))
+    assert (list(arms.recipes), arms.incumbent) == (["lr 0.05", "lr 0.2", "lr 0.5"], "lr 0.2")
 
 
 MOMENTUM = Factor(
@@ -141,8 +141,8 @@ def test_a_level_that_does_not_fit_what_was_found_is_left_out_and_the_study_goes
 
 
 def test_a_factor_whose_field_is_gone_is_explored_where_it_fits() -> None:
-    arms, incumbent = arms_of(MOMENTUM, MLP)
-    assert (list(arms), incumbent) == (["without", "with"], "without")
+    arms = arms_of(MOMENTUM, MLP)
+    assert (list(arms.recipes), arms.incumbent) == (["without", "with"], "without")
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -183,7 +183,7 @@ def test_baseline_and_best_are_trained_in_the_end() -> None:
     assert {version: [record.trial.seed for record in records] for version, records in outcome.finals.items()} == {
         "baseline": [0, 1], "best": [0, 1],
     }  # fmt: skip
-    assert outcome.finals["best"][0].trial.recipe == replace(outcome.route.best, epochs=3)
+    assert outcome.finals["best"][0].trial.recipe == replace(outcome.found.best, epochs=3)
 
 
 def test_a_resnet_is_trained_without_its_connections_too() -> None:
@@ -191,7 +191,7 @@ def test_a_resnet_is_trained_without_its_connections_too() -> None:
     plain = outcome.finals["plain"][0].trial.recipe
     assert isinstance(plain.model, r.ResNet)
     assert not plain.model.residual
-    assert replace(plain, model=replace(plain.model, residual=True)) == replace(outcome.route.best, epochs=3)
+    assert replace(plain, model=replace(plain.model, residual=True)) == replace(outcome.found.best, epochs=3)
 
 
 @pytest.mark.parametrize("recipe", [MLP, replace(RESNET, model=r.ResNet(residual=False))])

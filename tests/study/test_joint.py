@@ -37,9 +37,8 @@ from ceteris.execution.queue import Request
 from ceteris.records import Trial
 from ceteris.report.search_words import candidate_remark, search_text
 from ceteris.study import Factor, Level, SearchResult
-from ceteris.study.strategies.proposals import Proposals
-from ceteris.study.strategies.pruning import clearly_behind, expected_score
-from ceteris.study.strategies.sampling import sampler_of
+from ceteris.study.strategies.joint import clearly_behind, expected_score
+from ceteris.study.strategies.sampling import Proposals, sampler_of
 from ceteris.study.strategies.space import space_of
 from ceteris.study.study import ConfirmationDesign, Joint
 

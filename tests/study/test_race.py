@@ -16,8 +16,8 @@ from ceteris.records import Trial
 from ceteris.report.search_words import decision_text, search_text
 from ceteris.stats import compare_levels
 from ceteris.study import ExperimentContext, Exploration, Extension, Factor, Level, SearchResult
-from ceteris.study.strategies import strategy_of
-from ceteris.study.strategies.race_departures import RaceRules, Standings
+from ceteris.study.strategies import search_of
+from ceteris.study.strategies.race import RaceRules, RaceState
 from ceteris.study.study import Greedy, OneAtATime, Race
 
 BLOCKS = Exploration(folds=5, seeds=4)
@@ -55,7 +55,7 @@ def explored(
     strategy: Race | Greedy | OneAtATime, accuracy: Accuracy, factors: tuple[Factor, ...] = (FACTOR,)
 ) -> tuple[list[Request], SearchResult]:
     place = setting(models=(model("net", START),), factors=factors, exploration=BLOCKS, strategy=strategy)
-    return driven(strategy_of(place, place.study.models[0]), accuracy)
+    return driven(search_of(place, place.study.models[0]), accuracy)
 
 
 def trained(level: LevelFinding) -> int:
@@ -170,9 +170,9 @@ def test_what_is_undecided_at_the_end_gets_more_repetitions_where_the_setting_sa
     )  # fmt: skip
     place = ExperimentContext(study=study, data="tiny", device="cpu", images=100)
     gain = lambda trial: 0.6 + 0.013 * norm_of(trial) + noise(trial)  # noqa: E731
-    kept, _ = driven(strategy_of(place, study.models[0]), gain)
+    kept, _ = driven(search_of(place, study.models[0]), gain)
     extended = replace(place, extension=Extension(budget_seconds=None, workers=1))
-    more, route = driven(strategy_of(extended, study.models[0]), gain)
+    more, route = driven(search_of(extended, study.models[0]), gain)
     assert len(more) > len(kept) == 1
     assert len(route.factors[0].levels[0].accuracies) > 5
 
@@ -191,12 +191,12 @@ def test_a_cheaper_level_is_not_given_up_while_it_may_turn_out_equivalent() -> N
 # Against the full design
 
 
-def standing(levels: list[str], margin: float = 0.0) -> Standings:
+def standing(levels: list[str], margin: float = 0.0) -> RaceState:
     rules = RaceRules(blocks=20, folds=5, significance=0.05, margin=margin)
-    return Standings(rules=rules, incumbent="incumbent", running=["incumbent", *levels])
+    return RaceState(rules=rules, incumbent="incumbent", running=["incumbent", *levels])
 
 
-def raced(results: dict[str, FloatArray]) -> tuple[Standings, dict[str, FloatArray]]:
+def raced(results: dict[str, FloatArray]) -> tuple[RaceState, dict[str, FloatArray]]:
     """Run through all looks; what an arm was not trained on is NaN."""
     seen = {label: np.full(20, np.nan) for label in results}
     standings = standing([label for label in results if label != "incumbent"])
@@ -223,8 +223,8 @@ def test_who_left_has_the_verdict_with_which_it_left(seed: int, effects: list[fl
     comparisons = compare_levels(seen["incumbent"], {label: seen[label] for label in results}, folds=5, margin=0.0)
     for label, departure in standings.left.items():
         assert comparisons[label].blocks == departure.blocks
-        assert (comparisons[label].verdict == "worse") == (departure.fate == "worse")
-        if departure.fate == "futile":
+        assert (comparisons[label].verdict == "worse") == (departure.reason == "worse")
+        if departure.reason == "futile":
             assert comparisons[label].verdict in ("undecided", "equivalent")
 
 

@@ -72,7 +72,7 @@ def test_exploration_and_finals_never_touch_the_test_set(guarded: DataSet, tmp_p
     finals = [record for outcome in outcomes for records in outcome.finals.values() for record in records]
     assert len(finals) == 2 * 2 + 3 * 2
     assert {record.status for record in finals} == {"finished"}
-    assert all(len(outcome.route.factors) == 2 for outcome in outcomes)
+    assert all(len(outcome.found.factors) == 2 for outcome in outcomes)
     assert not (tmp_path / "looks").exists()
     for record in finals:
         predictions = finished(store.find(record.digest) or record).predictions

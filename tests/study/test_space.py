@@ -37,7 +37,7 @@ FULL = space(RATE, DROPOUT, EPOCHS, factors=(NORM, ACTIVATION))
 
 
 def test_the_start_of_a_space_is_the_baseline() -> None:
-    drawn = FULL.drawn(FULL.start)
+    drawn = FULL.sampled(FULL.start)
     assert drawn.recipe == MLP
     assert drawn.settings == (
         ("norm", "off"), ("activation", "relu"), ("optimizer.lr", "0.05"), ("model.dropout", "0"), ("epochs", "2"),
@@ -46,7 +46,7 @@ def test_the_start_of_a_space_is_the_baseline() -> None:
 
 @given(st.lists(st.floats(0, 1, exclude_max=True), min_size=5, max_size=5))
 def test_every_point_is_a_recipe_inside_the_ranges(shares: list[float]) -> None:
-    recipe = FULL.drawn(FULL.at(np.array(shares))).recipe
+    recipe = FULL.sampled(FULL.at(np.array(shares))).recipe
     assert recipe is not None
     assert isinstance(recipe.optimizer, r.SGD)
     assert isinstance(recipe.model, r.MLP)
@@ -70,13 +70,13 @@ def test_whole_numbers_have_equal_shares() -> None:
 
 def test_a_range_holds_for_whichever_optimizer_was_chosen() -> None:
     both = space(RATE, factors=(OPTIMIZER,))
-    assert both.drawn(("adam", 0.01)).recipe == replace(MLP, optimizer=r.Adam(lr=0.01))
-    assert both.drawn(("sgd", 0.01)).recipe == replace(MLP, optimizer=r.SGD(lr=0.01))
+    assert both.sampled(("adam", 0.01)).recipe == replace(MLP, optimizer=r.Adam(lr=0.01))
+    assert both.sampled(("sgd", 0.01)).recipe == replace(MLP, optimizer=r.SGD(lr=0.01))
 
 
 def test_a_number_that_the_recipe_does_not_have_has_no_effect_and_it_is_told() -> None:
     both = space(MOMENTUM, factors=(OPTIMIZER,))
-    first, second = (both.drawn(("adam", momentum)) for momentum in (0.1, 0.9))
+    first, second = (both.sampled(("adam", momentum)) for momentum in (0.1, 0.9))
     assert first.recipe == second.recipe == replace(MLP, optimizer=r.Adam(lr=0.5))
     assert first.settings == (("optimizer", "adam"), ("optimizer.momentum", "–"))
     assert first.idle == (("optimizer.momentum", "optimizer.momentum"),)
@@ -93,7 +93,7 @@ def test_values_that_do_not_go_together_are_no_recipe_and_the_reason_is_told() -
         fields=("model.pool_after",),
         levels=(Level(label="after 2", changes={"model.pool_after": [2]}),),
     )
-    drawn = space(recipe=CNN, factors=(depth, pooling)).drawn(("one block", "after 2"))
+    drawn = space(recipe=CNN, factors=(depth, pooling)).sampled(("one block", "after 2"))
     assert drawn.recipe is None
     assert "pool_after names blocks from 1 to 1" in drawn.reason
 
@@ -104,7 +104,7 @@ def test_half_of_a_level_is_not_taken() -> None:
         fields=("model.dropout", "optimizer.momentum"),
         levels=(Level(label="both", changes={"model.dropout": 0.1, "optimizer.momentum": 0.9}),),
     )
-    drawn = space(factors=(OPTIMIZER, pair)).drawn(("adam", "both"))
+    drawn = space(factors=(OPTIMIZER, pair)).sampled(("adam", "both"))
     assert drawn.recipe is None
     assert drawn.reason == 'pair: the recipe has no field "optimizer.momentum"'
 
@@ -113,7 +113,7 @@ def test_a_small_finite_space_is_visited_point_by_point() -> None:
     small = space(factors=(NORM, ACTIVATION))
     points = list(small.points(np.random.default_rng(0)))
     assert len(points) == len(set(points)) == 8
-    assert len({digest_of(small.drawn(point).recipe) for point in points}) == 8
+    assert len({digest_of(small.sampled(point).recipe) for point in points}) == 8
     assert list(space().points(np.random.default_rng(0))) == [()]
 
 

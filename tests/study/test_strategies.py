@@ -15,9 +15,9 @@ from ceteris.findings import Comparison, Confirmation
 from ceteris.records import Trial
 from ceteris.report.search_words import confirmation_sentence, decision_text, search_text, tuning_sentence
 from ceteris.study import ExperimentContext, Exploration, Extension, Factor, Level, SearchResult, parse_study
-from ceteris.study.confirmation import confirm
-from ceteris.study.strategies import strategy_of
-from ceteris.study.strategies.comparing import looks_of
+from ceteris.study.model_experiment import confirm
+from ceteris.study.strategies import search_of
+from ceteris.study.strategies.comparison import looks_of
 from ceteris.study.strategies.tuning import tune_arms
 from ceteris.study.study import ConfirmationDesign, LeaveOneOut, Nuisance, OneAtATime, Study, nuisances_of
 from ceteris.study.trials import CONFIRMATION_REPETITION, TUNING_REPETITION
@@ -49,7 +49,7 @@ def near(best: float, recipe: r.Recipe) -> float:
 
 
 def explored(place: ExperimentContext, accuracy: Accuracy) -> tuple[list[Request], SearchResult]:
-    return driven(strategy_of(place, place.study.models[0]), accuracy)
+    return driven(search_of(place, place.study.models[0]), accuracy)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -207,10 +207,10 @@ def test_one_at_a_time_compares_with_the_baseline_alone_and_puts_the_winners_tog
 def test_leave_one_out_says_what_each_choice_is_worth_in_the_final_stack() -> None:
     start = replace(MLP, optimizer=r.SGD(lr=0.05))
     _, route = explored(setting(models=(model("net", start),), strategy=LeaveOneOut()), additive)
-    assert {finding.name: losses(finding.levels[1].comparison) for finding in route.worth} == {
+    assert {finding.name: losses(finding.levels[1].comparison) for finding in route.ablation} == {
         "rate": pytest.approx(-0.1, abs=0.01), "norm": pytest.approx(-0.2, abs=0.01),
     }  # fmt: skip
-    assert [level.incumbent for level in route.worth[0].levels] == [True, False]
+    assert [level.incumbent for level in route.ablation[0].levels] == [True, False]
 
 
 def losses(comparison: Comparison | None) -> float:
@@ -220,7 +220,7 @@ def losses(comparison: Comparison | None) -> float:
 
 def test_leave_one_out_has_nothing_to_put_back_where_the_baseline_stays() -> None:
     _, route = explored(setting(strategy=LeaveOneOut()), lambda trial: 0.5)
-    assert route.worth == ()
+    assert route.ablation == ()
     assert "no choice to put back" in search_text(route)
 
 

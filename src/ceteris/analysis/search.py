@@ -134,7 +134,7 @@ def ablation(model: ModelFinding) -> tuple[AblatedChoice, ...]:
             losses=stack.accuracies - level.accuracies,
             comparison=level.comparison and _reversed(level.comparison),
         )
-        for factor in model.worth
+        for factor in model.ablation
         if (stack := factor.incumbent) is not None
         for level in factor.levels
         if not level.incumbent

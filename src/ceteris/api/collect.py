@@ -27,13 +27,14 @@ from ceteris.findings import (
     FinalFinding,
     Look,
     ModelFinding,
+    ModelSummary,
     ResidualFinding,
     StudyFindings,
     TestImages,
     Version,
 )
 from ceteris.recipe import Recipe
-from ceteris.records import Failed, Finished, FloatArray, IntArray, Record, Split
+from ceteris.records import Failed, Finished, FloatArray, Record, Split
 from ceteris.seeds import generator, stream_seed
 from ceteris.store import Store, TestResult, looks_at, read_findings, record_look, write_findings
 from ceteris.study import ExperimentContext, Study, study_toml, without_residual
@@ -93,24 +94,24 @@ class TrainedStudy:
         """Where the trainings lie."""
         return Store(self.options.store)
 
-    def all_finals(self) -> list[tuple[str, Version, Record]]:
-        """Return model, version and record of every final training with its histories, in the order of the study."""
-        return [
-            (result.route.model.name, version, self.store.find(record.digest) or record)
+    @cached_property
+    def final_records(self) -> tuple[tuple[str, Version, Record], ...]:
+        """Model, version and record of every final training with its histories, in the order of the study."""
+        return tuple(
+            (result.found.model.name, version, self.store.find(record.digest) or record)
             for result in self.results
             for version, records in result.finals.items()
             for record in records
-        ]
+        )
 
     @cached_property
     def finals(self) -> tuple[FinalModel, ...]:
         """The final trainings that finished, in the order of the study."""
         train, study = self.data_set.train, self.study
-        standardisations: dict[
-            Split, tuple[FloatArray, FloatArray]
-        ] = {}  # all finals share one, which reads all images
+        # All finals share one standardisation, for which all training images are read.
+        standardisations: dict[Split, tuple[FloatArray, FloatArray]] = {}
         finals = []
-        for model, version, record in self.all_finals():
+        for model, version, record in self.final_records:
             if isinstance(record, Failed):
                 continue
             if record.trial.split not in standardisations:
@@ -148,22 +149,23 @@ def findings_of(trained: TrainedStudy, tell: Callable[[str], None]) -> StudyFind
     Findings of another version of ceteris, or ones that cannot be read, are made again. That opens the test set again, which
     is another look in its ledger.
     """
-    path = trained.store.root / "findings" / f"{_identity(trained)}.safetensors"
+    digest = digest_of(
+        [
+            [ceteris.__version__, _fields(StudyFindings)],  # the code that makes them
+            trained.study,
+            sorted(trained.records),
+            [record.digest for _, _, record in trained.final_records],
+            sorted(digest for digest, record in trained.records.items() if record.status == "failed"),
+            trained.data_set.test.fingerprint,
+        ]
+    )
+    path = trained.store.root / "findings" / f"{digest}.safetensors"
     with suppress(StoreError):  # absent, damaged, or of other fields than today's
         # What the test set was looked at for since then belongs to the report of today.
         return replace(read_findings(path), looks=looks_at(trained.store.root, trained.data_set.test.fingerprint))
     findings = _collect(trained, tell)
     write_findings(findings, path)
     return findings
-
-
-def _identity(trained: TrainedStudy) -> str:
-    """Return the digest of all that the findings follow from; the version stands for the code that makes them."""
-    made_by = [ceteris.__version__, _fields(StudyFindings)]
-    finals = [record.digest for _, _, record in trained.all_finals()]
-    failed = sorted(digest for digest, record in trained.records.items() if record.status == "failed")
-    test = trained.data_set.test.fingerprint
-    return digest_of([made_by, trained.study, sorted(trained.records), finals, failed, test])
 
 
 def _fields(kind: Any) -> Any:
@@ -181,7 +183,10 @@ def _collect(trained: TrainedStudy, tell: Callable[[str], None]) -> StudyFinding
     finals = _final_findings(trained, _answers(trained, test))
     tell("explaining the best models")
     with one_thread(), full_float32(trained.context.device):
-        explanations = tuple(_explanation(trained, final, test) for final in _best_finals(trained.finals))
+        best = {final.card.name: final for final in reversed(trained.finals) if final.card.version == "best"}
+        explanations = tuple(
+            _explanation(trained, best[model.name], test) for model in study.models if model.name in best
+        )
     shown = images_to_show(test.labels, finals)
     return StudyFindings(
         name=study.name,
@@ -235,21 +240,28 @@ def _shares(study: Study, data_set: DataSet) -> str:
 
 
 def _model_finding(trained: TrainedStudy, result: ModelResult) -> ModelFinding:
-    route, train, imports = result.route, trained.data_set.train, trained.options.imports
+    found = result.found
+
+    def summary(recipe: Recipe) -> ModelSummary:
+        try:
+            return summary_of(recipe, trained.data_set.train, imports=trained.options.imports)
+        except Exception:  # the user's own code failed, as its trainings did: a row of the report says how
+            return ModelSummary(layers=(), parameters=0, flops=0)
+
     return ModelFinding(
-        name=route.model.name,
-        title=route.model.title,
-        baseline=route.model.recipe,
-        best=route.best,
-        baseline_summary=summary_of(route.model.recipe, train, imports=imports),
-        best_summary=summary_of(route.best, train, imports=imports),
-        factors=route.factors,
+        name=found.model.name,
+        title=found.model.title,
+        baseline=found.model.recipe,
+        best=found.best,
+        baseline_summary=summary(found.model.recipe),
+        best_summary=summary(found.best),
+        factors=found.factors,
         strategy=trained.study.strategy.kind,
-        search=route.search,
-        worth=route.worth,
-        interactions=route.interactions,
-        candidates=route.candidates,
-        trainings_saved=route.trainings_saved,
+        search=found.search,
+        ablation=found.ablation,
+        interactions=found.interactions,
+        candidates=found.candidates,
+        trainings_saved=found.trainings_saved,
         confirmation=result.confirmation,
     )
 
@@ -261,8 +273,9 @@ def _final_findings(trained: TrainedStudy, answers: Mapping[str, TestResult]) ->
         curve_accuracy=np.zeros(0),
     )
     findings = []
-    for model, version, record in trained.all_finals():
+    for model, version, record in trained.final_records:
         answer = answers.get(record.digest, nothing)
+        done = record if isinstance(record, Finished) else None
         finding = FinalFinding(
             model=model,
             version=version,
@@ -270,12 +283,12 @@ def _final_findings(trained: TrainedStudy, answers: Mapping[str, TestResult]) ->
             digest=record.digest,
             status=record.status,
             error=record.error if isinstance(record, Failed) else "",
-            best_epoch=record.best_epoch if isinstance(record, Finished) else 0,
-            epochs=record.epochs if isinstance(record, Finished) else None,
-            iterations=record.iterations if isinstance(record, Finished) else None,
-            cost=record.cost if isinstance(record, Finished) else None,
-            validation_accuracy=record.accuracy if isinstance(record, Finished) else 0.0,
-            validation_f1=record.f1 if isinstance(record, Finished) else 0.0,
+            best_epoch=done.best_epoch if done else 0,
+            epochs=done.epochs if done else None,
+            iterations=done.iterations if done else None,
+            cost=done.cost if done else None,
+            validation_accuracy=done.accuracy if done else 0.0,
+            validation_f1=done.f1 if done else 0.0,
             probabilities=answer.probabilities,
             test_curve_loss=answer.curve_loss,
             test_curve_accuracy=answer.curve_accuracy,
@@ -361,19 +374,15 @@ def trained_model(trained: TrainedStudy, final: FinalModel) -> TrainedModel:
 # Explanations
 
 
-def _best_finals(finals: Sequence[FinalModel]) -> list[FinalModel]:
-    """Return the first finished training of every model's best version."""
-    best: dict[str, FinalModel] = {}
-    for final in finals:
-        if final.card.version == "best":
-            best.setdefault(final.card.name, final)
-    return list(best.values())
-
-
 def _explanation(trained: TrainedStudy, final: FinalModel, test: ImageSet) -> Explanation:
-    """Return heat maps, first features and t-SNE of one final model on test images."""
+    """Return heat maps, first features and t-SNE of one final model on test images.
+
+    The heat maps are those of the first image of every class; of ten classes, evenly spread, when there are more.
+    """
     seed = trained.study.seed
     order = generator(seed, 0, "explanation").permutation(len(test))
+    present, first = np.unique(test.labels, return_index=True)
+    classes = np.linspace(0, len(present) - 1, min(_HEAT_MAPS, len(present))).round().astype(np.int64)
     return explain(
         trained_model(trained, final).network,
         name=final.card.name,
@@ -381,23 +390,16 @@ def _explanation(trained: TrainedStudy, final: FinalModel, test: ImageSet) -> Ex
         labels=test.labels,
         mean=np.array(final.card.mean),
         deviation=np.array(final.card.deviation),
-        shown=_one_per_class(test.labels, _HEAT_MAPS),
+        shown=first[classes].astype(np.int64),
         embedded=np.sort(order[:_EMBEDDED]),
         seed=stream_seed(seed, 0, "explanation") % 2**31,
     )
 
 
-def _one_per_class(labels: IntArray, most: int) -> IntArray:
-    """Return the index of the first image of every class; of ``most`` classes, evenly spread, when there are more."""
-    present, first = np.unique(labels, return_index=True)
-    chosen = np.linspace(0, len(present) - 1, min(most, len(present))).round().astype(np.int64)
-    return first[chosen].astype(np.int64)
-
-
 def _residual(trained: TrainedStudy) -> ResidualFinding | None:
     """Compare the gradients of the first ResNet and of its plain twin at equal initial weights, on training images."""
     train, study = trained.data_set.train, trained.study
-    pairs = [(result.route.best, without_residual(result.route.best)) for result in trained.results]
+    pairs = [(result.found.best, without_residual(result.found.best)) for result in trained.results]
     recipe, plain = next(((best, plain) for best, plain in pairs if plain), (None, None))
     if recipe is None or plain is None:
         return None

@@ -115,7 +115,19 @@ def read_model(path: Path, *, allow_imports: bool = False) -> TrainedModel:
         ConfigError: when it names the user's own module and imports are not allowed.
     """
     file = path / "model.safetensors" if path.is_dir() else path
-    card, weights = _read(file)
+    try:
+        with safe_open(file, framework="numpy") as opened:
+            header = (opened.metadata() or {}).get(_HEADER)
+            weights = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118 - safe_open is no mapping
+        if header is None:
+            raise StoreError(f"{file} is a safetensors file, but no model written by ceteris: its recipe is missing.")
+        card = from_tree(ModelCard, json.loads(header))
+    except FileNotFoundError:
+        raise StoreError(
+            f"model: {file} does not exist. A study writes models/<name>-best/model.safetensors."
+        ) from None
+    except (SafetensorError, TypeError, ValueError, KeyError, OSError) as error:
+        raise StoreError(f"model: {file} is damaged or no model written by ceteris ({error}).") from None
     return restore_model(card, weights, imports=ALL_IMPORTS if allow_imports else NO_IMPORTS, origin=file)
 
 
@@ -148,22 +160,6 @@ def restore_model(
         ) from None
     set_dropout_generator(network, generator)
     return TrainedModel(card=card, network=network.to(device).eval())
-
-
-def _read(path: Path) -> tuple[ModelCard, dict[str, NDArray[Any]]]:
-    try:
-        with safe_open(path, framework="numpy") as file:
-            header = (file.metadata() or {}).get(_HEADER)
-            weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - safe_open is no mapping
-        if header is None:
-            raise StoreError(f"{path} is a safetensors file, but no model written by ceteris: its recipe is missing.")
-        return from_tree(ModelCard, json.loads(header)), weights
-    except FileNotFoundError:
-        raise StoreError(
-            f"model: {path} does not exist. A study writes models/<name>-best/model.safetensors."
-        ) from None
-    except (SafetensorError, TypeError, ValueError, KeyError, OSError) as error:
-        raise StoreError(f"model: {path} is damaged or no model written by ceteris ({error}).") from None
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -96,21 +96,16 @@ def write_result(
         write_bytes(folder / "study-original.toml", original.encode())
     else:
         (folder / "study-original.toml").unlink(missing_ok=True)
-    for final in _best_of_each_version(trained.finals):
-        _write_model_folder(folder / "models" / f"{final.card.name}-{final.card.version}", final, trained)
+    best: dict[str, FinalModel] = {}  # of every version the seed with the best validation accuracy, the first of equals
+    for final in trained.finals:
+        name = f"{final.card.name}-{final.card.version}"
+        if name not in best or final.record.accuracy > best[name].record.accuracy:
+            best[name] = final
+    for name, final in best.items():
+        _write_model_folder(folder / "models" / name, final, trained)
     tell("writing the report")
     write_report(findings, folder, formats=trained.options.formats, progress=tell)
     return Result(findings=findings, folder=folder)
-
-
-def _best_of_each_version(finals: Sequence[FinalModel]) -> list[FinalModel]:
-    """Return, for every model and version, the seed with the highest validation accuracy (the first of equals)."""
-    best: dict[tuple[str, str], FinalModel] = {}
-    for final in finals:
-        key = (final.card.name, final.card.version)
-        if key not in best or final.record.accuracy > best[key].record.accuracy:
-            best[key] = final
-    return list(best.values())
 
 
 def _write_model_folder(folder: Path, final: FinalModel, trained: TrainedStudy) -> None:

@@ -31,7 +31,7 @@ from ceteris.records import Split, Trial
 from ceteris.report import check_formats
 from ceteris.store import Store
 from ceteris.study import ModelSpec, Study, model_experiment, parse_study, study_text, study_toml
-from ceteris.study.context import RunOptions, open_data, setting_of
+from ceteris.study.context import RunOptions, context_of, open_data
 from ceteris.study.model_experiment import ModelResult
 from ceteris.training.build import build_loss, summary_of
 from ceteris.user_code import ALL_IMPORTS, ImportPolicy
@@ -65,14 +65,18 @@ def run_study(
     workers, store = options.processes, Store(options.store)
     progress.phase(f"preparing the data: {study.data}")
     data_set = data_set or open_data(study, options, progress.phase)
-    context = setting_of(study, data_set, options)
+    context = context_of(study, data_set, options)
     stages = planned_stages(context)
     check_plan(stages, data_set, imports=options.imports)
     size_of = Timing(data_set.train, imports=options.imports, table=context.stacking.table).size
     progress.planned([[_work(stage, trial, size_of(trial)) for trial in stage.trials] for stage in stages])
     store.remove_unfinished()
     with logged_to(options.out / LOG_FILE):
-        with _pool(data_set, options, workers, context.device) as pool:
+        config = WorkerConfig(
+            train=data_set.prepared, store=options.store, imports=options.imports, device=context.device
+        )
+        here = InProcessPool(data_set.train, store, imports=options.imports)
+        with WorkerPool(config, workers) if workers else here as pool:
             queue: Queue[ModelResult] = Queue(store, pool, progress, size_of)
             results = queue.run([model_experiment(context, model) for model in study.models])
         trained = TrainedStudy(
@@ -96,13 +100,6 @@ def _tell(progress: Progress, text: str) -> None:
     """Say, and log, what is done besides training."""
     logging.getLogger("ceteris").info("%s", text)
     progress.phase(text)
-
-
-def _pool(data_set: DataSet, options: RunOptions, workers: int, device: str) -> InProcessPool | WorkerPool:
-    if workers == 0:
-        return InProcessPool(data_set.train, Store(options.store), imports=options.imports)
-    config = WorkerConfig(train=data_set.prepared, store=options.store, imports=options.imports, device=device)
-    return WorkerPool(config, workers)
 
 
 def check_plan(stages: Sequence[PlannedStage], data_set: DataSet, *, imports: ImportPolicy) -> None:
@@ -191,7 +188,7 @@ def run(
         until_decided=until_decided,
         budget_seconds=budget_seconds,
     )
-    data_set = _data_set(data, asked, options)
+    data_set = _data_set(data, asked.data, options.store / "data")
     if data_set is not None:  # the study that runs names the data that it runs on, so that its file runs again
         asked = replace(asked, data=str(data_set.prepared))
     return run_study(asked, options, progress, data_set=data_set, original=original)
@@ -220,10 +217,20 @@ def _workers_knowing(models: Mapping[str, type[torch.nn.Module]], workers: int |
 
 
 def _with_models(study: Study, models: Mapping[str, type[torch.nn.Module]]) -> Study:
-    own = tuple(_study_model(study, name, model) for name, model in models.items())
-    shipped = tuple(model.name for model in study.models)
+    """Return the study with own classes as models beside its own, whose factors of the model's inside pass them over."""
+    own = []
+    for name, model in models.items():
+        path = f"{model.__module__}:{model.__qualname__}"
+        if "<locals>" in path or getattr(sys.modules.get(model.__module__), model.__name__, None) is None:
+            raise ConfigError(
+                f'models: "{name}" must be a class at the top level of a module or notebook, so that its import path '
+                f"({path}) leads to it."
+            )
+        recipe = replace(study.models[0].recipe, model=CustomModel(path=path))
+        own.append(ModelSpec(name=name, title=name, recipe=recipe))
+    given = tuple(model.name for model in study.models)
     factors = tuple(
-        replace(factor, models=factor.models or shipped)
+        replace(factor, models=factor.models or given)
         if any(field.startswith("model.") for field in factor.fields)
         else factor
         for factor in study.factors
@@ -231,25 +238,14 @@ def _with_models(study: Study, models: Mapping[str, type[torch.nn.Module]]) -> S
     return replace(study, models=(*study.models, *own), factors=factors)
 
 
-def _study_model(study: Study, name: str, model: type[torch.nn.Module]) -> ModelSpec:
-    if "<locals>" in model.__qualname__ or getattr(sys.modules.get(model.__module__), model.__name__, None) is None:
-        raise ConfigError(
-            f'models: "{name}" must be a class at the top level of a module or notebook, so that its import path '
-            f"({model.__module__}:{model.__qualname__}) leads to it."
-        )
-    path = f"{model.__module__}:{model.__qualname__}"
-    recipe = replace(study.models[0].recipe, model=CustomModel(path=path))
-    return ModelSpec(name=name, title=name, recipe=recipe)
-
-
-def _data_set(data: DataSet | Arrays | None, study: Study, options: RunOptions) -> DataSet | None:
+def _data_set(data: DataSet | Arrays | None, name: str, cache_dir: Path) -> DataSet | None:
     if data is None or isinstance(data, DataSet):
         return data
     if len(data) not in (2, 4):
         raise ConfigError(
             f"data: arrays are (train images, train labels) or these and (test images, test labels); received {len(data)}."
         )
-    return from_arrays(*data, name=study.data, cache_dir=options.store / "data")
+    return from_arrays(*data, name=name, cache_dir=cache_dir)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -262,7 +258,11 @@ def seconds_of(text: str | float, *, name: str = "budget") -> float:
     Raises:
         ConfigError: for anything else, and for a time that is not above 0.
     """
-    seconds = _parsed(text) if isinstance(text, str) else float(text)
+    seconds: float | None = None
+    if not isinstance(text, str):
+        seconds = float(text)
+    elif (found := _DURATION.fullmatch(text.strip().lower().replace(" ", ""))) and any(found.groups()):
+        seconds = sum(float(count) * _SECONDS[unit] for unit, count in found.groupdict().items() if count)
     if seconds is None or not (math.isfinite(seconds) and seconds > 0):
         raise ConfigError(
             f'{name}: a time above 0 is needed, as 90s, 30m, 2h or 1h30m (h, m and s in this order); received "{text}".'
@@ -286,10 +286,3 @@ def budget_of(until_decided: bool, budget: str | float | None) -> float | None:
             f"`ceteris plan STUDY --budget {budget}` say which design fits into it."
         )
     return seconds
-
-
-def _parsed(text: str) -> float | None:
-    found = _DURATION.fullmatch(text.strip().lower().replace(" ", ""))
-    if not found or not any(found.groups()):
-        return None
-    return sum(float(count) * _SECONDS[unit] for unit, count in found.groupdict().items() if count)

@@ -36,28 +36,25 @@ def diagnose(results: Path) -> tuple[dict[str, str], list[str]]:
     place = next(folder for folder in (results.resolve(), *results.resolve().parents) if folder.exists())
     free = shutil.disk_usage(place).free
     device = resolve_device("auto")
+    versions = {name: _version(name) for name in _NEEDED}
     facts = {
         "ceteris": ceteris.__version__,
         **machine(device),
-        **{name: version for name in _NEEDED if (version := _version(name))},
+        **{name: version for name, version in versions.items() if version},
         "devices": ", ".join(available_devices()),
         "workers": f"{process_count(None, device)} processes with one thread each",
         "bfloat16 in hardware": "yes" if has_fast_bfloat16(device) else "no",
         "free disk": f"{free / 2**30:.1f} GiB",
         "results": str(place),
     }
-    return facts, _problems(place, free)
-
-
-def _problems(place: Path, free: int) -> list[str]:
-    problems = [f"{name} is not installed: pip install {name}" for name in _NEEDED if not _version(name)]
+    problems = [f"{name} is not installed: pip install {name}" for name, version in versions.items() if not version]
     if free < _LITTLE_DISK:
         problems.append(
             f"Only {free / 2**30:.1f} GiB are free in {place}; a study needs up to 2 GiB. Free some, or use --out."
         )
     if not os.access(place, os.W_OK):
         problems.append(f"{place} cannot be written; use --out to name another folder.")
-    return problems
+    return facts, problems
 
 
 def _version(name: str) -> str:

@@ -66,20 +66,15 @@ def print_result(console: Console, result: Result) -> None:
 
 
 def result_json(result: Result) -> dict[str, Any]:
-    """Return the main tables of a result and where its files lie."""
-    names = ("what_helped", "test_results", "test_results_by_seed", "model_comparisons", "failures")
-    return {"folder": str(result.folder), "report": str(result.report)} | {
-        name: _rows(result.table(name)) for name in names
-    }
-
-
-def _rows(table: Table) -> list[dict[str, Any]]:
-    titles = [column.title for column in table.columns]
-    return [{name: _plain(cell) for name, cell in zip(titles, row, strict=True)} for row in table.rows]
-
-
-def _plain(cell: Any) -> Any:
-    return None if isinstance(cell, float) and not np.isfinite(cell) else cell
+    """Return the main tables of a result and where its files lie; a number that is not finite becomes None."""
+    values: dict[str, Any] = {"folder": str(result.folder), "report": str(result.report)}
+    for name in ("what_helped", "test_results", "test_results_by_seed", "model_comparisons", "failures"):
+        table = result.table(name)
+        rows = [
+            [None if isinstance(cell, float) and not np.isfinite(cell) else cell for cell in row] for row in table.rows
+        ]
+        values[name] = [dict(zip((column.title for column in table.columns), row, strict=True)) for row in rows]
+    return values
 
 
 def print_sets(console: Console, rows: Sequence[Any]) -> None:

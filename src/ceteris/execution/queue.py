@@ -200,4 +200,6 @@ class Queue(Generic[T]):
         self.records[digest] = record
         if isinstance(record, Failed):
             _LOG.error("%s, %s, %s: %s: %s", work.model, work.stage, work.label, record.status, record.error)
+            if record.traceback:
+                _LOG.error("%s", record.traceback.rstrip())
         self._progress.finished(digest, work, record, reused=reused)

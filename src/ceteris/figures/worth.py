@@ -48,7 +48,7 @@ class WorthInfo:
 def worth_info(findings: StudyFindings, model: str) -> WorthInfo:
     """Collect what each choice is worth; empty where the study did not leave one out."""
     found = model_named(findings, model)
-    choices = [choice for factor in found.worth for choice in _choices(factor)]
+    choices = [choice for factor in found.ablation for choice in _choices(factor)]
     ordered = sorted(choices, key=lambda choice: -np.nan_to_num(choice.worth.difference, nan=np.inf))
     return WorthInfo(
         model=found.title or found.name,

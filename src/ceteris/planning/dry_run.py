@@ -9,27 +9,16 @@ trials, but of other recipes: a level that becomes the incumbent may add or save
 import heapq
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar, assert_never
+from typing import TypeVar
 
 from ceteris.digests import digest_of
 from ceteris.execution.progress import Progress, StageKind
 from ceteris.execution.queue import Queue, Records, Request
 from ceteris.execution.worker import Done, Event, Task
-from ceteris.recipe import Recipe
 from ceteris.records import Cost, CrossValidationSplit, Finished, Record, Trial
 from ceteris.study import ExperimentContext, ModelResult, Study, model_experiment
-from ceteris.study.strategies import SearchResult, strategy_of
-from ceteris.study.study import (
-    Factorial,
-    Greedy,
-    Halving,
-    Joint,
-    LeaveOneOut,
-    ModelSpec,
-    OneAtATime,
-    Race,
-    Strategy,
-)
+from ceteris.study.strategies import SearchResult, search_of, strategy_named
+from ceteris.study.study import ModelSpec
 from ceteris.study.trials import TUNING_REPETITION
 
 T = TypeVar("T")
@@ -99,7 +88,8 @@ def dry_run(
         seconds_of: the predicted seconds of one task.
         is_known: whether a trial is in the store already and takes no time.
     """
-    study = replace(context.study, strategy=upper_bound(context.study.strategy))
+    strategy = strategy_named(context.study.strategy.kind)
+    study = replace(context.study, strategy=strategy.upper_bound(context.study.strategy))
     context = replace(context, study=study, extension=None)
     nulls = NullRecords(study)
     notes, pool = Notes(study, nulls, is_known), SimulatedPool(workers, seconds_of, nulls)
@@ -108,34 +98,11 @@ def dry_run(
     return DryRun(stages=tuple(notes.stages(pool.seconds)), tasks=tuple(pool.tasks), seconds=pool.clock)
 
 
-def upper_bound(strategy: Strategy) -> Strategy:
-    """Return the strategy in which nothing leaves early: the most that the given one can train."""
-    match strategy:
-        case Race(along="greedy"):
-            return Greedy()
-        case Race():
-            return OneAtATime()
-        case Joint():
-            return replace(strategy, pruning=False)
-        case Greedy() | OneAtATime() | LeaveOneOut() | Factorial() | Halving():
-            return strategy
-        case _:
-            assert_never(strategy)
-
-
-def leaves_early(strategy: Strategy) -> bool:
-    """Say whether a strategy may train less than what is planned for it."""
-    return upper_bound(strategy) != strategy or isinstance(strategy, Halving)
-
-
 def _search(context: ExperimentContext, model: ModelSpec) -> Generator[Request, Records, SearchResult]:
     """Search as the study says; in place of what was found, which means nothing, stands one more recipe like the baseline."""
-    found = yield from strategy_of(context, model)
-    return replace(found, best=_unknown_best(model.recipe))
-
-
-def _unknown_best(baseline: Recipe) -> Recipe:
-    return replace(baseline, optimizer=replace(baseline.optimizer, lr=baseline.optimizer.lr * _UNKNOWN_BEST))
+    found = yield from search_of(context, model)
+    optimizer = replace(model.recipe.optimizer, lr=model.recipe.optimizer.lr * _UNKNOWN_BEST)
+    return replace(found, best=replace(model.recipe, optimizer=optimizer))
 
 
 class SimulatedPool:
@@ -171,18 +138,17 @@ class NullRecords:
 
     def __init__(self, study: Study) -> None:
         self._study = study
+        self._follows_choices = strategy_named(study.strategy.kind).follows_choices
         self._best = {model.name: model.recipe for model in study.models}
-        self._kept: dict[str, list[str]] = {model.name: [] for model in study.models}  # digests of recipes
-        self._gains: dict[str, float] = {}  # by digest
+        self._gains: dict[str, float] = {}  # of the recipes that are kept, by digest
 
     def observe(self, request: Request) -> None:
         """Choose the level that will be found better, where the strategy is about what was kept."""
-        if not isinstance(self._study.strategy, LeaveOneOut) or request.kind != "comparison":
+        if not self._follows_choices or request.kind != "comparison":
             return
         new = next((trial.recipe for trial in request.trials if trial.recipe != self._best[request.model]), None)
-        if new and (digest := digest_of(new)) not in self._kept[request.model]:
-            self._kept[request.model].append(digest)
-            self._gains[digest] = _GAIN * len(self._kept[request.model])
+        if new and (digest := digest_of(new)) not in self._gains:
+            self._gains[digest] = _GAIN * (1 + len(self._gains))
             self._best[request.model] = new
 
     def record(self, trial: Trial) -> Finished:

@@ -1,20 +1,19 @@
 """What a study will cost and what it can find out, before it trains: trainings, time, memory, disk, detectable differences."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import psutil
 
 from ceteris.data import DataSet
 from ceteris.execution.worker import Task
-from ceteris.planning.dry_run import DryRun, PlannedStage, dry_run, leaves_early
+from ceteris.planning.dry_run import DryRun, PlannedStage, dry_run
 from ceteris.planning.power import Spread, detectable, spread_of
 from ceteris.planning.timing import Timing, calibrate, images_fitted, images_held_out
-from ceteris.recipe import Recipe
 from ceteris.records import Trial
 from ceteris.store import Store, recorded_trials
-from ceteris.study import ExperimentContext, Study, exploration_trials
-from ceteris.study.context import RunOptions, open_data, setting_of
+from ceteris.study import ExperimentContext, Study, exploration_trials, strategy_named
+from ceteris.study.context import RunOptions, context_of, open_data
 from ceteris.training.compiler import put_off_compiler
 
 # More repetitions for which the plan says what they would find.
@@ -110,7 +109,7 @@ class Planner:
         self._store, self._workers = Store(options.store), options.processes
         progress(f"reading the data: {study.data} (prepared the first time, which may take a minute)")
         self.data_set: DataSet = open_data(study, options, progress)
-        context = setting_of(study, self.data_set, options)
+        context = context_of(study, self.data_set, options)
         self._on_cpu = context.device == "cpu"
         self._timing = Timing(self.data_set.train, imports=options.imports, table=context.stacking.table)
         self._recorded = list(recorded_trials(self._store, context.data))
@@ -118,14 +117,18 @@ class Planner:
 
     def estimate(self, study: Study) -> PlanEstimate:
         """Return the plan of the study in one of its designs."""
-        context = setting_of(study, self.data_set, self._options)
+        context = context_of(study, self.data_set, self._options)
         self._progress("going through the design")
         run = self._dry_run(context)
         if not self._calibrated:
-            self._calibrate(run)
+            self._calibrate([trial for task in run.tasks for trial in task.trials])
             run = self._dry_run(context)
-        spreads = {model.name: self._spread(context, model.recipe) for model in study.models}
         missing = [trial for task in run.tasks for trial in task.trials]
+        spreads: dict[str, Spread] = {}
+        for model in study.models:
+            trial = exploration_trials(context, model.recipe)[0]
+            held_out = images_held_out(trial, len(self.data_set.train))
+            spreads[model.name] = spread_of(self._recorded, trial, held_out)
         return PlanEstimate(
             study=study,
             stages=tuple(
@@ -143,23 +146,16 @@ class Planner:
             memory=self._memory(run.tasks),
             disk=self._disk(missing),
             spreads=spreads,
-            at_most=leaves_early(study.strategy),
+            at_most=strategy_named(study.strategy.kind).leaves_early(study.strategy),
         )
 
     def _dry_run(self, context: ExperimentContext) -> DryRun:
         return dry_run(context, workers=self._workers, seconds_of=self._timing.seconds, is_known=self._store.holds)
 
-    def _calibrate(self, run: DryRun) -> None:
-        trials = [trial for task in run.tasks for trial in task.trials]
+    def _calibrate(self, trials: Sequence[Trial]) -> None:
+        imports, progress = self._options.imports, self._progress
         self._timing.learn_records(self._recorded, like=trials)
-        calibrate(
-            self._timing,
-            trials,
-            self.data_set,
-            workers=self._workers,
-            imports=self._options.imports,
-            progress=self._progress,
-        )
+        calibrate(self._timing, trials, self.data_set, workers=self._workers, imports=imports, progress=progress)
         self._calibrated = True
 
     def _report_seconds(self, study: Study, trials: Iterable[Trial]) -> float:
@@ -172,40 +168,35 @@ class Planner:
         drawing = _SECONDS_PER_REPORT + _SECONDS_PER_MODEL_IN_REPORT * len(study.models)
         return drawing + self.data_set.test.count * answering / max(1, self._workers)
 
-    def _spread(self, context: ExperimentContext, recipe: Recipe) -> Spread:
-        trial = exploration_trials(context, recipe)[0]
-        return spread_of(self._recorded, trial, images_held_out(trial, len(self.data_set.train)))
-
     def _memory(self, tasks: Iterable[Task]) -> Memory:
         """Predict the memory of the largest task, and of as many of them at a time as there are workers."""
-        own = max((sum(map(self._training_bytes, task.trials)) for task in tasks), default=0)
-        mapped = self.data_set.train.images.nbytes if self._on_cpu else 0
-        if own and self._on_cpu:
-            own += _BYTES_PER_WORKER
-        here = int(psutil.Process().memory_info().rss)
-        return Memory(per_worker=own + mapped if own else 0, total=here + max(1, self._workers) * own + mapped)
-
-    def _training_bytes(self, trial: Trial) -> int:
-        train, network = self.data_set.train, self._timing.network(trial.recipe)
-        images = images_fitted(trial, len(train)) + images_held_out(trial, len(train))
-        floats = _FLOATS_PER_WEIGHT * network.weights + _FLOATS_PER_VALUE * network.values * trial.recipe.batch_size
-        floats += trial.keep_snapshots * trial.recipe.epochs * network.weights
-        return round(_FLOAT * floats) + images * (train.images.nbytes // len(train))
+        train, largest = self.data_set.train, 0
+        for task in tasks:
+            size = 0
+            for trial in task.trials:
+                network, recipe = self._timing.network(trial.recipe), trial.recipe
+                floats = _FLOATS_PER_WEIGHT * network.weights + _FLOATS_PER_VALUE * network.values * recipe.batch_size
+                floats += trial.keep_snapshots * recipe.epochs * network.weights
+                images = images_fitted(trial, len(train)) + images_held_out(trial, len(train))
+                size += round(_FLOAT * floats) + images * (train.images.nbytes // len(train))
+            largest = max(largest, size)
+        if not largest:
+            return Memory(per_worker=0, total=0)
+        if self._on_cpu:
+            largest += _BYTES_PER_WORKER
+        here, mapped = int(psutil.Process().memory_info().rss), train.images.nbytes if self._on_cpu else 0
+        return Memory(per_worker=largest + mapped, total=here + max(1, self._workers) * largest + mapped)
 
     def _disk(self, trials: Iterable[Trial]) -> Disk:
         """Predict the files of trials; those of the finals lie in the store and, without snapshots, in the result."""
+        train = self.data_set.train
         records = weights = snapshots = 0
         for trial in trials:
-            size = _FLOAT * self._timing.network(trial.recipe).weights
-            records += _record_bytes(trial, self.data_set)
+            recipe, held_out = trial.recipe, images_held_out(trial, len(train))
+            steps = recipe.epochs * max(1, images_fitted(trial, len(train)) // recipe.batch_size)
+            records += held_out * (_FLOAT * len(train.classes) + _BYTES_PER_PREDICTION)
+            records += steps * _BYTES_PER_STEP + recipe.epochs * _BYTES_PER_EPOCH + _BYTES_PER_HEADER
+            size = _FLOAT * self._timing.network(recipe).weights
             weights += 2 * size * trial.keep_weights
-            snapshots += trial.recipe.epochs * size * trial.keep_snapshots
+            snapshots += recipe.epochs * size * trial.keep_snapshots
         return Disk(records=records, weights=weights, snapshots=snapshots)
-
-
-def _record_bytes(trial: Trial, data_set: DataSet) -> int:
-    epochs, fitted = trial.recipe.epochs, images_fitted(trial, len(data_set.train))
-    steps = epochs * max(1, fitted // trial.recipe.batch_size)
-    classes = len(data_set.train.classes)
-    predictions = images_held_out(trial, len(data_set.train)) * (_FLOAT * classes + _BYTES_PER_PREDICTION)
-    return predictions + steps * _BYTES_PER_STEP + epochs * _BYTES_PER_EPOCH + _BYTES_PER_HEADER

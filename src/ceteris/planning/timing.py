@@ -50,7 +50,7 @@ _SECONDS_PER_RECORD, _SECONDS_PER_EPOCH = 0.012, 0.001
 _SECONDS_PER_LABEL, _SECONDS_PER_BYTE = 1.5e-7, 4e-9
 
 _SECONDS_OF_MEASURING = 3.0  # in all, beyond what is being measured when they are over
-_LEAST_SECONDS, _MOST_SECONDS = 0.1, 1.5  # for one kind of training
+_LEAST_SECONDS, _MOST_SECONDS = 0.1, 1.0  # for one kind of training
 
 
 def images_fitted(trial: Trial, train_count: int) -> int:
@@ -133,7 +133,7 @@ class Timing:
         Raises:
             ConfigError: when a model cannot be built.
         """
-        return sum(self._start_seconds(trial) + self._fit_seconds(trial) / self._gain(trial) for trial in trials)
+        return sum(map(self._trial_seconds, trials))
 
     def size(self, trial: Trial) -> float:
         """Return the seconds of a trial for the progress display; it never fails."""
@@ -191,23 +191,17 @@ class Timing:
         kinds = sorted(examples, key=lambda kind: -seconds[kind])
         return [examples[kind] for kind in kinds if kind not in self._ratios]
 
-    def _start_seconds(self, trial: Trial) -> float:
-        used = images_fitted(trial, len(self._train)) + images_held_out(trial, len(self._train))
-        pixels = used * (self._train.images.nbytes // len(self._train))
-        return _SECONDS_PER_RECORD + _SECONDS_PER_LABEL * len(self._train) + _SECONDS_PER_BYTE * pixels
-
-    def _gain(self, trial: Trial) -> float:
-        """Return how much faster a trial trains as a member of its population than alone."""
-        like = network_like(trial.recipe)
-        return self._table.gain(like, trial.execution.members) if self._table and like else 1.0
-
-    def _fit_seconds(self, trial: Trial) -> float:
+    def _trial_seconds(self, trial: Trial) -> float:
         kind, count = self._kind_of(trial), len(self._train)
         fitted, held_out = images_fitted(trial, count), images_held_out(trial, count)
+        pixels = (fitted + held_out) * (self._train.images.nbytes // count)
+        start = _SECONDS_PER_RECORD + _SECONDS_PER_LABEL * count + _SECONDS_PER_BYTE * pixels
         batch = min(trial.recipe.batch_size, fitted)
         epoch = max(1, fitted // batch) * kind.network.step_seconds(batch, kind.precision)
         epoch += held_out * kind.network.evaluation_seconds(kind.precision)
-        return trial.recipe.epochs * (self._ratio(kind) * epoch + _SECONDS_PER_EPOCH)
+        like = network_like(trial.recipe)
+        gain = self._table.gain(like, trial.execution.members) if self._table and like else 1.0
+        return start + trial.recipe.epochs * (self._ratio(kind) * epoch + _SECONDS_PER_EPOCH) / gain
 
     def _ratio(self, kind: _Kind) -> float:
         return next((median(self._ratios[level]) for level in kind.levels if level in self._ratios), 1.0)

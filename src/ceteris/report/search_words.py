@@ -1,7 +1,6 @@
 """What a search did and found, in words: comparisons, decisions, tuning, candidates, and how each strategy searches."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Protocol, assert_never
 
 import numpy as np
@@ -34,6 +33,7 @@ from ceteris.findings import (
     StudyFindings,
     TuningFinding,
 )
+from ceteris.study.strategies import Strategy, strategy_named
 
 BASELINE = "the baseline"
 
@@ -455,10 +455,8 @@ def _sampled_sentences(search: SampledSearch, candidates: Sequence[Candidate]) -
 def _rung_sentences(search: RungSearch, candidates: Sequence[Candidate]) -> Iterator[str]:
     *short, last = search.rungs
     steps = [f"{rung.candidates} with {rung.epochs} epoch{'s' if rung.epochs > 1 else ''}" for rung in short]
-    yield (
-        f"Successive halving trained {', '.join([*steps, f'{last.candidates} in full on all blocks'])}; {BASELINE} took part "
-        "and is always trained in full."
-    )
+    trained = ", ".join([*steps, f"{last.candidates} in full on all blocks"])
+    yield f"{search.method.capitalize()} trained {trained}; {BASELINE} took part and is always trained in full."
     if failed := sum(entry.status == "failed" for entry in candidates):
         yield f"{failed} did not finish."
     yield selection_sentence(candidates)
@@ -482,74 +480,6 @@ def _optimism(tried: int, confirmed: bool) -> str:
 # Strategies
 
 
-_SAME = "on the same folds and the same random numbers"
-
-
-@dataclass(frozen=True, kw_only=True)
-class StrategyWords:
-    """One strategy: its name, what it did in one or two sentences, and its limits."""
-
-    name: str
-    how: str
-    limits: str
-
-
-_GREEDY = (
-    f"One technique was changed at a time, {_SAME}. A level replaced the incumbent only when it was better by more than "
-    "the noise, or equivalent and cheaper."
-)
-_WORDS = {
-    "greedy": StrategyWords(
-        name="greedy, factor by factor",
-        how=_GREEDY,
-        limits="The search is greedy, one factor after another; a combination that only works together can be missed, and the "
-        "order of the factors matters.",
-    ),
-    "one-at-a-time": StrategyWords(
-        name="one factor at a time, around the baseline",
-        how=f"Every level was compared with the baseline alone, {_SAME}; the levels that won were then put together.",
-        limits="Every effect was measured around the baseline. That the effects add up in the combination is an assumption, "
-        "which only the confirmation tests.",
-    ),
-    "leave-one-out": StrategyWords(
-        name="greedy, then every choice left out",
-        how=f"{_GREEDY} Then every choice of the best setting was put back to the baseline alone, with all others kept.",
-        limits="The search is greedy, so a combination that only works together can be missed. What a choice is worth holds "
-        "within the final stack: two choices that do the same work look worthless, as long as the other one is there.",
-    ),
-    "factorial": StrategyWords(
-        name="factorial grid",
-        how=f"The levels of all factors were combined in a grid, every cell {_SAME}. The effect of a level is its mean over "
-        "the grid, an interaction is how far the effect of one factor depends on another.",
-        limits="Main effects are means over the levels of the other factors and mislead where the factors interact; then the "
-        "cells count. Interactions of three and more factors are part of the noise.",
-    ),
-    "joint": StrategyWords(
-        name="joint search",
-        how="All factors were varied at once: a sampler proposed whole recipes, and those clearly behind the best one could be "
-        f"left early. All recipes met the baseline {_SAME}.",
-        limits="The best of many noisy means is too high by chance (winner's curse), so only the confirmation on fresh seeds "
-        "counts. The search says which recipe is good, not which of its settings made it so.",
-    ),
-    "halving": StrategyWords(
-        name="successive halving",
-        how="Many recipes were trained with few epochs; the best ones went on with more, and the last ones were compared with "
-        f"the baseline {_SAME}.",
-        limits="A recipe that is slow at first may have been eliminated before it could show its strength, and the best of "
-        "many noisy results is too high by chance; only the confirmation on fresh seeds counts.",
-    ),
-    "race": StrategyWords(
-        name="race",
-        how=f"The levels of a factor were trained block after block, {_SAME}; those whose verdict was clear left early. A "
-        "level was kept only when it was better by more than the noise, or equivalent and cheaper.",
-        limits="Levels that left early were judged on fewer blocks: their intervals are wider, and “undecided” or “equivalent” "
-        "may have become clearer with all blocks. The factors came one after another, so a combination that only works "
-        "together can be missed.",
-    ),
-}  # fmt: skip
-
-
-def strategy_words(findings: StudyFindings) -> StrategyWords:
-    """Return the words for the study's strategy; those of the greedy one for a strategy that has no words yet."""
-    strategy = next((model.strategy for model in findings.models), "greedy")
-    return _WORDS.get(strategy, _WORDS["greedy"])
+def strategy_words(findings: StudyFindings) -> Strategy:
+    """Return the study's strategy, with its words: its name, how it searches, and its limits."""
+    return strategy_named(next((model.strategy for model in findings.models), "greedy"))

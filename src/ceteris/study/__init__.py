@@ -1,6 +1,6 @@
 """What to ask, how to explore, and the queue that trains it; nothing here can reach a test set."""
 
-from ceteris.study.design import arm
+from ceteris.study.arms import arm
 from ceteris.study.files import (
     parse_study,
     read_study,
@@ -11,7 +11,7 @@ from ceteris.study.files import (
     study_toml,
 )
 from ceteris.study.model_experiment import ModelResult, final_recipes, model_experiment
-from ceteris.study.strategies import SearchResult, greedy, strategy_of
+from ceteris.study.strategies import SearchResult, Strategy, search_of, strategy_named
 from ceteris.study.study import Exploration, Factor, Final, Level, ModelSpec, Study, factors_of
 from ceteris.study.trials import ExperimentContext, Extension, exploration_trials, final_trials, without_residual
 
@@ -25,19 +25,20 @@ __all__ = [
     "ModelResult",
     "ModelSpec",
     "SearchResult",
+    "Strategy",
     "Study",
     "arm",
     "exploration_trials",
     "factors_of",
     "final_recipes",
     "final_trials",
-    "greedy",
     "model_experiment",
     "parse_study",
     "read_study",
+    "search_of",
     "shipped_studies",
     "shipped_study",
-    "strategy_of",
+    "strategy_named",
     "study_from_tree",
     "study_text",
     "study_toml",

@@ -45,7 +45,7 @@ class RunOptions:
         return process_count(self.workers, self.device)
 
 
-def setting_of(study: Study, data_set: DataSet, options: RunOptions) -> ExperimentContext:
+def context_of(study: Study, data_set: DataSet, options: RunOptions) -> ExperimentContext:
     """Return what is the same for all trials of a study on this machine.
 
     Raises:

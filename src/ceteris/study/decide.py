@@ -25,11 +25,12 @@ _CHEAPER = 0.9
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """The label that is kept and why, and every other level's comparison with the incumbent.
+    """The label that is kept and why, and how every other level compares with the incumbent.
 
     ``eliminations`` and ``incompatible`` are those of ``FactorFinding``.
     """
 
+    incumbent: str
     label: str
     reason: Reason
     comparisons: Mapping[str, Comparison]
@@ -62,7 +63,7 @@ def decide(study: Study, incumbent: str, records: Mapping[str, Sequence[Record |
         margin=study.equivalence_margin,
     )
     label, reason = _choice(incumbent, records, results, comparisons)
-    return Decision(label=label, reason=reason, comparisons=comparisons)
+    return Decision(incumbent=incumbent, label=label, reason=reason, comparisons=comparisons)
 
 
 def _choice(
@@ -73,20 +74,18 @@ def _choice(
 ) -> tuple[str, Reason]:
     complete = [label for label, block in records.items() if all(isinstance(r, Finished) for r in block if r)]
     if incumbent not in complete:
-        return _replace_broken(incumbent, complete, records[incumbent], results)
-    better = [label for label in complete if label in comparisons and comparisons[label].verdict == "better"]
+        trained = [record for record in records[incumbent] if record]
+        broken = sum(isinstance(record, Failed) for record in trained)
+        best = max(complete, key=lambda label: float(np.nanmean(results[label])), default=incumbent)
+        return best, IncumbentBroken(broken=broken, blocks=len(trained))
+    verdicts = {label: comparisons[label].verdict for label in complete if label in comparisons}
+    better = [label for label, verdict in verdicts.items() if verdict == "better"]
     if better:
-        best = max(better, key=lambda label: comparisons[label].difference)
-        return best, Better()
-    cheap = [
-        label
-        for label in complete
-        if label in comparisons
-        and comparisons[label].verdict == "equivalent"
-        and is_cheaper(records[label], records[incumbent])
-    ]
+        return max(better, key=lambda label: comparisons[label].difference), Better()
+    cost = {label: _flops_per_training(records[label]) for label in complete}
+    equal = [label for label, verdict in verdicts.items() if verdict == "equivalent"]
+    cheap = [label for label in equal if is_cheaper(records[label], records[incumbent])]
     if cheap:
-        cost = {label: _flops_per_training(records[label]) for label in (*cheap, incumbent)}
         best = min(cheap, key=lambda label: cost[label])
         return best, Cheaper(saved=1 - cost[best] / cost[incumbent])
     return incumbent, _leader(results, incumbent)
@@ -95,14 +94,6 @@ def _choice(
 def is_cheaper(level: Sequence[Record | None], incumbent: Sequence[Record | None]) -> bool:
     """Say whether a level saves so much that it replaces the incumbent when both are equivalent."""
     return _flops_per_training(level) < _CHEAPER * _flops_per_training(incumbent)
-
-
-def _replace_broken(
-    incumbent: str, complete: list[str], block: Sequence[Record | None], results: Mapping[str, FloatArray]
-) -> tuple[str, IncumbentBroken]:
-    trained = [record for record in block if record]
-    reason = IncumbentBroken(broken=sum(isinstance(record, Failed) for record in trained), blocks=len(trained))
-    return max(complete, key=lambda label: float(np.nanmean(results[label])), default=incumbent), reason
 
 
 def _leader(results: Mapping[str, FloatArray], incumbent: str) -> NoneBetter:

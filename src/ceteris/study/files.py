@@ -14,10 +14,9 @@ from ceteris.digests import plain
 from ceteris.errors import ConfigError, did_you_mean
 from ceteris.fields import describe_value, number_at
 from ceteris.recipe import Recipe
-from ceteris.study.design import arm
+from ceteris.study.arms import arm
 from ceteris.study.messages import explain_invalid
-from ceteris.study.strategies.grid import check_grid
-from ceteris.study.strategies.space_check import check_search
+from ceteris.study.strategies import strategy_named
 from ceteris.study.study import Study, factors_of
 
 _STUDY = TypeAdapter(Study)
@@ -238,8 +237,7 @@ def _check(study: Study) -> None:
     if twice := _repeated([factor.name for factor in study.factors]):
         raise ConfigError(f'two factors have the name "{twice}"; give each its own.')
     _check_arms(study)
-    check_search(study)
-    check_grid(study)
+    strategy_named(study.strategy.kind).check(study)
 
 
 def _check_arms(study: Study) -> None:

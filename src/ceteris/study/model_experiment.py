@@ -1,42 +1,72 @@
 """One model's way through a study: explore by the strategy, confirm on fresh seeds, train what will meet the test set."""
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ceteris.execution.queue import Records, Request
 from ceteris.findings import Confirmation, Version
 from ceteris.recipe import Recipe
-from ceteris.records import Record, Trial
-from ceteris.study.confirmation import confirm
-from ceteris.study.strategies import SearchResult, Strategy, strategy_of
+from ceteris.records import Record
+from ceteris.stats import compare_levels
+from ceteris.study.decide import accuracies
+from ceteris.study.strategies import Search, SearchResult, search_of
 from ceteris.study.study import ModelSpec
-from ceteris.study.trials import ExperimentContext, final_trials, without_residual
+from ceteris.study.trials import (
+    Experiment,
+    ExperimentContext,
+    confirmation_trials,
+    final_trials,
+    train,
+    without_residual,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelResult:
-    """What became of one model: its path, its confirmation, and one record per seed of every version."""
+    """What became of one model: what the search found, its confirmation, and one record per seed of every version."""
 
-    route: SearchResult
+    found: SearchResult
     confirmation: Confirmation | None
     finals: Mapping[Version, tuple[Record, ...]]
 
 
 def model_experiment(
-    setting: ExperimentContext, model: ModelSpec, search: Strategy = strategy_of
-) -> Generator[Request, Records, ModelResult]:
+    context: ExperimentContext,
+    model: ModelSpec,
+    search: Callable[[ExperimentContext, ModelSpec], Search] = search_of,
+) -> Experiment[ModelResult]:
     """Explore a model, confirm what was found, then train baseline, best and, for a ResNet, the best without shortcuts.
 
     ``search`` explores; without it the study's strategy does.
     """
-    route = yield from search(setting, model)
-    confirmation = yield from confirm(setting, model, route.best)
-    trials = {
-        version: final_trials(setting, recipe) for version, recipe in final_recipes(model.recipe, route.best).items()
-    }
-    records = yield _final_request(model.name, trials)
-    finals = {version: tuple(records[trial.digest] for trial in of_version) for version, of_version in trials.items()}
-    return ModelResult(route=route, confirmation=confirmation, finals=finals)
+    found = yield from search(context, model)
+    confirmation = yield from confirm(context, model, found.best)
+    recipes = final_recipes(model.recipe, found.best)
+    trials = {version: final_trials(context, recipe) for version, recipe in recipes.items()}
+    records = yield from train(model.name, "final", trials, "final")
+    finals = {version: tuple(of_version) for version, of_version in records.items()}
+    return ModelResult(found=found, confirmation=confirmation, finals=finals)
+
+
+def confirm(context: ExperimentContext, model: ModelSpec, best: Recipe) -> Experiment[Confirmation | None]:
+    """Compare baseline and best on fresh repetitions; None where the baseline stayed the best or no repetition is asked.
+
+    The best of many noisy results is better on the blocks that chose it than anywhere else: only the difference on blocks
+    that no choice has seen is the improvement.
+    """
+    study = context.study
+    if best == model.recipe or not study.confirmation.seeds:
+        return None
+    trials = {"baseline": confirmation_trials(context, model.recipe), "best": confirmation_trials(context, best)}
+    records = yield from train(model.name, "confirmation", trials, "confirmation")
+    baseline, improved = accuracies(records["baseline"]), accuracies(records["best"])
+    comparisons = compare_levels(
+        baseline,
+        {"best": improved},
+        folds=study.exploration.folds,
+        significance=study.significance,
+        margin=study.equivalence_margin,
+    )
+    return Confirmation(baseline=baseline, best=improved, comparison=comparisons.get("best"))
 
 
 def final_recipes(baseline: Recipe, best: Recipe) -> dict[Version, Recipe]:
@@ -44,13 +74,3 @@ def final_recipes(baseline: Recipe, best: Recipe) -> dict[Version, Recipe]:
     recipes: dict[Version, Recipe] = {"baseline": baseline, "best": best}
     plain = without_residual(best)
     return recipes | ({"plain": plain} if plain else {})
-
-
-def _final_request(model: str, trials: Mapping[Version, tuple[Trial, ...]]) -> Request:
-    return Request(
-        model=model,
-        stage="final",
-        trials=tuple(trial for of_version in trials.values() for trial in of_version),
-        labels=tuple(version for version, of_version in trials.items() for _ in of_version),
-        kind="final",
-    )

@@ -233,6 +233,11 @@ def factors_of(study: Study, model: str) -> tuple[Factor, ...]:
     return tuple(factor for factor in study.factors if not factor.models or model in factor.models)
 
 
+def ranges_of(study: Study) -> tuple[Range, ...]:
+    """Return the ranges of the study's strategy, () where it has none."""
+    return study.strategy.ranges if isinstance(study.strategy, Joint | Halving) else ()
+
+
 def nuisances_of(factor: Factor) -> tuple[Nuisance, ...]:
     """Return what is tuned inside each arm of a factor: as it says, or the learning rate for optimizers and schedules."""
     if factor.tune is not None:

@@ -1,14 +1,21 @@
-"""From a recipe to its trials: one for every block, and those that meet the test set at the end."""
+"""From a recipe to its trials: one for every block, and those that meet the test set at the end; and their records."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from ceteris.execution.populations import NEVER, Stacking, stacked_folds
+from ceteris.execution.progress import StageKind
+from ceteris.execution.queue import Records, Request
 from ceteris.recipe import CustomLoss, CustomModel, Recipe
-from ceteris.records import CrossValidationSplit, HoldoutSplit, Trial
+from ceteris.records import CrossValidationSplit, HoldoutSplit, Record, Trial
 from ceteris.study.study import Study
 from ceteris.training import execution_of
 from ceteris.user_code import NO_IMPORTS, ImportPolicy
+
+T = TypeVar("T")
+Label = TypeVar("Label", bound=str)
+Experiment = Generator[Request, Records, T]  # asks for trials, receives their records, returns what it found
 
 # Repetitions beyond those of the design: far enough from the study's seed that no number of repetitions meets them.
 TUNING_REPETITION = 100_000
@@ -45,63 +52,77 @@ class ExperimentContext:
     imports: ImportPolicy = NO_IMPORTS
 
 
+def train(
+    model: str, stage: str, trials: Mapping[Label, Sequence[Trial]], kind: StageKind = "search"
+) -> Experiment[dict[Label, list[Record]]]:
+    """Ask for the trials of several arms by label and return their records, in the same order."""
+    records = yield Request(
+        model=model,
+        stage=stage,
+        trials=tuple(trial for of_arm in trials.values() for trial in of_arm),
+        labels=tuple(label for label, of_arm in trials.items() for _ in of_arm),
+        kind=kind,
+    )
+    return {label: [records[trial.digest] for trial in of_arm] for label, of_arm in trials.items()}
+
+
 def exploration_trials(
-    setting: ExperimentContext, recipe: Recipe, repetitions: Sequence[int] | None = None
+    context: ExperimentContext, recipe: Recipe, repetitions: Sequence[int] | None = None
 ) -> tuple[Trial, ...]:
     """Return the trials of one arm, one per block: every fold of every repetition, in this order.
 
     Without ``repetitions`` those of the study's design, 0 to seeds - 1. Every repetition has folds of its own.
     """
-    exploration = setting.study.exploration
+    exploration = context.study.exploration
     alone = tuple(
-        block_trial(setting, recipe, repetition, fold)
+        block_trial(context, recipe, repetition, fold)
         for repetition in (range(exploration.seeds) if repetitions is None else repetitions)
         for fold in range(exploration.folds)
     )
-    return stacked_folds(alone, setting.stacking)
+    return stacked_folds(alone, context.stacking)
 
 
-def block_trial(setting: ExperimentContext, recipe: Recipe, repetition: int, fold: int) -> Trial:
+def block_trial(context: ExperimentContext, recipe: Recipe, repetition: int, fold: int) -> Trial:
     """Return the trial of a recipe on one block."""
-    exploration = setting.study.exploration
-    seed = setting.study.seed + repetition
+    exploration = context.study.exploration
+    seed = context.study.seed + repetition
     return Trial(
         recipe=recipe,
-        data=setting.data,
+        data=context.data,
         split=CrossValidationSplit(folds=exploration.folds, index=fold, seed=seed, images=exploration.images),
         seed=seed,
-        execution=execution_of(recipe, setting.device),
-        code=_code_digest(setting, recipe),
+        execution=execution_of(recipe, context.device),
+        code=_code_digest(context, recipe),
     )
 
 
-def tuning_trial(setting: ExperimentContext, recipe: Recipe) -> Trial:
+def tuning_trial(context: ExperimentContext, recipe: Recipe) -> Trial:
     """Return the trial on which nuisance parameters are tuned: one fold of a repetition that no comparison uses."""
-    return block_trial(setting, recipe, TUNING_REPETITION, 0)
+    return block_trial(context, recipe, TUNING_REPETITION, 0)
 
 
-def confirmation_trials(setting: ExperimentContext, recipe: Recipe) -> tuple[Trial, ...]:
+def confirmation_trials(context: ExperimentContext, recipe: Recipe) -> tuple[Trial, ...]:
     """Return the trials of a recipe on fresh repetitions, which no choice has seen."""
-    seeds = setting.study.confirmation.seeds
-    return exploration_trials(setting, recipe, range(CONFIRMATION_REPETITION, CONFIRMATION_REPETITION + seeds))
+    seeds = context.study.confirmation.seeds
+    return exploration_trials(context, recipe, range(CONFIRMATION_REPETITION, CONFIRMATION_REPETITION + seeds))
 
 
-def final_trials(setting: ExperimentContext, recipe: Recipe) -> tuple[Trial, ...]:
+def final_trials(context: ExperimentContext, recipe: Recipe) -> tuple[Trial, ...]:
     """Return the trainings of one recipe on the whole training set, one per seed."""
-    final = setting.study.final
+    final = context.study.final
     recipe = replace(recipe, epochs=final.epochs or recipe.epochs)
-    root = setting.study.seed
+    root = context.study.seed
     return tuple(
         Trial(
             recipe=recipe,
-            data=setting.data,
+            data=context.data,
             split=HoldoutSplit(fraction=final.validation, seed=root),
             seed=root + number,
-            execution=execution_of(recipe, setting.device),
+            execution=execution_of(recipe, context.device),
             patience=final.patience,
             keep_weights=True,
             keep_snapshots=final.test_curves and number == 0,
-            code=_code_digest(setting, recipe),
+            code=_code_digest(context, recipe),
         )
         for number in range(final.seeds)
     )
@@ -114,8 +135,8 @@ def without_residual(recipe: Recipe) -> Recipe | None:
     return replace(recipe, model=replace(recipe.model, residual=False))
 
 
-def _code_digest(setting: ExperimentContext, recipe: Recipe) -> str:
+def _code_digest(context: ExperimentContext, recipe: Recipe) -> str:
     """Return the digest of the user's own code in a recipe, '' when there is none; the context says what is allowed."""
     parts = {"model": recipe.model, "loss": recipe.loss}
     own = {name: part.path for name, part in parts.items() if isinstance(part, CustomModel | CustomLoss)}
-    return setting.imports.digest(own)
+    return context.imports.digest(own)

@@ -1,6 +1,5 @@
 """From a trial to its record: the images, the objects, the training, the numbers."""
 
-import logging
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -63,7 +62,6 @@ def run_trial(
     except DataError:
         raise  # what is wrong with the images is wrong for every trial
     except Exception as error:  # one failed trial never ends a study: it is a row that says what happened
-        logging.getLogger("ceteris").exception("trial %s failed", trial.digest[:16])
         return TrialResult(record=failed_record(trial, told(error), traceback.format_exc()))
 
 

@@ -1,4 +1,4 @@
-"""Recipes that a search tried: their records, which of them is kept, and what becomes of each in the findings."""
+"""Recipes that a search tries: their records, which of them is kept, and what the findings hold of each."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,15 +8,17 @@ import numpy as np
 
 from ceteris.findings import Broken, Candidate, Comparison, Eliminated, Pruned, candidate_label
 from ceteris.recipe import Recipe
-from ceteris.records import FloatArray, Record
+from ceteris.records import FloatArray, Record, Trial
 from ceteris.stats import compare_levels
 from ceteris.study.decide import accuracies
-from ceteris.study.strategies.evidence import failures_of
+from ceteris.study.strategies.space import Sampled
+from ceteris.study.strategies.summaries import failures_of
 from ceteris.study.study import Study
+from ceteris.study.trials import Experiment, train
 
 
 @dataclass
-class Tried:
+class CandidateRun:
     """One recipe under way: number 0 is the baseline; ``records`` has one entry per block, None where it was not trained.
 
     The other fields are those of ``Candidate``.
@@ -26,7 +28,7 @@ class Tried:
     recipe: Recipe
     settings: tuple[tuple[str, str], ...]
     idle: tuple[tuple[str, str], ...]
-    records: list[Record | None]
+    records: list[Record | None] = field(default_factory=list)
     status: Literal["finished", "pruned", "eliminated", "failed"] = "finished"
     left: Pruned | Eliminated | Broken | None = None
     rungs: list[tuple[int, float]] = field(default_factory=list)
@@ -42,58 +44,68 @@ class Tried:
         return accuracies(self.records)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Selection:
-    """Which candidate is kept, and how every other one compares with the baseline, by its number."""
-
-    number: int
-    comparisons: Mapping[int, Comparison]
-
-
-def select(study: Study, tried: Sequence[Tried]) -> Selection:
-    """Keep the finished candidate with the highest mean among those that are better than the baseline, else the baseline.
-
-    All candidates that share two blocks with the baseline are compared and counted in Holm's correction, those that were
-    left early too: they were tried.
-    """
-    baseline, *others = tried
-    compared = compare_levels(
-        baseline.accuracies,
-        {one.label: one.accuracies for one in others},
-        folds=study.exploration.folds,
-        significance=study.significance,
-        margin=study.equivalence_margin,
-    )
-    comparisons = {one.number: compared[one.label] for one in others if one.label in compared}
-    finished = [one for one in others if one.status == "finished"]
-    if baseline.status == "finished":
-        finished = [
-            one for one in finished if one.number in comparisons and comparisons[one.number].verdict == "better"
-        ]
-    best = max(finished, key=lambda one: float(np.mean(one.accuracies)), default=baseline)
-    return Selection(number=best.number, comparisons=comparisons)
+def candidate_runs(sampled: Sequence[Sampled], first: int = 0) -> list[CandidateRun]:
+    """Return sampled recipes as candidates, numbered from ``first`` on."""
+    return [
+        CandidateRun(number=number, recipe=one.recipe, settings=one.settings, idle=one.idle)
+        for number, one in enumerate(sampled, start=first)
+        if one.recipe is not None
+    ]
 
 
-def findings_of(tried: Sequence[Tried], selection: Selection) -> tuple[Candidate, ...]:
-    """Return what the findings hold of every candidate, in the order of trying."""
-    return tuple(
-        Candidate(
-            number=one.number,
-            settings=one.settings,
-            epochs=one.rungs[-1][0] if one.rungs else one.recipe.epochs,
-            accuracies=one.accuracies,
-            status=one.status,
-            chosen=one.number == selection.number,
-            left=one.left,
-            comparison=selection.comparisons.get(one.number),
-            idle=one.idle,
-            rungs=tuple(one.rungs),
-        )
-        for one in tried
-    )
+def train_candidates(
+    model: str, stage: str, trials: Mapping[int, Sequence[Trial]], runs: Sequence[CandidateRun]
+) -> Experiment[None]:
+    """Train candidates on more blocks, given their trials by number; one with a failed training fails."""
+    records = yield from train(model, stage, {run.label: trials[run.number] for run in runs})
+    for run in runs:
+        run.records += records[run.label]
+        if failed := broken(run.records):
+            run.status, run.left = "failed", failed
 
 
 def broken(records: Sequence[Record | None], rung: int = 0) -> Broken | None:
     """Return how the first training that did not finish ended, None where all finished."""
     failures = failures_of(records)
     return Broken(failure=failures[0], rung=rung) if failures else None
+
+
+def select(study: Study, runs: Sequence[CandidateRun]) -> tuple[CandidateRun, tuple[Candidate, ...]]:
+    """Return the candidate that is kept, and what the findings hold of all, in the order of trying.
+
+    Kept is the finished one with the highest mean among those that are better than the baseline, else the baseline. All
+    candidates that share two blocks with the baseline are compared and counted in Holm's correction, those that were left
+    early too: they were tried.
+    """
+    baseline, *others = runs
+    comparisons = compare_levels(
+        baseline.accuracies,
+        {run.label: run.accuracies for run in others},
+        folds=study.exploration.folds,
+        significance=study.significance,
+        margin=study.equivalence_margin,
+    )
+    finished = [run for run in others if run.status == "finished"]
+    if baseline.status == "finished":
+        finished = [run for run in finished if _is_better(comparisons.get(run.label))]
+    best = max(finished, key=lambda run: float(np.mean(run.accuracies)), default=baseline)
+    findings = tuple(
+        Candidate(
+            number=run.number,
+            settings=run.settings,
+            epochs=run.rungs[-1][0] if run.rungs else run.recipe.epochs,
+            accuracies=run.accuracies,
+            status=run.status,
+            chosen=run is best,
+            left=run.left,
+            comparison=comparisons.get(run.label),
+            idle=run.idle,
+            rungs=tuple(run.rungs),
+        )
+        for run in runs
+    )
+    return best, findings
+
+
+def _is_better(comparison: Comparison | None) -> bool:
+    return comparison is not None and comparison.verdict == "better"

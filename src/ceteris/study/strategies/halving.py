@@ -1,25 +1,24 @@
 """Successive halving: many recipes with few epochs, and only the best of each rung go on with more."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 
-from ceteris.execution.queue import Records, Request
 from ceteris.findings import Eliminated, Rung, RungSearch
-from ceteris.records import Finished, Record, Trial
-from ceteris.study.strategies.candidates import Tried, broken, findings_of, select
-from ceteris.study.strategies.evidence import request_of
-from ceteris.study.strategies.proposals import Proposals
-from ceteris.study.strategies.protocol import Search, SearchResult
-from ceteris.study.strategies.sampling import FixedSequence, quasi_random_points
-from ceteris.study.strategies.space import space_of
-from ceteris.study.study import Halving, ModelSpec, Study
-from ceteris.study.trials import ExperimentContext, exploration_trials, tuning_trial
+from ceteris.records import Finished, Record
+from ceteris.study.strategies.candidates import CandidateRun, broken, candidate_runs, select, train_candidates
+from ceteris.study.strategies.protocol import SAME_BLOCKS, Search, SearchResult, Strategy
+from ceteris.study.strategies.sampling import FixedSequence, Proposals, quasi_random_points
+from ceteris.study.strategies.space import check_space, space_of
+from ceteris.study.study import Halving, ModelSpec
+from ceteris.study.trials import Experiment, ExperimentContext, exploration_trials, train, tuning_trial
+
+NAME = "successive halving"
 
 
-def halving(setting: ExperimentContext, model: ModelSpec) -> Search:
+def halving(context: ExperimentContext, model: ModelSpec) -> Search:
     """Search by synchronous successive halving (Jamieson & Talwalkar 2016).
 
     The recipes are drawn evenly from all levels of the model's factors and the strategy's ranges (a scrambled Sobol
@@ -29,26 +28,31 @@ def halving(setting: ExperimentContext, model: ModelSpec) -> Search:
     who was drawn first. ASHA (Li et al. 2020) promotes recipes as soon as it can, which keeps more workers busy; who
     is promoted then depends on which training ends first, so a study would not come out the same twice.
     """
-    strategy = setting.study.strategy
+    study, strategy = context.study, context.study.strategy
     assert isinstance(strategy, Halving)
-    tried = _drawn(setting.study, model, strategy.candidates)
-    ladder = rungs(strategy, len(tried), max(one.recipe.epochs for one in tried))
-    remaining, climbed = tried, list[Rung]()
+    space = space_of(study, model)
+    proposals = Proposals(study, space, FixedSequence(quasi_random_points(space, study)))
+    runs = candidate_runs(proposals.take(strategy.candidates))
+    ladder = rungs(strategy, len(runs), max(run.recipe.epochs for run in runs))
+    remaining, climbed = runs, list[Rung]()
     for number, (rung, following) in enumerate(pairwise(ladder), start=1):
         climbed.append(replace(rung, candidates=len(remaining)))
-        records = yield from _train_rung(setting, model.name, rung, number, remaining)
+        records = yield from _train_rung(context, model.name, rung, number, remaining)
         remaining = _promoted(remaining, records, following.candidates, number)
         if not remaining:
             break
-    yield from _train_in_full(setting, model.name, tried[0], remaining)
-    selection = select(setting.study, tried)
+    yield from _train_in_full(context, model.name, runs[0], remaining)
+    for run in runs:
+        run.records += [None] * (study.exploration.folds * study.exploration.seeds - len(run.records))
+    best, candidates = select(study, runs)
     return SearchResult(
         model=model,
-        best=tried[selection.number].recipe,
-        candidates=findings_of(tried, selection),
+        best=best.recipe,
+        candidates=candidates,
         search=RungSearch(
+            method=NAME,
             rungs=(*climbed, replace(ladder[-1], candidates=len(remaining))),
-            confirmed=setting.study.confirmation.seeds > 0,
+            confirmed=study.confirmation.seeds > 0,
         ),
     )
 
@@ -65,55 +69,34 @@ def rungs(strategy: Halving, candidates: int, epochs: int) -> tuple[Rung, ...]:
     return (*found, Rung(epochs=epochs, candidates=candidates))
 
 
-def _drawn(study: Study, model: ModelSpec, count: int) -> list[Tried]:
-    space = space_of(study, model)
-    proposals = Proposals(study, space, FixedSequence(quasi_random_points(space, study)))
-    drawn = [proposals.baseline()]
-    while len(drawn) < count and (new := proposals.new()):
-        drawn.append(new)
-    blocks = study.exploration.folds * study.exploration.seeds
-    return [
-        Tried(
-            number=number,
-            recipe=one.recipe,
-            settings=one.settings,
-            idle=one.idle,
-            records=[None] * blocks,
-            status="eliminated",
-        )
-        for number, one in enumerate(drawn)
-        if one.recipe
-    ]
-
-
 def _train_rung(
-    setting: ExperimentContext, model: str, rung: Rung, number: int, remaining: Sequence[Tried]
-) -> Generator[Request, Records, dict[int, Record]]:
-    trials = {one.number: _short_trial(setting, one, rung) for one in remaining}
+    context: ExperimentContext, model: str, rung: Rung, number: int, remaining: Sequence[CandidateRun]
+) -> Experiment[dict[int, Record]]:
+    short = {run.label: replace(run.recipe, epochs=min(rung.epochs, run.recipe.epochs)) for run in remaining}
     stage = f"rung {number} ({rung.epochs} epochs)" if rung.epochs > 1 else f"rung {number} (1 epoch)"
-    records = yield request_of(model, stage, {one.label: (trials[one.number],) for one in remaining})
-    found = {one.number: records[trials[one.number].digest] for one in remaining}
-    for one in remaining:
-        record = found[one.number]
+    trials = {label: (tuning_trial(context, recipe),) for label, recipe in short.items()}
+    records = yield from train(model, stage, trials)
+    found = {run.number: records[run.label][0] for run in remaining}
+    for run in remaining:
+        record = found[run.number]
         accuracy = float(record.accuracy) if isinstance(record, Finished) else np.nan
-        one.rungs.append((record.trial.recipe.epochs, accuracy))
+        run.rungs.append((record.trial.recipe.epochs, accuracy))
     return found
 
 
-def _short_trial(setting: ExperimentContext, one: Tried, rung: Rung) -> Trial:
-    return tuning_trial(setting, replace(one.recipe, epochs=min(rung.epochs, one.recipe.epochs)))
-
-
-def _promoted(remaining: Sequence[Tried], records: dict[int, Record], count: int, number: int) -> list[Tried]:
+def _promoted(
+    remaining: Sequence[CandidateRun], records: dict[int, Record], count: int, number: int
+) -> list[CandidateRun]:
     """Return the best of a rung in the order of drawing; the others keep where they ended."""
     ranks = {number: _rank(record) for number, record in records.items() if isinstance(record, Finished)}
-    ranked = sorted((one for one in remaining if one.number in ranks), key=lambda one: ranks[one.number])
-    for one in remaining:
-        if failed := broken([records[one.number]], number):
-            one.status, one.left = "failed", failed
-    for place, one in enumerate(ranked[count:], start=count + 1):
-        one.left = Eliminated(rung=number, place=place, candidates=len(remaining), promoted=count)
-    return sorted(ranked[:count], key=lambda one: one.number)
+    ranked = sorted((run for run in remaining if run.number in ranks), key=lambda run: ranks[run.number])
+    for run in remaining:
+        if failed := broken([records[run.number]], number):
+            run.status, run.left = "failed", failed
+    for place, run in enumerate(ranked[count:], start=count + 1):
+        run.status = "eliminated"
+        run.left = Eliminated(rung=number, place=place, candidates=len(remaining), promoted=count)
+    return sorted(ranked[:count], key=lambda run: run.number)
 
 
 def _rank(record: Finished) -> tuple[float, float, float]:
@@ -123,13 +106,26 @@ def _rank(record: Finished) -> tuple[float, float, float]:
 
 
 def _train_in_full(
-    setting: ExperimentContext, model: str, baseline: Tried, remaining: Sequence[Tried]
-) -> Generator[Request, Records, None]:
+    context: ExperimentContext, model: str, baseline: CandidateRun, remaining: Sequence[CandidateRun]
+) -> Experiment[None]:
+    """Train who is left, and the baseline always; what a rung said of it stays with it."""
     asked = list(remaining) if baseline in remaining else [baseline, *remaining]
-    trials = {one.number: exploration_trials(setting, one.recipe) for one in asked}
-    records = yield request_of(model, "last rung", {one.label: trials[one.number] for one in asked})
-    for one in asked:
-        one.records = [records[trial.digest] for trial in trials[one.number]]
-        failed = broken(one.records)
-        one.status, one.left = ("failed", failed) if failed else ("finished", one.left)
-        one.rungs.append((one.recipe.epochs, float(np.nanmean(one.accuracies)) if not failed else np.nan))
+    for run in asked:
+        run.status = "finished"
+    trials = {run.number: exploration_trials(context, run.recipe) for run in asked}
+    yield from train_candidates(model, "last rung", trials, asked)
+    for run in asked:
+        mean = float(np.nanmean(run.accuracies)) if run.status == "finished" else np.nan
+        run.rungs.append((run.recipe.epochs, mean))
+
+
+HALVING = Strategy(
+    search=halving,
+    name=NAME,
+    how="Many recipes were trained with few epochs; the best ones went on with more, and the last ones were compared with "
+    f"the baseline {SAME_BLOCKS}.",
+    limits="A recipe that is slow at first may have been eliminated before it could show its strength, and the best of "
+    "many noisy results is too high by chance; only the confirmation on fresh seeds counts.",
+    check=check_space,
+    leaves_early=lambda strategy: True,  # who fails in a rung is not replaced
+)

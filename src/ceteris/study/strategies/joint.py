@@ -1,31 +1,33 @@
-"""Joint search: all factors and ranges at once, each new recipe chosen by what the ones before it reached."""
+"""Joint search: all factors and ranges at once, each new recipe chosen by what the ones before it reached.
 
-from collections.abc import Generator, Mapping, Sequence
+A recipe may be left after its first blocks, when it is clearly behind the best one on the same blocks.
+"""
+
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from scipy import stats
 
 from ceteris.digests import digest_of
+from ceteris.errors import ConfigError
 from ceteris.execution.populations import NEVER, stacked_folds
-from ceteris.execution.queue import Records, Request
 from ceteris.findings import PassedOver, Pruned, SampledSearch
 from ceteris.recipe import Recipe
 from ceteris.records import FloatArray, Trial
-from ceteris.study.strategies.candidates import Tried, broken, findings_of, select
-from ceteris.study.strategies.evidence import request_of
-from ceteris.study.strategies.proposals import Proposals
-from ceteris.study.strategies.protocol import Search, SearchResult
-from ceteris.study.strategies.pruning import clearly_behind, expected_score
-from ceteris.study.strategies.sampling import sampler_of
-from ceteris.study.strategies.space import Drawn, space_of
+from ceteris.study.strategies.candidates import CandidateRun, candidate_runs, select, train_candidates
+from ceteris.study.strategies.protocol import SAME_BLOCKS, Search, SearchResult, Strategy
+from ceteris.study.strategies.sampling import Proposals, sampler_of
+from ceteris.study.strategies.space import Choice, check_space, space_of
 from ceteris.study.study import Joint, ModelSpec, Study
-from ceteris.study.trials import ExperimentContext, exploration_trials
+from ceteris.study.trials import Experiment, ExperimentContext, exploration_trials
 
 ROUND = 4  # recipes side by side, whatever the number of workers: results must not depend on it
 FIRST_BLOCKS = 2  # trained before a recipe can be left
+_RISK = 0.01  # of leaving a recipe that would have ended at or above the best one
 
 
-def joint(setting: ExperimentContext, model: ModelSpec) -> Search:
+def joint(context: ExperimentContext, model: ModelSpec) -> Search:
     """Search all levels of a model's factors and the strategy's ranges at once.
 
     Recipes come in rounds of four: the sampler learns after each. The baseline is number 0; no recipe is trained twice.
@@ -33,112 +35,154 @@ def joint(setting: ExperimentContext, model: ModelSpec) -> Search:
     worst seen. Nuisance parameters are not tuned inside the arms: give them a range. The first round is trained in
     full, because it tells how much results vary between blocks; see :func:`clearly_behind` for who is left later.
     """
-    strategy = setting.study.strategy
+    study, strategy = context.study, context.study.strategy
     assert isinstance(strategy, Joint)
-    space = space_of(setting.study, model)
-    proposals = Proposals(setting.study, space, sampler_of(setting.study, space))
-    tried: list[Tried] = []
-    while len(tried) < strategy.trials:
-        count = min(ROUND, strategy.trials - len(tried))
-        fresh = _round(proposals, len(tried), count)
-        if not fresh:
+    space = space_of(study, model)
+    proposals = Proposals(study, space, sampler_of(study, space))
+    runs: list[CandidateRun] = []
+    while len(runs) < strategy.trials:
+        sampled = proposals.take(min(ROUND, strategy.trials - len(runs)))
+        if not sampled:
             break
-        finished = _finished(tried)
-        yield from _train(setting, model.name, strategy, fresh, finished)
-        proposals.learn({digest_of(one.recipe): _score(one, finished) for one in fresh})
-        tried += fresh
-    return _route(setting.study, model, tried, proposals.misfits)
-
-
-def _round(proposals: Proposals, number: int, count: int) -> list[Tried]:
-    drawn = [] if number else [proposals.baseline()]
-    while len(drawn) < count and (new := proposals.new()):
-        drawn.append(new)
-    return [_tried(number + place, one) for place, one in enumerate(drawn)]
-
-
-def _tried(number: int, drawn: Drawn) -> Tried:
-    assert drawn.recipe is not None
-    return Tried(number=number, recipe=drawn.recipe, settings=drawn.settings, idle=drawn.idle, records=[])
-
-
-def _finished(tried: Sequence[Tried]) -> FloatArray:
-    """Return the accuracies of those that finished all blocks, (candidates, blocks)."""
-    return np.array([one.accuracies for one in tried if one.status == "finished"]).reshape(-1, _blocks(tried))
-
-
-def _blocks(tried: Sequence[Tried]) -> int:
-    return len(tried[0].records) if tried else 1
-
-
-def _train(
-    setting: ExperimentContext, model: str, strategy: Joint, fresh: Sequence[Tried], finished: FloatArray
-) -> Generator[Request, Records, None]:
-    """Train recipes on their blocks, in two parts where some may be left after the first; ``finished`` are the rivals."""
-    trials = {one.number: _trials(setting, strategy, one.recipe) for one in fresh}
-    blocks = len(trials[fresh[0].number])
-    first = min(FIRST_BLOCKS, blocks) if strategy.pruning and len(finished) > 1 else blocks
-    yield from _train_blocks(model, fresh, {number: block[:first] for number, block in trials.items()})
-    for one in fresh:
-        _judge(one, finished, blocks)
-    going_on = [one for one in fresh if one.status == "finished"]
-    rest = {one.number: trials[one.number][first:] for one in going_on}
-    if first < blocks and going_on:
-        yield from _train_blocks(model, going_on, rest)
-    for one in going_on:
-        _judge(one, finished, blocks)
-    for one in fresh:
-        one.records += [None] * (blocks - len(one.records))
-
-
-def _trials(setting: ExperimentContext, strategy: Joint, recipe: Recipe) -> tuple[Trial, ...]:
-    """Return a recipe's trials; where it may be left after its first blocks, no population reaches across them."""
-    if not strategy.pruning:
-        return exploration_trials(setting, recipe)
-    alone = exploration_trials(replace(setting, stacking=NEVER), recipe)
-    parts = (alone[:FIRST_BLOCKS], alone[FIRST_BLOCKS:])
-    return tuple(trial for part in parts for trial in stacked_folds(part, setting.stacking))
-
-
-def _train_blocks(
-    model: str, asked: Sequence[Tried], trials: Mapping[int, Sequence[Trial]]
-) -> Generator[Request, Records, None]:
-    records = yield request_of(model, "joint search", {one.label: trials[one.number] for one in asked})
-    for one in asked:
-        one.records += [records[trial.digest] for trial in trials[one.number]]
-
-
-def _judge(one: Tried, finished: FloatArray, blocks: int) -> None:
-    """Say what became of a recipe by the blocks that it was trained on so far."""
-    if failed := broken(one.records):
-        one.status, one.left = "failed", failed
-    elif len(one.records) < blocks and clearly_behind(one.accuracies, finished):
-        behind = finished.mean(axis=1).max() - expected_score(one.accuracies, finished)
-        one.status = "pruned"
-        one.left = Pruned(blocks=len(one.records), design=blocks, behind=float(behind))
-
-
-def _score(one: Tried, finished: FloatArray) -> float | None:
-    if one.status == "failed":
-        return None
-    known = one.accuracies[np.isfinite(one.accuracies)]
-    return expected_score(known, finished) if one.status == "pruned" else float(known.mean())
-
-
-def _route(study: Study, model: ModelSpec, tried: Sequence[Tried], misfits: Mapping[str, int]) -> SearchResult:
-    assert isinstance(study.strategy, Joint)
-    selection = select(study, tried)
-    best: Recipe = tried[selection.number].recipe
+        fresh = candidate_runs(sampled, first=len(runs))
+        finished = np.array([run.accuracies for run in runs if run.status == "finished"])
+        yield from _train_round(context, model.name, fresh, finished)
+        proposals.learn({digest_of(run.recipe): _score(run, finished) for run in fresh})
+        runs += fresh
+    best, candidates = select(study, runs)
     return SearchResult(
         model=model,
-        best=best,
-        candidates=findings_of(tried, selection),
-        trainings_saved=sum(record is None for one in tried if one.status == "pruned" for record in one.records),
+        best=best.recipe,
+        candidates=candidates,
+        trainings_saved=sum(record is None for run in runs if run.status == "pruned" for record in run.records),
         search=SampledSearch(
-            sampler=study.strategy.sampler,
-            asked=study.strategy.trials,
+            sampler=strategy.sampler,
+            asked=strategy.trials,
             first_blocks=FIRST_BLOCKS,
-            passed_over=tuple(PassedOver(count=count, reason=reason) for reason, count in misfits.items()),
+            passed_over=tuple(PassedOver(count=n, reason=reason) for reason, n in proposals.incompatible.items()),
             confirmed=study.confirmation.seeds > 0,
         ),
     )
+
+
+def _train_round(
+    context: ExperimentContext, model: str, runs: Sequence[CandidateRun], finished: FloatArray
+) -> Experiment[None]:
+    """Train recipes on their blocks, in two parts where some may be left after the first; ``finished`` are the rivals."""
+    strategy = context.study.strategy
+    assert isinstance(strategy, Joint)
+    trials = {run.number: _trials(context, run.recipe, pruning=strategy.pruning) for run in runs}
+    blocks = len(trials[runs[0].number])
+    first = min(FIRST_BLOCKS, blocks) if strategy.pruning and len(finished) > 1 else blocks
+    yield from train_candidates(model, "joint search", {run.number: trials[run.number][:first] for run in runs}, runs)
+    for run in runs:
+        if run.status == "finished" and first < blocks and clearly_behind(run.accuracies, finished):
+            behind = finished.mean(axis=1).max() - expected_score(run.accuracies, finished)
+            run.status, run.left = "pruned", Pruned(blocks=first, design=blocks, behind=float(behind))
+    going_on = [run for run in runs if run.status == "finished"]
+    if first < blocks and going_on:
+        rest = {run.number: trials[run.number][first:] for run in going_on}
+        yield from train_candidates(model, "joint search", rest, going_on)
+    for run in runs:
+        run.records += [None] * (blocks - len(run.records))
+
+
+def _trials(context: ExperimentContext, recipe: Recipe, *, pruning: bool) -> tuple[Trial, ...]:
+    """Return a recipe's trials; where it may be left after its first blocks, no population reaches across them."""
+    if not pruning:
+        return exploration_trials(context, recipe)
+    alone = exploration_trials(replace(context, stacking=NEVER), recipe)
+    parts = (alone[:FIRST_BLOCKS], alone[FIRST_BLOCKS:])
+    return tuple(trial for part in parts for trial in stacked_folds(part, context.stacking))
+
+
+def _score(run: CandidateRun, finished: FloatArray) -> float | None:
+    if run.status == "failed":
+        return None
+    known = run.accuracies[np.isfinite(run.accuracies)]
+    return expected_score(known, finished) if run.status == "pruned" else float(known.mean())
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# When a recipe may be left
+
+
+def expected_score(first: FloatArray, finished: FloatArray) -> float:
+    """Return the mean over all blocks that a candidate can be expected to reach after its first ones.
+
+    It is the best one's mean plus the mean difference on the blocks that both have: blocks differ in difficulty, and a
+    mean of other blocks would not compare.
+
+    Args:
+        first: accuracy on the first blocks, (first blocks,).
+        finished: accuracies of the candidates that were trained on all blocks, (candidates, blocks).
+    """
+    best = finished[finished.mean(axis=1).argmax()]
+    return float(best.mean() + (first - best[: len(first)]).mean())
+
+
+def clearly_behind(first: FloatArray, finished: FloatArray) -> bool:
+    """Say whether a candidate would end below the best one with 99 % probability, were it trained on all blocks.
+
+    With independent normal differences between two recipes from block to block, the mean over the first m of n blocks
+    is off from the mean over all of them by s * sqrt(1/m - 1/n), and by how much does not depend on the latter. So a
+    candidate that would end at or above the best one is left with a probability of at most 1 %, however small its lead.
+    s comes from what is left of the finished candidates' accuracies without candidate and block means; its degrees of
+    freedom, (candidates - 1) * (blocks - 1), enter by Student's t. Until two candidates have finished nobody is left.
+
+    Args:
+        first: accuracy on the first blocks, (first blocks,).
+        finished: accuracies of the candidates that were trained on all blocks, (candidates, blocks).
+    """
+    candidates, blocks = finished.shape
+    degrees = (candidates - 1) * (blocks - 1)
+    if degrees < 1 or len(first) >= blocks:
+        return False
+    rest = finished - finished.mean(axis=1, keepdims=True) - finished.mean(axis=0) + finished.mean()
+    std = np.sqrt(2 * (rest**2).sum() / degrees)  # of a difference between two candidates on one block
+    reach = stats.t.ppf(1 - _RISK, degrees) * std * np.sqrt(1 / len(first) - 1 / blocks)
+    best = float(finished.mean(axis=1).max())
+    return bool(expected_score(first, finished) + reach < best)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The strategy
+
+
+def check_joint(study: Study) -> None:
+    """Check the ranges, and that the sampler can search the space.
+
+    Raises:
+        ConfigError: as for :func:`check_space`, and for CMA-ES without at least two numbers, and numbers alone.
+    """
+    check_space(study)
+    assert isinstance(study.strategy, Joint)
+    if study.strategy.sampler != "cma-es":
+        return
+    for model in study.models:
+        dimensions = space_of(study, model).dimensions
+        choices = [dimension.name for dimension in dimensions if isinstance(dimension, Choice)]
+        advice = 'Use sampler = "tpe" or "gp"'
+        if choices:
+            raise ConfigError(
+                f"strategy.sampler: cma-es searches among numbers and cannot choose among the levels of {', '.join(choices)} "
+                f"(model {model.name}). {advice}, or leave these factors out."
+            )
+        if len(dimensions) == 1:
+            raise ConfigError(
+                f"strategy.sampler: cma-es needs at least two ranges, model {model.name} has one ({dimensions[0].name}). "
+                f"{advice}, or add a range."
+            )
+
+
+JOINT = Strategy(
+    search=joint,
+    name="joint search",
+    how="All factors were varied at once: a sampler proposed whole recipes, and those clearly behind the best one could be "
+    f"left early. All recipes met the baseline {SAME_BLOCKS}.",
+    limits="The best of many noisy means is too high by chance (winner's curse), so only the confirmation on fresh seeds "
+    "counts. The search says which recipe is good, not which of its settings made it so.",
+    check=check_joint,
+    upper_bound=lambda strategy: replace(strategy, pruning=False),
+    leaves_early=lambda strategy: bool(strategy.pruning),
+)

@@ -1,17 +1,19 @@
-"""What a strategy is: a generator that asks for trials, receives their records and returns the route of one model.
+"""What a strategy is: a generator that asks for trials, receives their records and returns what it found for one model.
 
 It neither trains nor knows who does. It decides on records alone, so that a study that was stopped takes the same way
-again when it goes on.
+again when it goes on. All that the rest of the house wants to know of a strategy it asks its :class:`Strategy`.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-from ceteris.execution.queue import Records, Request
 from ceteris.findings import Candidate, FactorFinding, Interaction, SearchSummary
 from ceteris.recipe import Recipe
-from ceteris.study.study import ModelSpec
-from ceteris.study.trials import ExperimentContext
+from ceteris.study.study import ModelSpec, Study
+from ceteris.study.trials import Experiment, ExperimentContext
+
+SAME_BLOCKS = "on the same folds and the same random numbers"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,11 +27,30 @@ class SearchResult:
     best: Recipe
     search: SearchSummary
     factors: tuple[FactorFinding, ...] = ()
-    worth: tuple[FactorFinding, ...] = ()
+    ablation: tuple[FactorFinding, ...] = ()
     interactions: tuple[Interaction, ...] = ()
     candidates: tuple[Candidate, ...] = ()
     trainings_saved: int = 0
 
 
-Search = Generator[Request, Records, SearchResult]
-Strategy = Callable[[ExperimentContext, ModelSpec], Search]
+Search = Experiment[SearchResult]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strategy:
+    """A way to search; callables without a model take the strategy's own part of a study (``Joint``, say) or the study.
+
+    ``name``, ``how`` (what it does, in one or two sentences) and ``limits`` are its words. ``check`` refuses a study that
+    cannot be searched as it asks. ``upper_bound`` is the strategy in which nothing leaves early: the most that this one can
+    train. ``leaves_early`` says whether it may train less than that. ``follows_choices`` says that what it trains depends on
+    how many levels were kept, so that a plan has to let some win.
+    """
+
+    search: Callable[[ExperimentContext, ModelSpec], Search]
+    name: str
+    how: str
+    limits: str
+    check: Callable[[Study], None] = lambda study: None
+    upper_bound: Callable[[Any], Any] = lambda strategy: strategy
+    leaves_early: Callable[[Any], bool] = lambda strategy: False
+    follows_choices: bool = False

@@ -1,158 +1,281 @@
 """Block after block, all arms side by side; an arm leaves when its verdict on all blocks is all but certain.
 
 The verdicts are those of the test that the full design would end with, so that looking after every block does not make
-chance differences significant: see :mod:`ceteris.stats.curtailed`.
+chance differences significant: see :mod:`ceteris.stats.curtailed`. Winners leave once nobody can overtake them.
 """
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
 
 from ceteris.execution.populations import NEVER
-from ceteris.execution.queue import Records, Request
-from ceteris.findings import Better, Elimination, FactorPath
-from ceteris.recipe import Recipe
-from ceteris.records import Trial
-from ceteris.study.decide import Decision, accuracies, decide, is_cheaper
-from ceteris.study.strategies.comparing import Trained, looks_of, until_decided
-from ceteris.study.strategies.evidence import request_of
-from ceteris.study.strategies.greedy import greedy
-from ceteris.study.strategies.one_at_a_time import one_at_a_time
-from ceteris.study.strategies.protocol import Search
-from ceteris.study.strategies.purse import Purse
-from ceteris.study.strategies.race_departures import RaceRules, Standings
-from ceteris.study.study import ModelSpec, Race
-from ceteris.study.trials import ExperimentContext, exploration_trials
+from ceteris.findings import Better, Elimination, FactorPath, LeavingReason
+from ceteris.records import FloatArray, Trial
+from ceteris.stats import (
+    StoppingBounds,
+    chance_of_equivalence,
+    chance_of_lead,
+    corrected_t_test,
+    friedman_test,
+    overlap_share,
+    stopping_bounds,
+    wilcoxon_blocks_needed,
+)
+from ceteris.stats.arguments import all_equal
+from ceteris.study.decide import Decision, accuracies, is_cheaper
+from ceteris.study.strategies.comparison import ArmComparison, looks_of
+from ceteris.study.strategies.greedy import greedy, one_at_a_time
+from ceteris.study.strategies.protocol import SAME_BLOCKS, Search, Strategy
+from ceteris.study.study import Greedy, ModelSpec, OneAtATime, Race
+from ceteris.study.trials import Experiment, ExperimentContext, exploration_trials
+
+# How improbable the other verdict of the full design must be. To miss a difference costs less than to claim a false one.
+CLAIM_RISK = 0.01
+MISS_RISK = 0.05
 
 
 @dataclass
-class _Count:
+class _Tally:
     """Digests of the trainings of the full design, and of those that the race asked for."""
 
     design: set[str] = field(default_factory=set)
     trained: set[str] = field(default_factory=set)
 
-    @property
-    def saved(self) -> int:
-        return len(self.design - self.trained)
 
-
-@dataclass(frozen=True, kw_only=True)
-class _Course:
-    """The blocks of the design for every arm, what was trained of them so far, and who pays and counts."""
-
-    trials: Mapping[str, Sequence[Trial]]
-    blocks: Trained
-    purse: Purse
-    count: _Count
-
-
-def race(setting: ExperimentContext, model: ModelSpec) -> Search:
+def race(context: ExperimentContext, model: ModelSpec) -> Search:
     """Explore one model's factors, racing the levels of each against the best so far or against the baseline."""
-    strategy = setting.study.strategy
-    assert isinstance(strategy, Race), f"a race was asked for by {strategy.kind}"
+    strategy = context.study.strategy
+    assert isinstance(strategy, Race)
     # The folds of an arm are not trained together: it may leave between two of them.
-    setting = replace(setting, stacking=NEVER)
-    count = _Count()
+    context, tally = replace(context, stacking=NEVER), _Tally()
 
-    def compare(
-        setting: ExperimentContext, model: str, stage: str, arms: Mapping[str, Recipe], incumbent: str, purse: Purse
-    ) -> Generator[Request, Records, tuple[Trained, Decision]]:
-        return _race_arms(setting, model, stage, arms, incumbent, purse, strategy, count)
+    def compare(comparison: ArmComparison) -> Experiment[Decision]:
+        return _race_arms(comparison, strategy, tally)
 
     if strategy.along == "greedy":
-        route = yield from greedy(setting, model, compare=compare)
+        found = yield from greedy(context, model, compare=compare)
     else:
-        route = yield from one_at_a_time(setting, model, compare=compare)
-    assert isinstance(route.search, FactorPath)
-    return replace(route, trainings_saved=count.saved, search=replace(route.search, raced=len(count.design)))
+        found = yield from one_at_a_time(context, model, compare=compare)
+    assert isinstance(found.search, FactorPath)
+    path = replace(found.search, raced=len(tally.design))
+    return replace(found, trainings_saved=len(tally.design - tally.trained), search=path)
 
 
-def _race_arms(
-    setting: ExperimentContext,
-    model: str,
-    stage: str,
-    arms: Mapping[str, Recipe],
-    incumbent: str,
-    purse: Purse,
-    strategy: Race,
-    count: _Count,
-) -> Generator[Request, Records, tuple[Trained, Decision]]:
-    """Race the arms through the blocks of the design and decide; then go on with what is undecided, as the setting says."""
-    trials = {label: exploration_trials(setting, recipe) for label, recipe in arms.items()}
-    course = _Course(trials=trials, blocks={label: [] for label in arms}, purse=purse, count=count)
-    count.design.update(trial.digest for of_arm in trials.values() for trial in of_arm)
-    standings = Standings(rules=_rules(setting, strategy), incumbent=incumbent, running=list(arms))
-    yield from _run(model, stage, course, standings, strategy.first)
-    decision = decide(setting.study, incumbent, course.blocks, looks=looks_of(setting))
-    if incumbent in standings.running:
-        decision = yield from until_decided(setting, model, stage, arms, incumbent, purse, course.blocks, decision)
-    return course.blocks, replace(_settled(decision, standings), eliminations=_eliminations(standings))
-
-
-def _rules(setting: ExperimentContext, strategy: Race) -> RaceRules:
-    study = setting.study
-    return RaceRules(
+def _race_arms(comparison: ArmComparison, strategy: Race, tally: _Tally) -> Experiment[Decision]:
+    """Race the arms through the blocks of the design and decide; then go on with what is undecided, as the context says."""
+    context, study = comparison.context, comparison.context.study
+    trials = {label: exploration_trials(context, recipe) for label, recipe in comparison.arms.items()}
+    tally.design.update(trial.digest for of_arm in trials.values() for trial in of_arm)
+    rules = RaceRules(
         blocks=study.exploration.folds * study.exploration.seeds,
         folds=study.exploration.folds,
-        significance=study.significance / looks_of(setting),
+        significance=study.significance / looks_of(context),
         margin=study.equivalence_margin,
         test=strategy.test,
     )
+    state = RaceState(rules=rules, incumbent=comparison.incumbent, running=list(comparison.arms))
+    yield from _run(comparison, trials, state, strategy.first)
+    tally.trained.update(record.digest for block in comparison.records.values() for record in block if record)
+    decision = comparison.decide()
+    if state.incumbent in state.running:
+        decision = yield from comparison.extend(decision)
+    return replace(_without_overtaken(decision, state), eliminations=tuple(state.left.values()))
 
 
 def _run(
-    model: str, stage: str, course: _Course, standings: Standings, first: int
-) -> Generator[Request, Records, None]:
+    comparison: ArmComparison, trials: Mapping[str, Sequence[Trial]], state: "RaceState", first: int
+) -> Experiment[None]:
     """Train the first blocks, then one after another, until the design ends or nobody is left; fill up with None."""
-    done, design = 0, standings.rules.blocks
-    alone = standings.over  # a factor without another level: its incumbent runs through the design
-    while done < design and (alone or not standings.over):
+    done, design, records = 0, state.rules.blocks, comparison.records
+    alone = state.over  # a factor without another level: its incumbent runs through the design
+    while done < design and (alone or not state.over):
         following = design if alone else min(max(done + 1, first), design)
-        yield from _train(model, stage, course, standings.running, range(done, following))
+        yield from comparison.train({label: trials[label][done:following] for label in state.running})
         done = following
         if done < design:
-            results = {label: accuracies(course.blocks[label]) for label in standings.running}
-            standings.look(results, _cheaper(course.blocks, standings))
-    for block in course.blocks.values():
+            cheaper = [label for label in state.undecided if is_cheaper(records[label], records[state.incumbent])]
+            state.look({label: accuracies(records[label]) for label in state.running}, cheaper)
+    for block in records.values():
         block += [None] * (design - done)
 
 
-def _train(
-    model: str, stage: str, course: _Course, running: Sequence[str], numbers: range
-) -> Generator[Request, Records, None]:
-    """Train who still runs on some blocks; everybody's list grows alike."""
-    asked = {label: course.trials[label][numbers.start : numbers.stop] for label in running}
-    records = yield request_of(model, stage, asked, "comparison")
-    for label, block in course.blocks.items():
-        digests = [trial.digest for trial in asked.get(label, ())]
-        new = [records[digest] for digest in digests]
-        course.purse.charge(new)
-        course.count.trained.update(digests)
-        block += new or [None] * len(numbers)
-
-
-def _cheaper(blocks: Trained, standings: Standings) -> list[str]:
-    return [label for label in standings.undecided if is_cheaper(blocks[label], blocks[standings.incumbent])]
-
-
-def _settled(decision: Decision, standings: Standings) -> Decision:
+def _without_overtaken(decision: Decision, state: "RaceState") -> Decision:
     """Keep the winner of the race: a mean over few blocks may flatter an arm that was overtaken later."""
-    overtaken = [label for label, departure in standings.left.items() if departure.fate == "overtaken"]
-    if decision.label not in overtaken:
-        return decision
+    overtaken = {label for label, elimination in state.left.items() if elimination.reason == "overtaken"}
     better = {
-        label: found.difference
-        for label, found in decision.comparisons.items()
-        if found.verdict == "better" and label not in overtaken
+        label: comparison.difference
+        for label, comparison in decision.comparisons.items()
+        if comparison.verdict == "better" and label not in overtaken
     }
-    if not better:
+    if decision.label not in overtaken or not better:
         return decision
-    best = max(better, key=lambda label: better[label])
-    return replace(decision, label=best, reason=Better())
+    return replace(decision, label=max(better, key=lambda label: better[label]), reason=Better())
 
 
-def _eliminations(standings: Standings) -> tuple[Elimination, ...]:
-    return tuple(
-        Elimination(label=label, blocks=departure.blocks, design=standings.rules.blocks, reason=departure.fate)
-        for label, departure in standings.left.items()
-    )
+# ---------------------------------------------------------------------------------------------------------------------
+# Who may leave
+
+
+@dataclass(frozen=True, kw_only=True)
+class RaceRules:
+    """The design that is raced through: the test at its end, and what must come before a loser is named.
+
+    ``blocks`` of the full design, ``margin`` of equivalence in accuracy.
+    """
+
+    blocks: int
+    folds: int
+    significance: float
+    margin: float
+    test: Literal["paired", "friedman"] = "paired"
+
+    def bounds(self, blocks: int, significance: float, risk: float) -> StoppingBounds:
+        """Return from which effect size on an arm may leave after so many blocks."""
+        return stopping_bounds(blocks=blocks, of=self.blocks, folds=self.folds, significance=significance, risk=risk)
+
+
+@dataclass
+class RaceState:
+    """A race under way: who still runs, who was already found better, who left when and why, in the order of leaving.
+
+    Holm's adjustment is kept up with bounds that hold whatever the others will do: with d arms already claimed, the next
+    one will be claimed if its p is below significance / (arms - d); with q arms given up, another one cannot be claimed
+    unless its p is below significance / (q + 1).
+    """
+
+    rules: RaceRules
+    incumbent: str
+    running: list[str]
+    better: set[str] = field(default_factory=set)
+    left: dict[str, Elimination] = field(default_factory=dict)
+
+    def look(self, results: Mapping[str, FloatArray], cheaper: Collection[str] = ()) -> None:
+        """Let leave whoever may after so many blocks.
+
+        Args:
+            results: label -> accuracy per block so far, (blocks,), for the incumbent and all that run; NaN where a
+                training did not finish.
+            cheaper: levels that would replace the incumbent if they were equivalent; they are not given up while that
+                is possible.
+        """
+        for label in [label for label in self.running if not np.isfinite(results[label]).all()]:
+            self._leave(label, len(results[label]), "broken")
+        if self.incumbent not in self.running:
+            return
+        differences = {label: results[label] - results[self.incumbent] for label in self._rivals()}
+        self._judge(differences, results, cheaper)
+        self._settle(differences)
+
+    @property
+    def over(self) -> bool:
+        """Whether nobody is left to run against the incumbent."""
+        return not [label for label in self.running if label != self.incumbent]
+
+    @property
+    def undecided(self) -> list[str]:
+        """The arms that run and have no verdict yet."""
+        return [label for label in self._rivals() if label not in self.better]
+
+    def _rivals(self) -> list[str]:
+        return [label for label in self.running if label != self.incumbent]
+
+    def _leave(self, label: str, blocks: int, reason: LeavingReason) -> None:
+        self.running.remove(label)
+        self.left[label] = Elimination(label=label, blocks=blocks, design=self.rules.blocks, reason=reason)
+
+    def _judge(
+        self, differences: Mapping[str, FloatArray], results: Mapping[str, FloatArray], cheaper: Collection[str]
+    ) -> None:
+        may_claim = self.rules.test == "paired" or _ranks_differ([results[label] for label in self.running], self.rules)
+        changed = True
+        while changed:  # every verdict may loosen the bounds of the others
+            before = (len(self.running), len(self.better))
+            for label in self.undecided:
+                self._judge_one(label, differences[label], may_claim, label in cheaper)
+            changed = before != (len(self.running), len(self.better))
+
+    def _judge_one(self, label: str, differences: FloatArray, may_claim: bool, cheaper: bool) -> None:
+        blocks, effect, claim = len(differences), _effect_size(differences), self._claim_significance()
+        certain = blocks >= wilcoxon_blocks_needed(claim)  # of equal differences, which are judged by the sign test
+        if abs(effect) >= self.rules.bounds(blocks, claim, CLAIM_RISK).decided and (np.isfinite(effect) or certain):
+            if may_claim and effect > 0:
+                self.better.add(label)
+            elif may_claim:
+                self._leave(label, blocks, "worse")
+        elif abs(effect) <= self.rules.bounds(blocks, self._miss_significance(), MISS_RISK).futile and not (
+            cheaper and self._may_become_equivalent(differences)
+        ):
+            self._leave(label, blocks, "futile")
+
+    def _claims(self) -> int:
+        return len(self.better) + sum(elimination.reason == "worse" for elimination in self.left.values())
+
+    def _claim_significance(self) -> float:
+        rivals = {*self._rivals(), *self.left, *self.better} - {self.incumbent}
+        return self.rules.significance / (len(rivals) - self._claims())
+
+    def _miss_significance(self) -> float:
+        given_up = sum(elimination.reason == "futile" for elimination in self.left.values())
+        return self.rules.significance / (given_up + 1)
+
+    def _may_become_equivalent(self, differences: FloatArray) -> bool:
+        rules = self.rules
+        share = overlap_share(folds=rules.folds, blocks=len(differences))
+        now = corrected_t_test(differences, test_share=share, confidence=1 - 2 * rules.significance)
+        if -rules.margin < now.low and now.high < rules.margin:
+            return False
+        chance = chance_of_equivalence(
+            differences, of=rules.blocks, folds=rules.folds, margin=rules.margin, significance=rules.significance
+        )
+        return chance > MISS_RISK
+
+    def _settle(self, differences: Mapping[str, FloatArray]) -> None:
+        """Let winners leave that another winner has overtaken, and the first of them once nobody can overtake it."""
+        running = [label for label in self._rivals() if label in self.better]
+        gone = [label for label in self.better if label in self.left and self.left[label].reason == "better"]
+        if not running:
+            return
+        first = max(running, key=lambda label: float(differences[label].mean()))
+        blocks = len(differences[first])
+        for label in running:
+            if gone or (label != first and not self._may_overtake(differences[label] - differences[first])):
+                self._leave(label, blocks, "overtaken")
+        rivals = [label for label in self._rivals() if label != first]
+        if not gone and not any(self._may_overtake(differences[label] - differences[first]) for label in rivals):
+            self._leave(first, blocks, "better")
+
+    def _may_overtake(self, ahead: FloatArray) -> bool:
+        """Whether an arm may end ahead of the first by more than does not matter."""
+        return chance_of_lead(ahead, of=self.rules.blocks, lead=self.rules.margin) > MISS_RISK
+
+
+def _effect_size(differences: FloatArray) -> float:
+    """Return mean / standard deviation; endless where all differences are the same number but not 0."""
+    mean = float(differences.mean())
+    if all_equal(differences):
+        return 0.0 if abs(mean) <= 1e-12 else float(np.copysign(np.inf, mean))
+    return mean / float(differences.std(ddof=1))
+
+
+def _ranks_differ(results: Sequence[FloatArray], rules: RaceRules) -> bool:
+    """Friedman's test before single comparisons, as in irace; of two arms the paired comparison says all there is to say.
+
+    Lopez-Ibanez et al., The irace package: iterated racing for automatic algorithm configuration, Operations Research
+    Perspectives 3 (2016), after Birattari et al., A racing algorithm for configuring metaheuristics, GECCO 2002.
+    """
+    return len(results) < 3 or friedman_test(np.stack(results, axis=1)).p_value < rules.significance
+
+
+RACE = Strategy(
+    search=race,
+    name="race",
+    how=f"The levels of a factor were trained block after block, {SAME_BLOCKS}; those whose verdict was clear left early. A "
+    "level was kept only when it was better by more than the noise, or equivalent and cheaper.",
+    limits="Levels that left early were judged on fewer blocks: their intervals are wider, and “undecided” or “equivalent” "
+    "may have become clearer with all blocks. The factors came one after another, so a combination that only works "
+    "together can be missed.",
+    upper_bound=lambda strategy: Greedy() if strategy.along == "greedy" else OneAtATime(),
+    leaves_early=lambda strategy: True,
+)

@@ -1,22 +1,25 @@
-"""Where to look next: points of a space, drawn evenly or by what is known so far (Optuna's samplers).
+"""Where to look next: points of a space, drawn evenly or by what is known so far (Optuna's samplers), no recipe twice.
 
 Optuna is imported only when one of its samplers runs. It works in memory: a search that goes on after a stop asks and
 tells all over again, with the known records, and arrives where it was.
 """
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, assert_never
 
 import numpy as np
 from scipy.stats import qmc
 
+from ceteris.digests import digest_of
 from ceteris.seeds import stream_seed
-from ceteris.study.strategies.space import Choice, Dimension, Number, Point, Space
+from ceteris.study.strategies.space import Choice, Dimension, Number, Point, Sampled, Space
 from ceteris.study.study import Joint, Study
 from ceteris.training import one_thread
 
+_REPEATS = 5  # suggestions in a row that bring nothing new before one is drawn at random
 _POWERS = range(5, 31)  # Sobol sequences are even at lengths of 2, 4, 8, ...
 
 
@@ -153,3 +156,90 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         logging.set_verbosity(before)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What was tried before
+
+
+@dataclass
+class _Known:
+    """One recipe that was given out: its tickets wait for a score until it has one."""
+
+    score: float | None = None
+    waiting: list[int] = field(default_factory=list)
+
+
+class Proposals:
+    """Hands out recipes, none twice; a suggestion that was tried before is answered with what is known of it.
+
+    ``incompatible`` counts suggestions whose values do not go together, by reason; they count as the worst seen so far.
+    """
+
+    def __init__(self, study: Study, space: Space, sampler: Sampler) -> None:
+        self._space, self._sampler = space, sampler
+        self._others = space.points(search_generator(study, 1))
+        self._known: dict[str, _Known] = {}
+        self._incompatible_tickets: list[int] = []
+        self.incompatible: dict[str, int] = {}
+
+    def take(self, count: int) -> list[Sampled]:
+        """Hand out so many recipes, the baseline first of all; fewer when there are no others left."""
+        taken = [] if self._known else [self.baseline()]
+        while len(taken) < count and (new := self.new()):
+            taken.append(new)
+        return taken
+
+    def baseline(self) -> Sampled:
+        """Hand out the baseline's own recipe."""
+        sampled = self._space.sampled(self._space.start)
+        self._known[digest_of(self._space.baseline)] = _Known(waiting=[self._sampler.take(self._space.start)])
+        return replace(sampled, recipe=self._space.baseline)
+
+    def new(self) -> Sampled | None:
+        """Hand out a recipe that was never handed out before; None when there is none left."""
+        for _ in range(_REPEATS if self._space.dimensions else 0):
+            ticket, point = self._sampler.ask()
+            sampled = self._space.sampled(point)
+            if self._is_new(sampled):
+                return self._hand_out(sampled, ticket)
+            self._answer(ticket, sampled)
+        for point in self._others:
+            sampled = self._space.sampled(point)
+            if self._is_new(sampled):
+                return self._hand_out(sampled, self._sampler.take(point))
+        return None
+
+    def learn(self, scores: Mapping[str, float | None]) -> None:
+        """Tell the sampler what recipes reached, by digest; None where a training did not finish."""
+        seen = [known.score for known in self._known.values() if known.score is not None]
+        seen += [score for score in scores.values() if score is not None]
+        worst = min(seen, default=0.0)
+        for digest, score in scores.items():
+            known = self._known[digest]
+            known.score = worst if score is None else score
+            for ticket in known.waiting:
+                self._sampler.tell(ticket, known.score)
+            known.waiting.clear()
+        for ticket in self._incompatible_tickets:
+            self._sampler.tell(ticket, worst)
+        self._incompatible_tickets.clear()
+
+    def _is_new(self, sampled: Sampled) -> bool:
+        return sampled.recipe is not None and digest_of(sampled.recipe) not in self._known
+
+    def _hand_out(self, sampled: Sampled, ticket: int) -> Sampled:
+        self._known[digest_of(sampled.recipe)] = _Known(waiting=[ticket])
+        return sampled
+
+    def _answer(self, ticket: int, sampled: Sampled) -> None:
+        """Tell the sampler at once what is known of a suggestion, else when it is."""
+        if sampled.recipe is None:
+            self.incompatible[sampled.reason] = self.incompatible.get(sampled.reason, 0) + 1
+            self._incompatible_tickets.append(ticket)
+            return
+        known = self._known[digest_of(sampled.recipe)]
+        if known.score is None:
+            known.waiting.append(ticket)
+        else:
+            self._sampler.tell(ticket, known.score)

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from ceteris.fields import MissingFieldError, number_at, put, recipe_of, tree_of
+from ceteris.errors import ConfigError, did_you_mean
+from ceteris.fields import MissingFieldError, number_at, number_fields, put, recipe_of, tree_of
 from ceteris.recipe import Recipe
 from ceteris.records import FloatArray
-from ceteris.study.design import arm
+from ceteris.study.arms import IncompatibleError, arm, arms_of, changed
 from ceteris.study.messages import explain_invalid
-from ceteris.study.strategies.arms import arms_of
-from ceteris.study.study import Factor, Halving, Joint, ModelSpec, Range, Study, factors_of
+from ceteris.study.study import Factor, ModelSpec, Range, Study, factors_of, ranges_of
 
 _DIGITS = 4  # significant ones of a number that is drawn: recipes stay readable
 _LISTED = 10_000  # up to so many points of a finite space are visited one by one
@@ -47,6 +47,10 @@ class Choice:
     def changes(self, value: str | float) -> dict[str, Any]:
         """Return what a label changes, by dotted field; nothing where it is the baseline's own value."""
         return next((level.changes for level in self.factor.levels if level.label == value), {})
+
+    def text(self, value: str | float) -> str:
+        """Return how a value is told."""
+        return str(value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,12 +81,16 @@ class Number:
         allowed = self.allowed(float(value))
         return {self.name: int(allowed) if self.whole else allowed}
 
+    def text(self, value: str | float) -> str:
+        """Return how a value is told."""
+        return f"{self.allowed(float(value)):g}"
+
 
 Dimension = Choice | Number
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drawn:
+class Sampled:
     """What a point stands for: its recipe, None where its values do not go together, and the reason.
 
     ``settings`` is (factor or field, value as text), "–" for those in ``idle``, which have no effect because the recipe
@@ -123,7 +131,7 @@ class Space:
             indices = np.unravel_index(place, sizes) if sizes else ()
             yield self.at(np.array([(index + 0.5) / size for index, size in zip(indices, sizes, strict=True)]))
 
-    def drawn(self, point: Point) -> Drawn:
+    def sampled(self, point: Point) -> Sampled:
         """Return the recipe of a point, or why there is none."""
         changes = [dimension.changes(value) for dimension, value in zip(self.dimensions, point, strict=True)]
         recipe, applied = self.baseline, set[str]()
@@ -137,57 +145,41 @@ class Space:
             try:
                 recipe = recipe_of(tree)
             except ValidationError as error:
-                return Drawn(
-                    recipe=None, settings=self._settings(point), reason=explain_invalid(error, tree).replace("\n", "; ")
-                )
-        return self._checked(point, changes, applied, recipe)
-
-    def _checked(self, point: Point, changes: list[dict[str, Any]], applied: set[str], recipe: Recipe) -> Drawn:
+                return self._without_recipe(point, explain_invalid(error, tree).replace("\n", "; "))
         idle: dict[str, str] = {}
         for dimension, change in zip(self.dimensions, changes, strict=True):
             missing = [field for field in change if field not in applied]
-            if not missing:
-                continue
-            if len(missing) < len(change):  # half of a level is another level
-                reason = f'{dimension.name}: the recipe has no field "{missing[0]}"'
-                return Drawn(recipe=None, settings=self._settings(point), reason=reason)
-            idle[dimension.name] = missing[0]
-        return Drawn(recipe=recipe, settings=self._settings(point, idle), idle=tuple(idle.items()))
+            if missing and len(missing) < len(change):  # half of a level is another level
+                return self._without_recipe(point, f'{dimension.name}: the recipe has no field "{missing[0]}"')
+            if missing:
+                idle[dimension.name] = missing[0]
+        settings = tuple((name, "–" if name in idle else text) for name, text in self._settings(point))
+        return Sampled(recipe=recipe, settings=settings, idle=tuple(idle.items()))
 
-    def _settings(self, point: Point, idle: dict[str, str] | None = None) -> tuple[tuple[str, str], ...]:
+    def _without_recipe(self, point: Point, reason: str) -> Sampled:
+        return Sampled(recipe=None, settings=self._settings(point), reason=reason)
+
+    def _settings(self, point: Point) -> tuple[tuple[str, str], ...]:
         return tuple(
-            (dimension.name, "–" if idle and dimension.name in idle else _text(dimension, value))
-            for dimension, value in zip(self.dimensions, point, strict=True)
+            (dimension.name, dimension.text(value)) for dimension, value in zip(self.dimensions, point, strict=True)
         )
 
 
 def space_of(study: Study, model: ModelSpec) -> Space:
     """Return the space of a model: its factors with more than one value, and the ranges whose field it can have."""
-    choices = [_choice(factor, model.recipe) for factor in factors_of(study, model.name)]
-    numbers = [_number(span, study, model) for span in ranges_of(study)]
-    return Space(
-        baseline=model.recipe,
-        dimensions=(
-            *(choice for choice in choices if len(choice.labels) > 1),
-            *(number for number in numbers if number),
-        ),
-    )
-
-
-def ranges_of(study: Study) -> tuple[Range, ...]:
-    """Return the ranges of the study's strategy, () where it has none."""
-    return study.strategy.ranges if isinstance(study.strategy, Joint | Halving) else ()
+    dimensions: list[Dimension] = []
+    for factor in factors_of(study, model.name):
+        arms = arms_of(factor, model.recipe)
+        if len(arms.recipes) > 1:
+            dimensions.append(Choice(factor=factor, labels=tuple(arms.recipes), start=arms.incumbent))
+    numbers = (_number(span, study, model) for span in ranges_of(study))
+    return Space(baseline=model.recipe, dimensions=(*dimensions, *(number for number in numbers if number)))
 
 
 def recipe_with_number(study: Study, model: ModelSpec, field: str) -> Recipe | None:
     """Return the baseline, else the first arm of any factor, that has a number in a field; None where none has."""
     arms = (arm(model.recipe, factor, level) for factor in factors_of(study, model.name) for level in factor.levels)
     return next((recipe for recipe in (model.recipe, *arms) if number_at(recipe, field) is not None), None)
-
-
-def _choice(factor: Factor, baseline: Recipe) -> Choice:
-    arms, start = arms_of(factor, baseline)
-    return Choice(factor=factor, labels=tuple(arms), start=start)
 
 
 def _number(span: Range, study: Study, model: ModelSpec) -> Number | None:
@@ -202,5 +194,64 @@ def _number(span: Range, study: Study, model: ModelSpec) -> Number | None:
     return replace(number, start=number.allowed(middle) if start is None else start)
 
 
-def _text(dimension: Dimension, value: str | float) -> str:
-    return str(value) if isinstance(dimension, Choice) else f"{dimension.allowed(float(value)):g}"
+# ---------------------------------------------------------------------------------------------------------------------
+# What cannot be searched as a study asks for, found before anything is trained
+
+
+def check_space(study: Study) -> None:
+    """Check that there is something to search, and the ranges.
+
+    Raises:
+        ConfigError: a range whose field no recipe has, that allows values which the recipe does not, or that leaves the
+            baseline's own value out; a field that is a range and a factor at once; no factor and no range.
+    """
+    for span in ranges_of(study):
+        _check_range(span, study)
+    fields = [span.field for span in ranges_of(study)]
+    for field in fields:
+        if fields.count(field) > 1:
+            raise ConfigError(f'strategy.ranges: "{field}" is there twice; one range of each field is needed.')
+    if not any(space_of(study, model).dimensions for model in study.models):
+        raise ConfigError(
+            f"strategy: {study.strategy.kind} has nothing to search. Add [[factors]] with levels, or ranges such as "
+            '{ field = "optimizer.lr", low = 0.001, high = 1.0, log = true }.'
+        )
+
+
+def _check_range(span: Range, study: Study) -> None:
+    where = f"strategy.ranges[{span.field}]"
+    factor = next((factor.name for factor in study.factors if span.field in factor.fields), None)
+    if factor:
+        raise ConfigError(
+            f'{where}: the factor "{factor}" sets this field too. Keep one of the two: levels to compare a few values, a '
+            "range to search among all."
+        )
+    having = [(model, recipe) for model in study.models if (recipe := recipe_with_number(study, model, span.field))]
+    if not having:
+        known = sorted({field for model in study.models for field in number_fields(tree_of(model.recipe))})
+        raise ConfigError(
+            f'{where}: no recipe has a number in "{span.field}".{did_you_mean(span.field, known)} '
+            f"Numbers of the baselines: {', '.join(known)}."
+        )
+    for model, recipe in having:
+        _check_values(span, model, recipe, where)
+
+
+def _check_values(span: Range, model: ModelSpec, recipe: Recipe, where: str) -> None:
+    whole = isinstance(number_at(recipe, span.field), int)
+    if whole and not math.ceil(span.low) < math.floor(span.high):
+        raise ConfigError(
+            f"{where}: the field holds whole numbers and the range has fewer than two; received low {span.low:g} and high "
+            f"{span.high:g}."
+        )
+    for name, end in (("low", span.low), ("high", span.high)):
+        try:
+            changed(recipe, {span.field: int(end) if whole else end})
+        except IncompatibleError as error:
+            raise ConfigError(f"{where}.{name}: model {model.name} does not allow {end:g}: {error}") from None
+    own = number_at(model.recipe, span.field)
+    if own is not None and not span.low <= own <= span.high:
+        raise ConfigError(
+            f"{where}: the baseline of {model.name} has {own:g}, outside of {span.low:g} to {span.high:g}. The search starts "
+            "from the baseline: widen the range or change the baseline."
+        )

@@ -1,0 +1,113 @@
+"""Arms: what the levels of a factor make of a recipe, the check that each changes one thing, and those that do not fit."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from ceteris.errors import ConfigError
+from ceteris.fields import (
+    ABSENT,
+    MissingFieldError,
+    describe_fields,
+    describe_parts,
+    difference,
+    lies_in,
+    put,
+    recipe_of,
+    tree_of,
+    value_at,
+)
+from ceteris.findings import Incompatible
+from ceteris.recipe import Recipe
+from ceteris.study.messages import explain_invalid, first_problem
+from ceteris.study.study import Factor, Level
+
+
+class IncompatibleError(ConfigError):
+    """A recipe does not take a value or a level; ``reason`` says why in one clause."""
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arms:
+    """The arms of a factor around an incumbent: label -> recipe, which of them is the incumbent, which levels do not fit."""
+
+    recipes: Mapping[str, Recipe]
+    incumbent: str
+    incompatible: tuple[Incompatible, ...]
+
+
+def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+    """Return a recipe with other values in some of its fields.
+
+    Raises:
+        IncompatibleError: when there is no such field, or a value is not allowed in it.
+    """
+    tree = tree_of(recipe)
+    try:
+        for field, value in changes.items():
+            put(tree, field, value)
+        return recipe_of(tree)
+    except MissingFieldError as error:
+        raise IncompatibleError(str(error), error.reason) from None
+    except ValidationError as error:
+        raise IncompatibleError(explain_invalid(error, tree), first_problem(error, tree)) from None
+
+
+def arm(recipe: Recipe, factor: Factor, level: Level) -> Recipe:
+    """Return the recipe with a level's changes.
+
+    Raises:
+        IncompatibleError: when a change names no field of the recipe, gives it a value that is not allowed, or when more
+            than the factor's declared fields would change.
+    """
+    where = f'factor "{factor.name}", level "{level.label}"'
+    try:
+        of_level = changed(recipe, level.changes)
+    except IncompatibleError as error:
+        raise IncompatibleError(f"{where}: {error}", error.reason) from None
+    for field in difference(recipe, of_level):
+        if not lies_in(field, factor.fields):
+            reason = f'changes "{field}", which the factor does not declare (fields: {", ".join(factor.fields)})'
+            advice = "A factor changes one thing; declare the field or make it a factor of its own."
+            raise IncompatibleError(f"{where} {reason}. {advice}", f"it {reason}")
+    return of_level
+
+
+def arms_of(factor: Factor, incumbent: Recipe) -> Arms:
+    """Return the arms of a factor; the incumbent is added to them when it is no level.
+
+    Levels that cannot be made of the incumbent, though they could of the baseline, are left out: a factor for the momentum
+    of SGD, for example, has nothing to change once Adam is the best optimizer.
+    """
+    recipes, incompatible = dict[str, Recipe](), list[Incompatible]()
+    for level in factor.levels:
+        try:
+            recipes[level.label] = arm(incumbent, factor, level)
+        except IncompatibleError as error:
+            incompatible.append(Incompatible(label=level.label, reason=error.reason))
+    own = next((label for label, recipe in recipes.items() if recipe == incumbent), None)
+    if own is None:
+        values = describe_fields(incumbent, factor.fields)
+        own = f"as before ({values})" if values else "as before"
+        recipes = {own: incumbent} | recipes
+    return Arms(recipes=recipes, incumbent=own, incompatible=tuple(incompatible))
+
+
+def label_parts(factor: Factor, label: str, start: Recipe) -> tuple[tuple[str, str], ...]:
+    """Return the (text, field) of which the label of an arm was made, see ``LevelFinding``; () where it is a name of its own.
+
+    ``start`` is the arm's recipe before anything was tuned.
+    """
+    level = next((level for level in factor.levels if level.label == label), None)
+    if level is not None:
+        parts = describe_parts(level.changes)
+        return parts if "".join(text for text, _ in parts) == label else ()
+    values = {field: value_at(start, field) for field in factor.fields}
+    parts = describe_parts({field: value for field, value in values.items() if value is not ABSENT})
+    return (("as before (", ""), *parts, (")", "")) if parts else ()
