@@ -23,7 +23,7 @@ from ceteris.user_code import NO_IMPORTS
 class Explored:
     """What one model's exploration found, every record it met, and the wall-clock seconds of the whole run."""
 
-    route: SearchResult
+    search: SearchResult
     confirmation: Confirmation | None
     records: dict[str, Record]
     seconds: float
@@ -33,27 +33,27 @@ def explore(study: Study, *, data_dir: Path, store: Path, workers: int | None = 
     """Explore and confirm every model of a study; finished trainings are kept in ``store`` and reused."""
     options = RunOptions(out=store.parent / "out", store=store, data_dir=data_dir, workers=workers)
     data_set = open_data(study, options)
-    setting = context_of(study, data_set, options)
+    context = context_of(study, data_set, options)
     began = time.monotonic()
-    config = WorkerConfig(train=data_set.prepared, store=store, imports=NO_IMPORTS, device=setting.device)
+    config = WorkerConfig(train=data_set.prepared, store=store, imports=NO_IMPORTS, device=context.device)
     with WorkerPool(config, options.processes) as pool:
-        found = []
+        explored = []
         for model in study.models:
             queue: Queue[tuple[SearchResult, Confirmation | None]] = Queue(Store(store), pool, Progress())
-            found += [(*outcome, queue.records) for outcome in queue.run([_confirmed(setting, model)])]
+            explored += [(*outcome, queue.records) for outcome in queue.run([_confirmed(context, model)])]
     seconds = time.monotonic() - began
     return [
-        Explored(route=route, confirmation=confirmation, records=records, seconds=seconds)
-        for route, confirmation, records in found
+        Explored(search=found, confirmation=confirmation, records=records, seconds=seconds)
+        for found, confirmation, records in explored
     ]
 
 
 def _confirmed(
-    setting: ExperimentContext, model: ModelSpec
+    context: ExperimentContext, model: ModelSpec
 ) -> Generator[Request, Records, tuple[SearchResult, Confirmation | None]]:
-    route = yield from search_of(setting, model)
-    confirmation = yield from confirm(setting, model, route.best)
-    return route, confirmation
+    found = yield from search_of(context, model)
+    confirmation = yield from confirm(context, model, found.best)
+    return found, confirmation
 
 
 def core_seconds(records: Sequence[Record]) -> float:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.example_records import assert_same
-from tests.study.example_study import invented_record, model, setting
+from tests.study.example_study import example_context, invented_record, model
 from tests.tiny_trials import CNN, MLP, RESNET, tiny_trial
 
 from ceteris import recipe as r
@@ -232,7 +232,7 @@ def test_a_strategy_s_own_error_is_not_swallowed(tmp_path: Path) -> None:
         queue(tmp_path, InventedPool()).run([broken()])
 
 
-PLACE = setting(models=(model("mlp"), model("cnn", CNN), model("resnet", RESNET)))
+PLACE = example_context(models=(model("mlp"), model("cnn", CNN), model("resnet", RESNET)))
 
 
 def outcomes(folder: Path, pool: InventedPool) -> list[ModelResult]:

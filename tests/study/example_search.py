@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from tests.study.example_study import NORM, model, setting
+from tests.study.example_study import NORM, example_context, model
 from tests.tiny_trials import MLP
 
 from ceteris import recipe as r
@@ -47,7 +47,7 @@ def measured(trial: Trial) -> float:
 
 def place_of(strategy: Any, *, folds: int = 5, epochs: int = 2, **other: Any) -> ExperimentContext:
     parts = {"factors": (NORM, ACTIVATION), "models": (model("mlp", replace(MLP, epochs=epochs)),)}
-    return setting(strategy=strategy, exploration=Exploration(folds=folds), **parts | other)
+    return example_context(strategy=strategy, exploration=Exploration(folds=folds), **parts | other)
 
 
 def search(place: ExperimentContext) -> Generator[Request, Any, SearchResult]:

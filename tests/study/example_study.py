@@ -44,7 +44,7 @@ def example_study(**other: Any) -> Study:
     return Study(**parts | other)
 
 
-def setting(**other: Any) -> ExperimentContext:
+def example_context(**other: Any) -> ExperimentContext:
     return ExperimentContext(study=example_study(**other), data="tiny", device="cpu")
 
 

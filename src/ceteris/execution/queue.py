@@ -19,6 +19,7 @@ from ceteris.training import failed_record
 
 T = TypeVar("T")
 Records = Mapping[str, Record]  # by digest
+SizeOf = Callable[[Trial], float]  # proportional to the training time within one model
 _ATTEMPTS = 2
 _LOG = logging.getLogger("ceteris")
 
@@ -85,10 +86,10 @@ class Queue(Generic[T]):
         store: KnownRecords,
         pool: Pool,
         progress: Progress,
-        units_of: Callable[[Trial], float] = lambda trial: 1.0,
+        size_of: SizeOf = lambda trial: 1.0,
     ) -> None:
         self.records: dict[str, Record] = {}  # light ones
-        self._store, self._pool, self._progress, self._units_of = store, pool, progress, units_of
+        self._store, self._pool, self._progress, self._size_of = store, pool, progress, size_of
         self._pending: dict[str, _Pending[T]] = {}  # by the task's digest
         self._todo: deque[_Pending[T]] = deque()  # those of them that the pool does not have
 
@@ -150,7 +151,7 @@ class Queue(Generic[T]):
             stage=request.stage,
             label=label,
             epochs=trial.recipe.epochs,
-            units=self._units_of(trial),
+            units=self._size_of(trial),
             kind=request.kind,
         )
 
