@@ -5,18 +5,15 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ceteris.api.journal import Journal
-from ceteris.execution.progress import Silent
-from ceteris.execution.queue import Queue
-from ceteris.execution.request import Records, Request
+from ceteris.execution.pools import WorkerPool
+from ceteris.execution.progress import Progress
+from ceteris.execution.queue import Queue, Records, Request
 from ceteris.execution.worker import WorkerConfig
-from ceteris.execution.worker_pool import WorkerPool
 from ceteris.findings import Confirmation
-from ceteris.planning.timing import Timing
 from ceteris.records import Finished, Record
 from ceteris.store import Store
 from ceteris.study import ExperimentContext, ModelSpec, SearchResult, Study
-from ceteris.study.context import RunOptions, context_of, open_data, worker_count
+from ceteris.study.context import RunOptions, context_of, open_data
 from ceteris.study.model_experiment import confirm
 from ceteris.study.strategies import search_of
 from ceteris.user_code import NO_IMPORTS
@@ -26,7 +23,7 @@ from ceteris.user_code import NO_IMPORTS
 class Explored:
     """What one model's exploration found, every record it met, and the wall-clock seconds of the whole run."""
 
-    route: SearchResult
+    search: SearchResult
     confirmation: Confirmation | None
     records: dict[str, Record]
     seconds: float
@@ -36,31 +33,27 @@ def explore(study: Study, *, data_dir: Path, store: Path, workers: int | None = 
     """Explore and confirm every model of a study; finished trainings are kept in ``store`` and reused."""
     options = RunOptions(out=store.parent / "out", store=store, data_dir=data_dir, workers=workers)
     data_set = open_data(study, options)
-    setting = context_of(study, data_set, options)
+    context = context_of(study, data_set, options)
     began = time.monotonic()
-    listeners = [Journal(Silent()) for _ in study.models]
-    with WorkerPool(
-        WorkerConfig(train=data_set.prepared, store=store, imports=NO_IMPORTS), worker_count(workers)
-    ) as pool:
-        found = []
-        for model, listener in zip(study.models, listeners, strict=True):
-            queue: Queue[tuple[SearchResult, Confirmation | None]] = Queue(
-                Store(store), pool, listener, Timing(data_set.train, imports=NO_IMPORTS).size
-            )
-            found += queue.run([_confirmed(setting, model)])
+    config = WorkerConfig(train=data_set.prepared, store=store, imports=NO_IMPORTS, device=context.device)
+    with WorkerPool(config, options.processes) as pool:
+        explored = []
+        for model in study.models:
+            queue: Queue[tuple[SearchResult, Confirmation | None]] = Queue(Store(store), pool, Progress())
+            explored += [(*outcome, queue.records) for outcome in queue.run([_confirmed(context, model)])]
     seconds = time.monotonic() - began
     return [
-        Explored(route=route, confirmation=confirmation, records=listener.records, seconds=seconds)
-        for (route, confirmation), listener in zip(found, listeners, strict=True)
+        Explored(search=found, confirmation=confirmation, records=records, seconds=seconds)
+        for found, confirmation, records in explored
     ]
 
 
 def _confirmed(
-    setting: ExperimentContext, model: ModelSpec
+    context: ExperimentContext, model: ModelSpec
 ) -> Generator[Request, Records, tuple[SearchResult, Confirmation | None]]:
-    route = yield from search_of(setting, model)
-    confirmation = yield from confirm(setting, model, route.best)
-    return route, confirmation
+    found = yield from search_of(context, model)
+    confirmation = yield from confirm(context, model, found.best)
+    return found, confirmation
 
 
 def core_seconds(records: Sequence[Record]) -> float:

@@ -73,9 +73,9 @@ def main() -> None:
     (found,) = explore(parse_study(STUDY), data_dir=options.data_dir, store=options.store, workers=options.workers)
     print("| comparison | optimizer | learning rate | accuracy % | difference in points | trainings | core-seconds |")
     print("| --- | --- | --: | --: | --- | --: | --: |")
-    for factor in found.route.factors:
+    for factor in found.search.factors:
         print("\n".join(rows(factor)))
-    for factor in found.route.factors:
+    for factor in found.search.factors:
         for level in factor.levels:
             for tuning in level.tuning:
                 print(f"\n{level.label}: {tuning_sentence(tuning)}")

@@ -34,7 +34,7 @@ def main() -> None:
     if {"one-at-a-time", "race"} <= set(found):
         print_race(found["one-at-a-time"], found["race"])
     for name, explored in found.items():
-        print(f"\n**{name}.** {search_text(explored.route)}")
+        print(f"\n**{name}.** {search_text(explored.search)}")
 
 
 def run(strategy: str, options: argparse.Namespace) -> Explored:
@@ -49,7 +49,7 @@ def print_costs(found: dict[str, Explored]) -> None:
     print("| strategy | best recipe | trainings | core-seconds | confirmed improvement, points |")
     print("| --- | --- | --: | --: | --- |")
     for name, explored in found.items():
-        changes = changes_text(explored.route.model.recipe, explored.route.best)
+        changes = changes_text(explored.search.model.recipe, explored.search.best)
         records = list(explored.records.values())
         print(
             f"| {name} | {changes} | {len(records)} | {core_seconds(records):.0f} "
@@ -73,7 +73,7 @@ def print_race(full: Explored, race: Explored) -> None:
     """Compare the verdicts of the race with those of the full design, level by level."""
     print("\n| factor | level | full design: verdict | points | race: verdict | points | race: blocks |")
     print("| --- | --- | --- | --: | --- | --: | --: |")
-    pairs = list(zip(levels_of(full.route.factors), levels_of(race.route.factors), strict=True))
+    pairs = list(zip(levels_of(full.search.factors), levels_of(race.search.factors), strict=True))
     for (factor, level, verdict, points, _), (_, _, raced, raced_points, blocks) in pairs:
         print(f"| {factor} | {level} | {verdict} | {points:+.2f} | {raced} | {raced_points:+.2f} | {blocks} |")
     decided = {"better", "worse"}

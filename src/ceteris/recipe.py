@@ -11,8 +11,8 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 __all__ = [
-    "ACTIVATIONS", "ASGD", "AUGMENTATIONS", "AVERAGINGS", "CLIPPINGS", "CNN", "ELU", "GELU", "INITIALISATIONS",
-    "L1", "L2", "LOSSES", "MLP", "MODELS", "MODEL_PRESETS", "OPTIMIZERS", "PENALTIES", "SCHEDULES", "SELU", "SGD",
+    "ACTIVATIONS", "ASGD", "AUGMENTATIONS", "AVERAGINGS", "BY_KIND", "CLIPPINGS", "CNN", "ELU", "GELU", "INITIALISATIONS",
+    "L1", "L2", "LOSSES", "MLP", "MODELS", "MODEL_PRESETS", "NAMED", "OPTIMIZERS", "PENALTIES", "SCHEDULES", "SELU", "SGD",
     "Activation", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "AdversarialNoise", "Augmentation",
     "Averaging", "BrightnessContrast", "ClipNorm", "ClipValue", "Clipping", "Constant", "Cosine", "CosineRestarts",
     "Count", "CropWithPadding", "CrossEntropy", "CustomLoss", "CustomModel", "CutMix", "Cutout",
@@ -613,24 +613,24 @@ def _named(value: Any) -> Any:
     return {"kind": value} if isinstance(value, str) else value
 
 
-_NAMED, _BY_KIND = BeforeValidator(_named), Field(discriminator="kind")
+NAMED, BY_KIND = BeforeValidator(_named), Field(discriminator="kind")
 
 Activation = Annotated[
-    ReLU | LeakyReLU | ELU | SELU | GELU | SiLU | Mish | PReLU | Tanh | Sigmoid | Softplus, _BY_KIND, _NAMED
+    ReLU | LeakyReLU | ELU | SELU | GELU | SiLU | Mish | PReLU | Tanh | Sigmoid | Softplus, BY_KIND, NAMED
 ]
-InitialWeights = Annotated[Initialisation, _NAMED]
+InitialWeights = Annotated[Initialisation, NAMED]
 Optimizer = Annotated[
-    SGD | Adam | AdamW | NAdam | RAdam | RMSprop | Adagrad | Adadelta | Adamax | ASGD | Muon, _BY_KIND, _NAMED
+    SGD | Adam | AdamW | NAdam | RAdam | RMSprop | Adagrad | Adadelta | Adamax | ASGD | Muon, BY_KIND, NAMED
 ]
 Schedule = Annotated[
     Constant | Step | MultiStep | Exponential | Cosine | CosineRestarts | OneCycle | ReduceOnPlateau | Linear,
-    _BY_KIND,
-    _NAMED,
+    BY_KIND,
+    NAMED,
 ]
-Loss = Annotated[CrossEntropy | Focal | MeanSquaredError | CustomLoss, _BY_KIND, _NAMED]
-Penalty = Annotated[NoPenalty | L1 | L2 | DecoupledWeightDecay, _BY_KIND, _NAMED]
-Clipping = Annotated[NoClipping | ClipNorm | ClipValue, _BY_KIND, _NAMED]
-Averaging = Annotated[NoAveraging | ExponentialMovingAverage, _BY_KIND, _NAMED]
+Loss = Annotated[CrossEntropy | Focal | MeanSquaredError | CustomLoss, BY_KIND, NAMED]
+Penalty = Annotated[NoPenalty | L1 | L2 | DecoupledWeightDecay, BY_KIND, NAMED]
+Clipping = Annotated[NoClipping | ClipNorm | ClipValue, BY_KIND, NAMED]
+Averaging = Annotated[NoAveraging | ExponentialMovingAverage, BY_KIND, NAMED]
 Augmentation = Annotated[
     Shift
     | Rotate
@@ -645,8 +645,8 @@ Augmentation = Annotated[
     | Mixup
     | CutMix
     | AdversarialNoise,
-    _BY_KIND,
-    _NAMED,
+    BY_KIND,
+    NAMED,
 ]
 
 
@@ -762,7 +762,7 @@ def _model_named(value: Any) -> Any:
     return tree
 
 
-Model = Annotated[MLP | CNN | ResNet | CustomModel, _BY_KIND, BeforeValidator(_model_named)]
+Model = Annotated[MLP | CNN | ResNet | CustomModel, BY_KIND, BeforeValidator(_model_named)]
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)

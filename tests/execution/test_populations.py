@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.study.example_study import setting
+from tests.study.example_study import example_context
 from tests.tiny_trials import CNN, MLP, RESNET, tiny_trial
 
 from ceteris import recipe as r
@@ -35,7 +35,7 @@ def folds(recipe: r.Recipe, count: int, *seeds: int) -> list[Trial]:
 
 def sizes(trials: tuple[Trial, ...]) -> list[int]:
     """The sizes of the tasks, in order."""
-    return [len(task.trials) for task in tasks_of({trial.digest: trial for trial in trials})]
+    return [len(task.trials) for task in tasks_of(trials)]
 
 
 def test_marking_changes_nothing_but_the_execution() -> None:
@@ -97,7 +97,7 @@ def test_more_repetitions_leave_the_populations_of_the_first_ones_as_they_are() 
 
 
 def test_the_exploration_of_a_study_stacks_the_folds_of_a_repetition() -> None:
-    alone = setting()
+    alone = example_context()
     stacked = replace(alone, stacking=stacking())
     found = exploration_trials(stacked, MLP)
     assert {trial.execution.members for trial in found} == {3}

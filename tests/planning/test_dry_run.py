@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.study.example_study import FACTOR, driven, model, setting
+from tests.study.example_study import FACTOR, driven, example_context, model
 from tests.tiny_trials import MLP, RESNET
 
 from ceteris.execution.device_table import DeviceTable, Place, Speed
@@ -31,11 +31,11 @@ TUNED = replace(FACTOR, levels=FACTOR.levels[:2], tune=(Nuisance(field="model.dr
 
 def counts(**other: Any) -> list[tuple[str, int, int]]:
     """Stage, arms and new trials of every planned stage."""
-    return [(stage.stage, len(stage.arms), len(stage.trials)) for stage in planned_stages(setting(**other))]
+    return [(stage.stage, len(stage.arms), len(stage.trials)) for stage in planned_stages(example_context(**other))]
 
 
 def test_the_plan_counts_what_a_study_will_train() -> None:
-    stages = planned_stages(setting(models=(model("mlp"), model("net", RESNET))))
+    stages = planned_stages(example_context(models=(model("mlp"), model("net", RESNET))))
     assert [(stage.model, stage.stage, len(stage.arms), len(stage.trials)) for stage in stages] == [
         ("mlp", "rate", 3, 9), ("mlp", "norm", 2, 3), ("mlp", "confirmation", 2, 6), ("mlp", "final", 2, 4),
         ("net", "rate", 3, 9), ("net", "norm", 2, 3), ("net", "confirmation", 2, 6), ("net", "final", 3, 6),
@@ -43,7 +43,7 @@ def test_the_plan_counts_what_a_study_will_train() -> None:
 
 
 def test_tuning_is_in_the_plan_round_after_round() -> None:
-    stages = planned_stages(setting(factors=(TUNED,)))
+    stages = planned_stages(example_context(factors=(TUNED,)))
     # 3 values for each of the 2 arms, then one more for each: 4 trials of tuning; no dropout, so nothing to tune there
     assert [(stage.stage, [len(trials) for trials in stage.rounds]) for stage in stages[:2]] == [
         ("rate: tuning", [6, 2]), ("rate", [6]),
@@ -56,7 +56,7 @@ def test_a_study_without_confirmation_plans_none() -> None:
 
 @pytest.mark.parametrize("strategy", [Greedy(), OneAtATime()])
 def test_a_study_that_finds_nothing_asks_for_what_was_planned(strategy: Any) -> None:
-    place = setting(strategy=strategy)
+    place = example_context(strategy=strategy)
     requests, _ = driven(model_experiment(place, place.study.models[0]), lambda trial: 0.7)
     asked = {trial.digest for request in requests[:-1] for trial in request.trials}
     planned = [stage for stage in planned_stages(place) if stage.stage not in ("confirmation", "final")]
@@ -64,7 +64,7 @@ def test_a_study_that_finds_nothing_asks_for_what_was_planned(strategy: Any) -> 
 
 
 def test_leaving_one_out_is_planned_for_a_stack_of_one_choice_per_factor() -> None:
-    stages = {stage.stage: stage for stage in planned_stages(setting(strategy=LeaveOneOut()))}
+    stages = {stage.stage: stage for stage in planned_stages(example_context(strategy=LeaveOneOut()))}
     together = stages["leave one out"]
     assert (len(together.arms), together.comparisons) == (3, 2)
     # the stack is known from the last factor, the stack without the last choice too
@@ -85,7 +85,7 @@ def test_only_strategies_that_may_save_trainings_are_told_to_leave_early() -> No
 @pytest.mark.parametrize("margin", [0.0, 0.005, 0.05])
 @pytest.mark.parametrize("folds", [2, 3, 10])
 def test_null_records_decide_nothing(margin: float, folds: int) -> None:
-    place = setting(equivalence_margin=margin, exploration=Exploration(folds=folds, seeds=2))
+    place = example_context(equivalence_margin=margin, exploration=Exploration(folds=folds, seeds=2))
     rate, norm, _, _ = planned_stages(place)
     assert (len(rate.arms), len(rate.trials)) == (3, 3 * folds * 2)
     # the baseline is still the incumbent: its trials are known, the other level differs from it by the factor alone
@@ -95,11 +95,11 @@ def test_null_records_decide_nothing(margin: float, folds: int) -> None:
 
 def test_rounds_wait_for_each_other_and_models_share_the_workers() -> None:
     # mlp: 9 trainings of 3 arms, then 3 of another arm, then 6 to confirm, then 4 finals; net 2 finals more
-    place = setting(models=(model("mlp"), model("net", RESNET)))
+    place = example_context(models=(model("mlp"), model("net", RESNET)))
     one = dry_run(place, seconds_of=lambda trials: 1.0)
     assert one.seconds == sum(len(stage.trials) for stage in one.stages) == 46
     assert dry_run(place, workers=4, seconds_of=lambda trials: 1.0).seconds == 12  # two trainings wait for others
-    alone = dry_run(setting(factors=()), workers=2, seconds_of=lambda trials: 1.0)
+    alone = dry_run(example_context(factors=()), workers=2, seconds_of=lambda trials: 1.0)
     # 3 folds of the baseline, 6 trainings to confirm, 4 finals: 2 + 3 + 2 rounds of two workers
     assert alone.seconds == 2 + 3 + 2
 
@@ -109,7 +109,7 @@ def test_a_study_takes_as_long_as_its_work_shared_evenly_at_least(workers: int) 
     def seconds(trials: Sequence[Trial]) -> float:
         return 1.0 + int(trials[0].digest[:2], 16) / 64
 
-    run = dry_run(setting(models=(model("mlp"), model("net", RESNET))), workers=workers, seconds_of=seconds)
+    run = dry_run(example_context(models=(model("mlp"), model("net", RESNET))), workers=workers, seconds_of=seconds)
     work = sum(seconds(task.trials) for task in run.tasks)
     assert work == pytest.approx(sum(stage.seconds for stage in run.stages))
     assert work / workers - 1e-9 <= run.seconds <= work + 1e-9
@@ -117,7 +117,7 @@ def test_a_study_takes_as_long_as_its_work_shared_evenly_at_least(workers: int) 
 
 def test_what_is_in_the_store_takes_no_time() -> None:
     run = dry_run(
-        setting(), seconds_of=lambda trials: 1.0, is_known=lambda trial: trial.split.kind == "cross-validation"
+        example_context(), seconds_of=lambda trials: 1.0, is_known=lambda trial: trial.split.kind == "cross-validation"
     )
     assert [(stage.stage, stage.known, stage.seconds) for stage in run.stages] == [
         ("rate", 9, 0), ("norm", 3, 0), ("confirmation", 6, 0), ("final", 0, 4),
@@ -135,14 +135,14 @@ def test_the_members_of_a_population_are_one_task() -> None:
             ),
         )
     )
-    run = dry_run(replace(setting(factors=()), stacking=stacking), seconds_of=lambda trials: float(len(trials)))
+    run = dry_run(replace(example_context(factors=()), stacking=stacking), seconds_of=lambda trials: float(len(trials)))
     assert [len(task.trials) for task in run.tasks] == [3, 3, 3, 1, 1, 1, 1]
     assert run.stages[0].seconds == 3
 
 
 def test_what_is_compared_is_known_stage_by_stage() -> None:
     design = Exploration(folds=3, seeds=2)
-    stages = {stage.stage: stage for stage in planned_stages(setting(exploration=design, factors=(TUNED,)))}
+    stages = {stage.stage: stage for stage in planned_stages(example_context(exploration=design, factors=(TUNED,)))}
     assert {name: (stage.comparisons, stage.blocks) for name, stage in stages.items()} == {
         "rate: tuning": (0, 0), "rate": (1, 6), "confirmation": (1, 3), "final": (0, 0),
     }  # fmt: skip
@@ -150,7 +150,7 @@ def test_what_is_compared_is_known_stage_by_stage() -> None:
 
 @pytest.mark.parametrize("name", ["final", "confirmation", "baseline"])
 def test_a_factor_may_be_called_like_another_stage(name: str) -> None:
-    stages = planned_stages(setting(factors=(replace(FACTOR, name=name),)))
+    stages = planned_stages(example_context(factors=(replace(FACTOR, name=name),)))
     assert [(stage.stage, stage.kind, stage.comparisons, len(stage.trials)) for stage in stages] == [
         (name, "comparison", 2, 9), ("confirmation", "confirmation", 1, 6), ("final", "final", 0, 4),
     ]  # fmt: skip
@@ -167,7 +167,7 @@ def test_a_factor_that_fits_one_model_only_is_planned_there() -> None:
         models=("net",),
         levels=(Level(label="more", changes={"model.blocks": [2, 2]}),),
     )
-    stages = planned_stages(setting(models=(model("mlp"), model("net", RESNET)), factors=(only,)))
+    stages = planned_stages(example_context(models=(model("mlp"), model("net", RESNET)), factors=(only,)))
     assert [(stage.model, stage.stage) for stage in stages if stage.stage == "blocks"] == [("net", "blocks")]
 
 
@@ -180,7 +180,7 @@ def test_a_factor_that_fits_one_model_only_is_planned_there() -> None:
     ],
 )
 def test_searches_over_whole_recipes_are_planned_too(strategy: Any, trained: int | None) -> None:
-    stages = planned_stages(setting(strategy=strategy))
+    stages = planned_stages(example_context(strategy=strategy))
     exploration = [stage for stage in stages if stage.stage not in ("confirmation", "final")]
     planned = sum(len(stage.trials) for stage in exploration)
     assert planned == trained if trained else planned > 0

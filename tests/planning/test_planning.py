@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.example_records import example_record
-from tests.study.example_study import FACTOR, setting
+from tests.study.example_study import FACTOR, example_context
 from tests.tiny_trials import MLP, tiny_trial
 
 import ceteris
@@ -18,8 +18,7 @@ from ceteris.planning.dry_run import planned_stages
 from ceteris.planning.power import assumed_spread, detectable, spread_of
 from ceteris.records import CrossValidationSplit, Trial
 from ceteris.stats import corrected_t_power
-from ceteris.store import Store
-from ceteris.store.headers import RecordedTrial, recorded_trials
+from ceteris.store import RecordedTrial, Store, recorded_trials
 from ceteris.study import Exploration
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -95,7 +94,7 @@ def test_the_spread_falls_with_the_square_root_of_the_held_out_images() -> None:
 
 
 def test_a_detectable_difference_is_found_with_power_0_8_after_bonferroni() -> None:
-    place = setting(factors=(FACTOR,))
+    place = example_context(factors=(FACTOR,))
     rate, confirmation, final = planned_stages(place)
     spread = assumed_spread(200)
     found = detectable(place.study, rate, spread)

@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.example_records import example_record
 from tests.study.example_search import DROPOUT, RATE, measured, place_of, quality, search
-from tests.study.example_study import FACTOR, NORM, Accuracy, driven, example_study, model, setting
+from tests.study.example_study import FACTOR, NORM, Accuracy, driven, example_context, example_study, model
 from tests.tiny_trials import MLP
 
 from ceteris import recipe as r
@@ -78,7 +78,7 @@ def but(accuracy: Accuracy, diverges: Callable[[Trial], bool]) -> Accuracy:
 
 def searched(strategy: Any, accuracy: Accuracy, **other: Any) -> SearchResult:
     parts = {"models": (model("net", START),), "exploration": Exploration(folds=5, seeds=1)} | other
-    place = setting(strategy=strategy, **parts)
+    place = example_context(strategy=strategy, **parts)
     return driven(search_of(place, place.study.models[0]), accuracy)[1]
 
 
@@ -163,7 +163,7 @@ def _near(trial: Trial) -> float:
 
 def _cheaper() -> SearchResult:
     """Two sizes of one accuracy, the other one with half of the operations."""
-    place = setting(models=(model("net", START),), exploration=Exploration(folds=5, seeds=4), factors=(NORM,))
+    place = example_context(models=(model("net", START),), exploration=Exploration(folds=5, seeds=4), factors=(NORM,))
     strategy = search_of(place, place.study.models[0])
     request = next(strategy)
     answer: dict[str, Record] = {

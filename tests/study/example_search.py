@@ -5,11 +5,11 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from tests.study.example_study import NORM, model, setting
+from tests.study.example_study import NORM, example_context, model
 from tests.tiny_trials import MLP
 
 from ceteris import recipe as r
-from ceteris.execution.request import Request
+from ceteris.execution.queue import Request
 from ceteris.records import Record, Trial
 from ceteris.study import ExperimentContext, Exploration, Factor, Level, SearchResult
 from ceteris.study.strategies import search_of
@@ -47,7 +47,7 @@ def measured(trial: Trial) -> float:
 
 def place_of(strategy: Any, *, folds: int = 5, epochs: int = 2, **other: Any) -> ExperimentContext:
     parts = {"factors": (NORM, ACTIVATION), "models": (model("mlp", replace(MLP, epochs=epochs)),)}
-    return setting(strategy=strategy, exploration=Exploration(folds=folds), **parts | other)
+    return example_context(strategy=strategy, exploration=Exploration(folds=folds), **parts | other)
 
 
 def search(place: ExperimentContext) -> Generator[Request, Any, SearchResult]:

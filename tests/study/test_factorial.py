@@ -7,12 +7,12 @@ import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from tests.study.example_study import FACTOR, NORM, Accuracy, driven, example_study, model, setting
+from tests.study.example_study import FACTOR, NORM, Accuracy, driven, example_context, example_study, model
 from tests.tiny_trials import MLP
 
 from ceteris import recipe as r
 from ceteris.errors import ConfigError
-from ceteris.execution.request import Request
+from ceteris.execution.queue import Request
 from ceteris.findings import Comparison, Interaction
 from ceteris.records import Trial
 from ceteris.report.search_words import failure_text, search_text
@@ -66,7 +66,7 @@ def synergy(trial: Trial) -> float:
 def run(
     accuracy: Accuracy = synergy, factors: tuple[Factor, ...] = (FACTOR, NORM), strategy: Factorial | None = None
 ) -> tuple[list[Request], SearchResult]:
-    place = setting(
+    place = example_context(
         models=(model("net", START),), factors=factors, exploration=BLOCKS, strategy=strategy or Factorial()
     )
     return driven(search_of(place, place.study.models[0]), accuracy)

@@ -2,11 +2,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.study.example_study import FACTOR, NORM, Accuracy, driven, example_study, model, setting
+from tests.study.example_study import FACTOR, NORM, Accuracy, driven, example_context, example_study, model
 from tests.tiny_trials import MLP, RESNET, tiny_trial
 
 from ceteris import recipe as r
-from ceteris.execution.request import Request
+from ceteris.execution.queue import Request
 from ceteris.findings import Failure
 from ceteris.planning.timing import images_fitted
 from ceteris.records import HoldoutSplit, Trial
@@ -40,7 +40,7 @@ def by_rate(trial: Trial) -> float:
 
 
 def explored(accuracy: Accuracy = by_rate, **other: object) -> tuple[list[Request], SearchResult]:
-    place = setting(**other)
+    place = example_context(**other)
     return driven(greedy(place, place.study.models[0]), accuracy)
 
 
@@ -150,7 +150,7 @@ def test_a_factor_whose_field_is_gone_is_explored_where_it_fits() -> None:
 
 
 def test_blocks_are_all_folds_of_every_seed_and_repetitions_have_folds_of_their_own() -> None:
-    trials = exploration_trials(setting(seed=10, exploration=Exploration(folds=2, seeds=2, images=30)), MLP)
+    trials = exploration_trials(example_context(seed=10, exploration=Exploration(folds=2, seeds=2, images=30)), MLP)
     splits = [
         (trial.seed, trial.split.seed, trial.split.index) for trial in trials if trial.split.kind == "cross-validation"
     ]
@@ -161,18 +161,18 @@ def test_blocks_are_all_folds_of_every_seed_and_repetitions_have_folds_of_their_
 
 
 def test_final_trainings_stop_early_and_keep_their_weights() -> None:
-    trials = final_trials(setting(seed=5), MLP)
+    trials = final_trials(example_context(seed=5), MLP)
     assert [(trial.seed, trial.keep_weights, trial.keep_snapshots) for trial in trials] == [
         (5, True, True), (6, True, False),
     ]  # fmt: skip
     assert {trial.split for trial in trials} == {HoldoutSplit(fraction=0.25, seed=5)}
     assert {(trial.patience, trial.recipe.epochs) for trial in trials} == {(2, 3)}
-    kept = final_trials(setting(final=Final(epochs=0, test_curves=False)), MLP)
+    kept = final_trials(example_context(final=Final(epochs=0, test_curves=False)), MLP)
     assert [(trial.recipe.epochs, trial.keep_snapshots) for trial in kept] == [(MLP.epochs, False)]
 
 
 def finished(recipe: r.Recipe) -> tuple[list[Request], ModelResult]:
-    place = setting(models=(model("net", recipe),), factors=(FACTOR,))
+    place = example_context(models=(model("net", recipe),), factors=(FACTOR,))
     return driven(model_experiment(place, place.study.models[0]), by_rate)
 
 
@@ -201,7 +201,7 @@ def test_there_is_nothing_to_take_away_where_there_are_no_residual_connections(r
 
 @pytest.mark.parametrize(("images", "fitted"), [(0, 80), (60, 40), (500, 80)])
 def test_the_images_that_a_trial_fits_on_are_counted(images: int, fitted: int) -> None:
-    (trial, *_) = exploration_trials(setting(exploration=Exploration(folds=3, images=images)), MLP)
+    (trial, *_) = exploration_trials(example_context(exploration=Exploration(folds=3, images=images)), MLP)
     assert images_fitted(trial, 120) == fitted
 
 
@@ -211,8 +211,8 @@ def test_a_holdout_leaves_the_rest_to_fit_on() -> None:
 
 def test_own_code_is_part_of_a_trial_s_address() -> None:
     own = replace(MLP, model=r.CustomModel(path="tests.training.own_code:Recording"))
-    (trial, *_) = exploration_trials(replace(setting(), imports=ALL_IMPORTS), own)
-    (plain, *_) = exploration_trials(setting(), MLP)
+    (trial, *_) = exploration_trials(replace(example_context(), imports=ALL_IMPORTS), own)
+    (plain, *_) = exploration_trials(example_context(), MLP)
     assert len(trial.code) == 64
     assert plain.code == ""
-    assert example_study() == setting().study
+    assert example_study() == example_context().study

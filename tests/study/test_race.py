@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from tests.study.example_study import FACTOR, NORM, Accuracy, driven, example_study, model, setting
+from tests.study.example_study import FACTOR, NORM, Accuracy, driven, example_context, example_study, model
 from tests.tiny_trials import MLP
 
 from ceteris import recipe as r
-from ceteris.execution.request import Request
+from ceteris.execution.queue import Request
 from ceteris.findings import Comparison, LevelFinding
 from ceteris.records import Trial
 from ceteris.report.search_words import decision_text, search_text
@@ -54,7 +54,7 @@ def race(
 def explored(
     strategy: Race | Greedy | OneAtATime, accuracy: Accuracy, factors: tuple[Factor, ...] = (FACTOR,)
 ) -> tuple[list[Request], SearchResult]:
-    place = setting(models=(model("net", START),), factors=factors, exploration=BLOCKS, strategy=strategy)
+    place = example_context(models=(model("net", START),), factors=factors, exploration=BLOCKS, strategy=strategy)
     return driven(search_of(place, place.study.models[0]), accuracy)
 
 
@@ -168,7 +168,7 @@ def test_what_is_undecided_at_the_end_gets_more_repetitions_where_the_setting_sa
         models=(model("net", START),), factors=(NORM,), exploration=Exploration(folds=5, seeds=1),
         strategy=Race(first=5), equivalence_margin=0.0,
     )  # fmt: skip
-    place = ExperimentContext(study=study, data="tiny", device="cpu", images=100)
+    place = ExperimentContext(study=study, data="tiny", device="cpu")
     gain = lambda trial: 0.6 + 0.013 * norm_of(trial) + noise(trial)  # noqa: E731
     kept, _ = driven(search_of(place, study.models[0]), gain)
     extended = replace(place, extension=Extension(budget_seconds=None, workers=1))

@@ -5,22 +5,24 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.study.example_study import NORM, Accuracy, driven, example_study, model, setting
+from tests.example_records import example_record
+from tests.study.example_study import NORM, Accuracy, driven, example_context, example_study, model
 from tests.tiny_trials import MLP
 
 from ceteris import recipe as r
 from ceteris.errors import ConfigError
-from ceteris.execution.request import Request
+from ceteris.execution.queue import Request
 from ceteris.findings import Comparison, Confirmation
 from ceteris.records import Trial
 from ceteris.report.search_words import confirmation_sentence, decision_text, search_text, tuning_sentence
 from ceteris.study import ExperimentContext, Exploration, Extension, Factor, Level, SearchResult, parse_study
 from ceteris.study.model_experiment import confirm
 from ceteris.study.strategies import search_of
+from ceteris.study.strategies.budget import reserve
 from ceteris.study.strategies.comparison import looks_of
 from ceteris.study.strategies.tuning import tune_arms
 from ceteris.study.study import ConfirmationDesign, LeaveOneOut, Nuisance, OneAtATime, Study, nuisances_of
-from ceteris.study.trials import CONFIRMATION_REPETITION, TUNING_REPETITION
+from ceteris.study.trials import CONFIRMATION_REPETITION, TUNING_REPETITION, exploration_trials
 
 ADAM = Level(label="adam", changes={"optimizer": {"kind": "adam", "lr": 0.001}})
 SGD = Level(label="sgd", changes={"optimizer": {"kind": "sgd", "lr": 0.001}})
@@ -63,7 +65,7 @@ def by_optimizer(trial: Trial) -> float:
 
 
 def sgd_case(tune: tuple[Nuisance, ...] | None) -> SearchResult:
-    place = setting(models=(model("net", BASE),), factors=(replace(OPTIMIZER, tune=tune),))
+    place = example_context(models=(model("net", BASE),), factors=(replace(OPTIMIZER, tune=tune),))
     return explored(place, by_optimizer)[1]
 
 
@@ -94,7 +96,7 @@ def test_an_optimum_at_the_edge_is_followed_and_said() -> None:
 
 
 def test_tuning_never_meets_the_blocks_of_the_comparison() -> None:
-    place = setting(models=(model("net", BASE),), factors=(OPTIMIZER,))
+    place = example_context(models=(model("net", BASE),), factors=(OPTIMIZER,))
     requests, _ = explored(place, by_optimizer)
     seeds = {request.stage: {trial.seed for trial in request.trials} for request in requests}
     assert seeds["optimizer: tuning"] == {TUNING_REPETITION}
@@ -104,9 +106,8 @@ def test_tuning_never_meets_the_blocks_of_the_comparison() -> None:
 @given(st.integers(3, 9), st.floats(-2.5, 2.5), st.floats(1.5, 10))
 def test_a_search_spends_its_trials_and_ends_at_the_best_value_it_tried(trials: int, place: float, step: float) -> None:
     best = 0.01 * step**place
-    steps = tune_arms(
-        setting(), "net", OPTIMIZER, (Nuisance(trials=trials, step=step),), {"sgd": replace(MLP, optimizer=r.SGD(lr=0.01))}
-    )  # fmt: skip
+    arms = {"sgd": replace(MLP, optimizer=r.SGD(lr=0.01))}
+    steps = tune_arms(example_context(), "net", OPTIMIZER, (Nuisance(trials=trials, step=step),), arms)
     _, tuned = driven(steps, lambda trial: 0.9 + near(best, trial.recipe))
     finding = tuned["sgd"].findings[0]
     assert len(finding.values) == trials
@@ -118,7 +119,7 @@ def test_a_value_that_diverges_or_is_not_allowed_loses() -> None:
     momentum = Nuisance(field="optimizer.momentum", trials=4, step=2.0)
     start = replace(MLP, optimizer=r.SGD(lr=0.1, momentum=0.6))
     _, tuned = driven(
-        tune_arms(setting(), "net", OPTIMIZER, (momentum,), {"sgd": start}),
+        tune_arms(example_context(), "net", OPTIMIZER, (momentum,), {"sgd": start}),
         lambda trial: None if momentum_of(trial.recipe) < 0.5 else 0.5,
     )
     assert momentum_of(tuned["sgd"].recipe) == 0.6  # 1.2 is no momentum, 0.3 diverges
@@ -195,7 +196,7 @@ def additive(trial: Trial) -> float:
 
 def test_one_at_a_time_compares_with_the_baseline_alone_and_puts_the_winners_together() -> None:
     start = replace(MLP, optimizer=r.SGD(lr=0.05))
-    place = setting(models=(model("net", start),), strategy=OneAtATime())
+    place = example_context(models=(model("net", start),), strategy=OneAtATime())
     requests, route = explored(place, additive)
     assert [request.stage for request in requests] == ["rate", "norm"]
     assert all(not norm_of(trial.recipe) for trial in requests[0].trials)
@@ -206,7 +207,7 @@ def test_one_at_a_time_compares_with_the_baseline_alone_and_puts_the_winners_tog
 
 def test_leave_one_out_says_what_each_choice_is_worth_in_the_final_stack() -> None:
     start = replace(MLP, optimizer=r.SGD(lr=0.05))
-    _, route = explored(setting(models=(model("net", start),), strategy=LeaveOneOut()), additive)
+    _, route = explored(example_context(models=(model("net", start),), strategy=LeaveOneOut()), additive)
     assert {finding.name: losses(finding.levels[1].comparison) for finding in route.ablation} == {
         "rate": pytest.approx(-0.1, abs=0.01), "norm": pytest.approx(-0.2, abs=0.01),
     }  # fmt: skip
@@ -219,7 +220,7 @@ def losses(comparison: Comparison | None) -> float:
 
 
 def test_leave_one_out_has_nothing_to_put_back_where_the_baseline_stays() -> None:
-    _, route = explored(setting(strategy=LeaveOneOut()), lambda trial: 0.5)
+    _, route = explored(example_context(strategy=LeaveOneOut()), lambda trial: 0.5)
     assert route.ablation == ()
     assert "no choice to put back" in search_text(route)
 
@@ -235,7 +236,7 @@ def small_gain(trial: Trial) -> float:
 
 def extended(extension: Extension | None, accuracy: Callable[[Trial], float] = small_gain) -> tuple[int, SearchResult]:
     study = example_study(factors=(NORM,), equivalence_margin=0.0001)
-    place = ExperimentContext(study=study, data="tiny", device="cpu", images=100, extension=extension)
+    place = ExperimentContext(study=study, data="tiny", device="cpu", extension=extension)
     requests, route = explored(place, accuracy)
     return len(requests), route
 
@@ -255,23 +256,30 @@ def test_what_is_decided_gets_no_more() -> None:
 
 
 def test_looking_again_costs_significance() -> None:
-    place = setting(exploration=Exploration(folds=3, seeds=2))
+    place = example_context(exploration=Exploration(folds=3, seeds=2))
     assert looks_of(place) == 1
     assert looks_of(replace(place, extension=Extension(budget_seconds=None, workers=1))) == 3  # 2, 4, 8 repetitions
 
 
-@pytest.mark.parametrize(("budget", "requests"), [(23.9, 1), (24.1, 2), (29.9, 2), (30.1, 3), (None, 4)])
+@pytest.mark.parametrize(("budget", "requests"), [(25.9, 1), (26.1, 2), (31.9, 2), (32.1, 3), (None, 4)])
 def test_a_budget_ends_the_extension_before_it_is_overdrawn(budget: float | None, requests: int) -> None:
-    """Half a second per training: 3 s for the design, 3 s and 6 s for more; 3 s wait for the confirmation, 15 s besides."""
+    """Half a second per training: 3 s for the design, 3 and 6 s for more; 5 s for confirmation and finals, 15 s besides."""
     place = ExperimentContext(
         study=example_study(factors=(NORM,), equivalence_margin=0.0),
         data="tiny",
         device="cpu",
-        images=100,
         extension=Extension(budget_seconds=budget, workers=1),
     )
     asked, _ = explored(place, lambda trial: 0.9 + noise(trial, 0.05))
     assert len(asked) == requests
+
+
+def test_what_is_put_aside_is_the_time_of_the_trainings_to_come_by_their_sizes() -> None:
+    extension = Extension(budget_seconds=60, workers=1, size_of=lambda trial: float(trial.recipe.epochs))
+    place = replace(example_context(), extension=extension)
+    sample = example_record(exploration_trials(place, MLP)[0])  # half a second for 2 epochs
+    # 2 x 3 trainings of 2 epochs confirm, 2 x 2 finals have 3 epochs
+    assert reserve(place, sample) == pytest.approx(6 * 0.5 + 4 * 0.75)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -12,8 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
 from rich.progress import Progress as Bars
 from rich.text import Text
 
-from ceteris.execution.progress import Work
-from ceteris.execution.request import StageKind
+from ceteris.execution.progress import Progress, StageKind, Work
 from ceteris.records import Failed, Record
 
 _SECONDS_BETWEEN_LINES = 10.0
@@ -23,16 +22,16 @@ StageKey = tuple[str, StageKind, str]  # model, kind, name: a factor may bear th
 
 @dataclass
 class Stage:
-    """One stage of one model: the units of every trial that is planned, asked for so far, and finished."""
+    """One stage of one model: the units of every trial that is planned, requested so far, and finished."""
 
     planned: list[float] = field(default_factory=list)
-    asked: list[float] = field(default_factory=list)
+    requested: list[float] = field(default_factory=list)
     finished: list[float] = field(default_factory=list)
 
     @property
     def trials(self) -> int:
         """The number of trials as far as it is known."""
-        return max(len(self.planned), len(self.asked), len(self.finished))
+        return max(len(self.planned), len(self.requested), len(self.finished))
 
 
 @dataclass
@@ -54,10 +53,10 @@ class Estimate:
         for work in (work for works in stages for work in works):
             self.stages[_stage_of(work)].planned.append(work.units)
 
-    def asked(self, works: Sequence[Work]) -> None:
+    def requested(self, works: Sequence[Work]) -> None:
         """Take what a stage asks for now; what its model planned in stages before it, and did not ask for, is not needed."""
         for work in works:
-            self.stages[_stage_of(work)].asked.append(work.units)
+            self.stages[_stage_of(work)].requested.append(work.units)
         for now in set(map(_stage_of, works)):
             of_model = [stage for stage in self.stages if stage[0] == now[0]]
             for before in of_model[: of_model.index(now)]:
@@ -88,7 +87,7 @@ class Estimate:
         left = 0.0
         for (model, _, _), stage in self.stages.items():
             rate = self._seconds[model] / self._units[model] if model in self._units else overall
-            left += rate * max(0.0, max(sum(stage.planned), sum(stage.asked)) - sum(stage.finished))
+            left += rate * max(0.0, max(sum(stage.planned), sum(stage.requested)) - sum(stage.finished))
         return left / max(1, self.workers)
 
 
@@ -96,7 +95,7 @@ def _stage_of(work: Work) -> StageKey:
     return work.model, work.kind, work.stage
 
 
-class Display:
+class Display(Progress):
     """A bar for every model where there is a terminal, and plain lines where there is none; use it as a context manager."""
 
     def __init__(self, console: Console, workers: int) -> None:
@@ -132,9 +131,9 @@ class Display:
         self.estimate.planned(stages)
         self._count()
 
-    def asked(self, work: Sequence[Work]) -> None:
+    def requested(self, work: Sequence[Work]) -> None:
         """Take what a stage asks for."""
-        self.estimate.asked(work)
+        self.estimate.requested(work)
         self._count()
 
     def started(self, digest: str, work: Work) -> None:

@@ -11,18 +11,14 @@ from ceteris.planning.dry_run import DryRun, PlannedStage, dry_run
 from ceteris.planning.power import Spread, detectable, spread_of
 from ceteris.planning.timing import Timing, calibrate, images_fitted, images_held_out
 from ceteris.records import Trial
-from ceteris.store import Store
-from ceteris.store.headers import recorded_trials
+from ceteris.store import Store, recorded_trials
 from ceteris.study import ExperimentContext, Study, exploration_trials, strategy_named
-from ceteris.study.context import RunOptions, context_of, open_data, worker_count
+from ceteris.study.context import RunOptions, context_of, open_data
+from ceteris.study.strategies.budget import SECONDS_TO_REPORT, SECONDS_TO_REPORT_MODEL, SECONDS_TO_START
 from ceteris.training.compiler import put_off_compiler
 
 # More repetitions for which the plan says what they would find.
 MORE_REPETITIONS = 4
-
-# What a whole run takes besides training, on one core of a present server processor; see benchmarks/plan_accuracy.py.
-_SECONDS_PREPARING = 5.0
-_SECONDS_PER_REPORT, _SECONDS_PER_MODEL_IN_REPORT = 4.0, 3.0
 
 _FLOAT = 4
 # A record's predictions have a label and a place of 8 bytes each; its header and its epochs take the rest.
@@ -107,7 +103,7 @@ class Planner:
     def __init__(self, study: Study, options: RunOptions, *, progress: Callable[[str], None]) -> None:
         put_off_compiler()  # nothing is compiled here, and importing it takes more than a second
         self._options, self._progress = options, progress
-        self._store, self._workers = Store(options.store), worker_count(options.workers)
+        self._store, self._workers = Store(options.store), options.processes
         progress(f"reading the data: {study.data} (prepared the first time, which may take a minute)")
         self.data_set: DataSet = open_data(study, options, progress)
         context = context_of(study, self.data_set, options)
@@ -141,7 +137,7 @@ class Planner:
                 for stage in run.stages
             ),
             workers=self._workers,
-            preparing_seconds=_SECONDS_PREPARING,
+            preparing_seconds=SECONDS_TO_START,
             training_seconds=run.seconds,
             report_seconds=self._report_seconds(study, missing),
             memory=self._memory(run.tasks),
@@ -166,7 +162,7 @@ class Planner:
             for trial in trials
             if trial.keep_weights
         )
-        drawing = _SECONDS_PER_REPORT + _SECONDS_PER_MODEL_IN_REPORT * len(study.models)
+        drawing = SECONDS_TO_REPORT + SECONDS_TO_REPORT_MODEL * len(study.models)
         return drawing + self.data_set.test.count * answering / max(1, self._workers)
 
     def _memory(self, tasks: Iterable[Task]) -> Memory:

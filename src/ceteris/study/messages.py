@@ -24,6 +24,8 @@ _GROUPS: dict[str, tuple[Any, ...]] = {
     "activation": recipe.ACTIVATIONS,
     "augmentation": recipe.AUGMENTATIONS,
 }
+# Tables of a study file that are no choices.
+_TABLES = (study.Study, study.Exploration, study.Final, study.Factor, ReadOptions)
 
 
 def explain_invalid(error: ValidationError, tree: Any) -> str:
@@ -47,7 +49,7 @@ def _problem(problem: Any, tree: Any) -> tuple[str, str]:
     location, kind, received, context = problem["loc"], problem["type"], problem["input"], problem.get("ctx", {})
     place = _place(location, tree)
     if kind in ("unexpected_keyword_argument", "extra_forbidden"):
-        known = sorted(_fields_at(location) or _all_fields())
+        known = sorted(_fields_at(location) or {field.name for table in _TABLES for field in dataclasses.fields(table)})
         advice = f"{did_you_mean(str(location[-1]), known)} Known here: {', '.join(known)}."
         return f"{place}: there is no such key", advice
     if kind in ("union_tag_invalid", "union_tag_not_found"):
@@ -107,8 +109,3 @@ def _fields_at(location: tuple[int | str, ...]) -> set[str]:
     groups = [_GROUPS[str(parent)]] if parent in _GROUPS else _GROUPS.values()
     kinds = [kind for group in groups for kind in group if kind.kind == tag]
     return {field.name for kind in kinds[:1] for field in dataclasses.fields(kind)} - {"kind"}
-
-
-def _all_fields() -> set[str]:
-    kinds = (study.Study, study.Exploration, study.Final, study.Factor, ReadOptions)
-    return {field.name for kind in kinds for field in dataclasses.fields(kind)}

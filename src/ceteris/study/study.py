@@ -1,12 +1,12 @@
 """What is asked: data, baseline recipe per model, factors with their levels, and how the exploration is done."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from ceteris.data import ReadOptions
-from ceteris.recipe import Count, Flag, NotNegative, Recipe, WholeNumber
+from ceteris.recipe import BY_KIND, NAMED, Count, Flag, NotNegative, Recipe, WholeNumber
 
 _FROZEN = ConfigDict(extra="forbid")
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
@@ -183,14 +183,10 @@ class Halving:
     ranges: tuple[Range, ...] = ()
 
 
-def _named(value: Any) -> Any:
-    return {"kind": value} if isinstance(value, str) else value
-
-
 Strategy = Annotated[
     Greedy | OneAtATime | LeaveOneOut | Factorial | Joint | Race | Halving,
-    Field(discriminator="kind"),
-    BeforeValidator(_named),
+    BY_KIND,
+    NAMED,
 ]
 
 
@@ -225,7 +221,7 @@ class Study:
     factors: tuple[Factor, ...] = ()
 
 
-STRATEGIES = (Greedy, OneAtATime, LeaveOneOut, Factorial, Joint, Race, Halving)
+STRATEGIES = get_args(get_args(Strategy)[0])
 
 
 def factors_of(study: Study, model: str) -> tuple[Factor, ...]:

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from ceteris.findings import Broken, Candidate, Comparison, Eliminated, Pruned, candidate_label
+from ceteris.findings import Broken, Candidate, Eliminated, Pruned, candidate_label
 from ceteris.recipe import Recipe
 from ceteris.records import FloatArray, Record, Trial
 from ceteris.stats import compare_levels
@@ -87,7 +87,8 @@ def select(study: Study, runs: Sequence[CandidateRun]) -> tuple[CandidateRun, tu
     )
     finished = [run for run in others if run.status == "finished"]
     if baseline.status == "finished":
-        finished = [run for run in finished if _is_better(comparisons.get(run.label))]
+        better = {label for label, comparison in comparisons.items() if comparison.verdict == "better"}
+        finished = [run for run in finished if run.label in better]
     best = max(finished, key=lambda run: float(np.mean(run.accuracies)), default=baseline)
     findings = tuple(
         Candidate(
@@ -105,7 +106,3 @@ def select(study: Study, runs: Sequence[CandidateRun]) -> tuple[CandidateRun, tu
         for run in runs
     )
     return best, findings
-
-
-def _is_better(comparison: Comparison | None) -> bool:
-    return comparison is not None and comparison.verdict == "better"

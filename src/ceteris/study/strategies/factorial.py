@@ -44,6 +44,8 @@ def factorial(context: ExperimentContext, model: ModelSpec) -> Search:
     yield from train_candidates(model.name, "grid", trials, runs)
     best, candidates = select(study, runs)
     results = GridResults(study=study, grid=grid, cells=cells, runs=runs, best=cells[best.number])
+    varied = {field for choice in grid.choices for field in choice.factor.fields}
+    tunable = {nuisance.field for choice in grid.choices for nuisance in nuisances_of(choice.factor)}
     return SearchResult(
         model=model,
         best=best.recipe,
@@ -54,17 +56,10 @@ def factorial(context: ExperimentContext, model: ModelSpec) -> Search:
             size=grid.size,
             possible=len(grid.cells),
             left_out=grid.left_out,
-            untuned=_untuned(grid),
+            untuned=min(tunable - varied, default=""),
             confirmed=study.confirmation.seeds > 0,
         ),
     )
-
-
-def _untuned(grid: Grid) -> str:
-    """Return a number that other strategies would tune inside an arm, '' where there is none."""
-    varied = {field for choice in grid.choices for field in choice.factor.fields}
-    fields = {nuisance.field for choice in grid.choices for nuisance in nuisances_of(choice.factor)}
-    return min(fields - varied, default="")
 
 
 @dataclass(frozen=True, kw_only=True)

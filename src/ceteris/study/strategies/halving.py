@@ -87,8 +87,15 @@ def _train_rung(
 def _promoted(
     remaining: Sequence[CandidateRun], records: dict[int, Record], count: int, number: int
 ) -> list[CandidateRun]:
-    """Return the best of a rung in the order of drawing; the others keep where they ended."""
-    ranks = {number: _rank(record) for number, record in records.items() if isinstance(record, Finished)}
+    """Return the best of a rung in the order of drawing; the others keep where they ended.
+
+    The best have the highest accuracy, then the lowest loss, then the fewest operations; equal ones stay in their order.
+    """
+    ranks = {
+        of_run: (-record.accuracy, record.loss if np.isfinite(record.loss) else np.inf, record.cost.training_flops)
+        for of_run, record in records.items()
+        if isinstance(record, Finished)
+    }
     ranked = sorted((run for run in remaining if run.number in ranks), key=lambda run: ranks[run.number])
     for run in remaining:
         if failed := broken([records[run.number]], number):
@@ -97,12 +104,6 @@ def _promoted(
         run.status = "eliminated"
         run.left = Eliminated(rung=number, place=place, candidates=len(remaining), promoted=count)
     return sorted(ranked[:count], key=lambda run: run.number)
-
-
-def _rank(record: Finished) -> tuple[float, float, float]:
-    """Best first: accuracy, then loss, then operations; equal ones stay in their order."""
-    loss = record.loss if np.isfinite(record.loss) else np.inf
-    return -record.accuracy, loss, record.cost.training_flops
 
 
 def _train_in_full(

@@ -122,7 +122,9 @@ def _without_overtaken(decision: Decision, state: "RaceState") -> Decision:
 class RaceRules:
     """The design that is raced through: the test at its end, and what must come before a loser is named.
 
-    ``blocks`` of the full design, ``margin`` of equivalence in accuracy.
+    ``blocks`` of the full design, ``margin`` of equivalence in accuracy. ``test`` "friedman" asks the ranks of all arms
+    before single comparisons, as in irace (López-Ibáñez et al., The irace package: iterated racing for automatic algorithm
+    configuration, Operations Research Perspectives 3, 2016, after Birattari et al., GECCO 2002).
     """
 
     blocks: int
@@ -164,8 +166,17 @@ class RaceState:
             self._leave(label, len(results[label]), "broken")
         if self.incumbent not in self.running:
             return
+        ranks = np.stack([results[label] for label in self.running], axis=1)
+        # Of two arms the paired comparison says all there is to say.
+        paired = self.rules.test == "paired" or len(self.running) < 3
+        may_claim = paired or friedman_test(ranks).p_value < self.rules.significance
         differences = {label: results[label] - results[self.incumbent] for label in self._rivals()}
-        self._judge(differences, results, cheaper)
+        changed = True
+        while changed:  # every verdict may loosen the bounds of the others
+            before = (len(self.running), len(self.better))
+            for label in self.undecided:
+                self._judge(label, differences[label], may_claim, label in cheaper)
+            changed = before != (len(self.running), len(self.better))
         self._settle(differences)
 
     @property
@@ -185,40 +196,22 @@ class RaceState:
         self.running.remove(label)
         self.left[label] = Elimination(label=label, blocks=blocks, design=self.rules.blocks, reason=reason)
 
-    def _judge(
-        self, differences: Mapping[str, FloatArray], results: Mapping[str, FloatArray], cheaper: Collection[str]
-    ) -> None:
-        may_claim = self.rules.test == "paired" or _ranks_differ([results[label] for label in self.running], self.rules)
-        changed = True
-        while changed:  # every verdict may loosen the bounds of the others
-            before = (len(self.running), len(self.better))
-            for label in self.undecided:
-                self._judge_one(label, differences[label], may_claim, label in cheaper)
-            changed = before != (len(self.running), len(self.better))
-
-    def _judge_one(self, label: str, differences: FloatArray, may_claim: bool, cheaper: bool) -> None:
-        blocks, effect, claim = len(differences), _effect_size(differences), self._claim_significance()
+    def _judge(self, label: str, differences: FloatArray, may_claim: bool, cheaper: bool) -> None:
+        blocks, effect = len(differences), _effect_size(differences)
+        reasons = [elimination.reason for elimination in self.left.values()]
+        claimed, rivals = len(self.better) + reasons.count("worse"), {*self._rivals(), *self.left, *self.better}
+        claim = self.rules.significance / (len(rivals - {self.incumbent}) - claimed)
+        miss = self.rules.significance / (reasons.count("futile") + 1)
         certain = blocks >= wilcoxon_blocks_needed(claim)  # of equal differences, which are judged by the sign test
         if abs(effect) >= self.rules.bounds(blocks, claim, CLAIM_RISK).decided and (np.isfinite(effect) or certain):
             if may_claim and effect > 0:
                 self.better.add(label)
             elif may_claim:
                 self._leave(label, blocks, "worse")
-        elif abs(effect) <= self.rules.bounds(blocks, self._miss_significance(), MISS_RISK).futile and not (
+        elif abs(effect) <= self.rules.bounds(blocks, miss, MISS_RISK).futile and not (
             cheaper and self._may_become_equivalent(differences)
         ):
             self._leave(label, blocks, "futile")
-
-    def _claims(self) -> int:
-        return len(self.better) + sum(elimination.reason == "worse" for elimination in self.left.values())
-
-    def _claim_significance(self) -> float:
-        rivals = {*self._rivals(), *self.left, *self.better} - {self.incumbent}
-        return self.rules.significance / (len(rivals) - self._claims())
-
-    def _miss_significance(self) -> float:
-        given_up = sum(elimination.reason == "futile" for elimination in self.left.values())
-        return self.rules.significance / (given_up + 1)
 
     def _may_become_equivalent(self, differences: FloatArray) -> bool:
         rules = self.rules
@@ -257,15 +250,6 @@ def _effect_size(differences: FloatArray) -> float:
     if all_equal(differences):
         return 0.0 if abs(mean) <= 1e-12 else float(np.copysign(np.inf, mean))
     return mean / float(differences.std(ddof=1))
-
-
-def _ranks_differ(results: Sequence[FloatArray], rules: RaceRules) -> bool:
-    """Friedman's test before single comparisons, as in irace; of two arms the paired comparison says all there is to say.
-
-    Lopez-Ibanez et al., The irace package: iterated racing for automatic algorithm configuration, Operations Research
-    Perspectives 3 (2016), after Birattari et al., A racing algorithm for configuring metaheuristics, GECCO 2002.
-    """
-    return len(results) < 3 or friedman_test(np.stack(results, axis=1)).p_value < rules.significance
 
 
 RACE = Strategy(
