@@ -13,7 +13,7 @@ from ceteris.planning.timing import Timing, calibrate, images_fitted, images_hel
 from ceteris.records import Trial
 from ceteris.store import Store
 from ceteris.store.headers import recorded_trials
-from ceteris.study import ExperimentContext, Study, exploration_trials, strategy_named
+from ceteris.study import ExperimentContext, Study, exploration_trials, strategy_of
 from ceteris.study.context import RunOptions, context_of, open_data, worker_count
 from ceteris.training.compiler import put_off_compiler
 
@@ -147,7 +147,7 @@ class Planner:
             memory=self._memory(run.tasks),
             disk=self._disk(missing),
             spreads=spreads,
-            at_most=strategy_named(study.strategy.kind).leaves_early(study.strategy),
+            at_most=strategy_of(study).leaves_early(study.strategy),
         )
 
     def _dry_run(self, context: ExperimentContext) -> DryRun:

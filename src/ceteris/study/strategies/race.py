@@ -25,9 +25,9 @@ from ceteris.stats import (
 )
 from ceteris.stats.arguments import all_equal
 from ceteris.study.decide import Decision, accuracies, is_cheaper
+from ceteris.study.strategies import SAME_BLOCKS, Search, Strategy
 from ceteris.study.strategies.comparison import ArmComparison, looks_of
 from ceteris.study.strategies.greedy import greedy, one_at_a_time
-from ceteris.study.strategies.protocol import SAME_BLOCKS, Search, Strategy
 from ceteris.study.study import Greedy, ModelSpec, OneAtATime, Race
 from ceteris.study.trials import Experiment, ExperimentContext, exploration_trials
 
