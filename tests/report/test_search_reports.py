@@ -14,7 +14,8 @@ from tests.example_searches import KINDS, Kind, search_findings
 
 from ceteris.analysis.results import results_info
 from ceteris.analysis.search import trained_blocks
-from ceteris.figures import plates, to_svg
+from ceteris.figures import figures
+from ceteris.figures.report_figure import to_svg
 from ceteris.findings import FactorFinding, LevelFinding, ModelFinding, StudyFindings, Verdict
 from ceteris.report import DrawnPlate, Report, Table, html_report, pdf_report, sentences, tables
 from ceteris.report.budgets import budget_sentences, saved_sentence
@@ -44,7 +45,7 @@ def _report(findings: StudyFindings) -> Report:
     figure = Figure(figsize=(2, 1))
     svg = to_svg(figure)
     drawn = tuple(
-        DrawnPlate(plate=entry, svg=svg, png=b"") for entry in plates(findings) if entry.section == "exploration"
+        DrawnPlate(plate=entry, svg=svg, png=b"") for entry in figures(findings) if entry.section == "exploration"
     )
     results = results_info(findings)
     return Report(findings, results, tables(findings, results), drawn)
@@ -134,7 +135,7 @@ def test_the_notebook_asks_for_tables_and_figures_that_exist(kind: Kind, searche
     source = "\n".join(cell.source for cell in unexecuted(made).cells if cell.cell_type == "code")
     assert set(re.findall(r'^table\["(\w+)"\]', source, re.MULTILINE)) <= {table.name for table in tables(made)}
     asked = set(re.findall(r"^figure\['([\w-]+)'\]", source, re.MULTILINE))
-    assert asked == {entry.name for entry in plates(made)}
+    assert asked == {entry.name for entry in figures(made)}
 
 
 def test_the_limits_of_a_strategy_are_told_once(searches: dict[Kind, StudyFindings]) -> None:

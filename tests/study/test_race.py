@@ -168,7 +168,7 @@ def test_what_is_undecided_at_the_end_gets_more_repetitions_where_the_setting_sa
         models=(model("net", START),), factors=(NORM,), exploration=Exploration(folds=5, seeds=1),
         strategy=Race(first=5), equivalence_margin=0.0,
     )  # fmt: skip
-    place = ExperimentContext(study=study, data="tiny", device="cpu", images=100)
+    place = ExperimentContext(study=study, data="tiny", device="cpu")
     gain = lambda trial: 0.6 + 0.013 * norm_of(trial) + noise(trial)  # noqa: E731
     kept, _ = driven(search_of(place, study.models[0]), gain)
     extended = replace(place, extension=Extension(budget_seconds=None, workers=1))

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.example_records import example_record
 from tests.study.example_study import NORM, Accuracy, driven, example_context, example_study, model
 from tests.tiny_trials import MLP
 
@@ -17,10 +18,11 @@ from ceteris.report.search_words import confirmation_sentence, decision_text, se
 from ceteris.study import ExperimentContext, Exploration, Extension, Factor, Level, SearchResult, parse_study
 from ceteris.study.model_experiment import confirm
 from ceteris.study.strategies import search_of
+from ceteris.study.strategies.budget import reserve
 from ceteris.study.strategies.comparison import looks_of
 from ceteris.study.strategies.tuning import tune_arms
 from ceteris.study.study import ConfirmationDesign, LeaveOneOut, Nuisance, OneAtATime, Study, nuisances_of
-from ceteris.study.trials import CONFIRMATION_REPETITION, TUNING_REPETITION
+from ceteris.study.trials import CONFIRMATION_REPETITION, TUNING_REPETITION, exploration_trials
 
 ADAM = Level(label="adam", changes={"optimizer": {"kind": "adam", "lr": 0.001}})
 SGD = Level(label="sgd", changes={"optimizer": {"kind": "sgd", "lr": 0.001}})
@@ -234,7 +236,7 @@ def small_gain(trial: Trial) -> float:
 
 def extended(extension: Extension | None, accuracy: Callable[[Trial], float] = small_gain) -> tuple[int, SearchResult]:
     study = example_study(factors=(NORM,), equivalence_margin=0.0001)
-    place = ExperimentContext(study=study, data="tiny", device="cpu", images=100, extension=extension)
+    place = ExperimentContext(study=study, data="tiny", device="cpu", extension=extension)
     requests, route = explored(place, accuracy)
     return len(requests), route
 
@@ -259,18 +261,25 @@ def test_looking_again_costs_significance() -> None:
     assert looks_of(replace(place, extension=Extension(budget_seconds=None, workers=1))) == 3  # 2, 4, 8 repetitions
 
 
-@pytest.mark.parametrize(("budget", "requests"), [(23.9, 1), (24.1, 2), (29.9, 2), (30.1, 3), (None, 4)])
+@pytest.mark.parametrize(("budget", "requests"), [(25.9, 1), (26.1, 2), (31.9, 2), (32.1, 3), (None, 4)])
 def test_a_budget_ends_the_extension_before_it_is_overdrawn(budget: float | None, requests: int) -> None:
-    """Half a second per training: 3 s for the design, 3 s and 6 s for more; 3 s wait for the confirmation, 15 s besides."""
+    """Half a second per training: 3 s for the design, 3 and 6 s for more; 5 s for confirmation and finals, 15 s besides."""
     place = ExperimentContext(
         study=example_study(factors=(NORM,), equivalence_margin=0.0),
         data="tiny",
         device="cpu",
-        images=100,
         extension=Extension(budget_seconds=budget, workers=1),
     )
     asked, _ = explored(place, lambda trial: 0.9 + noise(trial, 0.05))
     assert len(asked) == requests
+
+
+def test_what_is_put_aside_is_the_time_of_the_trainings_to_come_by_their_sizes() -> None:
+    extension = Extension(budget_seconds=60, workers=1, size_of=lambda trial: float(trial.recipe.epochs))
+    place = replace(example_context(), extension=extension)
+    sample = example_record(exploration_trials(place, MLP)[0])  # half a second for 2 epochs
+    # 2 x 3 trainings of 2 epochs confirm, 2 x 2 finals have 3 epochs
+    assert reserve(place, sample) == pytest.approx(6 * 0.5 + 4 * 0.75)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ceteris.analysis.finals import finished, identity, model_titles, versions_present
+from ceteris.analysis.finals import finished, model_titles, versions_present
 from ceteris.analysis.metrics import Scores, scores
 from ceteris.findings import FinalFinding, StudyFindings, Version
 from ceteris.stats import Interval, wilson_interval
@@ -44,7 +44,6 @@ class ResultsInfo:
 
     summaries: tuple[VersionResults, ...]
     images: int
-    identity: str
 
     @property
     def best(self) -> tuple[VersionResults, ...]:
@@ -65,7 +64,7 @@ def results_info(findings: StudyFindings) -> ResultsInfo:
         for position, name in enumerate(titles)
         for version in versions_present(findings, name)
     )
-    return ResultsInfo(summaries=summaries, images=len(findings.test_labels), identity=identity(findings))
+    return ResultsInfo(summaries=summaries, images=len(findings.test_labels))
 
 
 def _summary(findings: StudyFindings, name: str, title: str, position: int, version: Version) -> VersionResults:

@@ -13,7 +13,7 @@ from ceteris.api.collect import FinalModel, TrainedStudy
 from ceteris.api.model import ModelCard, write_model
 from ceteris.errors import ConfigError, did_you_mean
 from ceteris.execution.progress import Progress
-from ceteris.figures import plates
+from ceteris.figures import figures
 from ceteris.findings import StudyFindings
 from ceteris.report import Table, tables, write_report
 from ceteris.store import read_findings, write_bytes, write_findings
@@ -54,12 +54,10 @@ class Result:
         Raises:
             ConfigError: when there is no figure of that name.
         """
-        known = {plate.name: plate for plate in plates(self.findings)}
+        known = {entry.name: entry for entry in figures(self.findings)}
         if name not in known:
             raise ConfigError(f'figure: "{name}" is not known.{did_you_mean(name, known)} Known: {", ".join(known)}.')
-        figure = Figure()
-        known[name].draw(figure)
-        return figure
+        return known[name].figure()
 
     def _repr_html_(self) -> str:
         return "".join(self.table(name)._repr_html_() for name in ("what_helped", "test_results"))

@@ -65,9 +65,11 @@ def run_study(
     progress.phase(f"preparing the data: {study.data}")
     data_set = data_set or open_data(study, options, progress.phase)
     context = context_of(study, data_set, options)
+    size_of = Timing(data_set.train, imports=options.imports, table=context.stacking.table).size
+    if context.extension:
+        context = replace(context, extension=replace(context.extension, size_of=size_of))
     stages = planned_stages(context)
     check_plan(stages, data_set, imports=options.imports)
-    size_of = Timing(data_set.train, imports=options.imports, table=context.stacking.table).size
     progress.planned([[_work(stage, trial, size_of(trial)) for trial in stage.trials] for stage in stages])
     with logged_to(options.out / LOG_FILE):
         progress = journal = Journal(progress)

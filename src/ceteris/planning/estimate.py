@@ -15,14 +15,11 @@ from ceteris.store import Store
 from ceteris.store.headers import recorded_trials
 from ceteris.study import ExperimentContext, Study, exploration_trials, strategy_of
 from ceteris.study.context import RunOptions, context_of, open_data, worker_count
+from ceteris.study.strategies.budget import SECONDS_TO_REPORT, SECONDS_TO_REPORT_MODEL, SECONDS_TO_START
 from ceteris.training.compiler import put_off_compiler
 
 # More repetitions for which the plan says what they would find.
 MORE_REPETITIONS = 4
-
-# What a whole run takes besides training, on one core of a present server processor; see benchmarks/plan_accuracy.py.
-_SECONDS_PREPARING = 5.0
-_SECONDS_PER_REPORT, _SECONDS_PER_MODEL_IN_REPORT = 4.0, 3.0
 
 _FLOAT = 4
 # A record's predictions have a label and a place of 8 bytes each; its header and its epochs take the rest.
@@ -141,7 +138,7 @@ class Planner:
                 for stage in run.stages
             ),
             workers=self._workers,
-            preparing_seconds=_SECONDS_PREPARING,
+            preparing_seconds=SECONDS_TO_START,
             training_seconds=run.seconds,
             report_seconds=self._report_seconds(study, missing),
             memory=self._memory(run.tasks),
@@ -166,7 +163,7 @@ class Planner:
             for trial in trials
             if trial.keep_weights
         )
-        drawing = _SECONDS_PER_REPORT + _SECONDS_PER_MODEL_IN_REPORT * len(study.models)
+        drawing = SECONDS_TO_REPORT + SECONDS_TO_REPORT_MODEL * len(study.models)
         return drawing + self.data_set.test.count * answering / max(1, self._workers)
 
     def _memory(self, tasks: Iterable[Task]) -> Memory:

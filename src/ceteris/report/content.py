@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ceteris.analysis.results import ResultsInfo, results_info
-from ceteris.figures import Plate, plates
+from ceteris.figures import ReportFigure, figures
 from ceteris.findings import StudyFindings
 from ceteris.report.table import Table
 from ceteris.report.tables import tables
@@ -17,7 +17,7 @@ DPI = 200
 class DrawnPlate:
     """A figure with its drawings: SVG text and PNG bytes."""
 
-    plate: Plate
+    plate: ReportFigure
     svg: str
     png: bytes
 
@@ -60,7 +60,7 @@ def compose(findings: StudyFindings, progress: Callable[[str], None] | None = No
     """Evaluate the finals, build the tables and draw every figure once."""
     results = results_info(findings)
     drawn = []
-    for entry in plates(findings, results):
+    for entry in figures(findings, results):
         if progress is not None:
             progress(f"drawing {entry.name}")
         svg, png = entry.rendered(dpi=DPI)

@@ -2,7 +2,7 @@
 
 import re
 
-from ceteris.figures import ACCENT, FAINT, INK, MUTED, PAPER, VERDICT_COLOURS
+from ceteris.figures.style import ACCENT, FAINT, INK, MUTED, PAPER, VERDICT_COLOURS
 
 _COLOURS = {INK: "--ink", MUTED: "--muted", FAINT: "--rule", PAPER: "--paper", ACCENT: "--accent"} | {
     colour: f"--{verdict}" for verdict, colour in VERDICT_COLOURS.items()

@@ -16,7 +16,7 @@ from nbformat import v4
 from ceteris.analysis.finals import model_titles
 from ceteris.analysis.results import results_info
 from ceteris.errors import StoreError
-from ceteris.figures import plates
+from ceteris.figures import figures
 from ceteris.findings import StudyFindings
 from ceteris.report import sentences
 from ceteris.report.budgets import budget_sentences, saved_sentence
@@ -32,7 +32,7 @@ import warnings
 from pathlib import Path
 
 from ceteris.analysis.results import results_info
-from ceteris.figures import plates
+from ceteris.figures import figures
 from ceteris.report import tables
 from ceteris.store import read_findings
 
@@ -40,7 +40,7 @@ warnings.filterwarnings("ignore")
 findings = read_findings(Path("findings.safetensors"))
 results = results_info(findings)  # the finals, evaluated on the test labels
 table = {entry.name: entry for entry in tables(findings, results)}
-figure = {entry.name: entry for entry in plates(findings, results)}
+figure = {entry.name: entry for entry in figures(findings, results)}
 print(f"{findings.title}: {len(table)} tables and {len(figure)} figures")"""
 
 
@@ -115,7 +115,7 @@ def _environment(scratch: Path) -> dict[str, str]:
 
 def _cells(findings: StudyFindings) -> Iterator[tuple[str, str]]:
     results = results_info(findings)
-    names = {entry.name: entry for entry in plates(findings, results)}
+    names = {entry.name: entry for entry in figures(findings, results)}
     yield "words", _heading(findings)
     yield "code", SET_UP
     yield "words", f"## The answer\n\n{_plain(sentences.answer(findings, results))}"

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ceteris.analysis.search import factor_titles, mean_of_finished
-from ceteris.figures import WORTH_WORDS, worth_info
+from ceteris.analysis.search import ablation, factor_titles, mean_of_finished
+from ceteris.figures.improvement import ABLATION_WORDS
 from ceteris.findings import Candidate, ModelFinding, StudyFindings
 from ceteris.records import FloatArray
 from ceteris.report.search_words import candidate_remark
@@ -73,18 +73,16 @@ def worth(findings: StudyFindings) -> Table:
     )  # fmt: skip
     rows: list[tuple[Cell, ...]] = []
     for model in findings.models:
-        for choice in worth_info(findings, model.name).choices:
-            found = choice.worth
-            told = WORTH_WORDS[found.verdict] if found.verdict else "not comparable"
+        for choice in ablation(model):
+            found = choice.comparison
+            told = ABLATION_WORDS[found.verdict] if found else "not comparable"
             blocks = int(np.isfinite(choice.losses).sum())
             rows.append(
                 (
                     model.title or model.name,
                     choice.factor,
                     choice.label,
-                    found.difference,
-                    found.low,
-                    found.high,
+                    *((found.difference, found.low, found.high) if found else (np.nan,) * 3),
                     told,
                     blocks,
                 )

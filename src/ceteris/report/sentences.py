@@ -5,8 +5,8 @@ from itertools import pairwise
 import numpy as np
 
 from ceteris.analysis.finals import finished
+from ceteris.analysis.metrics import most_confused
 from ceteris.analysis.results import ResultsInfo, VersionResults
-from ceteris.figures import ConfusionInfo, confusion_info
 from ceteris.findings import FactorFinding, FactorPath, LevelFinding, ModelFinding, StudyFindings, Version
 from ceteris.report.improvement import improvement_sentences, improvement_summary
 from ceteris.report.search_words import search_text
@@ -234,26 +234,23 @@ def _residual_conclusion(findings: StudyFindings, results: ResultsInfo) -> list[
 
 def mistakes_sentences(findings: StudyFindings, results: ResultsInfo) -> list[str]:
     """Say for every model's best version which class is hardest and which pair is confused most often."""
-    return [
-        _mistakes(summary, confusion)
-        for summary in results.summaries
-        if summary.version == "best" and (confusion := confusion_info(findings, results, summary.model)) is not None
-    ]
+    return [_mistakes(summary, findings.data.classes) for summary in results.best]
 
 
-def _mistakes(summary: VersionResults, confusion: ConfusionInfo) -> str:
+def _mistakes(summary: VersionResults, classes: tuple[str, ...]) -> str:
     scores = summary.results[0].per_class.f1
     hardest = int(scores.argmin())
-    right, total = int(confusion.counts.trace()), int(confusion.counts.sum())
+    counts = summary.results[0].confusion
+    right, total = int(counts.trace()), int(counts.sum())
     text = f"{summary.title}: {right:,} of {total:,} right at the first seed"
-    pairs = confusion.most_confused(1)
+    pairs = most_confused(counts, 1)
     if not pairs:
         return f"{text}, no mistake at all."
     true, taken, count = pairs[0]
     times = "once" if count == 1 else f"{count:,} times"
     return (
-        f"{text}; the hardest class is {confusion.classes[hardest]} (F1 {percent(float(scores[hardest]))}), "
-        f"the most frequent confusion {true} taken for {taken} ({times})."
+        f"{text}; the hardest class is {classes[hardest]} (F1 {percent(float(scores[hardest]))}), "
+        f"the most frequent confusion {classes[true]} taken for {classes[taken]} ({times})."
     )
 
 

@@ -56,7 +56,6 @@ def context_of(study: Study, data_set: DataSet, options: RunOptions) -> Experime
         study=study,
         data=data_set.train.digest,
         device=device,
-        images=len(data_set.train),
         extension=extension,
         stacking=stacking_on(device) if options.stacking is None else options.stacking,
         imports=options.imports,

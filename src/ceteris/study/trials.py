@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from ceteris.execution.populations import NEVER, Stacking, stacked_folds
+from ceteris.execution.queue import SizeOf
 from ceteris.execution.request import Records, Request, StageKind
 from ceteris.recipe import CustomLoss, CustomModel, Recipe
 from ceteris.records import CrossValidationSplit, HoldoutSplit, Record, Trial
@@ -26,26 +27,27 @@ class Extension:
     """More repetitions where the design leaves something undecided, until all is decided or the budget is spent.
 
     ``budget_seconds`` is wall-clock time of the whole run, None without limit; ``workers`` share it. The repetitions
-    double at every look, up to ``most_repetitions``.
+    double at every look, up to ``most_repetitions``. ``size_of`` says how long a trial takes in comparison with others; it
+    depends on trials alone, never on a clock. Without it all take equally long.
     """
 
     budget_seconds: float | None
     workers: int
     most_repetitions: int = 8
+    size_of: SizeOf = lambda trial: 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExperimentContext:
     """What is the same for all trials of a study: the study, the digest of its training data and the device.
 
-    ``images`` is the number of training images. ``extension`` None keeps to the design of the study. ``stacking`` says
-    which trials are trained in lockstep as one. ``imports`` says which code of the user's own may be imported.
+    ``extension`` None keeps to the design of the study. ``stacking`` says which trials are trained in lockstep as one.
+    ``imports`` says which code of the user's own may be imported.
     """
 
     study: Study
     data: str
     device: str
-    images: int = 0
     extension: Extension | None = None
     stacking: Stacking = NEVER
     imports: ImportPolicy = NO_IMPORTS

@@ -5,12 +5,11 @@ Only recorded training times are counted, never the clock, so that a run that go
 
 from collections.abc import Iterable
 
-from ceteris.records import Failed, HoldoutSplit, Record
-from ceteris.study.trials import ExperimentContext
+from ceteris.records import Failed, Record
+from ceteris.study.trials import ExperimentContext, confirmation_trials, final_trials
 
-# What a run takes besides training, in wall-clock seconds: starting, and per model explaining and drawing.
-_SECONDS_BESIDES = 10.0
-_SECONDS_PER_MODEL_BESIDES = 5.0
+# What a run takes besides training, in wall-clock seconds: starting and reporting, of which explaining and drawing each model.
+SECONDS_TO_START, SECONDS_TO_REPORT, SECONDS_TO_REPORT_MODEL = 5.0, 5.0, 5.0
 
 
 class Budget:
@@ -26,8 +25,8 @@ class Budget:
         self.share = float("inf")
         extension, models = context.extension, len(context.study.models)
         if extension is not None and extension.budget_seconds is not None:
-            training = extension.budget_seconds - _SECONDS_BESIDES - _SECONDS_PER_MODEL_BESIDES * models
-            self.share = max(0.0, training) * max(1, extension.workers) / models
+            besides = SECONDS_TO_START + SECONDS_TO_REPORT + SECONDS_TO_REPORT_MODEL * models
+            self.share = max(0.0, extension.budget_seconds - besides) * max(1, extension.workers) / models
 
     def add(self, records: Iterable[Record]) -> None:
         """Count trainings, each once."""
@@ -50,13 +49,9 @@ def seconds_of(record: Record) -> float:
 
 def reserve(context: ExperimentContext, sample: Record) -> float:
     """Return the core-seconds that confirmation and finals will take if all recipes cost what ``sample`` did."""
-    study, recipe = context.study, sample.trial.recipe
-    confirmation = 2 * study.exploration.folds * study.confirmation.seeds * seconds_of(sample)
-    if isinstance(sample, Failed) or isinstance(sample.trial.split, HoldoutSplit):
-        return confirmation
-    epochs = sample.epoch_count
-    fitted = sample.cost.images_per_second * sample.cost.train_seconds / epochs
-    per_image_and_epoch = seconds_of(sample) / max(1.0, fitted * epochs)
-    per_epoch = per_image_and_epoch * context.images * (1 - study.final.validation)
+    if context.extension is None:
+        return 0.0
+    recipe, size_of = sample.trial.recipe, context.extension.size_of
     versions = 3 if recipe.model.kind == "resnet" else 2
-    return confirmation + versions * study.final.seeds * (per_epoch * (study.final.epochs or recipe.epochs))
+    trials = 2 * confirmation_trials(context, recipe) + versions * final_trials(context, recipe)
+    return seconds_of(sample) / size_of(sample.trial) * sum(map(size_of, trials))
