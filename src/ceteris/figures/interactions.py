@@ -28,7 +28,7 @@ from ceteris.figures.style import (
     note,
     open_page,
 )
-from ceteris.findings import ModelFinding, StudyFindings, Verdict
+from ceteris.findings import GridSearch, ModelFinding, StudyFindings, Verdict
 from ceteris.records import FloatArray
 
 INTERACTION_ROW = 0.34  # inches
@@ -107,7 +107,7 @@ def interaction_grid(model: ModelFinding, margin: float) -> InteractionGrid | No
     an average over other settings would then mix up the factors.
     """
     pair = _pair(model)
-    if model.strategy != "factorial" or pair is None:
+    if not isinstance(model.search, GridSearch) or pair is None:
         return None
     grouped: Grouped = {}
     for candidate in model.candidates:

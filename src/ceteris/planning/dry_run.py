@@ -135,7 +135,7 @@ class SimulatedPool:
 
 
 class NullRecords:
-    """Records that decide nothing; for leave-one-out the first new level of every factor is kept, to have a full stack."""
+    """Records that decide nothing; where a strategy follows choices, the first new level of every factor is kept."""
 
     def __init__(self, study: Study) -> None:
         self._study = study
