@@ -241,6 +241,7 @@ def test_only_a_search_around_the_best_so_far_has_a_path() -> None:
     model = _only(search_findings("race", finals=False))
     assert isinstance(model.search, FactorPath)
     assert not has_path(replace(model, search=replace(model.search, around="baseline")))
+    assert not has_path(replace(model, factors=()))
 
 
 def test_a_step_of_the_path_gains_what_the_common_blocks_showed() -> None:
@@ -278,7 +279,10 @@ def _draw_settings(findings: StudyFindings, figure: Figure) -> None:
     [
         ("joint", lambda made, figure: draw_history(tried_recipes(_only(made)), figure, title="CNN")),
         ("joint", lambda made, figure: _draw_settings(made, figure)),
-        ("halving", lambda made, figure: draw_rungs(tried_recipes(_only(made)), figure, title="CNN")),
+        (
+            "halving",
+            lambda made, figure: draw_rungs(tried_recipes(_only(made)), figure, title="CNN: successive halving"),
+        ),
         ("factorial", lambda made, figure: draw_cells(_cells(made), figure)),
         ("factorial", lambda made, figure: draw_lines(_cells(made), figure)),
     ],

@@ -5,38 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ceteris.execution.progress import Progress, Work
-from ceteris.records import Failed, Record
 from ceteris.store.atomic import write_error
 
 LOG_FILE = "ceteris.log"
 _LOG = logging.getLogger("ceteris")
-
-
-class Journal:
-    """Logs what a run tells, keeps its records by digest, and passes everything on."""
-
-    def __init__(self, inner: Progress) -> None:
-        self.records: dict[str, Record] = {}
-        self._inner = inner
-        self.planned = inner.planned
-        self.asked = inner.asked
-        self.started = inner.started
-        self.epoch = inner.epoch
-
-    def finished(self, digest: str, work: Work, record: Record, *, reused: bool) -> None:
-        """Keep the record; log a training that did not finish."""
-        self.records[digest] = record
-        if isinstance(record, Failed):
-            _LOG.error("%s, %s, %s: %s: %s", work.model, work.stage, work.label, record.status, record.error)
-            if record.traceback:
-                _LOG.error("%s", record.traceback.rstrip())
-        self._inner.finished(digest, work, record, reused=reused)
-
-    def phase(self, text: str) -> None:
-        """Log what is done besides training."""
-        _LOG.info("%s", text)
-        self._inner.phase(text)
 
 
 class _LogFile(logging.FileHandler):

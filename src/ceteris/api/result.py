@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 from ceteris.api.collect import FinalModel, TrainedStudy
 from ceteris.api.model import ModelCard, write_model
 from ceteris.errors import ConfigError, did_you_mean
-from ceteris.execution.progress import Progress
 from ceteris.figures import figures
 from ceteris.findings import StudyFindings
 from ceteris.report import Table, tables, write_report
@@ -77,7 +76,9 @@ def open_result(folder: str | Path) -> Result:
 # The folder of a result
 
 
-def write_result(findings: StudyFindings, trained: TrainedStudy, progress: Progress, *, original: str) -> Result:
+def write_result(
+    findings: StudyFindings, trained: TrainedStudy, tell: Callable[[str], None], *, original: str
+) -> Result:
     """Write findings, study, models and report into the result folder.
 
     ``original`` is the user's own study file with its comments, '' where there is none.
@@ -86,7 +87,7 @@ def write_result(findings: StudyFindings, trained: TrainedStudy, progress: Progr
         StoreError: when something cannot be written.
     """
     folder = trained.options.out
-    progress.phase("writing the weights")
+    tell("writing the weights")
     write_findings(findings, folder / "findings.safetensors")
     write_bytes(folder / "study.toml", findings.study_text.encode())
     if original:
@@ -100,8 +101,8 @@ def write_result(findings: StudyFindings, trained: TrainedStudy, progress: Progr
             best[name] = final
     for name, final in best.items():
         _write_model_folder(folder / "models" / name, final, trained)
-    progress.phase("writing the report")
-    write_report(findings, folder, formats=trained.options.formats, progress=progress.phase)
+    tell("writing the report")
+    write_report(findings, folder, formats=trained.options.formats, progress=tell)
     return Result(findings=findings, folder=folder)
 
 

@@ -11,13 +11,13 @@ from rich.progress import Progress as Bars
 from rich.text import Text
 
 from ceteris.cli.estimate import Estimate
-from ceteris.execution.progress import Work
+from ceteris.execution.progress import Progress, Work
 from ceteris.records import Failed, Record
 
 _SECONDS_BETWEEN_LINES = 10.0
 
 
-class Display:
+class Display(Progress):
     """A bar for every model where there is a terminal, and plain lines where there is none; use it as a context manager."""
 
     def __init__(self, console: Console, workers: int) -> None:
@@ -53,9 +53,9 @@ class Display:
         self.estimate.planned(stages)
         self._count()
 
-    def asked(self, work: Sequence[Work]) -> None:
+    def requested(self, work: Sequence[Work]) -> None:
         """Take what a stage asks for."""
-        self.estimate.asked(work)
+        self.estimate.requested(work)
         self._count()
 
     def started(self, digest: str, work: Work) -> None:

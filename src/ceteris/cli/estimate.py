@@ -4,24 +4,23 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ceteris.execution.progress import Work
-from ceteris.execution.request import StageKind
+from ceteris.execution.progress import StageKind, Work
 
 StageKey = tuple[str, StageKind, str]  # model, kind, name: a factor may bear the name of another stage
 
 
 @dataclass
 class Stage:
-    """One stage of one model: the units of every trial that is planned, asked for so far, and finished."""
+    """One stage of one model: the units of every trial that is planned, requested so far, and finished."""
 
     planned: list[float] = field(default_factory=list)
-    asked: list[float] = field(default_factory=list)
+    requested: list[float] = field(default_factory=list)
     finished: list[float] = field(default_factory=list)
 
     @property
     def trials(self) -> int:
         """The number of trials as far as it is known."""
-        return max(len(self.planned), len(self.asked), len(self.finished))
+        return max(len(self.planned), len(self.requested), len(self.finished))
 
 
 @dataclass
@@ -40,10 +39,10 @@ class Estimate:
         for work in (work for works in stages for work in works):
             self.stages[_stage_of(work)].planned.append(work.units)
 
-    def asked(self, works: Sequence[Work]) -> None:
+    def requested(self, works: Sequence[Work]) -> None:
         """Take what a stage asks for now; what its model planned in stages before it, and did not ask for, is not needed."""
         for work in works:
-            self.stages[_stage_of(work)].asked.append(work.units)
+            self.stages[_stage_of(work)].requested.append(work.units)
         for now in set(map(_stage_of, works)):
             of_model = [stage for stage in self.stages if stage[0] == now[0]]
             for before in of_model[: of_model.index(now)]:
@@ -74,7 +73,7 @@ class Estimate:
         left = 0.0
         for (model, _, _), stage in self.stages.items():
             rate = self._seconds[model] / self._units[model] if model in self._units else overall
-            left += rate * max(0.0, max(sum(stage.planned), sum(stage.asked)) - sum(stage.finished))
+            left += rate * max(0.0, max(sum(stage.planned), sum(stage.requested)) - sum(stage.finished))
         return left / max(1, self.workers)
 
 

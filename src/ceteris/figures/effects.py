@@ -35,12 +35,13 @@ def effects_figures(findings: StudyFindings, model: ModelFinding) -> Iterator[Re
         return
     block = block_word(findings, model)
     raced = any(unequal_blocks(factor) for factor in model.factors)
-    where = f"on the same {findings.folds} folds" if block == "fold" else "on the same blocks"
     match model.search:
         case GridSearch():
             where = "averaged over the trained grid, so that each level's number holds for a mean setting of the others"
         case FactorPath(raced=int()):
             where = f"on the {block}s it was trained on"
+        case _:
+            where = f"on the same {findings.folds} folds" if block == "fold" else "on the same blocks"
     fewer = " A level that left early has its mean over fewer blocks; its difference uses the common ones only."
     yield ReportFigure(
         name=f"effects-{model.name}", section="exploration", model=model.name,

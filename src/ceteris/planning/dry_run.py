@@ -12,10 +12,9 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from ceteris.digests import digest_of
-from ceteris.execution.progress import Silent
-from ceteris.execution.queue import Queue
-from ceteris.execution.request import Records, Request, StageKind
-from ceteris.execution.worker import Event, Task
+from ceteris.execution.progress import Progress, StageKind
+from ceteris.execution.queue import Queue, Records, Request
+from ceteris.execution.worker import Done, Event, Task
 from ceteris.records import Cost, CrossValidationSplit, Finished, Record, Trial
 from ceteris.study import ExperimentContext, ModelResult, Study, model_experiment
 from ceteris.study.strategies import SearchResult, search_of, strategy_of
@@ -94,7 +93,7 @@ def dry_run(
     context = replace(context, study=study, extension=None)
     nulls = NullRecords(study)
     notes, pool = Notes(study, nulls, is_known), SimulatedPool(workers, seconds_of, nulls)
-    queue: Queue[ModelResult] = Queue(notes, pool, Silent(), lambda trial: 1.0)
+    queue: Queue[ModelResult] = Queue(notes, pool, Progress())
     queue.run([notes.noted(model_experiment(context, model, _search)) for model in study.models])
     return DryRun(stages=tuple(notes.stages(pool.seconds)), tasks=tuple(pool.tasks), seconds=pool.clock)
 
@@ -131,7 +130,7 @@ class SimulatedPool:
         """Let the clock go on until the next task ends."""
         self.clock, _, task = heapq.heappop(self._running)
         records = tuple(map(self._nulls.record, task.trials))
-        yield Event(kind="done", digest=task.digest, records=records)
+        yield Done(digest=task.digest, records=records)
 
 
 class NullRecords:
