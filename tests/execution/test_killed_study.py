@@ -64,6 +64,6 @@ def test_a_broken_pipe_is_no_error_of_a_training_but_ends_the_process(tmp_path: 
     ours, theirs = multiprocessing.Pipe()
     ours.close()
     task = Task(trials=tuple(trials))
-    with pytest.raises(SystemExit):
+    with pytest.raises(OSError, match="nobody takes the progress"):
         train_and_keep(task, tiny_images(), Store(tmp_path), on_epoch=_reporter(theirs, task), imports=NO_IMPORTS)
     assert not (tmp_path / "records").exists()
