@@ -12,7 +12,7 @@ from ceteris.planning.power import Spread, detectable, spread_of
 from ceteris.planning.timing import Timing, calibrate, images_fitted, images_held_out
 from ceteris.records import Trial
 from ceteris.store import Store, recorded_trials
-from ceteris.study import ExperimentContext, Study, exploration_trials, strategy_named
+from ceteris.study import ExperimentContext, Study, exploration_trials, strategy_of
 from ceteris.study.context import RunOptions, context_of, open_data
 from ceteris.study.strategies.budget import SECONDS_TO_REPORT, SECONDS_TO_REPORT_MODEL, SECONDS_TO_START
 from ceteris.training.compiler import put_off_compiler
@@ -143,7 +143,7 @@ class Planner:
             memory=self._memory(run.tasks),
             disk=self._disk(missing),
             spreads=spreads,
-            at_most=strategy_named(study.strategy.kind).leaves_early(study.strategy),
+            at_most=strategy_of(study).leaves_early(study.strategy),
         )
 
     def _dry_run(self, context: ExperimentContext) -> DryRun:
