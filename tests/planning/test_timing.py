@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.example_records import finished_record
 from tests.tiny_trials import CNN, MLP, RESNET, tiny_images, tiny_trial
 
 from ceteris import recipe as r
@@ -15,8 +16,7 @@ from ceteris.execution.device_table import DeviceTable, Place, Speed
 from ceteris.execution.populations import as_population
 from ceteris.planning import timing as timing_module
 from ceteris.planning.timing import Timing, calibrate, images_fitted, images_held_out
-from ceteris.records import HoldoutSplit, Trial
-from ceteris.store import RecordedTrial
+from ceteris.records import Finished, HoldoutSplit, Trial
 from ceteris.training import measure_step
 from ceteris.training.device import processor_name
 from ceteris.user_code import ALL_IMPORTS, NO_IMPORTS
@@ -106,8 +106,10 @@ def test_a_step_that_took_longer_makes_all_of_its_kind_longer_and_others_by_thei
 def test_finished_records_of_this_processor_are_learned_from() -> None:
     model, trial = timing(), tiny_trial()
 
-    def recorded(trial: Trial, processor: str) -> RecordedTrial:
-        return RecordedTrial(trial=trial, accuracy=0.5, images_per_second=2.0, processor=processor)
+    def recorded(trial: Trial, processor: str) -> Finished:
+        record = finished_record(trial)
+        cost = replace(record.cost, images_per_second=2.0)
+        return replace(record, cost=cost, environment={"processor": processor})
 
     here = processor_name()
     model.learn_records([recorded(trial, "another"), recorded(tiny_trial(CNN), here)], like=[trial])

@@ -80,7 +80,7 @@ def speeds_here(*, measure: bool, tell: Callable[[str], None]) -> Any:
     from ceteris.training import resolve_device
 
     device = resolve_device("auto")
-    return keep_table(measure_table(place_of(device), device, tell=tell)) if measure else table_for(device)
+    return keep_table(measure_table(place_of(device), device, report=tell)) if measure else table_for(device)
 
 
 def speeds_json(table: Any) -> list[dict[str, Any]]:

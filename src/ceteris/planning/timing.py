@@ -30,8 +30,7 @@ from ceteris.execution.pools import environment_of_workers, worker_context
 from ceteris.execution.worker import exit_with_parent
 from ceteris.findings import ModelSummary
 from ceteris.recipe import Recipe
-from ceteris.records import HoldoutSplit, Trial
-from ceteris.store import RecordedTrial
+from ceteris.records import Finished, HoldoutSplit, Trial
 from ceteris.training import measure_step, one_thread
 from ceteris.training.build import summary_of
 from ceteris.training.compiler import put_off_compiler
@@ -171,15 +170,15 @@ class Timing:
         for level in kind.levels:
             self._ratios[level].append(seconds / kind.network.step_seconds(images, kind.precision))
 
-    def learn_records(self, recorded: Iterable[RecordedTrial], like: Iterable[Trial]) -> None:
+    def learn_records(self, recorded: Iterable[Finished], like: Iterable[Trial]) -> None:
         """Take what trainings of the same kinds as some trials took, on the same images and on a processor like this."""
         here, kinds = processor_name(), {self._kind_of(trial).levels[0] for trial in like}
         for record in recorded:
-            if record.processor != here or record.trial.execution.members > 1 or not record.images_per_second:
+            rate, batch = record.cost.images_per_second, record.trial.recipe.batch_size
+            if record.environment.get("processor", "") != here or record.trial.execution.members > 1 or not rate:
                 continue
             if _levels_of(record.trial)[0] in kinds:
-                batch = record.trial.recipe.batch_size
-                self.learn(record.trial, batch, batch / record.images_per_second)
+                self.learn(record.trial, batch, batch / rate)
 
     def unknown(self, trials: Iterable[Trial]) -> list[Trial]:
         """Return one trial of every kind that it was told nothing of, those first whose kinds take most of the time."""
