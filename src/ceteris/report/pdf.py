@@ -146,8 +146,16 @@ class _Pages:
             case Judgements(judged=judged):
                 rows = [{"title": shortened(one.title, 40), "pros": one.pros, "cons": one.cons} for one in judged[:6]]
                 yield {"kind": "judgements", "rows": rows}
-            case Compact(name=name):
-                yield {"kind": name} | getattr(self, f"_{name}")()
+            case Compact(name="effects"):
+                yield effects(self.report.findings, self.layout.effect_rows)
+            case Compact(name="results"):
+                yield self._results()
+            case Compact(name="facts"):
+                yield self._facts()
+            case Compact(name="models"):
+                yield self._models()
+            case Compact(name="explored"):
+                yield self._explored()
 
     # -- figures
 
@@ -181,14 +189,18 @@ class _Pages:
             shares = [plain_points(summary.mean(metric)) for metric in ("precision", "recall", "f1")]
             version = f"{shortened(summary.title, 30)}, {VERSION_TITLES[summary.version]}"
             rows.append([version, accuracy, *shares, f"{summary.mean('auc'):.4f}"])
-        return {"rows": rows}
+        return {"kind": "results", "rows": rows}
 
     def _facts(self) -> dict[str, Any]:
         rows = self._cut(data_description(self.report.findings, brief=True).texts(), 300)
         samples = [
             self._drawn("samples", entry.figure) for entry in self.report.drawn if entry.figure.name == "samples"
         ]
-        return {"rows": rows, "picture": samples[0] if samples and "samples" in self.layout.figures else None}
+        return {
+            "kind": "facts",
+            "rows": rows,
+            "picture": samples[0] if samples and "samples" in self.layout.figures else None,
+        }
 
     def _models(self) -> dict[str, Any]:
         """Split the properties into those that differ, as rows, and those that all models share, as one sentence."""
@@ -196,6 +208,7 @@ class _Pages:
         differing = [row[:9] for row in table.texts() if len(set(row[1:])) > 1]
         shared = [f"{row[0]} {row[1]}" for row in table.texts() if len(set(row[1:])) == 1 and row[1] != "none"]
         return {
+            "kind": "models",
             "columns": [shortened(column.title, 30) for column in table.columns][:9],
             "rows": self._cut(differing, 130),
             "shared": shortened("; ".join(shared), self.layout.letters),
@@ -211,10 +224,7 @@ class _Pages:
             [shortened(title, 60), shortened(question, 160), shortened(", ".join(models), 60)]
             for title, question, models in seen.values()
         ]
-        return {"rows": rows[: max(4, self.layout.effect_rows // 3)]}
-
-    def _effects(self) -> dict[str, Any]:
-        return effects(self.report.findings, self.layout.effect_rows)
+        return {"kind": "explored", "rows": rows[: max(4, self.layout.effect_rows // 3)]}
 
     def _cut(self, rows: Sequence[Sequence[str]], most: int) -> list[list[str]]:
         return [[shortened(text, min(self.layout.letters, most)) for text in row] for row in rows]
@@ -250,7 +260,8 @@ def effects(findings: StudyFindings, most_rows: int) -> dict[str, Any]:
         for number, (label, of_model) in enumerate(levels.items())
     ]
     total = sum(map(len, grouped.values()))
-    return {"models": [model.label[:24] for model in models], "rows": rows, "left_out": total - len(rows)}
+    titles_of_models = [model.label[:24] for model in models]
+    return {"kind": "effects", "models": titles_of_models, "rows": rows, "left_out": total - len(rows)}
 
 
 def _reduced(grouped: dict[str, _Levels], most_rows: int) -> dict[str, _Levels]:
