@@ -165,7 +165,7 @@ def draw_class_scores(best: Sequence[VersionResults], figure: Figure, *, classes
 def draw_roc(best: Sequence[VersionResults], figure: Figure, *, classes: tuple[str, ...]) -> None:
     """Draw one panel per model, the corner that matters: thin lines are classes, thick ones the averages."""
     title = "ROC curves on the test set, one class against the rest"
-    panels = panel_per_model(figure, len(best), title=title, pitch=2.75, width=1.95, height=1.95)
+    panels = panel_per_model(figure, len(best), title=title, pitch=2.75, size=(1.95, 1.95))
     for axes, summary in zip(panels, best, strict=True):
         curves, colour = summary.results[0].roc, model_colour(summary.position)
         for curve in curves.per_class:
@@ -225,7 +225,7 @@ def thinned(curve: RocCurve) -> tuple[FloatArray, FloatArray]:
 def draw_calibration(best: Sequence[VersionResults], figure: Figure) -> None:
     """Draw one panel per model: accuracy in each bin of confidence, the area of a mark showing how many images it holds."""
     title = "Reliability: how sure, and how often right"
-    panels = panel_per_model(figure, len(best), title=title, pitch=2.55, width=1.85, height=1.75)
+    panels = panel_per_model(figure, len(best), title=title, pitch=2.55, size=(1.85, 1.75))
     for axes, summary in zip(panels, best, strict=True):
         bins, colour = summary.results[0].calibration, model_colour(summary.position)
         filled = bins.counts > 0

@@ -26,7 +26,7 @@ from ceteris.figures.rows import (
     write_right,
 )
 from ceteris.figures.style import FAINT, INK, MUTED, PAPER, VERDICT_COLOURS, axes_at, open_page
-from ceteris.findings import FactorFinding, LevelFinding, ModelFinding, StudyFindings
+from ceteris.findings import FactorFinding, FactorPath, GridSearch, LevelFinding, ModelFinding, StudyFindings
 
 
 def effects_figures(findings: StudyFindings, model: ModelFinding) -> Iterator[ReportFigure]:
@@ -35,10 +35,13 @@ def effects_figures(findings: StudyFindings, model: ModelFinding) -> Iterator[Re
         return
     block = block_word(findings, model)
     raced = any(unequal_blocks(factor) for factor in model.factors)
-    where = {
-        "factorial": "averaged over the trained grid, so that each level's number holds for a mean setting of the others",
-        "race": f"on the {block}s it was trained on",
-    }.get(model.strategy, f"on the same {findings.folds} folds" if block == "fold" else "on the same blocks")
+    match model.search:
+        case GridSearch():
+            where = "averaged over the trained grid, so that each level's number holds for a mean setting of the others"
+        case FactorPath(raced=int()):
+            where = f"on the {block}s it was trained on"
+        case _:
+            where = f"on the same {findings.folds} folds" if block == "fold" else "on the same blocks"
     fewer = " A level that left early has its mean over fewer blocks; its difference uses the common ones only."
     yield ReportFigure(
         name=f"effects-{model.name}", section="exploration", model=model.name,

@@ -120,11 +120,11 @@ def write_right(axes: Axes, y: float, text: str, colour: str = MUTED) -> None:
     axes.text(1.05, y, text, transform=axes.get_yaxis_transform(), fontsize=7.5, va="center", color=colour)
 
 
-def label_row(axes: Axes, x: float, y: float, text: str, *, bold: bool = False, muted: bool = False) -> None:
+def label_row(axes: Axes, x: float, y: float, text: str, *, bold: bool = False) -> None:
     """Write the name of a row, ``x`` in widths of the axes (negative: to their left)."""
     axes.text(
         x, y, text, transform=axes.get_yaxis_transform(), fontsize=8, fontweight="bold" if bold else "normal",
-        color=MUTED if muted else INK, va="center",
+        color=INK, va="center",
     )  # fmt: skip
 
 

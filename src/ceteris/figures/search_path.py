@@ -28,8 +28,7 @@ from ceteris.figures.style import (
     percent,
     points,
 )
-from ceteris.findings import ModelFinding, StudyFindings, TuningFinding
-from ceteris.records import FloatArray
+from ceteris.findings import FactorPath, ModelFinding, StudyFindings, TuningFinding
 
 SHORT = 13  # letters of a label that fit beside a panel of tuning when two stand side by side
 LINE = 0.17  # inches between the names of two arms
@@ -127,24 +126,7 @@ def _path(model: ModelFinding, position: int) -> ModelPath:
 
 def has_path(model: ModelFinding) -> bool:
     """Tell whether each factor was explored around the best setting of those before it."""
-    if not model.factors or model.strategy not in ("greedy", "leave-one-out", "race"):
-        return False
-    return model.strategy != "race" or not _around_baseline(model)
-
-
-def _around_baseline(model: ModelFinding) -> bool:
-    """Tell whether a race went on from the baseline although a level had won: the incumbent's results are then the same."""
-    changed = [any(level.chosen and not level.incumbent for level in factor.levels) for factor in model.factors]
-    start, *later = (factor.incumbent for factor in model.factors)
-    after = [entry for place, entry in enumerate(later) if any(changed[: place + 1]) and entry is not None]
-    return start is not None and bool(after) and _same_results(start.accuracies, after[0].accuracies)
-
-
-def _same_results(first: FloatArray, second: FloatArray) -> bool:
-    common = min(len(first), len(second))
-    differences = first[:common] - second[:common]
-    finite = differences[np.isfinite(differences)]
-    return bool(finite.size and (finite == 0).all())
+    return bool(model.factors) and isinstance(model.search, FactorPath) and model.search.around == "best"
 
 
 def draw_search_path(paths: tuple[ModelPath, ...], figure: Figure) -> None:

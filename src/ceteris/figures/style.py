@@ -7,12 +7,14 @@ FAINT and PAPER are reserved for text, secondary text, rules and background, so 
 import functools
 from typing import Any, Literal
 
+import numpy as np
 from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from ceteris.analysis.finals import shortened
+from ceteris.records import FloatArray
 
 INK = "#1c2128"
 MUTED = "#66707c"
@@ -93,10 +95,10 @@ def axes_at(figure: Figure, left: float, top: float, width: float, height: float
     return figure.add_axes((left / page_width, bottom / page_height, width / page_width, height / page_height))
 
 
-def panel_per_model(figure: Figure, count: int, *, title: str, pitch: float, width: float, height: float) -> list[Axes]:
-    """Open a page with ``count`` panels of ``width`` by ``height`` inches, three in a row, rows ``pitch`` inches apart."""
+def panel_per_model(figure: Figure, count: int, *, title: str, pitch: float, size: tuple[float, float]) -> list[Axes]:
+    """Open a page with ``count`` panels of ``size`` (width, height) inches, three in a row, rows ``pitch`` inches apart."""
     open_page(figure, height=0.75 + pitch * max(1, -(-count // 3)), title=title)
-    return [axes_at(figure, 0.55 + 2.3 * (n % 3), 0.65 + pitch * (n // 3), width, height) for n in range(count)]
+    return [axes_at(figure, 0.55 + 2.3 * (n % 3), 0.65 + pitch * (n // 3), *size) for n in range(count)]
 
 
 def blank(axes: Axes) -> None:
@@ -120,6 +122,16 @@ def logarithmic(axes: Axes, which: Literal["x", "y"]) -> None:
     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if narrow else (1.0,), numticks=12))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: compact(value)))
+
+
+def spread_evenly_in_logarithm(numbers: FloatArray) -> bool:
+    """Tell whether the median lies nearer to the middle of the range on a logarithmic axis than on a plain one."""
+    if numbers.min() <= 0 or numbers.max() / numbers.min() < 10:
+        return False
+    plain, logarithm = (
+        abs((np.median(values) - values.min()) / np.ptp(values) - 0.5) for values in (numbers, np.log(numbers))
+    )
+    return bool(logarithm < plain)
 
 
 def compact(value: float) -> str:
