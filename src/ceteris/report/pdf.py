@@ -161,23 +161,23 @@ class _Pages:
 
     def _picture(self, figure: ReportFigure) -> dict[str, Any] | None:
         """Return file, caption and size of a figure, None where this layout has no room for it."""
-        name = figure.name.removesuffix(f"-{figure.model}") if figure.model else figure.name
-        of_this_model = not figure.model or figure.name == self._of_best_model(name)
-        if name not in self.layout.figures or not of_this_model or name == "samples":
+        if figure.kind not in self.layout.figures or figure.kind == "samples":
             return None
-        return self._drawn(name, figure)
+        if figure.model and figure.model != self._best_model(figure.kind):
+            return None
+        return self._drawn(figure)
 
-    def _drawn(self, name: str, figure: ReportFigure) -> dict[str, Any]:
-        (share, tallest), box = FIGURES[name], self.report.drawing(figure).svg.split('viewBox="', 1)[1]
+    def _drawn(self, figure: ReportFigure) -> dict[str, Any]:
+        (share, tallest), box = FIGURES[figure.kind], self.report.drawing(figure).svg.split('viewBox="', 1)[1]
         width, height = map(float, box.split('"', 1)[0].split()[2:])
         size = {"ratio": f"{height / width:.4f}", "share": share, "tallest": tallest}
-        return {"kind": "picture", "name": name, "file": f"{figure.name}.svg", "caption": figure.caption, **size}
+        return {"kind": "picture", "name": figure.kind, "file": f"{figure.name}.svg", "caption": figure.caption, **size}
 
-    def _of_best_model(self, name: str) -> str:
-        """Return the figure of this name that is about the model with the best test result of those that have one."""
-        ranked = sorted(self.report.results.best, key=lambda summary: -summary.mean("accuracy"))
-        names = {entry.figure.name for entry in self.report.drawn}
-        return next((f"{name}-{summary.model}" for summary in ranked if f"{name}-{summary.model}" in names), "")
+    def _best_model(self, kind: str) -> str:
+        """Return the model with the best test result of those that have a figure of a kind, '' where none has."""
+        models = {entry.figure.model for entry in self.report.drawn if entry.figure.kind == kind}
+        having = [summary for summary in self.report.results.best if summary.model in models]
+        return max(having, key=lambda summary: summary.mean("accuracy")).model if having else ""
 
     # -- tables that only the PDF has
 
@@ -193,9 +193,7 @@ class _Pages:
 
     def _facts(self) -> dict[str, Any]:
         rows = self._cut(data_description(self.report.findings, brief=True).texts(), 300)
-        samples = [
-            self._drawn("samples", entry.figure) for entry in self.report.drawn if entry.figure.name == "samples"
-        ]
+        samples = [self._drawn(entry.figure) for entry in self.report.drawn if entry.figure.name == "samples"]
         return {
             "kind": "facts",
             "rows": rows,
