@@ -43,6 +43,7 @@ class DataDescription:
     sample_images: ByteArray  # (samples, channels, height, width), grouped by class
     sample_labels: IntArray  # (samples,)
     warnings: tuple[str, ...]
+    understood: str = ""  # what was read as what, in one line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -472,8 +473,8 @@ class ModelSummary:
 class ModelFinding:
     """The path of one model from its baseline to its best recipe.
 
-    ``strategy`` names how the best recipe was searched and ``search`` counts what the search did. ``ablation``
-    (leave-one-out) has one entry per choice of the final stack, each put back to the baseline's value; ``interactions``
+    ``strategy`` names how the best recipe was searched and ``search`` counts what the search did. ``ablation`` has
+    one entry per choice of the final stack that was put back to the baseline's value; ``interactions``
     belong to a factorial grid, ``candidates`` to a grid or to a search that tries whole recipes. ``trainings_saved`` counts
     the trainings of the full design that a race did not need. ``confirmation`` is None when the baseline stayed the best.
     """

@@ -36,7 +36,9 @@ def tell_planning(console: Console) -> Iterator[Callable[[str], None]]:
 
 
 def print_plan(console: Console, estimate: PlanEstimate) -> None:
-    """Print the stages of a plan, what they take and what they can find out."""
+    """Print how the data were read, the stages of a plan, what they take and what they can find out."""
+    for line in estimate.data:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     titles = ["model", "stage", "arms", "blocks", "train", "time", "detects", "stored"]
     rows = [_row(stage) for stage in estimate.stages]
     shown = len(titles) if estimate.known else len(titles) - 1
@@ -63,6 +65,7 @@ def print_fitted(console: Console, study: str, plan: FittedPlan) -> None:
 def plan_json(estimate: PlanEstimate) -> dict[str, Any]:
     """Return a plan as plain values: seconds, bytes, and detectable differences of accuracy in 0..1."""
     return {
+        "data": list(estimate.data),
         "trainings": estimate.trials,
         "at_most": estimate.at_most,
         "in_store": estimate.known,

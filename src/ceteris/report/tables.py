@@ -85,6 +85,7 @@ def data_facts(findings: StudyFindings) -> list[tuple[str, str, bool]]:
         ("preprocessing", "; ".join(data.preprocessing), True),
         ("images used in the exploration", f"{findings.exploration_images or data.train_count:,}", False),
     ]
+    facts += [("read as", data.understood, False)] if data.understood else []
     facts += [("note", data.note, False)] if data.note else []
     return facts + [("warning", text, False) for text in data.warnings]
 
