@@ -25,10 +25,9 @@ from ceteris.figures.style import (
     model_colour,
     note,
     open_page,
-    percent,
-    points,
 )
 from ceteris.findings import FactorPath, ModelFinding, StudyFindings, TuningFinding
+from ceteris.formats import percent, points
 
 SHORT = 13  # letters of a label that fit beside a panel of tuning when two stand side by side
 LINE = 0.17  # inches between the names of two arms
@@ -161,9 +160,9 @@ def _draw_path(axes: Axes, path: ModelPath) -> None:
         ink, weight = (INK, "bold") if marked else (MUTED, "normal")
         name = shortened(step.factor, 30) + (f": {shortened(step.level, 22)}" if step.level else "")
         stayed = "tuned" if step.retuned else "stays"
-        gain = "" if row == 0 else points(step.gain) if step.changed else stayed
+        gain = "" if row == 0 else points(step.gain, 1, zero="±") if step.changed else stayed
         for x, told, side, bold in (
-            (-0.03, shortened(name, 44), "right", weight), (1.04, percent(step.mean), "left", weight),
+            (-0.03, shortened(name, 44), "right", weight), (1.04, percent(step.mean, 1), "left", weight),
             (1.25, gain, "left", "normal"),
         ):  # fmt: skip
             axes.text(x, row, told, transform=page, fontsize=8, ha=side, va="center", fontweight=bold, color=ink)
