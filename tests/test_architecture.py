@@ -17,7 +17,7 @@ SOURCE = Path(ceteris.__file__).parent
 # Lowest first; rooms on one floor do not know each other, a room imports only from the floors below it. `ceteris` itself
 # is a door: it hands out the names of `study` and `api` when they are asked for.
 FLOORS: list[set[str]] = [
-    {"digests", "errors"},
+    {"digests", "errors", "formats"},
     {"recipe", "seeds", "user_code"},
     {"fields"},
     {"records"},

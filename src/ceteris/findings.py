@@ -267,6 +267,16 @@ class FactorFinding:
         """The level that the others were compared with."""
         return next((level for level in self.levels if level.incumbent), None)
 
+    @property
+    def kept(self) -> LevelFinding | None:
+        """The level that was chosen, else the incumbent."""
+        return next((level for level in self.levels if level.chosen), self.incumbent)
+
+    @property
+    def winner(self) -> LevelFinding | None:
+        """The level that replaced the incumbent, None where the incumbent stayed."""
+        return next((level for level in self.levels if level.chosen and not level.incumbent), None)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Interaction:
@@ -609,3 +619,13 @@ class StudyFindings:
     packages: dict[str, str]
     machine: dict[str, str]
     study_text: str
+
+    @property
+    def label(self) -> str:
+        """The title, or the name where there is none."""
+        return self.title or self.name
+
+    @property
+    def people(self) -> str:
+        """Group and author in one line."""
+        return " · ".join(part for part in (self.group, self.author) if part)

@@ -29,7 +29,7 @@ from ceteris.figures.search_path import search_paths
 from ceteris.figures.style import points
 from ceteris.findings import StudyFindings, TuningFinding
 from ceteris.records import Float32Array
-from ceteris.report.exploration_tables import what_helped
+from ceteris.report.search_tables import what_helped
 
 
 def test_test_metrics_agree_with_scikit_learn_for_every_final(findings: StudyFindings, results: ResultsInfo) -> None:
@@ -324,6 +324,6 @@ def test_an_incumbent_that_tuning_changed_is_told_with_its_new_value_everywhere(
     decision = decisions_info(told).decisions[0][0]
     assert decision is not None
     assert (decision.level, decision.changed, decision.retuned) == ("sgd (lr 0.15, tuned)", False, True)
-    row = what_helped(told).rows[0]
+    row = what_helped(told.models).rows[0]
     assert row[2:4] == ("sgd (lr 0.05)", "sgd (lr 0.15, tuned)")
     assert row[8] == "kept, tuned"
