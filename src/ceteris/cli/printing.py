@@ -11,8 +11,8 @@ from rich.table import Table as RichTable
 
 from ceteris.api import Evaluation, Result, TrainedModel
 from ceteris.api.runs import LOG_FILE
-from ceteris.cli.display import duration
 from ceteris.data import DataSet
+from ceteris.formats import clock
 from ceteris.records import Float32Array
 from ceteris.report import Table
 
@@ -50,7 +50,7 @@ def print_result(console: Console, result: Result) -> None:
         console.print(f"Note: {findings.data.note}", markup=False)
     console.print(
         f"{findings.trials_total} trainings ({findings.trials_failed} did not finish), "
-        f"{duration(findings.training_seconds)} of training; the test set was looked at {len(findings.looks)} time"
+        f"{clock(findings.training_seconds)} of training; the test set was looked at {len(findings.looks)} time"
         f"{'s' if len(findings.looks) != 1 else ''}.",
         highlight=False,
     )
