@@ -5,18 +5,15 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ceteris.api.journal import Journal
-from ceteris.execution.progress import Silent
-from ceteris.execution.queue import Queue
-from ceteris.execution.request import Records, Request
+from ceteris.execution.pools import WorkerPool
+from ceteris.execution.progress import Progress
+from ceteris.execution.queue import Queue, Records, Request
 from ceteris.execution.worker import WorkerConfig
-from ceteris.execution.worker_pool import WorkerPool
 from ceteris.findings import Confirmation
-from ceteris.planning.timing import Timing
 from ceteris.records import Finished, Record
 from ceteris.store import Store
 from ceteris.study import ExperimentContext, ModelSpec, SearchResult, Study
-from ceteris.study.context import RunOptions, context_of, open_data, worker_count
+from ceteris.study.context import RunOptions, context_of, open_data
 from ceteris.study.model_experiment import confirm
 from ceteris.study.strategies import search_of
 from ceteris.user_code import NO_IMPORTS
@@ -38,20 +35,16 @@ def explore(study: Study, *, data_dir: Path, store: Path, workers: int | None = 
     data_set = open_data(study, options)
     context = context_of(study, data_set, options)
     began = time.monotonic()
-    listeners = [Journal(Silent()) for _ in study.models]
-    with WorkerPool(
-        WorkerConfig(train=data_set.prepared, store=store, imports=NO_IMPORTS), worker_count(workers)
-    ) as pool:
+    config = WorkerConfig(train=data_set.prepared, store=store, imports=NO_IMPORTS, device=context.device)
+    with WorkerPool(config, options.processes) as pool:
         explored = []
-        for model, listener in zip(study.models, listeners, strict=True):
-            queue: Queue[tuple[SearchResult, Confirmation | None]] = Queue(
-                Store(store), pool, listener, Timing(data_set.train, imports=NO_IMPORTS).size
-            )
-            explored += queue.run([_confirmed(context, model)])
+        for model in study.models:
+            queue: Queue[tuple[SearchResult, Confirmation | None]] = Queue(Store(store), pool, Progress())
+            explored += [(*outcome, queue.records) for outcome in queue.run([_confirmed(context, model)])]
     seconds = time.monotonic() - began
     return [
-        Explored(search=found, confirmation=confirmation, records=listener.records, seconds=seconds)
-        for (found, confirmation), listener in zip(explored, listeners, strict=True)
+        Explored(search=found, confirmation=confirmation, records=records, seconds=seconds)
+        for found, confirmation, records in explored
     ]
 
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ceteris.api import run_study
-from ceteris.execution.progress import Silent, Work
+from ceteris.execution.progress import Progress, Work
 from ceteris.planning.estimate import PlanEstimate, plan_study
 from ceteris.records import Record
 from ceteris.study import read_study
@@ -24,7 +24,7 @@ from ceteris.study.context import RunOptions
 Stage = tuple[str, str, str]  # model, kind, name
 
 
-class Clock(Silent):
+class Clock(Progress):
     """Adds up how long the workers were at every stage, and notes when the phases of the run began."""
 
     def __init__(self) -> None:

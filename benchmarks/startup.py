@@ -20,9 +20,9 @@ import psutil
 
 from ceteris import recipe as r
 from ceteris.data import ImageSet, from_arrays
+from ceteris.execution.pools import WorkerPool
 from ceteris.execution.populations import as_population
-from ceteris.execution.worker import Task, WorkerConfig
-from ceteris.execution.worker_pool import WorkerPool
+from ceteris.execution.worker import Done, Lost, Task, WorkerConfig
 from ceteris.records import CrossValidationSplit, Execution, Record, Trial, finished
 from ceteris.seeds import generator
 from ceteris.user_code import NO_IMPORTS
@@ -87,12 +87,12 @@ def workers(folder: Path) -> None:
 
 def train(pool: WorkerPool, members: list[Trial]) -> Record:
     """Train a task and return its first record."""
-    pool.submit(Task(digests=tuple(trial.digest for trial in members), trials=tuple(members)))
+    pool.submit(Task(trials=tuple(members)))
     while True:
         for event in pool.events(timeout=1.0):
-            if event.kind == "done":
+            if isinstance(event, Done):
                 return event.records[0]
-            assert event.kind != "lost", event.message
+            assert not isinstance(event, Lost), event.message
 
 
 def trials(seed: int) -> list[Trial]:

@@ -22,10 +22,9 @@ from torch.profiler import ProfilerActivity, profile
 from ceteris.data import standardisation
 from ceteris.recipe import Recipe
 from ceteris.training import one_thread, predict
-from ceteris.training.images import ResidentImages, resident
-from ceteris.training.loop import Parts, Plan, train_step
-from ceteris.training.streams import streams_of
-from ceteris.training.trial import make_parts
+from ceteris.training.batches import Batch
+from ceteris.training.loop import train_step
+from ceteris.training.single import images_on_device, single_trainee
 from ceteris.user_code import NO_IMPORTS
 from fleet.networks import NETWORKS, TITLES, Load, characters, trial_of
 
@@ -73,41 +72,23 @@ class Step:
         trial = trial_of(network, Load(batch_size=batch_size, steps=1))
         changed = Recipe(**NETWORKS[network] | {"augmentation": augmentation}, batch_size=batch_size, precision="auto")
         trial = replace(trial, recipe=changed)
-        self.images: ResidentImages = resident_batch(batch_size, channels_last=changed.model.kind != "mlp")
-        self.streams = streams_of(trial)
-        self.parts: Parts = make_parts(trial, characters(), self.images, self.streams, imports=NO_IMPORTS)
-        self.autocast = trial.execution.precision == "bfloat16"
-        self.plan = Plan(
-            epochs=1, batch_size=batch_size, classes=47, patience=0, autocast=self.autocast, snapshots=False
-        )
-        self.places = torch.arange(batch_size)
+        chosen = np.arange(batch_size)
+        self.trainee = single_trainee(trial, characters(), fitted=chosen, held_out=chosen[:1], imports=NO_IMPORTS)
+        self.images = images_on_device(trial, characters(), chosen, *standardisation(characters().images, chosen))
+        self.batch = Batch(0.0, torch.arange(batch_size), self.images.labels)
+        self.trainee.model.train()
 
     def train(self) -> None:
-        images, labels = self.images.batch(self.places), self.images.labels.index_select(0, self.places)
-        train_step(self.parts, images, labels, self.plan, self.streams, 0.0)
+        train_step(self.trainee, self.batch)
 
     def evaluate(self) -> None:
-        predict(self.parts.model, self.images, autocast=self.autocast)
-        self.parts.model.train()
+        predict(self.trainee.model, self.images, autocast=self.trainee.config.autocast)
+        self.trainee.model.train()
 
     def repetitions(self) -> int:
         """Return how many steps take about a tenth of a second."""
         self.train()
         return max(1, round(0.1 / seconds(self.train, 1)))
-
-
-def resident_batch(count: int, *, channels_last: bool) -> ResidentImages:
-    images, places = characters(), np.arange(count)
-    mean, deviation = standardisation(images.images, places)
-    return resident(
-        images.images,
-        images.labels,
-        places,
-        mean=mean,
-        deviation=deviation,
-        device="cpu",
-        channels_last=channels_last,
-    )
 
 
 def profile_row(title: str, step: Step) -> list[str]:

@@ -96,8 +96,8 @@ def test_accuracy(trial: Any, weights: Any, data_set: Any) -> float:
     import torch
 
     from ceteris.training import predict, standardisation_of
+    from ceteris.training.batches import resident
     from ceteris.training.build import build_model
-    from ceteris.training.images import resident
 
     test = data_set.test.open(record_look=lambda fingerprint: None)
     model = build_model(
@@ -110,7 +110,7 @@ def test_accuracy(trial: Any, weights: Any, data_set: Any) -> float:
         test.labels,
         np.arange(len(test)),
         mean=mean,
-        deviation=deviation,
+        std=deviation,
         device="cpu",
         channels_last=True,
     )

@@ -16,11 +16,10 @@ from torch import nn
 from ceteris.data import split_indices
 from ceteris.records import IntArray, Record, Trial, finished
 from ceteris.training import has_fast_bfloat16, one_thread, standardisation_of
-from ceteris.training.images import ResidentImages, resident
-from ceteris.training.loop import Parts, Plan, batches, fit, predict, train_step
+from ceteris.training.batches import ResidentImages
+from ceteris.training.loop import fit, predict, train_step
 from ceteris.training.population import run_population, shape_key
-from ceteris.training.streams import Streams, streams_of
-from ceteris.training.trial import make_parts
+from ceteris.training.single import SingleTrainee, images_on_device, run_of, single_trainee
 from ceteris.user_code import NO_IMPORTS
 from fleet.networks import Load, characters, trial_of
 from fleet.products import Products
@@ -167,62 +166,40 @@ class _Training:
     """The objects of one training, so that the whole loop and its bare steps run on the same ones."""
 
     def __init__(self, trial: Trial, load: Load) -> None:
-        fit_places, held_places = split_indices(trial.split, characters().labels)
-        self._images = _resident(trial, fit_places[: load.batch_size * load.steps])
-        self._held_out = _resident(trial, held_places[:1])  # a single one: what evaluating costs is measured elsewhere
-        self._streams: Streams = streams_of(trial)
-        self._parts: Parts = make_parts(trial, characters(), self._images, self._streams, imports=NO_IMPORTS)
-        self._plan = Plan(
-            epochs=load.epochs,
-            batch_size=load.batch_size,
-            classes=len(characters().classes),
-            patience=0,
-            autocast=trial.execution.precision == "bfloat16",
-            snapshots=False,
+        fitted, others = split_indices(trial.split, characters().labels)
+        held_out = others[:1]  # a single one: what evaluating costs is measured elsewhere
+        self._trial = trial
+        self._trainee: SingleTrainee = single_trainee(
+            trial, characters(), fitted=fitted[: load.batch_size * load.steps], held_out=held_out, imports=NO_IMPORTS
         )
+        self._held_out = _resident(trial, held_out)
 
     def whole_loop(self) -> None:
         """Train as every trial does, with schedule, history and the measures of every epoch."""
-        fit(
-            self._parts,
-            self._images,
-            self._held_out,
-            plan=self._plan,
-            streams=self._streams,
-            on_epoch=lambda epoch: None,
-        )
+        self._trainee.runs = [run_of(self._trial, characters(), self._trainee.model, self._held_out)]
+        fit(self._trainee)
 
     def clocked(self, work: Callable[[], None]) -> _StepClock:
         """Return when the steps of ``work`` begin and end."""
         clock = _StepClock()
-        with clock.running(self._parts.model, self._parts.optimizer):
+        with clock.running(self._trainee.model, self._trainee.optimizer):
             work()
         return clock
 
     def evaluate(self) -> None:
         """Evaluate the held-out images as the loop does at the end of an epoch."""
-        predict(self._parts.model, self._held_out, autocast=self._plan.autocast)
+        predict(self._trainee.model, self._held_out, autocast=self._trainee.config.autocast)
 
     def bare_steps(self) -> None:
         """Take the same number of steps on batches of the same images, and write nothing down."""
-        self._parts.model.train()
-        for epoch in range(self._plan.epochs):
-            for _, places in batches(len(self._images), self._plan.batch_size, epoch, self._streams.order):
-                images, labels = self._images.batch(places), self._images.labels.index_select(0, places)
-                train_step(self._parts, images, labels, self._plan, self._streams, 0.0)
+        self._trainee.model.train()
+        for epoch in range(self._trainee.config.epochs):
+            for batch in self._trainee.batches(epoch):
+                train_step(self._trainee, batch)
 
 
-def _resident(trial: Trial, places: IntArray) -> ResidentImages:
-    mean, deviation = standardisation_of(trial, characters())
-    return resident(
-        characters().images,
-        characters().labels,
-        places,
-        mean=mean,
-        deviation=deviation,
-        device=trial.execution.device,
-        channels_last=trial.recipe.model.kind != "mlp",
-    )
+def _resident(trial: Trial, indices: IntArray) -> ResidentImages:
+    return images_on_device(trial, characters(), indices, *standardisation_of(trial, characters()))
 
 
 def _clocks(work: Callable[[], None]) -> tuple[float, float]:
@@ -250,7 +227,8 @@ def _typical_loop(network: str, batch_size: int, steps: int, workers: int) -> Ty
 def _products(network: str, batch_size: int) -> Products:
     load = Load(batch_size=batch_size, steps=1)
     trial = trial_of(network, load)
-    images = _resident(trial, np.arange(batch_size))
-    parts = make_parts(trial, characters(), images, streams_of(trial), imports=NO_IMPORTS)
+    chosen = np.arange(batch_size)
+    images = _resident(trial, chosen)
+    model = single_trainee(trial, characters(), fitted=chosen, held_out=chosen[:1], imports=NO_IMPORTS).model
     precisions = (torch.float32, torch.bfloat16) if has_fast_bfloat16("cpu") else (torch.float32,)
-    return Products(parts.model.eval(), images.slice(0, batch_size), precisions)
+    return Products(model.eval(), images.slice(0, batch_size), precisions)

@@ -13,8 +13,7 @@ from typing import ParamSpec, TypeVar
 
 import torch
 
-from ceteris.study.context import worker_count
-from ceteris.training.process_environment import environment_of_workers
+from ceteris.execution.pools import environment_of_workers, process_count
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -48,7 +47,7 @@ class Processes:
 @contextmanager
 def start_processes(cores: int | None = None) -> Iterator[Processes]:
     """Start the processes, for all cores that this process may use when ``cores`` is None, and end them afterwards."""
-    count = cores or worker_count(None)
+    count = cores or process_count(None, "cpu")
     spawn = multiprocessing.get_context("spawn")
     with ExitStack() as stack:
         single = [

@@ -14,7 +14,7 @@ from ceteris.api import collect, runs
 from ceteris.api.collect import FinalModel, TrainedStudy
 from ceteris.api.model import TrainedModel
 from ceteris.models import device_of
-from ceteris.training.images import ResidentImages
+from ceteris.training.batches import ResidentImages
 from tests.api.tiny import TINY
 
 

@@ -9,7 +9,7 @@ import pytest
 import ceteris
 from ceteris.data import ReadOptions, load
 from ceteris.errors import DataError
-from ceteris.execution.progress import Silent, Work
+from ceteris.execution.progress import Progress, Work
 from ceteris.records import HoldoutSplit, IntArray, Record, finished
 from ceteris.store import Store
 from tests.api.tiny import TINY
@@ -17,7 +17,7 @@ from tests.api.tiny import TINY
 WRITERS = 12
 
 
-class Keeping(Silent):
+class Keeping(Progress):
     def __init__(self) -> None:
         self.records: list[Record] = []
 

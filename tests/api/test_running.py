@@ -14,7 +14,7 @@ from torch import nn
 import ceteris
 from ceteris.data import ImageSet, SealedTest, load
 from ceteris.errors import ConfigError, StoreError
-from ceteris.execution.progress import Silent, Work
+from ceteris.execution.progress import Progress, Work
 from ceteris.findings import StudyFindings
 from ceteris.records import Record
 from ceteris.report.search_words import failure_text
@@ -22,7 +22,7 @@ from ceteris.store import read_findings, write_findings
 from tests.api.tiny import TINY
 
 
-class Counting(Silent):
+class Counting(Progress):
     def __init__(self) -> None:
         self.trained: list[str] = []
         self.reused = 0
@@ -94,7 +94,7 @@ def test_the_test_set_is_looked_at_once_and_the_report_says_so(finished: ceteris
 def test_nothing_opens_the_test_set_before_the_choices_are_made(tmp_path: Path) -> None:
     order: list[str] = []
 
-    class Noting(Silent):
+    class Noting(Progress):
         def finished(self, digest: str, work: Work, record: Record, *, reused: bool) -> None:
             order.append("trial")
 
@@ -270,7 +270,7 @@ def test_findings_of_another_version_are_made_again(
     )
     assert listener.trained == []
     assert result.findings.title == "own"
-    assert len(result.findings.looks) == 1  # the same models were looked at for the same reason
+    assert len(result.findings.looks) == 2  # every opening is a look, also at the same models for the same reason
 
 
 @pytest.fixture(scope="module")

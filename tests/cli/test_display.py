@@ -5,8 +5,7 @@ import io
 from rich.console import Console
 
 from ceteris.cli.display import Display
-from ceteris.execution.progress import Work
-from ceteris.execution.request import StageKind
+from ceteris.execution.progress import StageKind, Work
 from tests.example_records import example_record
 
 
@@ -22,7 +21,7 @@ def shown(*, terminal: bool) -> str:
     with display:
         display.phase("preparing the data")
         display.planned([[work("mlp", "rate")], [work("mlp", "final")], [work("cnn [2]", "final")]])
-        display.asked([work("mlp", "rate")])
+        display.requested([work("mlp", "rate")])
         display.started("a", work("mlp", "rate"))
         if terminal:
             console.print(display._draw())

@@ -12,15 +12,13 @@ from tests.tiny_trials import CNN, MLP, RESNET, tiny_images, tiny_trial
 from ceteris import recipe as r
 from ceteris.data import DataSet, from_arrays
 from ceteris.errors import StoreError
-from ceteris.execution.in_process import InProcessPool
+from ceteris.execution.pools import InProcessPool, WorkerPool, environment_of_workers
 from ceteris.execution.populations import as_population
-from ceteris.execution.progress import Silent
+from ceteris.execution.progress import Progress
 from ceteris.execution.queue import Queue
 from ceteris.execution.worker import WorkerConfig
-from ceteris.execution.worker_pool import WorkerPool
 from ceteris.records import HoldoutSplit, Record, Trial
 from ceteris.store import Store
-from ceteris.training.process_environment import environment_of_workers
 from ceteris.user_code import ALL_IMPORTS
 
 MEASURED = frozenset({"seconds", "cost"})
@@ -36,14 +34,14 @@ POPULATION = list(as_population([tiny_trial(DROPOUT, fold=fold) for fold in rang
 LONG_POPULATION = list(as_population([tiny_trial(replace(MLP, epochs=400), fold=fold, seed=5) for fold in range(3)]))
 
 
-class Killer(Silent):
+class Killer(Progress):
     """Kills the process that trains a task as soon as it has finished an epoch, so many times."""
 
     def __init__(self, pool: WorkerPool, task: str, times: int = 1) -> None:
         self._pool, self._task, self._times, self.killed = pool, task, times, list[int]()
 
     def epoch(self, digest: str, epoch: int) -> None:
-        training = [worker.process for worker in self._pool._workers if worker.digest == self._task]
+        training = [worker.process for worker in self._pool._workers if worker.task == self._task]
         if training and len(self.killed) < self._times and training[0].pid not in self.killed:
             process = training[0]
             assert process.pid
@@ -73,8 +71,8 @@ def population_of(trials: list[Trial]) -> str:
     return trials[0].execution.population
 
 
-def ask(pool: WorkerPool | InProcessPool, store: Store, trials: list[Trial], listener: Silent | None = None) -> Found:
-    queue: Queue[Found] = Queue(store, pool, listener or Silent(), lambda trial: 1.0)
+def ask(pool: WorkerPool | InProcessPool, store: Store, trials: list[Trial], listener: Progress | None = None) -> Found:
+    queue: Queue[Found] = Queue(store, pool, listener or Progress())
     return queue.run([asking(trials)])[0]
 
 

@@ -35,7 +35,7 @@ def folds(recipe: r.Recipe, count: int, *seeds: int) -> list[Trial]:
 
 def sizes(trials: tuple[Trial, ...]) -> list[int]:
     """The sizes of the tasks, in order."""
-    return [len(task.trials) for task in tasks_of({trial.digest: trial for trial in trials})]
+    return [len(task.trials) for task in tasks_of(trials)]
 
 
 def test_marking_changes_nothing_but_the_execution() -> None:

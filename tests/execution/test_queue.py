@@ -13,10 +13,9 @@ from tests.tiny_trials import CNN, MLP, RESNET, tiny_trial
 
 from ceteris import recipe as r
 from ceteris.execution.populations import as_population
-from ceteris.execution.progress import Silent, Work
-from ceteris.execution.queue import Queue
-from ceteris.execution.request import Request
-from ceteris.execution.worker import Event, Task
+from ceteris.execution.progress import Progress, Work
+from ceteris.execution.queue import Queue, Request
+from ceteris.execution.worker import Done, Epoch, Event, Lost, Task
 from ceteris.records import Failed, Record, Trial
 from ceteris.store import Store
 from ceteris.study import model_experiment
@@ -40,7 +39,6 @@ class InventedPool:
 
     def submit(self, task: Task) -> None:
         assert self.idle() > 0
-        assert task.digests == tuple(trial.digest for trial in task.trials)
         assert task.digest not in self._running
         self.submitted += task.digests
         self.tasks.append(task)
@@ -51,22 +49,22 @@ class InventedPool:
             task = self._running.pop(digest)
             if self._losses[digest]:
                 self._losses[digest] -= 1
-                yield Event(kind="lost", digest=digest, message="the training process died (exit code -9)")
+                yield Lost(digest=digest, message="the training process died (exit code -9)")
                 continue
-            yield Event(kind="epoch", digest=digest, epoch=1)
+            yield Epoch(digest=digest, epoch=1)
             records = tuple(invented_record(trial, own) for trial, own in zip(task.trials, task.digests, strict=True))
-            yield Event(kind="done", digest=digest, records=records)
+            yield Done(digest=digest, records=records)
 
 
-class Listener(Silent):
+class Listener(Progress):
     """Notes what it hears."""
 
     def __init__(self) -> None:
         self.heard: list[tuple[str, str]] = []
-        self.asked_for: list[Sequence[Work]] = []
+        self.requests: list[Sequence[Work]] = []
 
-    def asked(self, work: Sequence[Work]) -> None:
-        self.asked_for.append(work)
+    def requested(self, work: Sequence[Work]) -> None:
+        self.requests.append(work)
 
     def started(self, digest: str, work: Work) -> None:
         self.heard.append(("started", digest))
@@ -92,8 +90,8 @@ def asking(*stages: Sequence[Trial]) -> Generator[Request, Mapping[str, Record],
     return found
 
 
-def queue(folder: Path, pool: InventedPool, listener: Silent | None = None) -> Queue[Found]:
-    return Queue(Store(folder), pool, listener or Silent(), lambda trial: 1.0)
+def queue(folder: Path, pool: InventedPool, listener: Progress | None = None) -> Queue[Found]:
+    return Queue(Store(folder), pool, listener or Progress())
 
 
 def trials(*seeds: int, recipe: r.Recipe = MLP) -> list[Trial]:
@@ -214,7 +212,7 @@ def test_a_population_with_a_damaged_record_is_trained_again_as_a_whole(tmp_path
 
 @pytest.mark.parametrize("part", [slice(0, 2), slice(None, None, -1)])
 def test_a_part_of_a_population_or_another_order_is_never_trained(tmp_path: Path, part: slice) -> None:
-    with pytest.raises(AssertionError, match="a population is asked for whole, in its order"):
+    with pytest.raises(AssertionError, match="a population is trained whole, in its order"):
         queue(tmp_path, InventedPool()).run([asking(population(1, 2, 3)[part])])
 
 
@@ -222,7 +220,7 @@ def test_the_listener_hears_every_trial_start_and_end(tmp_path: Path) -> None:
     listener, digest = Listener(), tiny_trial(seed=1).digest
     queue(tmp_path, InventedPool(), listener).run([asking(trials(1))])
     assert listener.heard == [("started", digest), ("epoch 1", digest), ("finished", digest)]
-    assert listener.asked_for == [[Work(model="m", stage="0", label="1", epochs=2, units=1.0)]]
+    assert listener.requests == [[Work(model="m", stage="0", label="1", epochs=2, units=1.0)]]
 
 
 def test_a_strategy_s_own_error_is_not_swallowed(tmp_path: Path) -> None:
@@ -238,7 +236,7 @@ PLACE = example_context(models=(model("mlp"), model("cnn", CNN), model("resnet",
 
 
 def outcomes(folder: Path, pool: InventedPool) -> list[ModelResult]:
-    studied: Queue[ModelResult] = Queue(Store(folder), pool, Silent(), lambda trial: 1.0)
+    studied: Queue[ModelResult] = Queue(Store(folder), pool, Progress())
     return studied.run([model_experiment(PLACE, one) for one in PLACE.study.models])
 
 

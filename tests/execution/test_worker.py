@@ -12,9 +12,9 @@ from tests.tiny_trials import CNN, MLP, tiny_images, tiny_trial
 
 from ceteris.data import ImageSet
 from ceteris.execution import worker
-from ceteris.execution.in_process import InProcessPool
+from ceteris.execution.pools import InProcessPool
 from ceteris.execution.populations import as_population
-from ceteris.execution.worker import Task, train_and_keep
+from ceteris.execution.worker import Done, Task, train_and_keep
 from ceteris.records import Trial, finished
 from ceteris.store import Store
 from ceteris.training import TrialResult, run_trial
@@ -63,7 +63,7 @@ def test_the_compiler_that_was_put_off_is_there_as_soon_as_somebody_compiles() -
 
 
 def task_of(trials: Sequence[Trial]) -> Task:
-    return Task(digests=tuple(trial.digest for trial in trials), trials=tuple(trials))
+    return Task(trials=tuple(trials))
 
 
 @pytest.mark.parametrize("broken", [False, True])
@@ -90,6 +90,7 @@ def test_this_process_trains_a_population_with_the_digits_of_a_worker(tmp_path: 
     with InProcessPool(train, store, imports=NO_IMPORTS) as pool:
         pool.submit(task_of(trials))
         (event,) = pool.events(0.0)
+        assert isinstance(event, Done)
     alone = run_population(trials, train)
     for record, result in zip(event.records, alone, strict=True):
         kept = finished(store.find(record.digest) or record)

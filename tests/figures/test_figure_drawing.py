@@ -11,7 +11,8 @@ from PIL import Image
 from tests.example_findings import example_findings
 
 from ceteris.analysis.results import ResultsInfo
-from ceteris.figures import Plate, plate, plates, to_png, to_svg
+from ceteris.figures import ReportFigure, figures
+from ceteris.figures.report_figure import to_png, to_svg
 from ceteris.findings import StudyFindings
 
 EXPECTED = {
@@ -27,19 +28,23 @@ MODELS = ("mlp", "cnn", "resnet")
 
 
 @pytest.fixture(scope="module")
-def entries(findings: StudyFindings, results: ResultsInfo) -> dict[str, Plate]:
-    return {entry.name: entry for entry in plates(findings, results)}
+def entries(findings: StudyFindings, results: ResultsInfo) -> dict[str, ReportFigure]:
+    return {entry.name: entry for entry in figures(findings, results)}
+
+
+def named(findings: StudyFindings, name: str) -> ReportFigure:
+    return next(entry for entry in figures(findings) if entry.name == name)
 
 
 def test_a_full_study_has_every_figure_once_with_words(findings: StudyFindings) -> None:
-    entries = list(plates(findings))
+    entries = list(figures(findings))
     assert {entry.name for entry in entries} == EXPECTED
     assert len(entries) == len(EXPECTED)
     assert all(len(entry.caption) > 30 and len(entry.description) > 30 for entry in entries)
 
 
 @pytest.mark.parametrize("name", sorted(EXPECTED))
-def test_every_figure_draws_and_carries_the_identifier(entries: dict[str, Plate], name: str) -> None:
+def test_every_figure_draws_and_carries_the_identifier(entries: dict[str, ReportFigure], name: str) -> None:
     figure = entries[name].figure()
     texts = [text.get_text() for text in figure.texts]
     assert any("Group 12" in text and "2026-11-21" in text for text in texts)
@@ -48,7 +53,7 @@ def test_every_figure_draws_and_carries_the_identifier(entries: dict[str, Plate]
 
 def _drawn(findings: StudyFindings) -> set[str]:
     names = set()
-    for entry in plates(findings):
+    for entry in figures(findings):
         to_svg(entry.figure())
         names.add(entry.name)
     return names
@@ -73,7 +78,7 @@ def test_a_study_whose_finals_all_failed_still_shows_data_and_exploration(findin
         )
         for final in findings.finals
     )
-    names = {entry.name for entry in plates(replace(findings, finals=lost, explanations=(), residual=None))}
+    names = {entry.name for entry in figures(replace(findings, finals=lost, explanations=(), residual=None))}
     of_search = {"improvement", "search-path", *(f"{kind}-{name}" for kind in ("effects", "tuning") for name in MODELS)}
     assert names == {"samples", "class-balance"} | of_search
 
@@ -82,7 +87,7 @@ def test_hostile_names_are_drawn_as_they_are() -> None:
     names = ["$x$", "\\frac", "<b>", "_", "^", "{", "漢字", "%", "#", "&"]
     findings = example_findings(models=("cnn",), factors=1, seeds=1, title="$\\alpha", class_names=names)
     for name in ("samples", "confusion-cnn", "mistakes-cnn"):
-        assert to_png(plate(findings, name).figure(), dpi=50)
+        assert to_png(named(findings, name).figure(), dpi=50)
 
 
 def _all_equal(findings: StudyFindings) -> StudyFindings:
@@ -109,7 +114,7 @@ def test_perfect_results_leave_no_axis_without_a_range() -> None:
 
 
 def test_svg_is_the_same_every_time_and_has_neither_date_nor_letters_of_a_font(findings: StudyFindings) -> None:
-    entry = plate(findings, "search-path")
+    entry = named(findings, "search-path")
     first, second = to_svg(entry.figure()), to_svg(entry.figure())
     assert first == second
     assert "<text" not in first
@@ -117,13 +122,13 @@ def test_svg_is_the_same_every_time_and_has_neither_date_nor_letters_of_a_font(f
 
 
 def test_png_has_the_resolution_that_was_asked_for(findings: StudyFindings) -> None:
-    figure = plate(findings, "learning-rate").figure()
+    figure = named(findings, "learning-rate").figure()
     picture = Image.open(io.BytesIO(to_png(figure, dpi=100)))
     assert picture.size == tuple(round(100 * inches) for inches in figure.get_size_inches())
 
 
 def test_the_callers_settings_neither_matter_nor_change(findings: StudyFindings) -> None:
-    entry = plate(findings, "costs")
+    entry = named(findings, "costs")
     expected = to_svg(entry.figure())
     with matplotlib.rc_context({"font.size": 30, "axes.grid": True, "svg.fonttype": "none", "lines.linewidth": 9}):
         before = dict(matplotlib.rcParams)
@@ -134,18 +139,13 @@ def test_the_callers_settings_neither_matter_nor_change(findings: StudyFindings)
 def test_drawing_does_not_touch_the_numbers(findings: StudyFindings) -> None:
     before = findings.finals[0].probabilities.copy()
     figure = Figure()
-    plate(findings, "roc").draw(figure)
+    named(findings, "roc").draw(figure)
     np.testing.assert_array_equal(findings.finals[0].probabilities, before)
     assert figure.axes
 
 
-def test_an_unknown_figure_is_answered_with_the_names_there_are(findings: StudyFindings) -> None:
-    with pytest.raises(KeyError, match="class-balance"):
-        plate(findings, "nothing")
-
-
-def test_a_plate_shows_itself_in_a_notebook(findings: StudyFindings) -> None:
-    entry: Plate = plate(findings, "class-balance")
+def test_a_figure_shows_itself_in_a_notebook(findings: StudyFindings) -> None:
+    entry: ReportFigure = named(findings, "class-balance")
     assert entry._repr_png_().startswith(b"\x89PNG")
 
 
@@ -160,4 +160,4 @@ def test_a_model_none_of_whose_trainings_finished_is_drawn_without_numbers() -> 
     )
     broken = replace(findings, models=(replace(findings.models[0], factors=factors),))
     for name in ("effects-mlp", "search-path"):
-        assert to_svg(plate(broken, name).figure())
+        assert to_svg(named(broken, name).figure())

@@ -7,40 +7,29 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from matplotlib.collections import PathCollection
+from matplotlib.figure import Figure
 from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support, roc_auc_score
 from tests.example_findings import example_findings
 
 from ceteris.analysis.finals import finished, identity
-from ceteris.analysis.images import images_to_show, random_test_indices
+from ceteris.analysis.images import first_test_indices, images_to_show, random_test_indices
+from ceteris.analysis.metrics import most_confused
 from ceteris.analysis.results import ResultsInfo, results_info
 from ceteris.analysis.search import decisions_info
-from ceteris.figures import (
-    attention_info,
-    class_balance_info,
-    class_scores_info,
-    confusion_info,
-    costs_info,
-    embedding_info,
-    factor_effects_info,
-    features_info,
-    first_images_info,
-    iterations_info,
-    learning_curves_info,
-    mistakes_info,
-    random_images_info,
-    residual_info,
-    right_counts,
-    roc_info,
-    sample_sheet_info,
-    search_path_info,
-)
-from ceteris.figures.explanations import overlaid
-from ceteris.figures.factor_effects import readable_range
-from ceteris.figures.mosaic import scaled_to_bytes, sheet
-from ceteris.figures.training_curves import running_mean
+from ceteris.figures.class_results import hardest_first
+from ceteris.figures.curves import iteration_curves, learning_curves, residual_curves, running_mean
+from ceteris.figures.data import draw_class_balance
+from ceteris.figures.effects import draw_effects
+from ceteris.figures.explanations import explanation_figures, overlaid
+from ceteris.figures.images import image_sheet, mistakes, predicted_images, scaled_to_bytes
+from ceteris.figures.results import model_costs
+from ceteris.figures.rows import readable_range
+from ceteris.figures.search_path import search_paths
+from ceteris.figures.style import points
 from ceteris.findings import StudyFindings, TuningFinding
 from ceteris.records import Float32Array
-from ceteris.report.exploration_tables import what_helped
+from ceteris.report.search_tables import what_helped
 
 
 def test_test_metrics_agree_with_scikit_learn_for_every_final(findings: StudyFindings, results: ResultsInfo) -> None:
@@ -72,44 +61,48 @@ def test_summary_is_the_mean_over_seeds_and_its_interval_holds_it(results: Resul
 def test_confusion_counts_agree_with_scikit_learn_and_mistakes_come_most_frequent_first(
     findings: StudyFindings, results: ResultsInfo
 ) -> None:
-    info = confusion_info(findings, results, "cnn")
-    assert info is not None
+    summary = results.of("cnn")
+    assert summary is not None
+    counts = summary.results[0].confusion
     predicted = finished(findings, "cnn", "best")[0].probabilities.argmax(axis=1)
-    np.testing.assert_array_equal(info.counts, confusion_matrix(findings.test_labels, predicted, labels=range(10)))
-    counts = [count for _, _, count in info.most_confused()]
-    assert counts == sorted(counts, reverse=True)
-    assert all(true != taken for true, taken, _ in info.most_confused())
-    assert sum(count for _, _, count in info.most_confused(count=100)) == info.counts.sum() - np.trace(info.counts)
+    np.testing.assert_array_equal(counts, confusion_matrix(findings.test_labels, predicted, labels=range(10)))
+    mistakes = most_confused(counts, 10)
+    assert [images for *_, images in mistakes] == sorted((images for *_, images in mistakes), reverse=True)
+    assert all(true != taken and counts[true, taken] == images for true, taken, images in mistakes)
+    assert sum(images for *_, images in most_confused(counts, 100)) == counts.sum() - np.trace(counts)
 
 
-def test_effects_hold_every_fold_and_the_comparison_of_every_level(findings: StudyFindings) -> None:
-    info = factor_effects_info(findings, "cnn")
-    model = findings.models[1]
-    assert [factor.title for factor in info.factors] == [factor.title for factor in model.factors]
-    for shown, factor in zip(info.factors, model.factors, strict=True):
-        for effect, level in zip(shown.levels, factor.levels, strict=True):
-            np.testing.assert_array_equal(effect.accuracies, level.accuracies)
-            if level.comparison is None:
-                assert effect.verdict is None
-                assert np.isnan([effect.difference, effect.low, effect.high]).all()
-            else:
-                assert (effect.difference, effect.verdict) == (level.comparison.difference, level.comparison.verdict)
+def test_effects_show_every_fold_and_the_comparison_of_every_level(findings: StudyFindings) -> None:
+    model, figure = findings.models[1], Figure()
+    draw_effects(model, figure, margin=findings.equivalence_margin, block="fold")
+    folds, effects = figure.axes[:2]
+    levels = [level for factor in model.factors for level in factor.levels]
+    dots = [entry for entry in folds.collections if isinstance(entry, PathCollection)]
+    drawn = np.concatenate([np.asarray(entry.get_offsets())[:, 0] for entry in dots])
+    low, high = folds.get_xlim()
+    near = [level.accuracies for level in levels if 100 * level.accuracies.mean() > low]
+    expected = [100 * value for accuracies in near for value in accuracies if low <= 100 * value <= high]
+    np.testing.assert_allclose(np.sort(drawn), np.sort(expected))
+    assert len(near) > 0.7 * len(levels)
+    told = [text.get_text() for text in effects.texts]
+    for level in levels:
+        assert level.tuned_label[:10] in " ".join(text.get_text() for text in folds.texts)
+        if level.comparison is not None:
+            assert any(
+                points(level.comparison.difference) in text and level.comparison.verdict in text for text in told
+            )
+    assert sum("incumbent" in text for text in told) == len(model.factors)
 
 
-def test_a_level_whose_trainings_all_failed_has_no_mean(findings: StudyFindings) -> None:
-    failed = [
-        effect
-        for factor in factor_effects_info(findings, "mlp").factors
-        for effect in factor.levels
-        if np.isnan(effect.accuracies).all()
-    ]
-    assert len(failed) == 1
-    assert np.isnan(failed[0].mean)
-    assert failed[0].failures == 5
+def test_a_level_whose_trainings_all_failed_is_drawn_without_a_number(findings: StudyFindings) -> None:
+    model, figure = findings.models[0], Figure()
+    draw_effects(model, figure, margin=findings.equivalence_margin, block="fold")
+    assert [text.get_text() for text in figure.axes[0].texts].count("  nothing finished") == 1
+    assert [text.get_text() for text in figure.axes[1].texts].count("5 failed") == 1
 
 
 def test_search_path_starts_at_the_baseline_and_rises_by_the_kept_differences(findings: StudyFindings) -> None:
-    for path, model in zip(search_path_info(findings).paths, findings.models, strict=True):
+    for path, model in zip(search_paths(findings), findings.models, strict=True):
         assert path.steps[0].mean == pytest.approx(model.factors[0].levels[0].accuracies.mean())
         kept = [
             level.comparison.difference
@@ -134,22 +127,22 @@ def test_decisions_name_what_was_kept_for_every_factor_and_model(findings: Study
 
 
 def test_learning_curves_name_batch_rate_epochs_time_and_device(findings: StudyFindings) -> None:
-    info = learning_curves_info(findings, "mlp")
-    assert [curves.version for curves in info.versions] == ["baseline", "best"]
+    versions = learning_curves(findings, findings.models[0])
+    assert [curves.version for curves in versions] == ["baseline", "best"]
     final = finished(findings, "mlp", "best")[0]
     assert final.cost is not None
-    headline = info.versions[1].headline
+    headline = versions[1].headline
     for part in ("mini-batch 64", "0.002", "adam", "20 epochs", f"{final.cost.train_seconds:.1f} s", "cpu"):
         assert part in headline
-    assert len(info.versions[1].histories) == findings.seeds
+    assert len(versions[1].histories) == findings.seeds
 
 
 def test_iteration_curves_hold_every_mini_batch(findings: StudyFindings) -> None:
-    info = iterations_info(findings)
-    assert [(curve.position, curve.version) for curve in info.curves] == [
+    curves = iteration_curves(findings)
+    assert [(curve.position, curve.version) for curve in curves] == [
         (position, version) for position in range(3) for version in ("baseline", "best")
     ]
-    assert all(len(curve.loss) == len(curve.smooth_loss) == len(curve.learning_rate) == 420 for curve in info.curves)
+    assert all(len(curve.loss) == len(curve.smooth_loss) == len(curve.learning_rate) == 420 for curve in curves)
 
 
 @given(
@@ -163,24 +156,21 @@ def test_running_mean_is_the_mean_of_the_last_values(values: Float32Array, width
 
 
 def test_roc_areas_are_those_of_scikit_learn(findings: StudyFindings, results: ResultsInfo) -> None:
-    for entry, name in zip(roc_info(findings, results).models, ("mlp", "cnn", "resnet"), strict=True):
+    for summary, name in zip(results.best, ("mlp", "cnn", "resnet"), strict=True):
         scores = finished(findings, name, "best")[0].probabilities
-        for label, curve in enumerate(entry.curves.per_class):
+        for label, curve in enumerate(summary.results[0].roc.per_class):
             assert curve.auc == pytest.approx(roc_auc_score(findings.test_labels == label, scores[:, label]))
 
 
-def test_class_scores_are_ordered_from_the_hardest_class(findings: StudyFindings, results: ResultsInfo) -> None:
-    info = class_scores_info(findings, results)
-    assert info.f1.shape == (3, 10)
-    assert sorted(info.order) == list(range(10))
-    means = info.f1.mean(axis=0)[list(info.order)]
-    assert (np.diff(means) >= 0).all()
+def test_class_scores_are_ordered_from_the_hardest_class(results: ResultsInfo) -> None:
+    f1, order = hardest_first(results.best, 10)
+    assert f1.shape == (3, 10)
+    assert sorted(order) == list(range(10))
+    assert (np.diff(f1.mean(axis=0)[order]) >= 0).all()
 
 
 def test_costs_are_means_over_the_seeds(findings: StudyFindings, results: ResultsInfo) -> None:
-    cost = next(
-        entry for entry in costs_info(findings, results).costs if (entry.model, entry.version) == ("cnn", "best")
-    )
+    cost = next(entry for entry in model_costs(findings, results) if (entry.model, entry.version) == ("cnn", "best"))
     seconds = [final.cost.train_seconds for final in finished(findings, "cnn", "best") if final.cost]
     assert cost.train_seconds == pytest.approx(np.mean(seconds))
     assert (cost.memory_megabytes, cost.parameters, cost.megaflops) == (310.0, 40_000, 0.9)
@@ -196,22 +186,24 @@ def test_training_accuracy_is_that_of_the_restored_epoch(findings: StudyFindings
 
 
 def test_residual_comparison_pairs_the_best_with_the_plain_version(findings: StudyFindings) -> None:
-    info = residual_info(findings)
+    info = residual_curves(findings)
     assert info is not None
     assert len(info.with_shortcuts) == len(info.without_shortcuts) == 2
-    assert info.layers == (findings.residual.layers if findings.residual else ())
-    assert residual_info(example_findings(models=("mlp",))) is None
+    assert findings.residual is not None
+    assert info.gradient_norms_with is findings.residual.gradient_norms_with
+    assert residual_curves(example_findings(models=("mlp",))) is None
 
 
 def test_predictions_shown_are_the_models_own(findings: StudyFindings) -> None:
-    for info, count in ((first_images_info(findings), 6), (random_images_info(findings), 10)):
+    for chosen, count in ((first_test_indices, 6), (random_test_indices, 10)):
+        info = predicted_images(findings, ("mlp", "cnn", "resnet"), chosen(len(findings.test_labels)))
         assert len(info.labels) == count
         np.testing.assert_array_equal(info.labels, findings.test_labels[info.indices])
         for row, name in enumerate(("mlp", "cnn", "resnet")):
             answers = finished(findings, name, "best")[0].probabilities[info.indices].argmax(axis=1)
             np.testing.assert_array_equal(info.predictions[row], answers)
             title = info.models[row]
-            assert right_counts(info)[title] == int((answers == info.labels).sum())
+            assert info.right()[title] == int((answers == info.labels).sum())
 
 
 def test_random_images_are_ten_different_ones_and_always_the_same() -> None:
@@ -221,7 +213,7 @@ def test_random_images_are_ten_different_ones_and_always_the_same() -> None:
 
 
 def test_mistakes_are_wrong_and_of_as_many_classes_as_possible(findings: StudyFindings) -> None:
-    info = mistakes_info(findings, "mlp")
+    info = mistakes(findings, "mlp")
     answers = finished(findings, "mlp", "best")[0].probabilities.argmax(axis=1)
     wrong = answers != findings.test_labels
     assert (info.predictions[0] != info.labels).all()
@@ -230,8 +222,9 @@ def test_mistakes_are_wrong_and_of_as_many_classes_as_possible(findings: StudyFi
 
 def test_images_to_show_hold_all_that_the_figures_look_up(findings: StudyFindings) -> None:
     shown = set(images_to_show(findings.test_labels, findings.finals).tolist())
-    for info in (first_images_info(findings), random_images_info(findings), mistakes_info(findings, "cnn")):
-        assert set(info.indices.tolist()) <= shown
+    count = len(findings.test_labels)
+    for indices in (first_test_indices(count), random_test_indices(count), mistakes(findings, "cnn").indices):
+        assert set(indices.tolist()) <= shown
     assert set(range(6)) <= shown
 
 
@@ -239,7 +232,7 @@ def test_images_without_a_stored_picture_are_left_out(findings: StudyFindings) -
     few = replace(
         findings.test_images, indices=findings.test_images.indices[:3], images=findings.test_images.images[:3]
     )
-    info = first_images_info(replace(findings, test_images=few))
+    info = predicted_images(replace(findings, test_images=few), ["mlp"], first_test_indices(360))
     np.testing.assert_array_equal(info.indices, [0, 1, 2])
 
 
@@ -250,31 +243,26 @@ def test_failed_finals_take_no_part(findings: StudyFindings) -> None:
     assert summary.seeds == (1,)
 
 
-def test_data_figures_hold_the_described_samples_and_counts(findings: StudyFindings) -> None:
-    assert sample_sheet_info(findings).images is findings.data.sample_images
-    info = class_balance_info(findings)
-    assert info.train_counts.sum() == findings.data.train_count
-    assert info.test_counts.sum() == findings.data.test_count
+def test_the_class_balance_shows_the_described_counts(findings: StudyFindings) -> None:
+    figure = Figure()
+    draw_class_balance(findings.data, figure)
+    for axes, counts in zip(
+        figure.axes, (findings.data.train_class_counts, findings.data.test_class_counts), strict=True
+    ):
+        assert [bar.get_height() for bar in axes.patches] == counts.tolist()  # type: ignore[attr-defined]
+    assert findings.data.train_class_counts.sum() == findings.data.train_count
 
 
 def test_a_model_without_grad_cam_has_no_attention_figure(findings: StudyFindings) -> None:
-    assert attention_info(findings, "mlp") is None
-    assert attention_info(findings, "cnn") is not None
-    assert features_info(findings, "mlp") is not None
-    embedding = embedding_info(findings, "cnn")
-    assert embedding is not None
-    assert embedding.points.shape == (360, 2)
+    names = {entry.name for entry in explanation_figures(findings)}
+    assert {"attention-mlp"} == {f"{kind}-{name}" for kind in ("attention", "features", "embedding") for name in (
+        "mlp", "cnn", "resnet")} - names  # fmt: skip
 
 
 def test_identity_names_people_study_date_and_note(findings: StudyFindings) -> None:
     line = identity(replace(findings, data=replace(findings.data, note="not the official split")))
     for part in ("Group 12", "A. Author", "Which techniques help on digits?", "2026-11-21", "not the official split"):
         assert part in line
-
-
-def test_an_unknown_model_is_named_with_those_that_exist(findings: StudyFindings) -> None:
-    with pytest.raises(KeyError, match="mlp, cnn, resnet"):
-        factor_effects_info(findings, "transformer")
 
 
 def test_the_range_of_an_axis_leaves_far_outliers_to_the_edge() -> None:
@@ -289,12 +277,12 @@ def test_the_range_of_an_axis_leaves_far_outliers_to_the_edge() -> None:
 
 def test_a_sheet_keeps_every_picture_whole() -> None:
     pictures = np.arange(3 * 4 * 4 * 3, dtype=np.uint8).reshape(3, 4, 4, 3)
-    content = sheet(pictures, 2)
-    assert (content.rows, content.columns) == (2, 2)
-    opaque = content.picture[..., 3] == 255
+    sheet = image_sheet(pictures, 2)
+    assert sheet.shape[0] == sheet.shape[1]
+    opaque = sheet[..., 3] == 255
     zoom = 64 // 4
     assert opaque.sum() == 3 * (4 * zoom) ** 2
-    assert set(map(tuple, content.picture[opaque][:, :3].tolist())) == set(map(tuple, pictures.reshape(-1, 3).tolist()))
+    assert set(map(tuple, sheet[opaque][:, :3].tolist())) == set(map(tuple, pictures.reshape(-1, 3).tolist()))
 
 
 def test_filters_are_scaled_around_zero_and_constant_pictures_do_not_fail() -> None:
@@ -331,11 +319,11 @@ def test_an_incumbent_that_tuning_changed_is_told_with_its_new_value_everywhere(
     assert (stays.tuned_label, stays.retuned) == ("sgd (lr 0.15, tuned)", True)
     assert replace(stays, label="plain", label_parts=()).tuned_label == "plain (lr 0.15, tuned)"
     assert replace(stays, tuning=(replace(tuned, chosen=0.05),)).tuned_label == "sgd (lr 0.05)"
-    step = search_path_info(told).paths[0].steps[1]
+    step = search_paths(told)[0].steps[1]
     assert (step.level, step.changed, step.retuned) == ("sgd (lr 0.15, tuned)", False, True)
     decision = decisions_info(told).decisions[0][0]
     assert decision is not None
     assert (decision.level, decision.changed, decision.retuned) == ("sgd (lr 0.15, tuned)", False, True)
-    row = what_helped(told).rows[0]
+    row = what_helped(told.models).rows[0]
     assert row[2:4] == ("sgd (lr 0.05)", "sgd (lr 0.15, tuned)")
     assert row[8] == "kept, tuned"

@@ -9,29 +9,28 @@ from matplotlib.figure import Figure
 from tests.example_findings import example_findings
 from tests.example_searches import KINDS, Kind, search_findings
 
-from ceteris.figures import (
-    CellsInfo,
-    candidate_settings_info,
-    candidates_info,
-    cells_info,
-    confirmation_info,
-    draw_candidate_settings,
-    draw_cells,
+from ceteris.analysis.search import ablation, promised_gain, strongest
+from ceteris.figures import figures
+from ceteris.figures.candidates import (
+    best_so_far,
     draw_history,
-    draw_interaction,
     draw_rungs,
-    draw_tuning,
-    draw_worth,
-    has_path,
-    interactions_info,
-    plates,
-    race_info,
-    search_path_info,
-    to_svg,
-    tuning_info,
-    worth_info,
+    draw_settings,
+    tried_recipes,
+    varying_settings,
 )
-from ceteris.findings import ModelFinding, StudyFindings
+from ceteris.figures.effects import draw_race
+from ceteris.figures.improvement import draw_ablation, draw_improvement
+from ceteris.figures.interactions import (
+    InteractionGrid,
+    draw_cells,
+    draw_interactions,
+    draw_lines,
+    interaction_grid,
+)
+from ceteris.figures.report_figure import to_svg
+from ceteris.figures.search_path import draw_tuning, has_path, search_paths, tuned_fields
+from ceteris.findings import FactorPath, ModelFinding, StudyFindings
 
 SEARCHES: dict[Kind, set[str]] = {
     "one-at-a-time": {"effects-cnn", "tuning-cnn"},
@@ -54,7 +53,7 @@ def _with_model(findings: StudyFindings, model: ModelFinding) -> StudyFindings:
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_strategy_has_its_own_figures_and_all_of_them_draw(kind: Kind) -> None:
     made = search_findings(kind, finals=False)
-    drawn = {entry.name: entry for entry in plates(made) if entry.section == "exploration"}
+    drawn = {entry.name: entry for entry in figures(made) if entry.section == "exploration"}
     assert set(drawn) == SEARCHES[kind] | {"improvement"}
     for entry in drawn.values():
         figure = entry.figure()
@@ -63,53 +62,60 @@ def test_every_strategy_has_its_own_figures_and_all_of_them_draw(kind: Kind) -> 
         assert to_svg(figure).startswith("<svg")
 
 
-def test_the_confirmation_shows_the_fresh_blocks_and_the_sum_of_the_gains_that_chose() -> None:
-    made = example_findings()
-    info = confirmation_info(made)
-    assert [entry.model for entry in info.models] == ["MLP", "CNN", "ResNet"]
-    for entry, model in zip(info.models, made.models, strict=True):
+def test_the_improvement_shows_the_fresh_blocks_and_the_sum_of_the_gains_that_chose() -> None:
+    made, figure = example_findings(), Figure()
+    draw_improvement(made.models, figure, margin=made.equivalence_margin)
+    blocks, gains = figure.axes[:2]
+    assert [text.get_text() for text in blocks.texts] == ["MLP", "CNN", "ResNet"]
+    drawn = np.concatenate([np.asarray(dots.get_offsets())[:, 0] for dots in blocks.collections])
+    fresh = [half for model in made.models if (found := model.confirmation) for half in (found.baseline, found.best)]
+    np.testing.assert_allclose(np.sort(drawn), np.sort(100 * np.concatenate(fresh)))
+    diamonds = np.concatenate([np.asarray(dots.get_offsets())[:, 0] for dots in gains.collections]).round(6)
+    for model in made.models:
         assert model.confirmation is not None
         assert model.confirmation.comparison is not None
-        assert entry.confirmed.difference == pytest.approx((entry.best - entry.baseline).mean())
-        gains = [
+        differences = model.confirmation.best - model.confirmation.baseline
+        assert model.confirmation.comparison.difference == pytest.approx(differences.mean())
+        kept = [
             level.comparison.difference
             for factor in model.factors
             for level in factor.levels
             if level.chosen and level.comparison is not None
         ]
-        assert entry.promised == pytest.approx(sum(gains))
-    assert np.isnan(confirmation_info(search_findings("joint", finals=False)).models[0].promised)
+        assert promised_gain(model) == pytest.approx(sum(kept))
+        assert round(100 * sum(kept), 6) in diamonds
+    assert np.isnan(promised_gain(_only(search_findings("joint", finals=False))))
 
 
 def test_a_study_without_a_confirmation_has_no_figure_of_the_improvement() -> None:
     made = search_findings("joint", finals=False)
     bare = _with_model(made, replace(_only(made), confirmation=None))
-    assert "improvement" not in {entry.name for entry in plates(bare)}
+    assert "improvement" not in {entry.name for entry in figures(bare)}
 
 
 def test_the_worth_of_a_choice_is_what_is_lost_without_it() -> None:
     made = search_findings("leave-one-out", finals=False)
-    info = worth_info(made, "cnn")
+    choices = ablation(_only(made))
     differences = {
         factor.title: level.comparison.difference
         for factor in _only(made).ablation
         for level in factor.levels
         if level.comparison
     }
-    for choice in info.choices:
-        assert choice.worth.difference == pytest.approx(-differences[choice.factor])
-        assert choice.worth.difference == pytest.approx(choice.losses.mean())
-        assert choice.worth.low < choice.worth.difference < choice.worth.high
-        assert choice.worth.verdict == ("better" if choice.worth.low > 0 else "worse" if choice.worth.high < 0 else
-                                        choice.worth.verdict)  # fmt: skip
-    assert [choice.worth.difference for choice in info.choices] == sorted(
-        (choice.worth.difference for choice in info.choices), reverse=True
-    )
+    for choice in choices:
+        found = choice.comparison
+        assert found is not None
+        assert found.difference == pytest.approx(-differences[choice.factor])
+        assert found.difference == pytest.approx(choice.losses.mean())
+        assert found.low < found.difference < found.high
+        assert found.verdict == ("better" if found.low > 0 else "worse" if found.high < 0 else found.verdict)
+    losses = [choice.losses.mean() for choice in choices]
+    assert losses == sorted(losses, reverse=True)
 
 
 def test_cells_of_two_factors_are_the_means_of_the_grid() -> None:
     made = search_findings("factorial", factors=2, finals=False)
-    info = cells_info(made, "cnn")
+    info = interaction_grid(_only(made), made.equivalence_margin)
     assert info is not None
     for candidate in _only(made).candidates:
         settings = dict(candidate.settings)
@@ -120,7 +126,7 @@ def test_cells_of_two_factors_are_the_means_of_the_grid() -> None:
 
 def test_cells_of_more_factors_are_averaged_over_the_rest() -> None:
     made = search_findings("factorial", finals=False)
-    info = cells_info(made, "cnn")
+    info = interaction_grid(_only(made), made.equivalence_margin)
     assert info is not None
     assert info.averaged == ("Augmentation",)
     own = [
@@ -135,9 +141,9 @@ def test_cells_of_more_factors_are_averaged_over_the_rest() -> None:
 def test_cells_of_a_part_of_the_grid_are_not_averaged() -> None:
     made = search_findings("factorial", finals=False)
     some = replace(_only(made), candidates=_only(made).candidates[:-1])
-    assert cells_info(_with_model(made, some), "cnn") is None
+    assert interaction_grid(some, made.equivalence_margin) is None
     two = search_findings("factorial", factors=2, finals=False)
-    missing = cells_info(_with_model(two, replace(_only(two), candidates=_only(two).candidates[:-1])), "cnn")
+    missing = interaction_grid(replace(_only(two), candidates=_only(two).candidates[:-1]), two.equivalence_margin)
     assert missing is not None
     assert np.isnan(missing.means).sum() == 1
     figure = Figure()
@@ -146,20 +152,23 @@ def test_cells_of_a_part_of_the_grid_are_not_averaged() -> None:
 
 
 def test_interactions_come_strongest_first() -> None:
-    info = interactions_info(search_findings("factorial", finals=False), "cnn")
-    sizes = [abs(entry.effect.difference) for entry in info.effects]
+    made, figure = search_findings("factorial", finals=False), Figure()
+    model = _only(made)
+    sizes = [abs(entry.comparison.difference) for entry in strongest(model.interactions)]
     assert sizes == sorted(sizes, reverse=True)
-    assert info.effects[0].first == "Optimizer: adam"
-    assert info.effects[0].second == "Batch normalisation: on"
-    assert info.total == len(info.effects) == 11
+    draw_interactions(model, figure, margin=made.equivalence_margin)
+    told = [text.get_text() for text in figure.axes[0].texts]
+    assert told[:2] == ["Optimizer: adam", "× Batch normalisation: on"]
+    assert len(model.interactions) == 11
+    assert len(told) == 3 * 11
 
 
 def test_the_best_so_far_never_falls_and_counts_finished_recipes_only() -> None:
-    info = candidates_info(search_findings("joint", finals=False), "cnn")
-    finished = [entry.score if entry.fate == "finished" else -1.0 for entry in info.tried]
-    np.testing.assert_array_equal(info.best_so_far, np.maximum.accumulate(finished))
-    assert info.best_so_far[-1] == max(entry.score for entry in info.tried if entry.chosen)
-    assert [entry.number for entry in info.tried if np.isnan(entry.score)] == [13]
+    tried = tried_recipes(_only(search_findings("joint", finals=False)))
+    scores = np.array([np.nanmean(entry.accuracies) if entry.status == "finished" else -1.0 for entry in tried])
+    np.testing.assert_array_equal(best_so_far(tried), np.maximum.accumulate(scores))
+    assert best_so_far(tried)[-1] == max(np.nanmean(entry.accuracies) for entry in tried if entry.chosen)
+    assert [entry.number for entry in tried if np.isnan(entry.accuracies).all()] == [13]
 
 
 def test_settings_that_never_differ_are_left_out_and_ranges_are_told_from_choices() -> None:
@@ -167,8 +176,8 @@ def test_settings_that_never_differ_are_left_out_and_ranges_are_told_from_choice
     same = tuple(
         replace(candidate, settings=(*candidate.settings, ("epochs", "20"))) for candidate in _only(made).candidates
     )
-    info = candidate_settings_info(_with_model(made, replace(_only(made), candidates=same)), "cnn")
-    kinds = {entry.title: entry.numbers is not None for entry in info.settings}
+    settings = varying_settings(replace(_only(made), candidates=same))
+    kinds = {entry.title: entry.numbers is not None for entry in settings}
     assert kinds == {
         "optimizer": False,
         "batch-norm": False,
@@ -176,73 +185,78 @@ def test_settings_that_never_differ_are_left_out_and_ranges_are_told_from_choice
         "optimizer.lr": True,
         "model.dropout": True,
     }
-    for entry in info.settings:
+    for entry in settings:
         assert sum(entry.chosen) == 1
         assert len(entry.values) == len(entry.scores) == 40
 
 
 def test_recipes_of_successive_halving_are_compared_where_all_had_the_same_epochs() -> None:
     made = search_findings("halving", finals=False)
-    info = candidate_settings_info(made, "cnn")
     expected = [candidate.rungs[0][1] for candidate in _only(made).candidates]
-    np.testing.assert_array_equal(info.settings[0].scores, expected)
-    assert "first rung" in info.score
+    np.testing.assert_array_equal(varying_settings(_only(made))[0].scores, expected)
+    drawn = next(entry for entry in figures(made) if entry.name == "settings-cnn").figure()
+    assert any("first rung" in axes.get_title() for axes in drawn.axes)
 
 
 def test_a_race_shows_how_many_blocks_every_level_was_trained_on() -> None:
-    made = search_findings("race", finals=False)
-    info = race_info(made, "cnn")
-    assert info.saved == 81
-    for shown, factor in zip(info.factors, _only(made).factors, strict=True):
-        assert shown.blocks == 25
-        assert [level.trained for level in shown.levels] == [
-            np.isfinite(level.accuracies).sum() for level in factor.levels
-        ]
-        assert len({level.trained for level in shown.levels}) > 1
+    made, figure = search_findings("race", finals=False), Figure()
+    draw_race(_only(made), figure)
+    assert _only(made).trainings_saved == 81
+    bars = [bar.get_width() for bar in figure.axes[0].patches]  # type: ignore[attr-defined]
+    trained = [int(np.isfinite(level.accuracies).sum()) for factor in _only(made).factors for level in factor.levels]
+    assert bars[0::2] == [25] * len(trained)
+    assert bars[1::2] == trained
+    assert len(set(trained)) > 1
 
 
 def test_trainings_that_failed_are_no_blocks_that_were_saved() -> None:
-    assert not any(entry.name.startswith("race-") for entry in plates(example_findings(models=("mlp",), factors=2)))
+    assert not any(entry.name.startswith("race-") for entry in figures(example_findings(models=("mlp",), factors=2)))
 
 
 def test_tuned_values_stand_in_rising_order_with_their_own_accuracies() -> None:
     made = example_findings(models=("mlp",), factors=2)
-    panels = tuning_info(made, "mlp").fields
+    panels = tuned_fields(made.models[0])
     assert [(panel.factor, panel.field) for panel in panels] == [("Optimizer", "optimizer.lr")]
     tuned = {level.label: level.tuning[0] for level in made.models[0].factors[1].levels}
-    for arm in panels[0].arms:
-        assert list(arm.values) == sorted(tuned[arm.label].values)
-        accuracies = dict(zip(tuned[arm.label].values, tuned[arm.label].accuracies, strict=True))
-        np.testing.assert_array_equal(arm.accuracies, [accuracies[value] for value in arm.values])
-        assert arm.accuracies[list(arm.values).index(arm.chosen)] == np.nanmax(arm.accuracies)
-    assert [arm.label for arm in panels[0].arms if arm.at_edge] == ["muon"]
+    assert dict(panels[0].arms) == tuned
+    figure = Figure()
+    draw_tuning(panels, figure, title="MLP")
+    lines = figure.axes[0].lines
+    for line, (_, found) in zip(lines, panels[0].arms, strict=True):
+        finite = {
+            value: 100 * accuracy
+            for value, accuracy in zip(found.values, found.accuracies, strict=True)
+            if np.isfinite(accuracy)
+        }
+        assert list(line.get_xdata()) == sorted(finite)  # type: ignore[arg-type]
+        assert list(line.get_ydata()) == [finite[value] for value in sorted(finite)]  # type: ignore[arg-type]
+        assert finite[found.chosen] == max(finite.values())
+    names = [text.get_text() for text in figure.axes[1].texts]
+    assert [label for label, value in zip(names[::2], names[1::2], strict=True) if "→" in value] == ["muon"]
 
 
 def test_only_a_search_around_the_best_so_far_has_a_path() -> None:
     paths = {kind: has_path(_only(search_findings(kind, finals=False))) for kind in KINDS}
     assert {kind for kind, path in paths.items() if path} == {"leave-one-out", "race"}
     model = _only(search_findings("race", finals=False))
-    start = model.factors[0].levels[0].accuracies
-    around = tuple(
-        replace(factor, levels=(replace(factor.levels[0], accuracies=start), *factor.levels[1:]))
-        for factor in model.factors
-    )
-    assert not has_path(replace(model, factors=around))
+    assert isinstance(model.search, FactorPath)
+    assert not has_path(replace(model, search=replace(model.search, around="baseline")))
+    assert not has_path(replace(model, factors=()))
 
 
 def test_a_step_of_the_path_gains_what_the_common_blocks_showed() -> None:
     made = search_findings("race", finals=False)
-    steps = search_path_info(made).paths[0].steps[1:]
+    steps = search_paths(made)[0].steps[1:]
     for step, factor in zip(steps, _only(made).factors, strict=True):
         kept = next(level for level in factor.levels if level.chosen)
         assert kept.comparison is not None
         assert step.gain == kept.comparison.difference
 
 
-def _cells(findings: StudyFindings) -> CellsInfo:
-    info = cells_info(findings, "cnn")
-    assert info is not None
-    return info
+def _cells(findings: StudyFindings) -> InteractionGrid:
+    grid = interaction_grid(_only(findings), findings.equivalence_margin)
+    assert grid is not None
+    return grid
 
 
 def _all_failed(findings: StudyFindings) -> StudyFindings:
@@ -256,14 +270,21 @@ def _all_failed(findings: StudyFindings) -> StudyFindings:
     return _with_model(findings, replace(_only(findings), candidates=failed))
 
 
+def _draw_settings(findings: StudyFindings, figure: Figure) -> None:
+    draw_settings(varying_settings(_only(findings)), figure, title="CNN", measured="accuracy")
+
+
 @pytest.mark.parametrize(
     ("kind", "draw"),
     [
-        ("joint", lambda made, figure: draw_history(candidates_info(made, "cnn"), figure)),
-        ("joint", lambda made, figure: draw_candidate_settings(candidate_settings_info(made, "cnn"), figure)),
-        ("halving", lambda made, figure: draw_rungs(candidates_info(made, "cnn"), figure)),
+        ("joint", lambda made, figure: draw_history(tried_recipes(_only(made)), figure, title="CNN")),
+        ("joint", lambda made, figure: _draw_settings(made, figure)),
+        (
+            "halving",
+            lambda made, figure: draw_rungs(tried_recipes(_only(made)), figure, title="CNN: successive halving"),
+        ),
         ("factorial", lambda made, figure: draw_cells(_cells(made), figure)),
-        ("factorial", lambda made, figure: draw_interaction(_cells(made), figure)),
+        ("factorial", lambda made, figure: draw_lines(_cells(made), figure)),
     ],
 )
 def test_a_search_in_which_nothing_finished_is_drawn_without_numbers(
@@ -278,9 +299,9 @@ def test_one_recipe_alone_is_a_search_too() -> None:
     made = search_findings("joint", finals=False)
     alone = _with_model(made, replace(_only(made), candidates=_only(made).candidates[:1]))
     figure = Figure()
-    draw_history(candidates_info(alone, "cnn"), figure)
+    draw_history(tried_recipes(_only(alone)), figure, title="CNN")
     assert to_svg(figure)
-    assert candidate_settings_info(alone, "cnn").settings == ()
+    assert varying_settings(_only(alone)) == ()
 
 
 def test_many_long_labels_and_failed_tuning_are_drawn() -> None:
@@ -298,7 +319,7 @@ def test_many_long_labels_and_failed_tuning_are_drawn() -> None:
     )
     wide = replace(model, factors=(replace(model.factors[1], levels=levels),) * 2)
     figure = Figure()
-    draw_tuning(tuning_info(replace(made, models=(wide,)), "mlp"), figure)
+    draw_tuning(tuned_fields(wide), figure, title="MLP")
     assert to_svg(figure)
     searched = search_findings("leave-one-out", finals=False)
     lost = tuple(
@@ -306,7 +327,7 @@ def test_many_long_labels_and_failed_tuning_are_drawn() -> None:
         for factor in _only(searched).ablation
     )
     figure = Figure()
-    draw_worth(worth_info(_with_model(searched, replace(_only(searched), ablation=lost)), "cnn"), figure)
+    draw_ablation(ablation(replace(_only(searched), ablation=lost)), figure, title="CNN", margin=0.005)
     assert "not comparable" in [text.get_text() for text in figure.axes[0].texts]
 
 
@@ -319,7 +340,7 @@ def test_tuning_in_which_no_training_finished_is_drawn_with_its_values() -> None
     )
     lost = replace(made, models=(replace(made.models[0], factors=(replace(factor, levels=levels),)),))
     figure = Figure()
-    draw_tuning(tuning_info(lost, "mlp"), figure)
+    draw_tuning(tuned_fields(lost.models[0]), figure, title="MLP")
     assert to_svg(figure)
     low, high = figure.axes[0].get_xlim()
     assert low <= min(min(entry.tuning[0].values) for entry in levels)
@@ -335,9 +356,7 @@ def test_recipes_that_have_no_field_for_a_setting_take_no_part_in_its_panel() ->
             (name, "–" if name == "optimizer.lr" else value) for name, value in _only(made).candidates[0].settings
         ),
     )
-    info = candidate_settings_info(
-        _with_model(made, replace(_only(made), candidates=(first, *_only(made).candidates[1:]))), "cnn"
-    )
-    rates = next(entry for entry in info.settings if entry.title == "optimizer.lr")
+    settings = varying_settings(replace(_only(made), candidates=(first, *_only(made).candidates[1:])))
+    rates = next(entry for entry in settings if entry.title == "optimizer.lr")
     assert rates.numbers is not None
     assert len(rates.numbers) == len(rates.scores) == 39

@@ -18,8 +18,7 @@ from ceteris.planning.dry_run import planned_stages
 from ceteris.planning.power import assumed_spread, detectable, spread_of
 from ceteris.records import CrossValidationSplit, Trial
 from ceteris.stats import corrected_t_power
-from ceteris.store import Store
-from ceteris.store.headers import RecordedTrial, recorded_trials
+from ceteris.store import RecordedTrial, Store, recorded_trials
 from ceteris.study import Exploration
 
 # ---------------------------------------------------------------------------------------------------------------------

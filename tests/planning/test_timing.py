@@ -16,7 +16,7 @@ from ceteris.execution.populations import as_population
 from ceteris.planning import timing as timing_module
 from ceteris.planning.timing import Timing, calibrate, images_fitted, images_held_out
 from ceteris.records import HoldoutSplit, Trial
-from ceteris.store.headers import RecordedTrial
+from ceteris.store import RecordedTrial
 from ceteris.training import measure_step
 from ceteris.training.device import processor_name
 from ceteris.user_code import ALL_IMPORTS, NO_IMPORTS

@@ -32,10 +32,11 @@ def test_looks_are_kept_in_the_order_in_which_they_were_taken(tmp_path: Path) ->
     assert looks_at(tmp_path, FINGERPRINT) == looks
 
 
-def test_the_same_look_counts_once_whenever_it_is_taken(tmp_path: Path) -> None:
-    record_look(tmp_path, FINGERPRINT, LOOK)
-    record_look(tmp_path, FINGERPRINT, replace(LOOK, date="2025-01-01T00:00:00+00:00"))
-    assert looks_at(tmp_path, FINGERPRINT) == (LOOK,)
+def test_every_opening_is_a_look_also_of_the_same_model_for_the_same_reason(tmp_path: Path) -> None:
+    later = replace(LOOK, date="2025-01-01T00:00:00+00:00")
+    for look in (LOOK, LOOK, later):
+        record_look(tmp_path, FINGERPRINT, look)
+    assert looks_at(tmp_path, FINGERPRINT) == (LOOK, LOOK, later)
 
 
 @pytest.mark.parametrize("change", [{"study": "other"}, {"reason": "again"}, {"models": ("aa", "cc")}])

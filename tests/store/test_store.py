@@ -1,5 +1,6 @@
 import errno
 import os
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
@@ -12,7 +13,8 @@ from tests.tiny_trials import CNN, tiny_trial
 from ceteris import recipe as r
 from ceteris.errors import StoreError
 from ceteris.execution.populations import as_population
-from ceteris.store import Store, TestResult, write_bytes
+from ceteris.store import Store, TestResult, codec, write_bytes
+from ceteris.store.atomic import remove_unfinished
 
 
 def files_in(folder: Path) -> list[Path]:
@@ -20,7 +22,7 @@ def files_in(folder: Path) -> list[Path]:
 
 
 def refusing(number: int) -> object:
-    def refuse(*_: object) -> NoReturn:
+    def refuse(*_: object, **__: object) -> NoReturn:
         raise OSError(number, os.strerror(number))
 
     return refuse
@@ -89,6 +91,49 @@ def test_a_damaged_record_is_put_aside_and_may_be_written_again(tmp_path: Path, 
     assert [path.suffix for path in files_in(tmp_path)] == [".damaged"]
     store.put(record)
     assert_same(store.find(record.digest), record)
+
+
+def test_a_good_record_that_cannot_be_read_just_now_is_not_put_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, record = Store(tmp_path), example_record()
+    store.put(record)
+    with monkeypatch.context() as patched:
+        patched.setattr(codec, "safe_open", refusing(errno.EMFILE))
+        with pytest.raises(StoreError, match=r"could not be read \(Too many open files\).*try again"):
+            store.find(record.digest)
+    assert files_in(tmp_path) == [store.record_path(record.digest)]
+    assert_same(store.find(record.digest), record)
+
+
+def test_what_a_killed_writer_left_is_removed_and_what_another_writes_stays(tmp_path: Path) -> None:
+    store, record = Store(tmp_path), example_record()
+    store.put(record)
+    left, written = (store.record_path(record.digest).with_name(f".{name}.safetensors.part") for name in ("a", "b"))
+    for path in (left, written):
+        path.write_bytes(b"unfinished")
+    two_hours_ago = time.time() - 7200
+    for path in (left, store.record_path(record.digest)):
+        os.utime(path, (two_hours_ago, two_hours_ago))
+    store.remove_unfinished()
+    assert set(files_in(tmp_path)) == {written, store.record_path(record.digest)}
+
+
+def test_what_a_write_leaves_when_it_is_killed_bears_the_name_that_is_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names: list[str] = []
+    put_in_place = os.replace
+
+    def noted(source: Path, target: Path) -> None:
+        names.append(source.name)
+        put_in_place(source, target)
+
+    monkeypatch.setattr(os, "replace", noted)
+    write_bytes(tmp_path / "file", b"content")
+    (tmp_path / names[0]).write_bytes(b"cont")
+    remove_unfinished(tmp_path, older_than=-1.0)
+    assert files_in(tmp_path) == [tmp_path / "file"]
 
 
 @pytest.mark.parametrize("step", ["replace", "fsync"])

@@ -9,7 +9,7 @@ from tests.study.example_study import NORM, example_context, model
 from tests.tiny_trials import MLP
 
 from ceteris import recipe as r
-from ceteris.execution.request import Request
+from ceteris.execution.queue import Request
 from ceteris.records import Record, Trial
 from ceteris.study import ExperimentContext, Exploration, Factor, Level, SearchResult
 from ceteris.study.strategies import search_of

@@ -7,7 +7,7 @@ from tests.example_records import example_record, finished_record
 from tests.tiny_trials import MLP
 
 from ceteris import recipe as r
-from ceteris.execution.request import Records, Request
+from ceteris.execution.queue import Records, Request
 from ceteris.records import Finished, Record, Trial
 from ceteris.study import ExperimentContext, Exploration, Factor, Final, Level, ModelSpec, Study
 

@@ -12,7 +12,7 @@ from tests.tiny_trials import MLP
 
 from ceteris import recipe as r
 from ceteris.errors import ConfigError
-from ceteris.execution.request import Request
+from ceteris.execution.queue import Request
 from ceteris.findings import Comparison, Interaction
 from ceteris.records import Trial
 from ceteris.report.search_words import failure_text, search_text

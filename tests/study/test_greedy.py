@@ -6,7 +6,7 @@ from tests.study.example_study import FACTOR, NORM, Accuracy, driven, example_co
 from tests.tiny_trials import MLP, RESNET, tiny_trial
 
 from ceteris import recipe as r
-from ceteris.execution.request import Request
+from ceteris.execution.queue import Request
 from ceteris.findings import Failure
 from ceteris.planning.timing import images_fitted
 from ceteris.records import HoldoutSplit, Trial

@@ -12,7 +12,7 @@ from tests.study.example_study import driven, model, record_for
 from tests.tiny_trials import MLP
 
 from ceteris.digests import digest_of
-from ceteris.execution.request import Request
+from ceteris.execution.queue import Request
 from ceteris.findings import Rung
 from ceteris.records import Record, Trial
 from ceteris.report.search_words import candidate_remark, search_text

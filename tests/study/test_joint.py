@@ -33,7 +33,7 @@ from ceteris.digests import digest_of
 from ceteris.execution.device_table import DeviceTable, Speed
 from ceteris.execution.device_table import place_of as place_on
 from ceteris.execution.populations import Stacking, tasks_of
-from ceteris.execution.request import Request
+from ceteris.execution.queue import Request
 from ceteris.records import Trial
 from ceteris.report.search_words import candidate_remark, search_text
 from ceteris.study import Factor, Level, SearchResult
@@ -238,7 +238,7 @@ def test_stacked_folds_are_asked_for_as_whole_populations(pruning: bool, sizes: 
     table = DeviceTable(place=place_on("cpu"), speeds=speeds)
     place = replace(place_of(joint(pruning=pruning)), stacking=Stacking(table=table))
     requests, route = driven(search(place), measured)
-    tasks = [task for asked in requests for task in tasks_of({trial.digest: trial for trial in asked.trials})]
+    tasks = [task for asked in requests for task in tasks_of(asked.trials)]
     assert {len(task.trials) for task in tasks} == sizes
     assert (route.trainings_saved > 0) == pruning
 

@@ -10,7 +10,7 @@ from tests.study.example_study import FACTOR, NORM, Accuracy, driven, example_co
 from tests.tiny_trials import MLP
 
 from ceteris import recipe as r
-from ceteris.execution.request import Request
+from ceteris.execution.queue import Request
 from ceteris.findings import Comparison, LevelFinding
 from ceteris.records import Trial
 from ceteris.report.search_words import decision_text, search_text

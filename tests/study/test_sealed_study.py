@@ -11,8 +11,8 @@ from tests.tiny_trials import MLP, RESNET, tiny_images
 
 from ceteris import recipe as r
 from ceteris.data import DataSet, ImageSet, SealedTest, from_arrays
-from ceteris.execution.in_process import InProcessPool
-from ceteris.execution.progress import Silent
+from ceteris.execution.pools import InProcessPool
+from ceteris.execution.progress import Progress
 from ceteris.execution.queue import Queue
 from ceteris.records import finished
 from ceteris.store import Store, looks_at
@@ -67,7 +67,7 @@ def test_exploration_and_finals_never_touch_the_test_set(guarded: DataSet, tmp_p
     place = ExperimentContext(study=study, data=guarded.train.digest, device="cpu")
     store = Store(tmp_path)
     with InProcessPool(guarded.train, store, imports=NO_IMPORTS) as pool:
-        queue: Queue[ModelResult] = Queue(store, pool, Silent(), lambda trial: 1.0)
+        queue: Queue[ModelResult] = Queue(store, pool, Progress())
         outcomes = queue.run([model_experiment(place, one) for one in study.models])
     finals = [record for outcome in outcomes for records in outcome.finals.values() for record in records]
     assert len(finals) == 2 * 2 + 3 * 2

@@ -11,7 +11,7 @@ from tests.tiny_trials import MLP
 
 from ceteris import recipe as r
 from ceteris.errors import ConfigError
-from ceteris.execution.request import Request
+from ceteris.execution.queue import Request
 from ceteris.findings import Comparison, Confirmation
 from ceteris.records import Trial
 from ceteris.report.search_words import confirmation_sentence, decision_text, search_text, tuning_sentence

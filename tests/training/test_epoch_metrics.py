@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from sklearn import metrics
 
 from ceteris.records import IntArray
-from ceteris.training.metrics import confusion_matrix, macro_f1
+from ceteris.training.history import confusion_matrix, macro_f1
 
 
 @st.composite

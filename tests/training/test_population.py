@@ -1,5 +1,7 @@
 """A population: what its members would have learnt alone, and what happens when one of them leaves."""
 
+import logging
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -14,10 +16,10 @@ from tests.tiny_trials import CNN, MLP, RESNET, tiny_images, tiny_trial
 from tests.training import own_code  # noqa: F401 - the recipes below name it
 
 from ceteris import recipe as r
-from ceteris.data import ImageSet, make_image_set
+from ceteris.data import ImageSet, make_image_set, split_indices
 from ceteris.errors import DataError
 from ceteris.records import Failed, HoldoutSplit, Record, Trial, finished
-from ceteris.training import TrialResult, loop, one_thread, population, population_members, run_population, shape_key
+from ceteris.training import TrialResult, loop, one_thread, population, run_population, shape_key
 from ceteris.user_code import ALL_IMPORTS
 
 MEASURED = frozenset({"seconds", "cost"})
@@ -34,6 +36,16 @@ FULL: dict[str, Any] = {
 def together(trials: list[Trial], images: ImageSet | None = None, **other: Any) -> list[TrialResult]:
     with one_thread():
         return run_population(trials, images or tiny_images(), **other)
+
+
+@pytest.fixture(autouse=True)
+def apart(caplog: pytest.LogCaptureFixture) -> Iterator[list[int]]:
+    """How many populations a test may train in parts: members that are trained alone agree with themselves anyway."""
+    caplog.set_level(logging.INFO, "ceteris")
+    allowed = [0]
+    yield allowed
+    messages = [record.getMessage() for record in caplog.get_records("call")]
+    assert len([message for message in messages if "is trained in parts" in message]) == allowed[0]
 
 
 def alone(trials: list[Trial], images: ImageSet | None = None) -> list[TrialResult]:
@@ -199,6 +211,13 @@ def test_a_member_that_diverges_disturbs_no_other(model: str) -> None:
     assert_agree(ours[2].record, theirs[2].record)
 
 
+def test_members_with_a_few_images_more_or_less_are_trained_together() -> None:
+    trials = folds_of(MLP)
+    images = tiny_images(50)  # folds of 16 and 17
+    assert len({len(split_indices(trial.split, images.labels)[0]) for trial in trials}) == 2
+    assert_each_as_alone(trials, images)
+
+
 def test_members_with_other_numbers_of_batches_are_trained_in_their_own_populations() -> None:
     trials = [tiny_trial(split=HoldoutSplit(fraction=share, seed=0)) for share in (0.25, 0.5, 0.25)]
     assert_each_as_alone(trials)
@@ -218,6 +237,18 @@ def test_every_epoch_of_the_population_is_told_once() -> None:
     heard: list[int] = []
     together(folds_of(replace(MLP, epochs=3)), on_epoch=heard.append)
     assert heard == [1, 2, 3]
+
+
+def test_a_population_ends_when_nobody_takes_its_progress() -> None:
+    heard: list[int] = []
+
+    def gone(epoch: int) -> None:
+        heard.append(epoch)
+        raise BrokenPipeError
+
+    with pytest.raises(OSError, match="nobody takes the progress"):
+        together(folds_of(replace(MLP, epochs=3)), on_epoch=gone)
+    assert heard == [1]  # and no member is trained alone
 
 
 def test_values_may_differ_within_a_shape_and_shapes_may_not() -> None:
@@ -249,7 +280,8 @@ def test_own_code_is_never_stacked() -> None:
     assert [result.record.status for result in results] == ["finished", "finished"]
 
 
-def test_one_member_that_cannot_be_built_is_a_row_and_the_others_finish() -> None:
+def test_one_member_that_cannot_be_built_is_a_row_and_the_others_finish(apart: list[int]) -> None:
+    apart[0] = 1
     wrong = replace(MLP, optimizer=r.SGD(lr=0.1, nesterov=True))
     results = together([tiny_trial(MLP), tiny_trial(wrong), tiny_trial(MLP, fold=1)])
     assert [result.record.status for result in results] == ["finished", "failed", "finished"]
@@ -270,7 +302,7 @@ def test_images_that_cannot_be_split_are_wrong_for_all() -> None:
 def small_memory(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """A memory into which two members fit and four images of an evaluation; returns the populations tried."""
     tried: list[int] = []
-    real_make, real_logits = population_members.population_of, loop._logits
+    real_make, real_logits = population.stacked_trainee, loop._logits
 
     def make(trials: Any, *other: Any) -> Any:
         tried.append(len(trials))
@@ -283,14 +315,15 @@ def small_memory(monkeypatch: pytest.MonkeyPatch) -> list[int]:
             raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")
         return real_logits(model, images, autocast, size)
 
-    monkeypatch.setattr(population, "population_of", make)
+    monkeypatch.setattr(population, "stacked_trainee", make)
     monkeypatch.setattr(loop, "_logits", logits)
     return tried
 
 
 def test_too_little_memory_halves_the_population_and_the_evaluation_and_the_record_says_so(
-    small_memory: list[int],
+    small_memory: list[int], apart: list[int]
 ) -> None:
+    apart[0] = 1
     trials = [tiny_trial(MLP, fold=fold, seed=seed) for seed in (0, 1) for fold in (0, 1)]
     results = together(trials)
     assert small_memory == [4, 2, 2]
@@ -309,7 +342,9 @@ def test_enough_memory_leaves_no_note() -> None:
     assert all("memory" not in result.record.environment for result in together(folds_of(MLP)))
 
 
-def test_an_evaluation_that_never_fits_is_a_failed_row(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_evaluation_that_never_fits_is_a_failed_row(monkeypatch: pytest.MonkeyPatch, apart: list[int]) -> None:
+    apart[0] = 1
+
     def never(*arguments: Any) -> Any:
         raise torch.OutOfMemoryError("out of memory")
 

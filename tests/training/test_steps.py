@@ -16,9 +16,10 @@ from ceteris import recipe as r
 from ceteris.data import split_indices, standardisation
 from ceteris.records import FloatArray
 from ceteris.training import build
-from ceteris.training.images import ResidentImages, resident
-from ceteris.training.loop import batches
+from ceteris.training.batches import ResidentImages, batches, resident
+from ceteris.training.single import single_trainee
 from ceteris.training.streams import streams_of
+from ceteris.user_code import NO_IMPORTS
 
 LR = 0.1
 Weights = list[Tensor]
@@ -160,18 +161,32 @@ def test_a_cosine_is_followed_step_by_step_and_scales_every_rate_of_muon() -> No
 
 @pytest.mark.parametrize(("count", "size", "steps"), [(32, 8, 4), (33, 8, 4), (39, 8, 4), (5, 8, 1), (8, 8, 1)])
 def test_a_pass_shows_every_image_at_most_once_in_full_batches(count: int, size: int, steps: int) -> None:
-    passed = list(batches(count, size, 3, torch.Generator().manual_seed(0)))
-    places = torch.cat([places for _, places in passed]).tolist()
+    order, labels = torch.randperm(count, generator=torch.Generator().manual_seed(0)), 10 * torch.arange(count)
+    passed = list(batches(labels, order, batch_size=size, epoch=3, epochs=5))
     assert len(passed) == steps
-    assert {len(places) for _, places in passed} == {min(size, count)}
-    assert len(set(places)) == len(places)
-    assert set(places) <= set(range(count))
-    np.testing.assert_allclose([progress for progress, _ in passed], 3 + np.arange(steps) / steps)
+    assert {len(batch.indices) for batch in passed} == {min(size, count)}
+    assert torch.equal(torch.cat([batch.indices for batch in passed]), order[: steps * min(size, count)])
+    assert all(torch.equal(batch.labels, 10 * batch.indices) for batch in passed)
+    np.testing.assert_allclose([batch.progress for batch in passed], (3 + np.arange(steps) / steps) / 5)
+
+
+def test_the_batches_of_stacked_models_are_those_of_each_of_them() -> None:
+    random = torch.Generator().manual_seed(0)
+    orders, labels = [torch.randperm(20, generator=random) for _ in range(3)], torch.arange(20) % 7
+    together = batches(labels, torch.stack(orders), batch_size=8, epoch=0, epochs=1)
+    alone = zip(*(batches(labels, order, batch_size=8, epoch=0, epochs=1) for order in orders), strict=True)
+    for ours, theirs in zip(together, alone, strict=True):
+        assert ours.progress == theirs[0].progress
+        assert torch.equal(ours.indices, torch.stack([batch.indices for batch in theirs]))
+        assert torch.equal(ours.labels, torch.stack([batch.labels for batch in theirs]))
 
 
 def test_two_passes_come_in_different_orders() -> None:
-    order = torch.Generator().manual_seed(0)
-    first, second = (torch.cat([places for _, places in batches(32, 8, 0, order)]) for _ in range(2))
+    trainee = single_trainee(
+        tiny_trial(), tiny_images(), fitted=np.arange(32), held_out=np.arange(1), imports=NO_IMPORTS
+    )
+    first, second = (torch.cat([batch.indices for batch in trainee.batches(epoch)]) for epoch in (0, 1))
+    assert sorted(first.tolist()) == sorted(second.tolist()) == list(range(32))
     assert not torch.equal(first, second)
 
 
@@ -181,7 +196,7 @@ def on_device(channels: int, *, channels_last: bool) -> tuple[ResidentImages, Fl
     mean, deviation = standardisation(images.images, places)
     expected = (images.images[places] - mean[:, None, None]) / deviation[:, None, None]
     part = resident(
-        images.images, images.labels, places, mean=mean, deviation=deviation, device="cpu", channels_last=channels_last
+        images.images, images.labels, places, mean=mean, std=deviation, device="cpu", channels_last=channels_last
     )
     return part, expected
 

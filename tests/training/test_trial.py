@@ -2,14 +2,18 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from tests.example_records import assert_same
 from tests.tiny_training import record_of, train
 from tests.tiny_trials import CNN, MLP, RESNET, tiny_images, tiny_trial
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from ceteris import recipe as r
+from ceteris import training
 from ceteris.analysis.metrics import log_loss
 from ceteris.data import ImageSet, make_image_set, split_indices
 from ceteris.errors import ConfigError
@@ -27,12 +31,16 @@ from ceteris.training import (
     available_devices,
     execution_of,
     failed_record,
+    measure_step,
+    one_thread,
     resolve_device,
+    run_population,
     run_trial,
     standardisation_of,
 )
-from ceteris.training.memory import peak_bytes, reset_peak
-from ceteris.training.metrics import confusion_matrix, macro_f1
+from ceteris.training import trial as trial_module
+from ceteris.training.device import peak_bytes, reset_peak
+from ceteris.training.history import confusion_matrix, macro_f1
 from ceteris.user_code import ALL_IMPORTS
 
 OWN = "tests.training.own_code:"
@@ -149,6 +157,67 @@ def test_every_finished_epoch_is_told() -> None:
     told: list[int] = []
     run_trial(tiny_trial(replace(MLP, epochs=3)), tiny_images(), on_epoch=told.append)
     assert told == [1, 2, 3]
+
+
+def test_a_training_ends_when_nobody_takes_its_progress() -> None:
+    def gone(epoch: int) -> None:
+        raise BrokenPipeError
+
+    with pytest.raises(OSError, match="nobody takes the progress") as raised:
+        run_trial(tiny_trial(), tiny_images(), on_epoch=gone)
+    assert isinstance(raised.value.__cause__, BrokenPipeError)
+
+
+def test_an_own_model_that_cannot_read_a_file_is_a_row_and_no_lost_progress() -> None:
+    record = train(tiny_trial(replace(MLP, model=r.CustomModel(path=OWN + "Unreadable"))), imports=ALL_IMPORTS).record
+    assert record.status == "failed"
+    assert record.error.startswith("FileNotFoundError")
+
+
+class NoFloat64(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Refuses operations that make float64 tensors, which Apple's GPUs do not have."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        tensors = made if isinstance(made, tuple | list) else (made,)
+        assert not any(isinstance(tensor, torch.Tensor) and tensor.dtype == torch.float64 for tensor in tensors), func
+        return made
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_no_training_makes_numbers_that_some_devices_do_not_have(count: int) -> None:
+    recipe = replace(
+        CNN,
+        augmentation=(r.Shift(), r.Noise(), r.AdversarialNoise()),
+        penalty=r.L2(),
+        clipping=r.ClipNorm(),
+        averaging=r.ExponentialMovingAverage(),
+        optimizer=r.Adam(),
+    )
+    with one_thread(), NoFloat64():  # type: ignore[no-untyped-call]
+        results = run_population([tiny_trial(recipe, fold=fold) for fold in range(count)], tiny_images())
+    assert [result.record.status for result in results] == ["finished"] * count
+
+
+@pytest.mark.parametrize("module", ["loop", "single", "trial"])
+def test_a_single_training_never_meets_the_code_of_populations(module: str) -> None:
+    source = Path(training.__file__).with_name(f"{module}.py").read_text()
+    assert "training.stacked" not in source
+    assert "training.population" not in source
+
+
+def test_steps_are_timed_without_training() -> None:
+    images, seconds = measure_step(tiny_trial(), tiny_images(), seconds=0.05)
+    assert images == 8
+    assert 0 < seconds < 0.1
+
+
+def test_a_step_is_over_when_the_device_has_done_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[torch.device] = []
+    monkeypatch.setattr(trial_module, "wait_for", waited.append)
+    measure_step(tiny_trial(), tiny_images(), seconds=0.01)
+    assert set(waited) == {torch.device("cpu")}
+    assert len(waited) >= 2
 
 
 def test_fifty_images_are_learnt_by_heart() -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ceteris.findings import FinalFinding, ModelFinding, StudyFindings, Version
+from ceteris.findings import FinalFinding, StudyFindings, Version
 
 VERSION_TITLES: dict[Version, str] = {"baseline": "baseline", "best": "best", "plain": "best, no shortcuts"}
 
@@ -43,14 +43,6 @@ def shown(findings: StudyFindings, model: str, version: Version = "best") -> Fin
 def model_titles(findings: StudyFindings) -> dict[str, str]:
     """Return the title of every model by its name, in the study's order."""
     return {model.name: model.label for model in findings.models}
-
-
-def model_named(findings: StudyFindings, name: str) -> ModelFinding:
-    """Return one model's findings; a KeyError names the models there are."""
-    for model in findings.models:
-        if model.name == name:
-            return model
-    raise KeyError(f"no model {name!r}; the study has {', '.join(m.name for m in findings.models) or 'none'}")
 
 
 def versions_present(findings: StudyFindings, model: str) -> Sequence[Version]:

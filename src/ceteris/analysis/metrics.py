@@ -133,6 +133,15 @@ def class_scores(labels: IntArray, predicted: IntArray, classes: int) -> ClassSc
     return ClassScores(precision=precision, recall=recall, f1=f1, support=support)
 
 
+def most_confused(confusion: IntArray, count: int) -> list[tuple[int, int, int]]:
+    """Return (true class, predicted class, images) of the ``count`` most frequent mistakes, most frequent first."""
+    wrong = confusion.copy()
+    np.fill_diagonal(wrong, 0)
+    order = np.argsort(-wrong, axis=None, kind="stable")[:count]
+    pairs = (np.unravel_index(cell, wrong.shape) for cell in order if wrong.flat[cell] > 0)
+    return [(int(true), int(taken), int(wrong[true, taken])) for true, taken in pairs]
+
+
 def log_loss(probabilities: Probabilities, labels: IntArray) -> float:
     """Return the mean cross-entropy -log p(true class) in nats; probabilities below the type's epsilon count as that.
 

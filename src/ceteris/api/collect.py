@@ -1,7 +1,7 @@
 """From finished trainings to findings: the test set is opened once, after every choice, and the best models are explained."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, is_dataclass, replace
@@ -21,7 +21,6 @@ from ceteris.api.model import ModelCard, TrainedModel, restore_model
 from ceteris.data import DataSet, ImageSet, describe
 from ceteris.digests import digest_of
 from ceteris.errors import StoreError
-from ceteris.execution.progress import Progress
 from ceteris.explain import explain, residual_finding, standardise
 from ceteris.findings import (
     Explanation,
@@ -39,7 +38,7 @@ from ceteris.records import Failed, Finished, FloatArray, Record, Split
 from ceteris.seeds import generator, stream_seed
 from ceteris.store import Store, TestResult, looks_at, read_findings, record_look, write_findings
 from ceteris.study import ExperimentContext, Study, study_toml, without_residual
-from ceteris.study.context import RunOptions, worker_count
+from ceteris.study.context import RunOptions
 from ceteris.study.model_experiment import ModelResult
 from ceteris.training import environment, one_thread, standardisation_of
 from ceteris.training.build import build_model, summary_of
@@ -144,11 +143,11 @@ class TrainedStudy:
 # Findings, and their copy in the store
 
 
-def findings_of(trained: TrainedStudy, progress: Progress) -> StudyFindings:
+def findings_of(trained: TrainedStudy, tell: Callable[[str], None]) -> StudyFindings:
     """Return the findings of a study; they are kept, so that the same run a second time opens nothing again.
 
-    Findings of another version of ceteris, or ones that cannot be read, are made again. That reads the test images again;
-    the ledger has that look already, since the same models were looked at for the same reason.
+    Findings of another version of ceteris, or ones that cannot be read, are made again. That opens the test set again, which
+    is another look in its ledger.
     """
     digest = digest_of(
         [
@@ -164,7 +163,7 @@ def findings_of(trained: TrainedStudy, progress: Progress) -> StudyFindings:
     with suppress(StoreError):  # absent, damaged, or of other fields than today's
         # What the test set was looked at for since then belongs to the report of today.
         return replace(read_findings(path), looks=looks_at(trained.store.root, trained.data_set.test.fingerprint))
-    findings = _collect(trained, progress)
+    findings = _collect(trained, tell)
     write_findings(findings, path)
     return findings
 
@@ -176,13 +175,13 @@ def _fields(kind: Any) -> Any:
     return {name: _fields(hint) for name, hint in get_type_hints(kind).items()}
 
 
-def _collect(trained: TrainedStudy, progress: Progress) -> StudyFindings:
+def _collect(trained: TrainedStudy, tell: Callable[[str], None]) -> StudyFindings:
     study, data_set, records = trained.study, trained.data_set, trained.records.values()
-    progress.phase("opening the test set")
+    tell("opening the test set")
     test = _open_test(trained)
-    progress.phase("asking the final models")
+    tell("asking the final models")
     finals = _final_findings(trained, _answers(trained, test))
-    progress.phase("explaining the best models")
+    tell("explaining the best models")
     with one_thread(), full_float32(trained.context.device):
         best = {final.card.name: final for final in reversed(trained.finals) if final.card.version == "best"}
         explanations = tuple(
@@ -213,7 +212,7 @@ def _collect(trained: TrainedStudy, progress: Progress) -> StudyFindings:
         trials_failed=sum(isinstance(record, Failed) for record in records),
         training_seconds=sum(record.cost.train_seconds for record in records if isinstance(record, Finished)),
         wall_seconds=trained.seconds,
-        workers=worker_count(trained.options.workers),
+        workers=trained.options.processes,
         packages={"ceteris": ceteris.__version__} | {name: metadata.version(name) for name in _PACKAGES},
         machine=machine(trained.context.device),
         study_text=study_toml(study),
@@ -321,7 +320,7 @@ def _open_test(trained: TrainedStudy) -> ImageSet:
 def _answers(trained: TrainedStudy, test: ImageSet) -> dict[str, TestResult]:
     """Ask every model once, several at a time, each with one thread so that the digits do not depend on the machine."""
     finals = {final.card.trial: final for final in trained.finals}
-    several = max(1, worker_count(trained.options.workers))
+    several = max(1, trained.options.processes)
     with (
         one_thread(),
         full_float32(trained.context.device),

@@ -29,9 +29,9 @@ from ceteris.stats import Interval, wilson_interval
 from ceteris.store import from_tree, looks_at, record_look, write_bytes
 from ceteris.study import Study
 from ceteris.study.context import RunOptions, open_data
+from ceteris.training.batches import ResidentImages, resident
 from ceteris.training.build import build_model, summary_of
 from ceteris.training.device import full_float32
-from ceteris.training.images import ResidentImages, resident
 from ceteris.training.loop import predict
 from ceteris.user_code import ALL_IMPORTS, NO_IMPORTS, ImportPolicy
 
@@ -84,7 +84,7 @@ class TrainedModel:
             np.zeros(count, np.int64),
             np.arange(count),
             mean=np.array(self.card.mean),
-            deviation=np.array(self.card.deviation),
+            std=np.array(self.card.deviation),
             device=str(device_of(self.network)),
             channels_last=self.card.recipe.model.kind != "mlp",
         )

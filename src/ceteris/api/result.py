@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -12,8 +12,7 @@ from matplotlib.figure import Figure
 from ceteris.api.collect import FinalModel, TrainedStudy
 from ceteris.api.model import ModelCard, write_model
 from ceteris.errors import ConfigError, did_you_mean
-from ceteris.execution.progress import Progress
-from ceteris.figures import plates
+from ceteris.figures import figures
 from ceteris.findings import StudyFindings
 from ceteris.report import Table, tables, write_report
 from ceteris.store import read_findings, write_bytes, write_findings
@@ -54,12 +53,10 @@ class Result:
         Raises:
             ConfigError: when there is no figure of that name.
         """
-        known = {plate.name: plate for plate in plates(self.findings)}
+        known = {entry.name: entry for entry in figures(self.findings)}
         if name not in known:
             raise ConfigError(f'figure: "{name}" is not known.{did_you_mean(name, known)} Known: {", ".join(known)}.')
-        figure = Figure()
-        known[name].draw(figure)
-        return figure
+        return known[name].figure()
 
     def _repr_html_(self) -> str:
         return "".join(self.table(name)._repr_html_() for name in ("what_helped", "test_results"))
@@ -79,7 +76,9 @@ def open_result(folder: str | Path) -> Result:
 # The folder of a result
 
 
-def write_result(findings: StudyFindings, trained: TrainedStudy, progress: Progress, *, original: str) -> Result:
+def write_result(
+    findings: StudyFindings, trained: TrainedStudy, tell: Callable[[str], None], *, original: str
+) -> Result:
     """Write findings, study, models and report into the result folder.
 
     ``original`` is the user's own study file with its comments, '' where there is none.
@@ -88,7 +87,7 @@ def write_result(findings: StudyFindings, trained: TrainedStudy, progress: Progr
         StoreError: when something cannot be written.
     """
     folder = trained.options.out
-    progress.phase("writing the weights")
+    tell("writing the weights")
     write_findings(findings, folder / "findings.safetensors")
     write_bytes(folder / "study.toml", findings.study_text.encode())
     if original:
@@ -102,8 +101,8 @@ def write_result(findings: StudyFindings, trained: TrainedStudy, progress: Progr
             best[name] = final
     for name, final in best.items():
         _write_model_folder(folder / "models" / name, final, trained)
-    progress.phase("writing the report")
-    write_report(findings, folder, formats=trained.options.formats, progress=progress.phase)
+    tell("writing the report")
+    write_report(findings, folder, formats=trained.options.formats, progress=tell)
     return Result(findings=findings, folder=folder)
 
 

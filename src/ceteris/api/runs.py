@@ -1,11 +1,14 @@
 """A study, phase after phase: data, exploration and final trainings, the test set, findings, weights, report."""
 
+import logging
 import math
 import re
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,27 +16,29 @@ import tomli_w
 import torch
 
 from ceteris.api.collect import TrainedStudy, findings_of
-from ceteris.api.journal import LOG_FILE, Journal, logged_to
 from ceteris.api.result import Result, write_result
 from ceteris.data import DataSet, from_arrays, split_indices
 from ceteris.digests import digest_of
 from ceteris.errors import ConfigError
-from ceteris.execution.in_process import InProcessPool
-from ceteris.execution.progress import Progress, Silent, Work
+from ceteris.execution.pools import InProcessPool, WorkerPool
+from ceteris.execution.progress import Progress, Work
 from ceteris.execution.queue import Queue
 from ceteris.execution.worker import WorkerConfig
-from ceteris.execution.worker_pool import WorkerPool
 from ceteris.planning.dry_run import PlannedStage, planned_stages
 from ceteris.planning.timing import Timing
 from ceteris.recipe import CustomModel, Recipe
 from ceteris.records import Split, Trial
 from ceteris.report import check_formats
 from ceteris.store import Store
+from ceteris.store.atomic import write_error
 from ceteris.study import ModelSpec, Study, model_experiment, parse_study, study_text, study_toml
-from ceteris.study.context import RunOptions, context_of, open_data, worker_count
+from ceteris.study.context import RunOptions, context_of, open_data
 from ceteris.study.model_experiment import ModelResult
 from ceteris.training.build import build_loss, summary_of
 from ceteris.user_code import ALL_IMPORTS, ImportPolicy
+
+LOG_FILE = "ceteris.log"
+_LOG = logging.getLogger("ceteris")
 
 Arrays = Sequence[Any]
 
@@ -59,9 +64,9 @@ def run_study(
         DataError: when the data is missing or damaged.
         StoreError: when something cannot be written; what was finished stays.
     """
-    started, progress = time.monotonic(), progress or Silent()
+    started, progress = time.monotonic(), progress or Progress()
     check_formats(options.formats)
-    workers, store = worker_count(options.workers), Store(options.store)
+    workers, store = options.processes, Store(options.store)
     progress.phase(f"preparing the data: {study.data}")
     data_set = data_set or open_data(study, options, progress.phase)
     context = context_of(study, data_set, options)
@@ -71,30 +76,36 @@ def run_study(
     stages = planned_stages(context)
     check_plan(stages, data_set, imports=options.imports)
     progress.planned([[_work(stage, trial, size_of(trial)) for trial in stage.trials] for stage in stages])
-    with logged_to(options.out / LOG_FILE):
-        progress = journal = Journal(progress)
-        pool = (
-            WorkerPool(WorkerConfig(train=data_set.prepared, store=options.store, imports=options.imports), workers)
-            if workers
-            else InProcessPool(data_set.train, store, imports=options.imports)
+    store.remove_unfinished()
+    with _logged_to(options.out / LOG_FILE):
+        config = WorkerConfig(
+            train=data_set.prepared, store=options.store, imports=options.imports, device=context.device
         )
-        with pool:
-            queue: Queue[ModelResult] = Queue(store, pool, journal, size_of)
+        here = InProcessPool(data_set.train, store, imports=options.imports)
+        with WorkerPool(config, workers) if workers else here as pool:
+            queue: Queue[ModelResult] = Queue(store, pool, progress, size_of)
             results = queue.run([model_experiment(context, model) for model in study.models])
         trained = TrainedStudy(
             context=context,
             options=options,
             data_set=data_set,
             results=results,
-            records=journal.records,
+            records=queue.records,
             seconds=time.monotonic() - started,
         )
-        return write_result(findings_of(trained, progress), trained, progress, original=original)
+        tell = partial(_tell, progress)
+        return write_result(findings_of(trained, tell), trained, tell, original=original)
 
 
 def _work(stage: PlannedStage, trial: Trial, units: float) -> Work:
     epochs = trial.recipe.epochs
     return Work(model=stage.model, stage=stage.stage, kind=stage.kind, label="", epochs=epochs, units=units)
+
+
+def _tell(progress: Progress, text: str) -> None:
+    """Say, and log, what is done besides training."""
+    _LOG.info("%s", text)
+    progress.phase(text)
 
 
 def check_plan(stages: Sequence[PlannedStage], data_set: DataSet, *, imports: ImportPolicy) -> None:
@@ -120,6 +131,41 @@ def check_plan(stages: Sequence[PlannedStage], data_set: DataSet, *, imports: Im
             raise ConfigError(f"model {stage.model}, {stage.stage}: {error}") from None
         except Exception:
             continue  # the user's own code failed: a row of the report will say how, and the study goes on
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The log beside the report: what a run did and when, and why trainings did not finish
+
+
+class _LogFile(logging.FileHandler):
+    """A log file that ends nothing when the disk is full."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name that logging gives it
+        """Leave the line out."""
+
+
+@contextmanager
+def _logged_to(path: Path) -> Iterator[None]:
+    """Append what ceteris logs inside the block to a file, with date and time.
+
+    Raises:
+        StoreError: when the file cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handler = _LogFile(path, encoding="utf-8")
+    except OSError as error:
+        raise write_error(path, error) from None
+    handler.setFormatter(logging.Formatter("%(asctime)s  %(levelname)-7s  %(message)s"))
+    level = _LOG.level
+    _LOG.setLevel(min(level or logging.INFO, logging.INFO))
+    _LOG.addHandler(handler)
+    try:
+        yield
+    finally:
+        _LOG.removeHandler(handler)
+        _LOG.setLevel(level)
+        handler.close()
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -155,7 +201,7 @@ def run(
         store: folder of finished trainings; "store" beside ``out`` without it.
         data_dir: where named data sets are looked for.
         device: "auto", "cpu", "cuda", ...
-        workers: training processes; one per core without it; 0 trains here, as classes defined in a notebook or script do.
+        workers: training processes; one per core (or GPU) without it; 0 trains here, as classes of a notebook or script do.
         allow_imports: whether the study may name code of your own by import path.
         until_decided: whether to train more repetitions where the design leaves something undecided.
         budget: with ``until_decided``: the time that the whole run may take, in seconds or as "30m", "2h", "1h30m".

@@ -144,13 +144,13 @@ def run(
     from ceteris.api import budget_of, run_study
     from ceteris.cli.display import Display
     from ceteris.cli.printing import print_result, result_json
-    from ceteris.study.context import worker_count
+    from ceteris.execution.pools import process_count
 
     budget_seconds = budget_of(until_decided, budget)
     asked, text = where.study(study)
     options = replace(where.run_options(asked), until_decided=until_decided, budget_seconds=budget_seconds)
     console = Console(stderr=True)
-    with Display(console, worker_count(where.workers)) as display:
+    with Display(console, process_count(where.workers, where.device)) as display:
         result = run_study(asked, options, display, original=text)
     if as_json:
         _print_json(result_json(result))

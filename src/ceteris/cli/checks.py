@@ -30,7 +30,7 @@ _LITTLE_DISK = 2 * 2**30
 def diagnose(results: Path) -> tuple[dict[str, str], list[str]]:
     """Return facts about this machine by name, and problems in sentences that say how to mend them."""
     from ceteris.api.collect import machine
-    from ceteris.study.context import worker_count
+    from ceteris.execution.pools import process_count
     from ceteris.training import available_devices, has_fast_bfloat16, resolve_device
 
     place = next(folder for folder in (results.resolve(), *results.resolve().parents) if folder.exists())
@@ -42,7 +42,7 @@ def diagnose(results: Path) -> tuple[dict[str, str], list[str]]:
         **machine(device),
         **{name: version for name, version in versions.items() if version},
         "devices": ", ".join(available_devices()),
-        "workers": f"{worker_count(None)} processes with one thread each",
+        "workers": f"{process_count(None, device)} processes with one thread each",
         "bfloat16 in hardware": "yes" if has_fast_bfloat16(device) else "no",
         "free disk": f"{free / 2**30:.1f} GiB",
         "results": str(place),

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 from ceteris.api import Evaluation, Result, TrainedModel
-from ceteris.api.journal import LOG_FILE
+from ceteris.api.runs import LOG_FILE
 from ceteris.cli.display import duration
 from ceteris.data import DataSet, TextTable
 from ceteris.records import Float32Array

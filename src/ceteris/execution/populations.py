@@ -5,7 +5,7 @@ exploration and the device alone, never from what is finished already, so that a
 the same way and their records are found again.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
@@ -68,46 +68,32 @@ def stacked_block(trials: Sequence[Trial], stacking: Stacking) -> tuple[Trial, .
     if stacking.table is None:
         return tuple(trials)
     shapes: dict[str, list[int]] = {}
-    for place, trial in enumerate(trials):
-        shapes.setdefault(shape_key(trial) or f"alone {place}", []).append(place)
-    placed = {
-        place: trial
-        for places in shapes.values()
-        for place, trial in zip(places, _divided([trials[place] for place in places], stacking), strict=True)
+    for index, trial in enumerate(trials):
+        shapes.setdefault(shape_key(trial) or f"alone {index}", []).append(index)
+    marked = {
+        index: trial
+        for indices in shapes.values()
+        for index, trial in zip(indices, _divided([trials[index] for index in indices], stacking), strict=True)
     }
-    return tuple(placed[place] for place in range(len(trials)))
+    return tuple(marked[index] for index in range(len(trials)))
 
 
 def _divided(trials: Sequence[Trial], stacking: Stacking) -> Iterator[Trial]:
     """Yield the trials, all of one shape, as members of populations."""
+    can_stack = stacking.table is not None and len(trials) > 1 and shape_key(trials[0]) is not None
     first = 0
-    for size in _sizes(trials, stacking):
+    for size in stacking.sizes(trials[0], len(trials)) if can_stack else [1] * len(trials):
         yield from as_population(trials[first : first + size])
         first += size
 
 
-def _sizes(trials: Sequence[Trial], stacking: Stacking) -> list[int]:
-    if len(trials) == 1 or stacking.table is None:
-        return [1] * len(trials)
-    can_stack = shape_key(trials[0]) is not None
-    return stacking.sizes(trials[0], len(trials)) if can_stack else [1] * len(trials)
-
-
-def tasks_of(trials: Mapping[str, Trial]) -> list[Task]:
-    """Return what the workers are to do for trials by digest: each single trial and each population is one task."""
-    populations: dict[str, list[str]] = {}
-    for digest, trial in trials.items():
-        populations.setdefault(trial.execution.population or digest, []).append(digest)
-    tasks = [
-        Task(digests=tuple(digests), trials=tuple(trials[digest] for digest in digests))
-        for digests in populations.values()
-    ]
+def tasks_of(trials: Iterable[Trial]) -> list[Task]:
+    """Return what the workers do at once for trials: each single trial and each population is one task."""
+    members: dict[str, dict[str, Trial]] = {}
+    for trial in trials:
+        members.setdefault(trial.execution.population or trial.digest, {})[trial.digest] = trial
+    tasks = [Task(trials=tuple(together.values())) for together in members.values()]
     for task in tasks:
-        _check_whole(task)
+        whole = task.digest == task.trials[0].digest or as_population(task.trials) == task.trials
+        assert whole, "a population is trained whole, in its order"
     return tasks
-
-
-def _check_whole(task: Task) -> None:
-    if len(task.trials) > 1 or task.trials[0].execution.members > 1:
-        whole = as_population(task.trials)
-        assert tuple(trial.digest for trial in whole) == task.digests, "a population is asked for whole, in its order"

@@ -1,11 +1,15 @@
-"""What a study tells while it runs; the command line draws it, a notebook may ignore it."""
+"""What a running study reports; the command line draws it, a notebook may ignore it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal
 
-from ceteris.execution.request import StageKind
 from ceteris.records import Record
+
+# What a stage of a model's experiment is for: recipes or values are searched (tuning included), arms are compared with an
+# incumbent block by block, baseline and best are confirmed, finals are trained. Names of stages are for people: a factor
+# may be called "final".
+StageKind = Literal["search", "comparison", "confirmation", "final"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,45 +24,23 @@ class Work:
     kind: StageKind = "search"
 
 
-class Progress(Protocol):
-    """Listens to a running study."""
+class Progress:
+    """Listens to a running study. Every method does nothing here; a listener overrides those that it needs."""
 
     def planned(self, stages: Sequence[Sequence[Work]]) -> None:
-        """Hear, stage by stage, what will be trained as far as it can be known."""
+        """Take, stage by stage, what will be trained as far as it can be known."""
 
-    def asked(self, work: Sequence[Work]) -> None:
-        """Hear which trials a stage really asks for; they take the place of its planned ones."""
-
-    def started(self, digest: str, work: Work) -> None:
-        """Hear that a worker began a trial."""
-
-    def epoch(self, digest: str, epoch: int) -> None:
-        """Hear that a trial finished an epoch (from 1)."""
-
-    def finished(self, digest: str, work: Work, record: Record, *, reused: bool) -> None:
-        """Hear that a trial's record is there; ``reused`` when it came from the store."""
-
-    def phase(self, text: str) -> None:
-        """Hear what is being done besides training."""
-
-
-class Silent:
-    """A listener that does nothing."""
-
-    def planned(self, stages: Sequence[Sequence[Work]]) -> None:
-        """Ignore."""
-
-    def asked(self, work: Sequence[Work]) -> None:
-        """Ignore."""
+    def requested(self, work: Sequence[Work]) -> None:
+        """Take the trials that a stage really needs; they replace its planned ones."""
 
     def started(self, digest: str, work: Work) -> None:
-        """Ignore."""
+        """A worker began a trial."""
 
     def epoch(self, digest: str, epoch: int) -> None:
-        """Ignore."""
+        """A trial finished an epoch (from 1)."""
 
     def finished(self, digest: str, work: Work, record: Record, *, reused: bool) -> None:
-        """Ignore."""
+        """A trial has its record, a light one; ``reused`` when it came from the store."""
 
     def phase(self, text: str) -> None:
-        """Ignore."""
+        """The study does something besides training."""

@@ -1,69 +1,97 @@
-"""The queue: several strategies ask for trials, the workers train them, the store answers what is known already.
+"""The queue: several strategies request trials, a pool trains them, the store answers what is known already.
 
-What is trained at once (a single trial, or a population of several) is a task.
-
-Results do not depend on the number of workers or on the order in which trials end: a strategy decides only when all
-trials it asked for are there.
+What is trained at once (a single trial, or a population of several) is a task. The queue decides nothing: results do not
+depend on the number of workers or on the order in which trials end, since a strategy goes on only when all trials of its
+request are there.
 """
 
+import logging
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 from ceteris.execution.populations import tasks_of
-from ceteris.execution.progress import Progress, Work
-from ceteris.execution.request import Request
-from ceteris.execution.worker import Event, Task
-from ceteris.records import Record, Trial
+from ceteris.execution.progress import Progress, StageKind, Work
+from ceteris.execution.worker import Done, Epoch, Event, Lost, Task
+from ceteris.records import Failed, Record, Trial
 from ceteris.training import failed_record
 
 T = TypeVar("T")
-Strategy = Generator[Request, Mapping[str, Record], T]
-SizeOf = Callable[[Trial], float]
+Records = Mapping[str, Record]  # by digest
+SizeOf = Callable[[Trial], float]  # proportional to the training time within one model
 _ATTEMPTS = 2
+_LOG = logging.getLogger("ceteris")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """Trials that a strategy needs for a stage, with the words that the progress display uses for them."""
+
+    model: str
+    stage: str
+    trials: tuple[Trial, ...]
+    labels: tuple[str, ...]
+    kind: StageKind = "search"
+
+
+Strategy = Generator[Request, Records, T]
 
 
 class KnownRecords(Protocol):
     """Whoever knows records: the store."""
 
-    def find(self, digest: str, *, light: bool = False) -> Record | None:
-        """Return the record of a trial, without its arrays if ``light``; None where it is not known."""
+    def find(self, digest: str, *, light: bool) -> Record | None:
+        """Return the record of a trial, None where it is not known."""
 
 
 class Pool(Protocol):
-    """Whoever trains: processes here, or this process itself."""
+    """Whoever trains: processes here, this process itself, or nobody."""
 
     def idle(self) -> int:
         """Return how many tasks may be handed in now."""
 
     def submit(self, task: Task) -> None:
-        """Take a task."""
+        """Take a task; it is in progress until its Done or Lost is among the events."""
 
     def events(self, timeout: float) -> Iterable[Event]:
-        """Tell what happened within ``timeout`` seconds."""
+        """Return what happened within ``timeout`` seconds."""
 
 
 @dataclass
-class _Chain(Generic[T]):
-    """One strategy at work: what it waits for, and what it got."""
+class _Search(Generic[T]):
+    """One strategy at work: the records of its request, None before it began, and how many tasks of it are missing."""
 
     strategy: Strategy[T]
-    waiting: set[str] = field(default_factory=set)
-    records: dict[str, Record] = field(default_factory=dict)
-    result: list[T] = field(default_factory=list)
+    records: dict[str, Record] | None = None
+    missing: int = 0
+    result: T = field(init=False)  # set when the strategy has returned
+
+
+@dataclass
+class _Pending(Generic[T]):
+    """A task that is not finished, with its trials' work by digest and the searches that wait for it."""
+
+    task: Task
+    work: dict[str, Work]
+    searches: list[_Search[T]] = field(default_factory=list)
+    losses: int = 0
 
 
 class Queue(Generic[T]):
-    """Runs strategies side by side until each has returned its result."""
+    """Runs strategies side by side until each has returned its result; ``records`` are all that they met, by digest."""
 
-    def __init__(self, store: KnownRecords, pool: Pool, progress: Progress, size_of: SizeOf) -> None:
+    def __init__(
+        self,
+        store: KnownRecords,
+        pool: Pool,
+        progress: Progress,
+        size_of: SizeOf = lambda trial: 1.0,
+    ) -> None:
+        self.records: dict[str, Record] = {}  # light ones
         self._store, self._pool, self._progress, self._size_of = store, pool, progress, size_of
-        self._todo: deque[Task] = deque()
-        self._tasks: dict[str, Task] = {}
-        self._work: dict[str, Work] = {}
-        self._attempts: dict[str, int] = {}
-        self._known: dict[str, Record] = {}
+        self._pending: dict[str, _Pending[T]] = {}  # by the task's digest
+        self._todo: deque[_Pending[T]] = deque()  # those of them that the pool does not have
 
     def run(self, strategies: Sequence[Strategy[T]]) -> list[T]:
         """Return what each strategy returned, in the same order.
@@ -71,43 +99,53 @@ class Queue(Generic[T]):
         Raises:
             StoreError: when a record cannot be written; all records written before stay.
         """
-        chains: list[_Chain[T]] = [_Chain(strategy) for strategy in strategies]
-        for chain in chains:
-            self._advance(chain, first=True)
-        while any(chain.waiting for chain in chains):
-            self._hand_out()
+        searches = [_Search(strategy) for strategy in strategies]
+        for search in searches:
+            self._advance(search)
+        while self._pending:
+            while self._todo and self._pool.idle():
+                pending = self._todo.popleft()
+                for digest, work in pending.work.items():
+                    self._progress.started(digest, work)
+                self._pool.submit(pending.task)
             for event in self._pool.events(timeout=0.5):
-                self._hear(event, chains)
-        return [chain.result[0] for chain in chains]
+                self._handle(event)
+        return [search.result for search in searches]
 
-    def _advance(self, chain: _Chain[T], *, first: bool = False) -> None:
-        """Let a strategy decide as long as everything that it asks for is known."""
-        while not chain.waiting:
+    def _advance(self, search: _Search[T]) -> None:
+        """Let a strategy decide as long as every record that it needs is there."""
+        while not search.missing:
             try:
-                request = next(chain.strategy) if first else chain.strategy.send(chain.records)
+                records = search.records
+                request = next(search.strategy) if records is None else search.strategy.send(records)
             except StopIteration as stop:
-                chain.result.append(stop.value)
+                search.result = stop.value
                 return
-            first = False
-            chain.records = {}
-            self._ask(chain, request)
+            search.records = self._request(search, request)
 
-    def _ask(self, chain: _Chain[T], request: Request) -> None:
-        wanted = {trial.digest: (trial, label) for trial, label in zip(request.trials, request.labels, strict=True)}
-        for digest, (trial, label) in wanted.items():
-            self._work.setdefault(digest, self._work_of(trial, request, label))
-        self._progress.asked([self._work[digest] for digest in wanted if digest not in self._known])
-        for task in tasks_of({digest: trial for digest, (trial, _) in wanted.items()}):
-            records = self._records_of(task)
-            if records:
-                chain.records |= records
-                continue
-            chain.waiting |= set(task.digests)
-            if task.digest not in self._tasks:
-                self._tasks[task.digest] = task
-                self._todo.append(task)
+    def _request(self, search: _Search[T], request: Request) -> dict[str, Record]:
+        """Return the records of a request that are known; its other tasks are left to the pool."""
+        label_of = dict(zip((trial.digest for trial in request.trials), request.labels, strict=True))
+        needed = []
+        for task in tasks_of(request.trials):
+            work = {trial.digest: self._work(trial, request, label_of[trial.digest]) for trial in task.trials}
+            needed.append(self._pending.get(task.digest) or _Pending(task, work))
+        new = [pending for pending in needed if pending.task.digests[0] not in self.records]
+        self._progress.requested([work for pending in new for work in pending.work.values()])
+        found: dict[str, Record] = {}
+        for pending in needed:
+            digest = pending.task.digest
+            if digest not in self._pending:
+                if records := self._known(pending):
+                    found |= records
+                    continue
+                self._pending[digest] = pending
+                self._todo.append(pending)
+            pending.searches.append(search)
+            search.missing += 1
+        return found
 
-    def _work_of(self, trial: Trial, request: Request, label: str) -> Work:
+    def _work(self, trial: Trial, request: Request, label: str) -> Work:
         return Work(
             model=request.model,
             stage=request.stage,
@@ -117,47 +155,52 @@ class Queue(Generic[T]):
             kind=request.kind,
         )
 
-    def _records_of(self, task: Task) -> dict[str, Record]:
-        """Return the records of a task if all are known or in the store, else none."""
-        known = {digest: self._known.get(digest) or self._store.find(digest, light=True) for digest in task.digests}
-        records = {digest: record for digest, record in known.items() if record}
-        if len(records) < len(known):
-            return {}
-        for digest in records.keys() - self._known.keys():
-            self._known[digest] = records[digest]
-            self._progress.finished(digest, self._work[digest], records[digest], reused=True)
+    def _known(self, pending: _Pending[T]) -> dict[str, Record]:
+        """Return the records of a task if this run has met all of them or the store has them, else none."""
+        records: dict[str, Record] = {}
+        for digest in pending.task.digests:
+            record = self.records.get(digest) or self._store.find(digest, light=True)
+            if record is None:
+                return {}
+            records[digest] = record
+        for digest, record in records.items():
+            if digest not in self.records:
+                self._note(digest, pending.work[digest], record, reused=True)
         return records
 
-    def _hand_out(self) -> None:
-        for _ in range(min(self._pool.idle(), len(self._todo))):
-            task = self._todo.popleft()
-            for digest in task.digests:
-                self._progress.started(digest, self._work[digest])
-            self._pool.submit(task)
+    def _handle(self, event: Event) -> None:
+        pending = self._pending[event.digest]
+        match event:
+            case Epoch():
+                for digest in pending.task.digests:
+                    self._progress.epoch(digest, event.epoch)
+            case Done():
+                self._finish(pending, event.records)
+            case Lost():
+                pending.losses += 1
+                again = pending.losses < _ATTEMPTS
+                result = "it is trained again" if again else "it is not tried again"
+                _LOG.warning("training %s was lost: %s; %s", event.digest[:16], event.message, result)
+                if again:
+                    self._todo.appendleft(pending)
+                else:
+                    self._finish(pending, [failed_record(trial, event.message) for trial in pending.task.trials])
 
-    def _hear(self, event: Event, chains: Sequence[_Chain[T]]) -> None:
-        task = self._tasks[event.digest]
-        if event.kind == "epoch":
-            for digest in task.digests:
-                self._progress.epoch(digest, event.epoch)
-            return
-        records = event.records
-        if event.kind == "lost":
-            self._attempts[event.digest] = self._attempts.get(event.digest, 0) + 1
-            if self._attempts[event.digest] < _ATTEMPTS:
-                self._todo.appendleft(task)
-                return
-            records = tuple(failed_record(trial, event.message) for trial in task.trials)
-        self._settle(task, records, chains)
-
-    def _settle(self, task: Task, records: Sequence[Record], chains: Sequence[_Chain[T]]) -> None:
-        del self._tasks[task.digest]
+    def _finish(self, pending: _Pending[T], records: Sequence[Record]) -> None:
+        del self._pending[pending.task.digest]
         found = {record.digest: record for record in records}
-        self._known |= found
         for digest, record in found.items():
-            self._progress.finished(digest, self._work[digest], record, reused=False)
-        for chain in chains:
-            if chain.waiting & found.keys():
-                chain.waiting -= found.keys()
-                chain.records |= found
-                self._advance(chain)
+            self._note(digest, pending.work[digest], record, reused=False)
+        for search in pending.searches:
+            assert search.records is not None, "a search that waits has made a request"
+            search.records |= found
+            search.missing -= 1
+            self._advance(search)
+
+    def _note(self, digest: str, work: Work, record: Record, *, reused: bool) -> None:
+        self.records[digest] = record
+        if isinstance(record, Failed):
+            _LOG.error("%s, %s, %s: %s: %s", work.model, work.stage, work.label, record.status, record.error)
+            if record.traceback:
+                _LOG.error("%s", record.traceback.rstrip())
+        self._progress.finished(digest, work, record, reused=reused)

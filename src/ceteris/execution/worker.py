@@ -3,6 +3,7 @@
 It imports what a training needs and nothing else (no study, no statistics), so that it starts quickly and stays small.
 """
 
+import multiprocessing
 import os
 import signal
 import threading
@@ -11,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Literal
 
 import torch
 
@@ -19,63 +19,94 @@ from ceteris.data import ImageSet, open_train
 from ceteris.errors import CeterisError
 from ceteris.records import Record, Trial
 from ceteris.store import Store
+from ceteris.training import run_trial
 from ceteris.training.compiler import put_off_compiler
 from ceteris.training.population import run_population
 from ceteris.user_code import ImportPolicy
 
+OnEpoch = Callable[[int], None]
+_SECONDS_BETWEEN_EPOCHS = 0.2  # that are reported
+
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerConfig:
-    """What every worker needs to know: the prepared training images, the store, and whether user code may be imported."""
+    """What every worker needs to know: the prepared training images, the store, and which user code may be imported.
+
+    With ``device`` "cuda", each worker trains on a GPU of its own as far as there are enough of them.
+    """
 
     train: Path
     store: Path
     imports: ImportPolicy
+    device: str = "cpu"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
     """What one worker trains at once: a single trial, or all members of a population in their order."""
 
-    digests: tuple[str, ...]
     trials: tuple[Trial, ...]
 
     @property
     def digest(self) -> str:
         """The digest of the population, or of the single trial."""
-        return self.trials[0].execution.population or self.digests[0]
+        return self.trials[0].execution.population or self.trials[0].digest
+
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """The digests of the trials."""
+        return tuple(trial.digest for trial in self.trials)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Event:
-    """Something that a worker reports about a task (by digest): with its records in the task's order when it is done."""
+class Epoch:
+    """The task with this digest has finished an epoch (from 1)."""
 
-    kind: Literal["epoch", "done", "lost"]
     digest: str
-    epoch: int = 0
-    records: tuple[Record, ...] = ()
-    message: str = ""
+    epoch: int
 
 
-def serve(pipe: Connection, workplace: WorkerConfig) -> None:
-    """Train what comes through ``pipe`` until it is closed or the process that started this one is gone."""
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """The task with this digest is finished; its records are light ones, in its order."""
+
+    digest: str
+    records: tuple[Record, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lost:
+    """The task with this digest came to nothing: its worker died."""
+
+    digest: str
+    message: str
+
+
+Event = Epoch | Done | Lost
+
+
+def serve(pipe: Connection, config: WorkerConfig, number: int) -> None:
+    """Train what comes through ``pipe`` until it is closed or the process that started this one is gone.
+
+    ``number`` counts the workers of a pool from 0.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is answered by the study, which ends the workers
-    _leave_when_orphaned()
+    exit_with_parent()
     torch.set_num_threads(1)
     put_off_compiler()
-    train, store = open_train(workplace.train), Store(workplace.store)
+    if config.device == "cuda":
+        torch.cuda.set_device(number % torch.cuda.device_count())
+    train, store = open_train(config.train), Store(config.store)
     while True:
         try:
-            task = pipe.recv()
+            task: Task = pipe.recv()
         except (EOFError, OSError):
             return
         try:
-            records = train_and_keep(
-                task, train, store, on_epoch=_Beat(pipe, task.digest).epoch, imports=workplace.imports
-            )
-            pipe.send(Event(kind="done", digest=task.digest, records=records))
+            records = train_and_keep(task, train, store, on_epoch=_reporter(pipe, task), imports=config.imports)
+            _send(pipe, Done(digest=task.digest, records=records))
         except CeterisError as error:
-            pipe.send(error)
+            _send(pipe, error)
 
 
 def train_and_keep(
@@ -83,7 +114,7 @@ def train_and_keep(
     train: ImageSet,
     store: Store,
     *,
-    on_epoch: Callable[[int], None] = lambda epoch: None,
+    on_epoch: OnEpoch = lambda epoch: None,
     imports: ImportPolicy,
 ) -> tuple[Record, ...]:
     """Train a task, write its records and return them light; one that failed is not kept, so that it is tried again.
@@ -94,7 +125,10 @@ def train_and_keep(
         StoreError: when a record cannot be written.
         DataError: when the images cannot be split as the study says.
     """
-    results = run_population(task.trials, train, on_epoch=on_epoch, imports=imports)
+    if len(task.trials) == 1:
+        results = [run_trial(task.trials[0], train, on_epoch=on_epoch, imports=imports)]
+    else:
+        results = run_population(task.trials, train, on_epoch=on_epoch, imports=imports)
     if all(result.record.status != "failed" for result in results):
         for result in results:
             store.put(result.record, result.weights, result.snapshots)
@@ -103,25 +137,38 @@ def train_and_keep(
     return tuple(result.record.light() for result in results)
 
 
-class _Beat:
-    """Reports epochs, but not more than a few times a second."""
+def exit_with_parent() -> None:
+    """End this process as soon as the one that asked for it has ended, in whatever way it did.
 
-    def __init__(self, pipe: Connection, digest: str) -> None:
-        self._pipe, self._digest, self._last = pipe, digest, 0.0
+    Its own parent in the operating system is no guide: that is the fork server, which lives as long as its children.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return  # this is the study itself
 
-    def epoch(self, epoch: int) -> None:
-        now = time.monotonic()
-        if now - self._last > 0.2:
-            self._last = now
-            self._pipe.send(Event(kind="epoch", digest=self._digest, epoch=epoch))
-
-
-def _leave_when_orphaned() -> None:
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1.0)
+    def wait() -> None:
+        parent.join()
         os._exit(1)
 
-    threading.Thread(target=watch, daemon=True).start()
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def _reporter(pipe: Connection, task: Task) -> OnEpoch:
+    """Return what reports the epochs of a task, but not more than a few times a second."""
+    last = 0.0
+
+    def report(epoch: int) -> None:
+        nonlocal last
+        if time.monotonic() - last > _SECONDS_BETWEEN_EPOCHS:
+            last = time.monotonic()
+            _send(pipe, Epoch(digest=task.digest, epoch=epoch))
+
+    return report
+
+
+def _send(pipe: Connection, message: Event | CeterisError) -> None:
+    """Send a message; where nobody is left to read it, end the process, which no training takes for an error of its own."""
+    try:
+        pipe.send(message)
+    except OSError:
+        raise SystemExit(1) from None

@@ -35,7 +35,7 @@ def gradient_norms(model: nn.Module, images: Tensor, labels: Tensor) -> tuple[tu
         logits = torch.func.functional_call(model, buffers | weights, (images,))
         loss = cross_entropy(logits, labels.to(logits.device))
         gradients = torch.autograd.grad(loss, list(weights.values()), materialize_grads=True)
-    norms: FloatArray = torch.stack([gradient.norm() for gradient in gradients]).double().cpu().numpy()
+    norms: FloatArray = torch.stack([gradient.norm() for gradient in gradients]).cpu().double().numpy()
     return names, norms
 
 

@@ -1,205 +1,45 @@
-"""Every figure in two steps: ``x_info(findings)`` collects the numbers, ``draw_x(info, figure)`` draws them."""
+"""All figures of a study in the order of a report: every file here holds information, drawing and caption of its figures."""
 
-from ceteris.figures.calibration import CalibrationInfo, ModelCalibration, calibration_info, draw_calibration
-from ceteris.figures.candidate_settings import (
-    CandidateSettingsInfo,
-    SettingScores,
-    candidate_settings_info,
-    draw_candidate_settings,
-)
-from ceteris.figures.candidates import CandidatesInfo, TriedRecipe, candidates_info, draw_history, draw_rungs
-from ceteris.figures.captioned import Plate
-from ceteris.figures.catalogue import plate, plates
-from ceteris.figures.cells import CellsInfo, cells_info, draw_cells, draw_interaction
-from ceteris.figures.class_scores import ClassScoresInfo, class_scores_info, draw_class_scores
-from ceteris.figures.confirmation import (
-    ConfirmationInfo,
-    ModelConfirmation,
-    confirmation_info,
-    draw_confirmation,
-)
-from ceteris.figures.confusion import ConfusionInfo, confusion_info, draw_confusion
-from ceteris.figures.costs import CostsInfo, ModelCost, costs_info, draw_costs
-from ceteris.figures.data_overview import (
-    ClassBalanceInfo,
-    SampleSheetInfo,
-    class_balance_info,
-    draw_class_balance,
-    draw_sample_sheet,
-    sample_sheet_info,
-)
-from ceteris.figures.explanations import (
-    AttentionInfo,
-    EmbeddingInfo,
-    FeaturesInfo,
-    attention_info,
-    draw_attention,
-    draw_embedding,
-    draw_features,
-    embedding_info,
-    features_info,
-)
-from ceteris.figures.factor_effects import (
-    FactorEffect,
-    FactorEffectsInfo,
-    LevelEffect,
-    draw_factor_effects,
-    factor_effects_info,
-)
-from ceteris.figures.forest import Estimate
-from ceteris.figures.interactions import (
-    InteractionEffect,
-    InteractionsInfo,
-    draw_interactions,
-    interactions_info,
-)
-from ceteris.figures.predictions import (
-    PredictedImagesInfo,
-    draw_predicted_images,
-    first_images_info,
-    mistakes_info,
-    random_images_info,
-    right_counts,
-)
-from ceteris.figures.race import FactorRace, LevelRace, RaceInfo, draw_race, race_info
-from ceteris.figures.rendering import to_png, to_svg
-from ceteris.figures.residual import ResidualInfo, draw_residual, residual_info
-from ceteris.figures.results import draw_generalisation_gap, draw_results
-from ceteris.figures.roc import ModelRoc, RocInfo, draw_roc, roc_info
-from ceteris.figures.search_path import (
-    ModelPath,
-    PathStep,
-    SearchPathInfo,
-    draw_search_path,
-    has_path,
-    search_path_info,
-)
-from ceteris.figures.style import ACCENT, FAINT, INK, MUTED, PAPER, VERDICT_COLOURS
-from ceteris.figures.training_curves import (
-    IterationCurve,
-    IterationsInfo,
-    LearningCurves,
-    LearningCurvesInfo,
-    draw_iteration_loss,
-    draw_learning_curves,
-    draw_learning_rate,
-    iterations_info,
-    learning_curves_info,
-)
-from ceteris.figures.tuning import ArmTuning, FieldTuning, TuningInfo, draw_tuning, tuning_info
-from ceteris.figures.worth import WORTH_WORDS, ChoiceWorth, WorthInfo, draw_worth, worth_info
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import chain
 
-__all__ = [
-    "ACCENT",
-    "FAINT",
-    "INK",
-    "MUTED",
-    "PAPER",
-    "VERDICT_COLOURS",
-    "WORTH_WORDS",
-    "ArmTuning",
-    "AttentionInfo",
-    "CalibrationInfo",
-    "CandidateSettingsInfo",
-    "CandidatesInfo",
-    "CellsInfo",
-    "ChoiceWorth",
-    "ClassBalanceInfo",
-    "ClassScoresInfo",
-    "ConfirmationInfo",
-    "ConfusionInfo",
-    "CostsInfo",
-    "EmbeddingInfo",
-    "Estimate",
-    "FactorEffect",
-    "FactorEffectsInfo",
-    "FactorRace",
-    "FeaturesInfo",
-    "FieldTuning",
-    "InteractionEffect",
-    "InteractionsInfo",
-    "IterationCurve",
-    "IterationsInfo",
-    "LearningCurves",
-    "LearningCurvesInfo",
-    "LevelEffect",
-    "LevelRace",
-    "ModelCalibration",
-    "ModelConfirmation",
-    "ModelCost",
-    "ModelPath",
-    "ModelRoc",
-    "PathStep",
-    "Plate",
-    "PredictedImagesInfo",
-    "RaceInfo",
-    "ResidualInfo",
-    "RocInfo",
-    "SampleSheetInfo",
-    "SearchPathInfo",
-    "SettingScores",
-    "TriedRecipe",
-    "TuningInfo",
-    "WorthInfo",
-    "attention_info",
-    "calibration_info",
-    "candidate_settings_info",
-    "candidates_info",
-    "cells_info",
-    "class_balance_info",
-    "class_scores_info",
-    "confirmation_info",
-    "confusion_info",
-    "costs_info",
-    "draw_attention",
-    "draw_calibration",
-    "draw_candidate_settings",
-    "draw_cells",
-    "draw_class_balance",
-    "draw_class_scores",
-    "draw_confirmation",
-    "draw_confusion",
-    "draw_costs",
-    "draw_embedding",
-    "draw_factor_effects",
-    "draw_features",
-    "draw_generalisation_gap",
-    "draw_history",
-    "draw_interaction",
-    "draw_interactions",
-    "draw_iteration_loss",
-    "draw_learning_curves",
-    "draw_learning_rate",
-    "draw_predicted_images",
-    "draw_race",
-    "draw_residual",
-    "draw_results",
-    "draw_roc",
-    "draw_rungs",
-    "draw_sample_sheet",
-    "draw_search_path",
-    "draw_tuning",
-    "draw_worth",
-    "embedding_info",
-    "factor_effects_info",
-    "features_info",
-    "first_images_info",
-    "has_path",
-    "interactions_info",
-    "iterations_info",
-    "learning_curves_info",
-    "mistakes_info",
-    "plate",
-    "plates",
-    "race_info",
-    "random_images_info",
-    "residual_info",
-    "right_counts",
-    "roc_info",
-    "sample_sheet_info",
-    "search_path_info",
-    "to_png",
-    "to_svg",
-    "tuning_info",
-    "worth_info",
-]
+from ceteris.analysis.finals import identity
+from ceteris.analysis.results import ResultsInfo, results_info
+from ceteris.figures.candidates import candidate_figures
+from ceteris.figures.class_results import class_figures, confusion_figures
+from ceteris.figures.curves import curve_figures, residual_figure
+from ceteris.figures.data import data_figures
+from ceteris.figures.effects import effects_figures
+from ceteris.figures.explanations import explanation_figures
+from ceteris.figures.images import prediction_figures
+from ceteris.figures.improvement import ablation_figure, improvement_figure
+from ceteris.figures.interactions import interaction_figures
+from ceteris.figures.report_figure import ReportFigure
+from ceteris.figures.results import cost_figure, gap_figure, results_figure
+from ceteris.figures.search_path import search_path_figure, tuning_figure
+from ceteris.findings import StudyFindings
+
+__all__ = ["ReportFigure", "figures"]
+
+
+def figures(findings: StudyFindings, results: ResultsInfo | None = None) -> Iterator[ReportFigure]:
+    """Yield every figure that the findings allow; what was not recorded is left out.
+
+    Args:
+        findings: what the study found.
+        results: the evaluated finals, where the caller has them already.
+    """
+    evaluated, line = results or results_info(findings), identity(findings)
+    parts = [data_figures(findings.data), improvement_figure(findings), search_path_figure(findings)]
+    for model in findings.models:
+        parts += [effects_figures(findings, model), tuning_figure(model), ablation_figure(findings, model)]
+        parts += [interaction_figures(findings, model), candidate_figures(model)]
+    parts.append(curve_figures(findings))
+    if evaluated.summaries:
+        best, classes = evaluated.best, findings.data.classes
+        parts += [gap_figure(evaluated), results_figure(evaluated), confusion_figures(best, classes)]
+        parts += [class_figures(best, classes), cost_figure(findings, evaluated)]
+    parts += [residual_figure(findings), explanation_figures(findings), prediction_figures(findings)]
+    for entry in chain.from_iterable(parts):
+        yield replace(entry, identity=line)

@@ -1,98 +1,54 @@
 """Looking into a trained model: where it looks (Grad-CAM), what its layers respond to, how it arranges the classes."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from functools import partial
 
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from ceteris.analysis.finals import identity, model_titles, shortened
-from ceteris.figures.mosaic import as_colour, draw_sheet, scaled_to_bytes, sheet
-from ceteris.figures.style import MUTED, VERDICT_COLOURS, WIDTH, axes_at, blank, open_page, styled
+from ceteris.analysis.finals import model_titles, shortened
+from ceteris.figures.images import as_colour, draw_sheet, scaled_to_bytes
+from ceteris.figures.report_figure import ReportFigure
+from ceteris.figures.style import MUTED, VERDICT_COLOURS, WIDTH, axes_at, blank, open_page
 from ceteris.findings import Explanation, FeatureMaps, StudyFindings
-from ceteris.records import ByteArray, Float32Array, IntArray
+from ceteris.records import ByteArray, Float32Array
 
 MOST_CLASSES_NAMED = 20
+FEATURES_IN_A_ROW = 16
 
 
-@dataclass(frozen=True, kw_only=True)
-class AttentionInfo:
-    """Images (n, channels, h, w) with the heat 0..1 (n, h, w) of the predicted class, true and predicted classes (n,)."""
-
-    model: str
-    layer: str
-    images: ByteArray
-    heat: Float32Array
-    labels: IntArray
-    predictions: IntArray
-    classes: tuple[str, ...]
-    identity: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class FeaturesInfo:
-    """Filters and responses of the first two layers of a model."""
-
-    model: str
-    layers: tuple[FeatureMaps, ...]
-    identity: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class EmbeddingInfo:
-    """t-SNE of one layer's output, (m, 2), with the true classes (m,)."""
-
-    model: str
-    layer: str
-    points: Float32Array
-    labels: IntArray
-    classes: tuple[str, ...]
-    identity: str
-
-
-def explanation_of(findings: StudyFindings, model: str) -> Explanation | None:
-    """Return the explanation of one model, None where there is none."""
-    return next((entry for entry in findings.explanations if entry.model == model), None)
-
-
-def attention_info(findings: StudyFindings, model: str) -> AttentionInfo | None:
-    """Collect the Grad-CAM pictures of ``model``, None where it has none."""
-    found = explanation_of(findings, model)
-    if found is None or not len(found.heat):
-        return None
-    return AttentionInfo(
-        model=model_titles(findings)[model],
-        layer=found.layer,
-        images=found.images,
-        heat=found.heat,
-        labels=found.labels,
-        predictions=found.predictions,
-        classes=findings.data.classes,
-        identity=identity(findings),
-    )
-
-
-def features_info(findings: StudyFindings, model: str) -> FeaturesInfo | None:
-    """Collect the features of the first layers of ``model``, None where it has none."""
-    found = explanation_of(findings, model)
-    if found is None or not found.features:
-        return None
-    return FeaturesInfo(model=model_titles(findings)[model], layers=found.features, identity=identity(findings))
-
-
-def embedding_info(findings: StudyFindings, model: str) -> EmbeddingInfo | None:
-    """Collect the t-SNE of ``model``, None where it has none."""
-    found = explanation_of(findings, model)
-    if found is None or not len(found.embedding):
-        return None
-    return EmbeddingInfo(
-        model=model_titles(findings)[model],
-        layer=found.embedding_layer,
-        points=found.embedding,
-        labels=found.embedding_labels,
-        classes=findings.data.classes,
-        identity=identity(findings),
-    )
+def explanation_figures(findings: StudyFindings) -> Iterator[ReportFigure]:
+    """Yield, model by model, its attention, its features and its embedding, each where it was recorded."""
+    classes, by_model = findings.data.classes, {entry.model: entry for entry in findings.explanations}
+    for name, title in model_titles(findings).items():
+        if (found := by_model.get(name)) is None:
+            continue
+        if len(found.heat):
+            yield ReportFigure(
+                name=f"attention-{name}", section="explanations", model=name,
+                draw=partial(draw_attention, found, title=title, classes=classes),
+                caption=f"{title}: the bright regions speak for the predicted class (Grad-CAM, Selvaraju et al. 2017). It "
+                "shows where the last feature maps were active, not why the model is right.",
+                description=f"{len(found.images)} images above the same images overlaid with a heat map.",
+            )  # fmt: skip
+        if found.features:
+            yield ReportFigure(
+                name=f"features-{name}", section="explanations", model=name,
+                draw=partial(draw_features, found.features, title=title),
+                caption=f"{title}: weights of the first layers and what they make of one image; each picture is "
+                "scaled to its own range.",
+                description="Small grey pictures of filters and of their responses to one image.",
+            )  # fmt: skip
+        if len(found.embedding):
+            yield ReportFigure(
+                name=f"embedding-{name}", section="explanations", model=name,
+                draw=partial(draw_embedding, found, title=title, classes=classes),
+                caption=f"{title}: t-SNE of the layer {found.embedding_layer} for {len(found.embedding):,} images, "
+                "coloured by true class. "
+                "Distances between far groups carry no meaning (van der Maaten & Hinton 2008).",
+                description="A scatter chart of images placed by t-SNE and coloured by class.",
+            )  # fmt: skip
 
 
 def overlaid(images: ByteArray, heat: Float32Array) -> ByteArray:
@@ -103,57 +59,45 @@ def overlaid(images: ByteArray, heat: Float32Array) -> ByteArray:
     return np.asarray(np.rint((1 - weight) * grey + weight * colours), dtype=np.uint8)
 
 
-@styled
-def draw_attention(info: AttentionInfo, figure: Figure) -> None:
+def draw_attention(found: Explanation, figure: Figure, *, title: str, classes: tuple[str, ...]) -> None:
     """Draw every image above its overlay; below, the predicted class, and the true one where they differ."""
-    columns = min(10, max(1, len(info.images)))
+    columns = min(10, max(1, len(found.images)))
     side = min(0.9, (WIDTH - 0.9) / columns)
-    rows = -(-len(info.images) // columns)
+    rows = -(-len(found.images) // columns)
     band = 2 * side + 0.32
-    open_page(
-        figure, height=0.65 + rows * band, title=f"{info.model}: where it looks (Grad-CAM on {info.layer})",
-        identity=info.identity,
-    )  # fmt: skip
+    open_page(figure, height=0.65 + rows * band, title=f"{title}: where it looks (Grad-CAM on {found.layer})")
     for row in range(rows):
         part = slice(row * columns, (row + 1) * columns)
-        shown = len(info.images[part])
+        shown = len(found.images[part])
         axes = axes_at(figure, 0.8, 0.42 + row * band, side * shown, 2 * side)
-        pictures = np.concatenate([as_colour(info.images[part]), overlaid(info.images[part], info.heat[part])])
-        draw_sheet(axes, sheet(pictures, shown))
-        blank(axes)
+        pictures = np.concatenate([as_colour(found.images[part]), overlaid(found.images[part], found.heat[part])])
+        draw_sheet(axes, pictures, shown)
         axes.text(-0.1, 0.5, "image", ha="right", va="center", fontsize=7, color=MUTED)
         axes.text(-0.1, 1.5, "Grad-CAM", ha="right", va="center", fontsize=7, color=MUTED)
-        for column, (label, predicted) in enumerate(zip(info.labels[part], info.predictions[part], strict=True)):
+        for column, (label, predicted) in enumerate(zip(found.labels[part], found.predictions[part], strict=True)):
             right = label == predicted
-            name = shortened(info.classes[predicted], 9)
-            text = name if right else f"{name} ✗ ({shortened(info.classes[label], 9)})"
+            name = shortened(classes[predicted], 9)
+            text = name if right else f"{name} ✗ ({shortened(classes[label], 9)})"
             colour = VERDICT_COLOURS["better" if right else "worse"]
             axes.text(column + 0.5, 2.06, text, ha="center", va="top", fontsize=7 if right else 6.5, color=colour)
 
 
-@styled
-def draw_features(info: FeaturesInfo, figure: Figure) -> None:
+def draw_features(layers: tuple[FeatureMaps, ...], figure: Figure, *, title: str) -> None:
     """Draw, per layer, the filters as pictures and what they make of one image."""
-    side = 0.4
-    blocks = [_feature_blocks(layer) for layer in info.layers]
-    heights = [sum(0.28 + side * -(-len(pictures) // 16) for _, pictures in block) + 0.1 for block in blocks]
-    open_page(
-        figure, height=0.55 + sum(heights) + 0.15, title=f"{info.model}: what the first layers respond to",
-        identity=info.identity,
-    )  # fmt: skip
+    side, gap = 0.4, 0.28
+    blocks = [_feature_blocks(layer) for layer in layers]
+    rows = [[-(-len(pictures) // FEATURES_IN_A_ROW) for _, pictures in block] for block in blocks]
+    height = 0.7 + sum(sum(gap + side * count for count in counts) + 0.1 for counts in rows)
+    open_page(figure, height=height, title=f"{title}: what the first layers respond to")
     top = 0.4
-    for layer, block in zip(info.layers, blocks, strict=True):
-        thumb = axes_at(figure, 0.12, top + 0.24, 0.5, 0.5)
-        draw_sheet(thumb, sheet(as_colour(layer.image[None]), 1, gap=0.0))
-        blank(thumb)
-        for title, pictures in block:
-            rows = -(-len(pictures) // 16)
-            columns = min(16, len(pictures))
-            axes = axes_at(figure, 0.72, top + 0.22, side * columns, side * rows)
-            draw_sheet(axes, sheet(pictures, columns, gap=0.05))
-            blank(axes)
-            axes.set_title(title, fontsize=7.5, fontweight="normal", pad=2, color=MUTED)
-            top += 0.28 + side * rows
+    for layer, block, counts in zip(layers, blocks, rows, strict=True):
+        draw_sheet(axes_at(figure, 0.12, top + 0.24, 0.5, 0.5), as_colour(layer.image[None]), 1, gap=0.0)
+        for (told, pictures), count in zip(block, counts, strict=True):
+            columns = min(FEATURES_IN_A_ROW, len(pictures))
+            axes = axes_at(figure, 0.72, top + 0.22, side * columns, side * count)
+            draw_sheet(axes, pictures, columns, gap=0.05)
+            axes.set_title(told, fontsize=7.5, fontweight="normal", pad=2, color=MUTED)
+            top += gap + side * count
         top += 0.1
 
 
@@ -166,21 +110,20 @@ def _feature_blocks(layer: FeatureMaps) -> list[tuple[str, ByteArray]]:
     return blocks
 
 
-@styled
-def draw_embedding(info: EmbeddingInfo, figure: Figure) -> None:
+def draw_embedding(found: Explanation, figure: Figure, *, title: str, classes: tuple[str, ...]) -> None:
     """Draw the points coloured by class, each class named at its median where there are few enough."""
-    title = f"{info.model}: t-SNE of the layer {shortened(info.layer, 30)}"
-    open_page(figure, height=4.6, title=title, identity=info.identity, width=5.0)
+    page = f"{title}: t-SNE of the layer {shortened(found.embedding_layer, 30)}"
+    open_page(figure, height=4.6, title=page, width=5.0)
     axes = axes_at(figure, 0.2, 0.45, 4.6, 3.85)
-    count = len(info.classes)
-    colours = class_colours(count)[info.labels]
-    axes.scatter(info.points[:, 0], info.points[:, 1], s=9, c=colours, alpha=0.8, linewidths=0)
+    points, labels, count = found.embedding, found.embedding_labels, len(classes)
+    colours = class_colours(count)[labels]
+    axes.scatter(points[:, 0], points[:, 1], s=9, c=colours, alpha=0.8, linewidths=0)
     blank(axes)
-    for label in np.unique(info.labels) if count <= MOST_CLASSES_NAMED else []:
-        x, y = np.median(info.points[info.labels == label], axis=0)
+    for label in np.unique(labels) if count <= MOST_CLASSES_NAMED else []:
+        x, y = np.median(points[labels == label], axis=0)
         box = {"boxstyle": "round,pad=0.18", "facecolor": "#ffffff", "edgecolor": "none", "alpha": 0.85}
         axes.text(
-            x, y, shortened(info.classes[label], 12), ha="center", va="center", fontsize=8, fontweight="bold", bbox=box
+            x, y, shortened(classes[label], 12), ha="center", va="center", fontsize=8, fontweight="bold", bbox=box
         )
 
 

@@ -1,31 +1,105 @@
-"""Drawings of the final results on the test set: every metric, and the gap to training and validation."""
+"""The final results on the test set: every metric, the gap to training and validation, and what the accuracy costs."""
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
-from ceteris.analysis.finals import VERSION_TITLES, shortened
+from ceteris.analysis.finals import VERSION_TITLES, finished, shortened
 from ceteris.analysis.results import METRICS, ResultsInfo, VersionResults
-from ceteris.figures.style import INK, MUTED, PAPER, axes_at, model_colour, open_page, styled
+from ceteris.figures.report_figure import ReportFigure
+from ceteris.figures.style import (
+    INK,
+    MUTED,
+    PAPER,
+    axes_at,
+    compact,
+    grid,
+    logarithmic,
+    model_colour,
+    open_page,
+)
+from ceteris.findings import StudyFindings, Version
+
+RESULT_ROW = 0.26  # inches
+COSTS = (
+    ("train_seconds", "training time, s"), ("memory_megabytes", "peak memory, MB"), ("parameters", "parameters"),
+    ("megaflops", "forward MFLOPs per image"),
+)  # fmt: skip
 
 
-@styled
-def draw_results(info: ResultsInfo, figure: Figure) -> None:
+@dataclass(frozen=True, kw_only=True)
+class ModelCost:
+    """Means over the seeds of one version of a model; FLOPs count a multiply-add as two."""
+
+    model: str
+    title: str
+    position: int
+    version: Version
+    accuracy: float
+    train_seconds: float
+    memory_megabytes: float
+    parameters: int
+    megaflops: float
+
+
+def gap_figure(results: ResultsInfo) -> Iterator[ReportFigure]:
+    """Yield training, validation and test accuracy side by side."""
+    yield ReportFigure(
+        name="generalisation-gap", section="training", draw=partial(draw_generalisation_gap, results),
+        caption="Accuracy at the kept epoch: training (open), validation (filled) and test (diamond), mean over seeds. "
+        "The gap is training minus validation, in points; augmentation and dropout make the training side harder.",
+        description="A dumbbell chart of training, validation and test accuracy of every version of every model.",
+    )  # fmt: skip
+
+
+def results_figure(results: ResultsInfo) -> Iterator[ReportFigure]:
+    """Yield every metric of every version on the test set."""
+    yield ReportFigure(
+        name="test-results", section="results", draw=partial(draw_results, results),
+        caption="Accuracy, macro-averaged precision, recall and F1, and AUC on the test set: mean over seeds (large), every "
+        "seed (small), 95 % Wilson interval of the accuracy.",
+        description="Dot plots of five metrics for every version of every model; the numbers are in the table of test results.",
+    )  # fmt: skip
+
+
+def cost_figure(findings: StudyFindings, results: ResultsInfo) -> Iterator[ReportFigure]:
+    """Yield accuracy against time, memory, parameters and FLOPs; nothing where no costs were recorded."""
+    costs = model_costs(findings, results)
+    if costs:
+        yield ReportFigure(
+            name="costs", section="results", draw=partial(draw_costs, costs),
+            caption="Test accuracy against training time, peak memory, parameters and FLOPs of the final trainings.",
+            description="Four scatter charts of accuracy against cost; the numbers are in the table of costs.",
+        )  # fmt: skip
+
+
+def draw_results(results: ResultsInfo, figure: Figure) -> None:
     """Draw one row per version: the mean of each metric, the accuracy with its interval, every seed as a small dot."""
-    rows = max(len(info.summaries), 1)
-    open_page(
-        figure, height=1.2 + 0.26 * rows, title=f"Results on the {info.images:,} test images", identity=info.identity
-    )
-    shared: list[Axes] = []
-    for panel, (metric, title) in enumerate(METRICS):
-        axes = axes_at(figure, 1.75 + 1.08 * panel, 0.7, 0.92, 0.26 * rows)
+    rows = len(results.summaries)
+    open_page(figure, height=1.2 + RESULT_ROW * rows, title=f"Results on the {results.images:,} test images")
+    panels = [axes_at(figure, 1.75 + 1.08 * panel, 0.7, 0.92, RESULT_ROW * rows) for panel in range(len(METRICS))]
+    for axes, (metric, title) in zip(panels, METRICS, strict=True):
         _prepare(axes, rows, title)
-        for row, summary in enumerate(info.summaries):
-            _draw_summary(axes, summary, metric, row)
-        if metric in ("accuracy", "precision", "recall", "f1"):
-            shared.append(axes)
-        if panel == 0:
-            for row, summary in enumerate(info.summaries):
-                _name_row(axes, summary, row)
+        for row, summary in enumerate(results.summaries):
+            colour = model_colour(summary.position)
+            if metric == "accuracy":
+                interval = summary.accuracy_interval
+                axes.plot([100 * interval.low, 100 * interval.high], [row, row], color=colour, linewidth=1.3)
+            values = [100 * getattr(result, metric) for result in summary.results]
+            axes.scatter(values, [row] * len(values), s=8, color=MUTED, alpha=0.6, linewidths=0, zorder=2)
+            fill = colour if summary.version == "best" else PAPER
+            mean = 100 * summary.mean(metric)
+            axes.scatter([mean], [row], s=26, facecolor=fill, edgecolor=colour, linewidth=1.1, zorder=3)
+    for row, summary in enumerate(results.summaries):
+        weight = "bold" if summary.version == "best" else "normal"
+        _name_row(panels[0], row, shortened(_name(summary, 14), 30), x=-0.1, fontsize=7.5, fontweight=weight)
+    shared = [axes for axes, (metric, _) in zip(panels, METRICS, strict=True) if metric != "auc"]
     lows, highs = zip(*(axes.get_xlim() for axes in shared), strict=True)
     for axes in shared:
         axes.set_xlim(min(lows), max(highs))
@@ -42,63 +116,103 @@ def _prepare(axes: Axes, rows: int, title: str) -> None:
     axes.margins(x=0.12)
 
 
-def _name_row(axes: Axes, summary: VersionResults, row: int) -> None:
-    page = axes.get_yaxis_transform()
-    label = f"{shortened(summary.title, 14)}, {VERSION_TITLES[summary.version]}"
-    weight = "bold" if summary.version == "best" else "normal"
-    axes.text(-0.1, row, shortened(label, 30), transform=page, ha="right", va="center", fontsize=7.5, fontweight=weight)
+def _name(summary: VersionResults, letters: int) -> str:
+    return f"{shortened(summary.title, letters)}, {VERSION_TITLES[summary.version]}"
 
 
-def _draw_summary(axes: Axes, summary: VersionResults, metric: str, row: int) -> None:
-    colour = model_colour(summary.position)
-    mean = 100 * summary.mean(metric)
-    if metric == "accuracy":
-        interval = summary.accuracy_interval
-        axes.plot([100 * interval.low, 100 * interval.high], [row, row], color=colour, linewidth=1.3)
-    values = [100 * getattr(result, metric) for result in summary.results]
-    axes.scatter(values, [row] * len(values), s=8, color=MUTED, alpha=0.6, linewidths=0, zorder=2)
-    fill = colour if summary.version == "best" else PAPER
-    axes.scatter([mean], [row], s=26, facecolor=fill, edgecolor=colour, linewidth=1.1, zorder=3)
+def _name_row(axes: Axes, row: int, text: str, *, x: float, **font: Any) -> None:
+    axes.text(x, row, text, transform=axes.get_yaxis_transform(), ha="right", va="center", **font)
 
 
-@styled
-def draw_generalisation_gap(info: ResultsInfo, figure: Figure) -> None:
+def draw_generalisation_gap(results: ResultsInfo, figure: Figure) -> None:
     """Draw training, validation and test accuracy of every version in one row each: the line between them is the gap."""
-    rows = max(len(info.summaries), 1)
-    open_page(
-        figure, height=1.4 + 0.26 * rows, title="Accuracy in training, validation and test", identity=info.identity
-    )
-    axes = axes_at(figure, 1.95, 0.65, 4.3, 0.26 * rows)
+    rows = len(results.summaries)
+    open_page(figure, height=1.4 + RESULT_ROW * rows, title="Accuracy in training, validation and test")
+    axes = axes_at(figure, 1.95, 0.65, 4.3, RESULT_ROW * rows)
     _prepare(axes, rows, "")
     axes.locator_params(axis="x", nbins=6)
     axes.set_xlabel("accuracy, %")
-    for row, summary in enumerate(info.summaries):
-        _name_row_wide(axes, summary, row)
-        _draw_gap(axes, summary, row, labelled=row == 0)
-    if info.summaries:
-        axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, handletextpad=0.2, columnspacing=1.2)
+    for row, summary in enumerate(results.summaries):
+        _name_row(axes, row, shortened(_name(summary, 16), 34), x=-0.03, fontsize=8)
+        colour = model_colour(summary.position)
+        train, validation = 100 * summary.train_accuracy, 100 * summary.validation_accuracy
+        gap = train - validation
+        told = "" if gap != gap else f"gap {gap:+.1f}".replace("-", "−")
+        axes.text(1.03, row, told, transform=axes.get_yaxis_transform(), va="center", fontsize=8, color=INK)
+        axes.plot([train, validation], [row, row], color=colour, linewidth=1.6, zorder=1)
+        for value, marker, fill, edge, size, name in (
+            (train, "o", PAPER, colour, 26, "training"),
+            (validation, "o", colour, colour, 26, "validation"),
+            (100 * summary.mean("accuracy"), "D", MUTED, MUTED, 16, "test"),
+        ):
+            label = name if row == 0 else None
+            axes.scatter([value], [row], s=size, marker=marker, facecolor=fill, edgecolor=edge, zorder=3, label=label)
+    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, handletextpad=0.2, columnspacing=1.2)
 
 
-def _name_row_wide(axes: Axes, summary: VersionResults, row: int) -> None:
-    page = axes.get_yaxis_transform()
-    label = f"{shortened(summary.title, 16)}, {VERSION_TITLES[summary.version]}"
-    axes.text(-0.03, row, shortened(label, 34), transform=page, ha="right", va="center", fontsize=8)
-    gap = 100 * (summary.train_accuracy - summary.validation_accuracy)
-    text = "" if gap != gap else f"gap {gap:+.1f}".replace("-", "−")
-    axes.text(1.03, row, text, transform=page, va="center", fontsize=8, color=INK)
+def model_costs(findings: StudyFindings, results: ResultsInfo) -> tuple[ModelCost, ...]:
+    """Collect the costs of every version that finished and has its costs recorded."""
+    costs = []
+    for summary in results.summaries:
+        known = [final.cost for final in finished(findings, summary.model, summary.version) if final.cost]
+        if known:
+            costs.append(
+                ModelCost(
+                    model=summary.model,
+                    title=summary.title,
+                    position=summary.position,
+                    version=summary.version,
+                    accuracy=summary.mean("accuracy"),
+                    train_seconds=float(np.mean([cost.train_seconds for cost in known])),
+                    memory_megabytes=float(np.mean([cost.peak_memory_bytes for cost in known])) / 1e6,
+                    parameters=known[0].parameters,
+                    megaflops=known[0].forward_flops_per_image / 1e6,
+                )
+            )
+    return tuple(costs)
 
 
-def _draw_gap(axes: Axes, summary: VersionResults, row: int, *, labelled: bool) -> None:
-    colour = model_colour(summary.position)
-    train, validation = 100 * summary.train_accuracy, 100 * summary.validation_accuracy
-    test = 100 * summary.mean("accuracy")
-    axes.plot([train, validation], [row, row], color=colour, linewidth=1.6, zorder=1)
-    for value, marker, fill, name in (
-        (train, "o", PAPER, "training"), (validation, "o", colour, "validation"), (test, "D", MUTED, "test"),
-    ):  # fmt: skip
-        edge = colour if marker == "o" else MUTED
-        label = name if labelled else None
-        axes.scatter(
-            [value], [row], s=26 if marker == "o" else 16, marker=marker, facecolor=fill, edgecolor=edge, zorder=3,
-            label=label,
-        )  # fmt: skip
+def draw_costs(costs: Sequence[ModelCost], figure: Figure) -> None:
+    """Draw test accuracy against each cost; filled marks are the best versions, a line joins a model's versions."""
+    open_page(figure, height=2.75, title="Test accuracy against what it costs")
+    for panel, (name, title) in enumerate(COSTS):
+        axes = axes_at(figure, 0.6 + 1.68 * panel, 0.72, 1.45, 1.35)
+        _draw_cost(axes, costs, name)
+        axes.set_xlabel(title, fontsize=8, labelpad=2)
+        grid(axes, "both")
+        axes.margins(0.16)
+        if panel == 0:
+            axes.set_ylabel("test accuracy, %", labelpad=2)
+        else:
+            axes.tick_params(labelleft=False)
+    axes, handles = figure.axes[0], []
+    for cost in costs:
+        if cost.version == "best":
+            label = shortened(cost.title, 14)
+            handles.append(axes.scatter([], [], s=28, color=model_colour(cost.position), label=label))
+    for version in dict.fromkeys(cost.version for cost in costs if cost.version != "best"):
+        label, marker = VERSION_TITLES[version], _marker(version)
+        handles.append(axes.scatter([], [], s=28, marker=marker, facecolor="none", edgecolor=MUTED, label=label))
+    figure.legend(
+        handles=handles, loc="upper left", bbox_to_anchor=(0.07, 0.92), ncols=8, handletextpad=0.2, columnspacing=1.1
+    )
+
+
+def _draw_cost(axes: Axes, costs: Sequence[ModelCost], name: str) -> None:
+    for position in sorted({cost.position for cost in costs}):
+        own, colour = [cost for cost in costs if cost.position == position], model_colour(position)
+        x, y = [getattr(cost, name) for cost in own], [100 * cost.accuracy for cost in own]
+        axes.plot(x, y, color=colour, linewidth=0.7, alpha=0.5)
+        for cost, across, up in zip(own, x, y, strict=True):
+            fill, marker = colour if cost.version == "best" else PAPER, _marker(cost.version)
+            axes.scatter([across], [up], s=28, marker=marker, facecolor=fill, edgecolor=colour, linewidth=1.1, zorder=3)
+    values = [getattr(cost, name) for cost in costs]
+    if min(values) > 0 and max(values) / min(values) > 20:
+        logarithmic(axes, "x")
+    else:
+        axes.locator_params(axis="x", nbins=3)
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: compact(value)))
+
+
+def _marker(version: Version) -> str:
+    return "s" if version == "plain" else "o"

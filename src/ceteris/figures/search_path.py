@@ -1,19 +1,37 @@
-"""The path of a search that goes factor by factor: from the baseline to the best recipe of every model."""
+"""A search that goes factor by factor: its path from the baseline to the best recipe, and the numbers tuned on the way."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ceteris.analysis.finals import identity, shortened
+from ceteris.analysis.finals import shortened
 from ceteris.analysis.search import mean_of_finished
-from ceteris.figures.factor_effects import readable_range
-from ceteris.figures.style import INK, MUTED, PAPER, axes_at, model_colour, open_page, percent, points, styled
-from ceteris.findings import FactorFinding, LevelFinding, ModelFinding, StudyFindings
-from ceteris.records import FloatArray
+from ceteris.figures.report_figure import ReportFigure
+from ceteris.figures.rows import ALL_RIGHT, ROW, readable_range
+from ceteris.figures.style import (
+    INK,
+    MARKERS,
+    MUTED,
+    PAPER,
+    abbreviated,
+    axes_at,
+    compact,
+    grid,
+    logarithmic,
+    model_colour,
+    note,
+    open_page,
+    percent,
+    points,
+)
+from ceteris.findings import FactorPath, ModelFinding, StudyFindings, TuningFinding
 
-ROW = 0.2  # inches
+SHORT = 13  # letters of a label that fit beside a panel of tuning when two stand side by side
+LINE = 0.17  # inches between the names of two arms
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +44,6 @@ class PathStep:
 
     factor: str
     level: str
-    accuracies: FloatArray
     mean: float
     changed: bool
     retuned: bool
@@ -43,128 +60,188 @@ class ModelPath:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SearchPathInfo:
-    """The paths of all models."""
+class FieldTuning:
+    """The arms, by label, of one factor in which the number in ``field`` was tuned."""
 
-    paths: tuple[ModelPath, ...]
-    identity: str
+    factor: str
+    field: str
+    arms: tuple[tuple[str, TuningFinding], ...]
 
 
-def search_path_info(findings: StudyFindings) -> SearchPathInfo:
+def search_path_figure(findings: StudyFindings) -> Iterator[ReportFigure]:
+    """Yield the path of all models whose search went factor by factor; nothing where there is none."""
+    paths = search_paths(findings)
+    if paths:
+        yield ReportFigure(
+            name="search-path", section="exploration", draw=partial(draw_search_path, paths),
+            caption="The path of every model from its baseline to its best setting. A filled mark is a change that was "
+            "kept, with the paired difference it won by where it was chosen; an open mark is a factor that left the setting "
+            "as it was, its tuned numbers apart. What is left of the sum on fresh seeds, the figure of the improvement shows.",
+            description="For each model a staircase of the mean cross-validated accuracy after each factor; the numbers "
+            "are in the table of what helped.",
+        )  # fmt: skip
+
+
+def tuning_figure(model: ModelFinding) -> Iterator[ReportFigure]:
+    """Yield what was tuned inside the arms of a model's factors; nothing where no number was."""
+    fields = tuned_fields(model)
+    if fields:
+        yield ReportFigure(
+            name=f"tuning-{model.name}", section="exploration", model=model.name,
+            draw=partial(draw_tuning, fields, title=model.label),
+            caption=f"{model.label}: numbers that were tuned inside each arm before it was compared, on one fold that no "
+            "comparison uses. A ring marks the value that was taken, an arrow one that lies at the edge of what was tried.",
+            description="Line charts of held-out accuracy against the tuned value, one line per arm; the numbers are in the "
+            "table of tuning.",
+        )  # fmt: skip
+
+
+def search_paths(findings: StudyFindings) -> tuple[ModelPath, ...]:
     """Collect, for every model whose search went factor by factor, the accuracy of the setting kept after each factor."""
-    paths = tuple(_path(model, position) for position, model in enumerate(findings.models) if has_path(model))
-    return SearchPathInfo(paths=paths, identity=identity(findings))
+    return tuple(_path(model, position) for position, model in enumerate(findings.models) if has_path(model))
+
+
+def _path(model: ModelFinding, position: int) -> ModelPath:
+    kept = [(factor.label, level) for factor in model.factors for level in factor.levels if level.chosen]
+    steps = [
+        PathStep(
+            factor=factor,
+            level=level.tuned_label,
+            mean=mean_of_finished(level.accuracies),
+            changed=not level.incumbent,
+            retuned=level.retuned,
+            gain=level.comparison.difference if level.comparison and not level.incumbent else float("nan"),
+        )
+        for factor, level in kept
+    ]
+    start = model.factors[0].incumbent
+    if start is not None:
+        mean = mean_of_finished(start.accuracies)
+        first = PathStep(
+            factor="baseline", level="", mean=mean, changed=False, retuned=start.retuned, gain=float("nan")
+        )
+        steps.insert(0, first)
+    return ModelPath(model=model.label, position=position, steps=tuple(steps))
 
 
 def has_path(model: ModelFinding) -> bool:
     """Tell whether each factor was explored around the best setting of those before it."""
-    if not model.factors or model.strategy not in ("greedy", "leave-one-out", "race"):
-        return False
-    return model.strategy != "race" or not _around_baseline(model)
+    return bool(model.factors) and isinstance(model.search, FactorPath) and model.search.around == "best"
 
 
-def _around_baseline(model: ModelFinding) -> bool:
-    """Tell whether a race went on from the baseline although a level had won: the incumbent's results are then the same."""
-    changed = [any(level.chosen and not level.incumbent for level in factor.levels) for factor in model.factors]
-    incumbents = [next((level for level in factor.levels if level.incumbent), None) for factor in model.factors]
-    start = incumbents[0]
-    after = [entry for place, entry in enumerate(incumbents) if any(changed[:place]) and entry is not None]
-    return start is not None and bool(after) and _same_results(start.accuracies, after[0].accuracies)
-
-
-def _same_results(first: FloatArray, second: FloatArray) -> bool:
-    common = min(len(first), len(second))
-    differences = first[:common] - second[:common]
-    finite = differences[np.isfinite(differences)]
-    return bool(finite.size and (finite == 0).all())
-
-
-def _path(model: ModelFinding, position: int) -> ModelPath:
-    steps = [_step(factor, next((level for level in factor.levels if level.chosen), None)) for factor in model.factors]
-    start = next((level for factor in model.factors[:1] for level in factor.levels if level.incumbent), None)
-    first = [] if start is None else [_made("baseline", "", start, changed=False)]
-    kept = (*first, *(step for step in steps if step is not None))
-    return ModelPath(model=model.title or model.name, position=position, steps=kept)
-
-
-def _step(factor: FactorFinding, level: LevelFinding | None) -> PathStep | None:
-    if level is None:
-        return None
-    return _made(factor.title or factor.name, level.tuned_label, level, changed=not level.incumbent)
-
-
-def _made(factor: str, label: str, level: LevelFinding, *, changed: bool) -> PathStep:
-    mean = mean_of_finished(level.accuracies)
-    gain = level.comparison.difference if changed and level.comparison else float("nan")
-    return PathStep(
-        factor=factor,
-        level=label,
-        accuracies=level.accuracies,
-        mean=mean,
-        changed=changed,
-        retuned=level.retuned,
-        gain=gain,
-    )
-
-
-@styled
-def draw_search_path(info: SearchPathInfo, figure: Figure) -> None:
+def draw_search_path(paths: tuple[ModelPath, ...], figure: Figure) -> None:
     """Draw one panel per model: a row per decision, filled where the incumbent was replaced."""
-    body = sum(len(path.steps) * ROW + 0.42 for path in info.paths)
-    open_page(
-        figure, height=body + 1.0, title="From the baseline to the best setting, one technique at a time",
-        identity=info.identity,
-    )  # fmt: skip
-    means = np.array([step.mean for path in info.paths for step in path.steps])
+    body = sum(len(path.steps) * ROW + 0.42 for path in paths)
+    open_page(figure, height=body + 1.0, title="From the baseline to the best setting, one technique at a time")
+    means = np.array([step.mean for path in paths for step in path.steps])
     low, high = readable_range(means, means, means, needed=means)
     top = 0.45
-    for number, path in enumerate(info.paths):
+    for path in paths:
         axes = axes_at(figure, 3.0, top + 0.3, 2.9, max(len(path.steps), 1) * ROW)
-        last = number == len(info.paths) - 1
-        _draw_path(axes, path, (100 * low, 100 * min(high, 1.004)), last=last)
+        axes.set_xlim(100 * low, 100 * min(high, ALL_RIGHT))
+        _draw_path(axes, path)
+        axes.tick_params(axis="x", length=0, labelbottom=path is paths[-1])
         top += len(path.steps) * ROW + 0.42
+    figure.axes[-1].set_xlabel("mean cross-validated accuracy, %")
 
 
-def _draw_path(axes: Axes, path: ModelPath, limits: tuple[float, float], *, last: bool) -> None:
-    colour = model_colour(path.position)
-    _prepare(axes, path, limits, colour, last=last)
-    values = 100 * np.array([step.mean for step in path.steps])
-    axes.plot(values, np.arange(len(values)), color=colour, linewidth=1.5, drawstyle="steps-post", zorder=2)
-    for row, (step, value) in enumerate(zip(path.steps, values, strict=True)):
-        fill = colour if step.changed or row == 0 else PAPER
-        axes.scatter([value], [row], s=26, facecolor=fill, edgecolor=colour, linewidth=1.1, zorder=3)
-        _describe(axes, path, row, step)
-
-
-def _prepare(axes: Axes, path: ModelPath, limits: tuple[float, float], colour: str, *, last: bool) -> None:
-    axes.set_xlim(*limits)
+def _draw_path(axes: Axes, path: ModelPath) -> None:
+    colour, page = model_colour(path.position), axes.get_yaxis_transform()
     axes.set_ylim(max(len(path.steps), 1) - 0.5, -0.5)
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
     axes.grid(visible=True, axis="x")
-    axes.tick_params(axis="x", length=0, labelbottom=last)
-    page = axes.get_yaxis_transform()
     axes.text(-1.0, -0.95, path.model, transform=page, fontsize=9, fontweight="bold", color=colour, va="center")
-    if last:
-        axes.set_xlabel("mean cross-validated accuracy, %")
+    values = 100 * np.array([step.mean for step in path.steps])
+    axes.plot(values, np.arange(len(values)), color=colour, linewidth=1.5, drawstyle="steps-post", zorder=2)
+    for row, (step, value) in enumerate(zip(path.steps, values, strict=True)):
+        marked = step.changed or row == 0
+        fill = colour if marked else PAPER
+        axes.scatter([value], [row], s=26, facecolor=fill, edgecolor=colour, linewidth=1.1, zorder=3)
+        ink, weight = (INK, "bold") if marked else (MUTED, "normal")
+        name = shortened(step.factor, 30) + (f": {shortened(step.level, 22)}" if step.level else "")
+        stayed = "tuned" if step.retuned else "stays"
+        gain = "" if row == 0 else points(step.gain) if step.changed else stayed
+        for x, told, side, bold in (
+            (-0.03, shortened(name, 44), "right", weight), (1.04, percent(step.mean), "left", weight),
+            (1.25, gain, "left", "normal"),
+        ):  # fmt: skip
+            axes.text(x, row, told, transform=page, fontsize=8, ha=side, va="center", fontweight=bold, color=ink)
 
 
-def _describe(axes: Axes, path: ModelPath, row: int, step: PathStep) -> None:
-    page = axes.get_yaxis_transform()
-    weight, colour = ("bold", INK) if step.changed or row == 0 else ("normal", MUTED)
-    text = shortened(step.factor, 30) + (f": {shortened(step.level, 22)}" if step.level else "")
-    axes.text(
-        -0.03,
-        row,
-        shortened(text, 44),
-        transform=page,
-        fontsize=8,
-        ha="right",
-        va="center",
-        fontweight=weight,
-        color=colour,
+def tuned_fields(model: ModelFinding) -> tuple[FieldTuning, ...]:
+    """Collect, field by field, what was tuned inside the arms of a model's factors."""
+    return tuple(
+        FieldTuning(
+            factor=factor.label,
+            field=field,
+            arms=tuple(
+                (level.label, tuned) for level in factor.levels for tuned in level.tuning if tuned.field == field
+            ),
+        )
+        for factor in model.factors
+        for field in dict.fromkeys(tuned.field for level in factor.levels for tuned in level.tuning)
     )
-    unchanged = "tuned" if step.retuned else "stays"
-    gain = "" if row == 0 else points(step.gain) if step.changed else unchanged
-    axes.text(1.04, row, percent(step.mean), transform=page, fontsize=8, va="center", color=colour, fontweight=weight)
-    axes.text(1.25, row, gain, transform=page, fontsize=8, va="center", color=colour)
+
+
+def draw_tuning(fields: tuple[FieldTuning, ...], figure: Figure, *, title: str) -> None:
+    """Draw one panel per tuned field of a factor; a ring marks the chosen value, an arrow one at the edge of the tried."""
+    short = all(len(label) <= SHORT for panel in fields for label, _ in panel.arms)
+    columns = 2 if short and len(fields) > 1 else 1
+    plot, names = (1.3, 1.65) if columns == 2 else (3.6, 2.9)  # inches
+    rows = [fields[start : start + columns] for start in range(0, len(fields), columns)]
+    tall = [max(1.3, LINE * max(len(panel.arms) for panel in row)) for row in rows]
+    page = f"{shortened(title, 30)}: numbers tuned inside each arm before the comparison"
+    open_page(figure, height=sum(tall) + 0.95 * len(rows) + 0.65, title=page)
+    top = 0.75
+    for row, body in zip(rows, tall, strict=True):
+        for column, panel in enumerate(row):
+            left = 0.55 + 3.6 * column
+            _draw_panel(axes_at(figure, left, top, plot, body), panel)
+            _name_arms(axes_at(figure, left + plot + 0.05, top, names - 0.1, body), panel, names - 0.1, body)
+        top += body + 0.95
+    told = "ring and number: chosen value; → at the edge of what was tried; ×: training failed; ▾: far below"
+    note(figure, told, bottom=0.28)
+
+
+def _draw_panel(axes: Axes, panel: FieldTuning) -> None:
+    axes.set_title(shortened(panel.factor, 46))
+    scores = np.concatenate([tuned.accuracies for _, tuned in panel.arms])
+    low, high = readable_range(scores, scores, scores, needed=np.sort(scores[np.isfinite(scores)])[-1:])
+    axes.set_ylim(100 * max(low, -0.01), 100 * min(high, 1.01))
+    for number, (_, tuned) in enumerate(panel.arms):
+        _draw_arm(axes, tuned, model_colour(number), MARKERS[number % len(MARKERS)])
+    axes.dataLim.update_from_data_x(np.concatenate([tuned.values for _, tuned in panel.arms]))  # failed ones count too
+    axes.autoscale_view(scaley=False)
+    logarithmic(axes, "x")
+    axes.margins(x=0.06)
+    axes.set_xlabel(shortened(panel.field, 34), labelpad=2)
+    axes.set_ylabel("accuracy, %", labelpad=2)
+    grid(axes, "both")
+
+
+def _draw_arm(axes: Axes, tuned: TuningFinding, colour: str, marker: str) -> None:
+    order = np.argsort(tuned.values, kind="stable")
+    values, scores = np.array(tuned.values)[order], 100 * tuned.accuracies[order]
+    finite = np.isfinite(scores)
+    axes.plot(values[finite], scores[finite], color=colour, linewidth=1.1, marker=marker, markersize=3.2, zorder=2)
+    page = axes.get_xaxis_transform()
+    for places, mark in ((values[~finite], "x"), (values[scores < axes.get_ylim()[0]], "v")):
+        heights = np.full(len(places), 0.04)
+        axes.scatter(places, heights, s=14, marker=mark, color=colour, linewidth=1.0, transform=page, zorder=3)
+    chosen = finite & (values == tuned.chosen)
+    axes.scatter(values[chosen], scores[chosen], s=60, facecolor="none", edgecolor=colour, linewidth=1.3, zorder=4)
+
+
+def _name_arms(axes: Axes, panel: FieldTuning, width: float, height: float) -> None:
+    """List the arms with their marks and chosen values; the axes are counted in inches."""
+    axes.set_xlim(0, width)
+    axes.set_ylim(height, 0)
+    axes.axis("off")
+    letters = max(SHORT, int((width - 0.8) / 0.064))
+    for number, (label, tuned) in enumerate(panel.arms):
+        y, colour = (number + 0.5) * LINE, model_colour(number)
+        axes.scatter([0.08], [y], s=14, marker=MARKERS[number % len(MARKERS)], color=colour)
+        axes.text(0.18, y, abbreviated(label, letters), fontsize=7.5, va="center", color=INK)
+        told = f"{compact(tuned.chosen)}{' →' if tuned.at_edge else ''}"
+        axes.text(width, y, told, fontsize=7.5, va="center", ha="right", color=MUTED)

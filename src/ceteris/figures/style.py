@@ -5,16 +5,16 @@ FAINT and PAPER are reserved for text, secondary text, rules and background, so 
 """
 
 import functools
-from collections.abc import Callable
-from typing import Any, Literal, ParamSpec, TypeVar
+from typing import Any, Literal
 
-import matplotlib
+import numpy as np
 from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from ceteris.analysis.finals import shortened
+from ceteris.records import FloatArray
 
 INK = "#1c2128"
 MUTED = "#66707c"
@@ -22,14 +22,15 @@ FAINT = "#d9dee4"
 PAPER = "#ffffff"
 WHITE = "#fefefe"  # white that stays white in the dark: text on coloured cells
 ACCENT = "#0b6e99"
+CONTRAST = "#d1622b"  # beside ACCENT
+CHOSEN = CONTRAST  # a ring or frame round the recipe that was taken
+DARK = "#1c2129"  # ink that stays dark: text on light cells
 WIDTH = 7.2  # inches: two columns of a paper
 
 MODEL_COLOURS = ("#0b6e99", "#d1622b", "#23896b", "#9c5c9e", "#b08900", "#4d9bd6", "#6b6b6b")
 VERDICT_COLOURS = {"better": "#0f7b5f", "worse": "#c2491d", "equivalent": "#5b6b8c", "undecided": "#8b949e"}
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 VERDICT_MARKERS = {"better": "^", "worse": "v", "equivalent": "s", "undecided": "o"}
-
-Parameters = ParamSpec("Parameters")
-Result = TypeVar("Result")
 
 _FALLBACK_FAMILIES = (
     "Noto Sans CJK SC",
@@ -41,16 +42,12 @@ _FALLBACK_FAMILIES = (
 
 
 @functools.cache
-def _families() -> list[str]:
-    installed = {font.name for font in font_manager.fontManager.ttflist}
-    return ["DejaVu Sans", *(family for family in _FALLBACK_FAMILIES if family in installed)]
-
-
-@functools.cache
 def style() -> Any:  # the type of its keys differs between versions of matplotlib
     """Return the matplotlib settings of every figure, a dictionary."""
+    installed = {font.name for font in font_manager.fontManager.ttflist}
+    families = ["DejaVu Sans", *(family for family in _FALLBACK_FAMILIES if family in installed)]
     return {
-        "font.family": _families(), "font.size": 9.0, "axes.titlesize": 9.0, "axes.labelsize": 8.5,
+        "font.family": families, "font.size": 9.0, "axes.titlesize": 9.0, "axes.labelsize": 8.5,
         "xtick.labelsize": 8.0, "ytick.labelsize": 8.0, "legend.fontsize": 8.0, "legend.frameon": False,
         "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.7, "axes.edgecolor": MUTED,
         "axes.labelcolor": INK, "axes.titlecolor": INK, "text.color": INK, "xtick.color": MUTED, "ytick.color": MUTED,
@@ -63,29 +60,32 @@ def style() -> Any:  # the type of its keys differs between versions of matplotl
     }  # fmt: skip
 
 
-def styled(draw: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """Make a function draw in the house style whatever the caller's settings are."""
-
-    @functools.wraps(draw)
-    def in_style(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
-        with matplotlib.rc_context(style()):
-            return draw(*args, **kwargs)
-
-    return in_style
-
-
 def model_colour(position: int) -> str:
     """Return the colour of the model at ``position`` in the study; colours repeat after seven models."""
     return MODEL_COLOURS[position % len(MODEL_COLOURS)]
 
 
-def open_page(figure: Figure, *, height: float, title: str, identity: str, width: float = WIDTH) -> None:
-    """Set the size in inches, write the title at the top left and the identifier line at the bottom right."""
+def open_page(figure: Figure, *, height: float, title: str, width: float = WIDTH) -> None:
+    """Set the size in inches and write the title at the top left."""
     figure.set_size_inches(width, height)
     figure.text(0.1 / width, 1 - 0.08 / height, title, ha="left", va="top", fontsize=10, fontweight="bold")
+
+
+def sign_page(figure: Figure, identity: str) -> None:
+    """Write the line that says whose study this is at the bottom right, smaller where it is long."""
+    width, height = figure.get_size_inches()
     size = min(6.0, max(4.0, 6.0 * (width - 0.2) / (0.047 * max(len(identity), 1))))
     line = shortened(identity, int((width - 0.2) / (0.047 * size / 6.0)))
     figure.text(1 - 0.1 / width, 0.06 / height, line, ha="right", va="bottom", fontsize=size, color=MUTED)
+
+
+def note(
+    figure: Figure, text: str, *, left: float = 0.1, bottom: float | None = None, top: float | None = None
+) -> None:
+    """Write a muted line ``left`` inches from the left and ``bottom`` or ``top`` inches from that edge of the page."""
+    width, height = figure.get_size_inches()
+    y = 1 - top / height if top is not None else (bottom or 0.0) / height
+    figure.text(left / width, y, text, fontsize=7.5, color=MUTED, va="baseline" if top is None else "center")
 
 
 def axes_at(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
@@ -93,6 +93,12 @@ def axes_at(figure: Figure, left: float, top: float, width: float, height: float
     page_width, page_height = figure.get_size_inches()
     bottom = page_height - top - height
     return figure.add_axes((left / page_width, bottom / page_height, width / page_width, height / page_height))
+
+
+def panel_per_model(figure: Figure, count: int, *, title: str, pitch: float, size: tuple[float, float]) -> list[Axes]:
+    """Open a page with ``count`` panels of ``size`` (width, height) inches, three in a row, rows ``pitch`` inches apart."""
+    open_page(figure, height=0.75 + pitch * max(1, -(-count // 3)), title=title)
+    return [axes_at(figure, 0.55 + 2.3 * (n % 3), 0.65 + pitch * (n // 3), *size) for n in range(count)]
 
 
 def blank(axes: Axes) -> None:
@@ -116,6 +122,16 @@ def logarithmic(axes: Axes, which: Literal["x", "y"]) -> None:
     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if narrow else (1.0,), numticks=12))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: compact(value)))
+
+
+def spread_evenly_in_logarithm(numbers: FloatArray) -> bool:
+    """Tell whether the median lies nearer to the middle of the range on a logarithmic axis than on a plain one."""
+    if numbers.min() <= 0 or numbers.max() / numbers.min() < 10:
+        return False
+    plain, logarithm = (
+        abs((np.median(values) - values.min()) / np.ptp(values) - 0.5) for values in (numbers, np.log(numbers))
+    )
+    return bool(logarithm < plain)
 
 
 def compact(value: float) -> str:

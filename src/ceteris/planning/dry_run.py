@@ -12,13 +12,12 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from ceteris.digests import digest_of
-from ceteris.execution.progress import Silent
-from ceteris.execution.queue import Queue
-from ceteris.execution.request import Records, Request, StageKind
-from ceteris.execution.worker import Event, Task
+from ceteris.execution.progress import Progress, StageKind
+from ceteris.execution.queue import Queue, Records, Request
+from ceteris.execution.worker import Done, Event, Task
 from ceteris.records import Cost, CrossValidationSplit, Finished, Record, Trial
 from ceteris.study import ExperimentContext, ModelResult, Study, model_experiment
-from ceteris.study.strategies import SearchResult, search_of, strategy_named
+from ceteris.study.strategies import SearchResult, search_of, strategy_of
 from ceteris.study.study import ModelSpec
 from ceteris.study.trials import TUNING_REPETITION
 
@@ -89,12 +88,12 @@ def dry_run(
         seconds_of: the predicted seconds of one task.
         is_known: whether a trial is in the store already and takes no time.
     """
-    strategy = strategy_named(context.study.strategy.kind)
+    strategy = strategy_of(context.study)
     study = replace(context.study, strategy=strategy.upper_bound(context.study.strategy))
     context = replace(context, study=study, extension=None)
     nulls = NullRecords(study)
     notes, pool = Notes(study, nulls, is_known), SimulatedPool(workers, seconds_of, nulls)
-    queue: Queue[ModelResult] = Queue(notes, pool, Silent(), lambda trial: 1.0)
+    queue: Queue[ModelResult] = Queue(notes, pool, Progress())
     queue.run([notes.noted(model_experiment(context, model, _search)) for model in study.models])
     return DryRun(stages=tuple(notes.stages(pool.seconds)), tasks=tuple(pool.tasks), seconds=pool.clock)
 
@@ -131,15 +130,15 @@ class SimulatedPool:
         """Let the clock go on until the next task ends."""
         self.clock, _, task = heapq.heappop(self._running)
         records = tuple(map(self._nulls.record, task.trials))
-        yield Event(kind="done", digest=task.digest, records=records)
+        yield Done(digest=task.digest, records=records)
 
 
 class NullRecords:
-    """Records that decide nothing; for leave-one-out the first new level of every factor is kept, to have a full stack."""
+    """Records that decide nothing; where a strategy follows choices, the first new level of every factor is kept."""
 
     def __init__(self, study: Study) -> None:
         self._study = study
-        self._follows_choices = strategy_named(study.strategy.kind).follows_choices
+        self._follows_choices = strategy_of(study).follows_choices
         self._best = {model.name: model.recipe for model in study.models}
         self._gains: dict[str, float] = {}  # of the recipes that are kept, by digest
 

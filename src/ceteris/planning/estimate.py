@@ -11,10 +11,9 @@ from ceteris.planning.dry_run import DryRun, PlannedStage, dry_run
 from ceteris.planning.power import Spread, detectable, spread_of
 from ceteris.planning.timing import Timing, calibrate, images_fitted, images_held_out
 from ceteris.records import Trial
-from ceteris.store import Store
-from ceteris.store.headers import recorded_trials
-from ceteris.study import ExperimentContext, Study, exploration_trials, strategy_named
-from ceteris.study.context import RunOptions, context_of, open_data, worker_count
+from ceteris.store import Store, recorded_trials
+from ceteris.study import ExperimentContext, Study, exploration_trials, strategy_of
+from ceteris.study.context import RunOptions, context_of, open_data
 from ceteris.study.strategies.budget import SECONDS_TO_REPORT, SECONDS_TO_REPORT_MODEL, SECONDS_TO_START
 from ceteris.training.compiler import put_off_compiler
 
@@ -104,7 +103,7 @@ class Planner:
     def __init__(self, study: Study, options: RunOptions, *, progress: Callable[[str], None]) -> None:
         put_off_compiler()  # nothing is compiled here, and importing it takes more than a second
         self._options, self._progress = options, progress
-        self._store, self._workers = Store(options.store), worker_count(options.workers)
+        self._store, self._workers = Store(options.store), options.processes
         progress(f"reading the data: {study.data} (prepared the first time, which may take a minute)")
         self.data_set: DataSet = open_data(study, options, progress)
         context = context_of(study, self.data_set, options)
@@ -144,7 +143,7 @@ class Planner:
             memory=self._memory(run.tasks),
             disk=self._disk(missing),
             spreads=spreads,
-            at_most=strategy_named(study.strategy.kind).leaves_early(study.strategy),
+            at_most=strategy_of(study).leaves_early(study.strategy),
         )
 
     def _dry_run(self, context: ExperimentContext) -> DryRun:

@@ -16,7 +16,7 @@ from ceteris.digests import digest_of
 from ceteris.planning.dry_run import PlannedStage
 from ceteris.records import FloatArray, Trial
 from ceteris.stats import detectable_difference, overlap_share
-from ceteris.store.headers import RecordedTrial
+from ceteris.store import RecordedTrial
 from ceteris.study import Study
 
 _LEAST_ARMS = 3

@@ -26,16 +26,15 @@ from ceteris.data import DataSet, ImageSet, open_train
 from ceteris.digests import digest_of, plain
 from ceteris.errors import CeterisError, ConfigError
 from ceteris.execution.device_table import DeviceTable, network_like
-from ceteris.execution.worker_pool import worker_context
+from ceteris.execution.pools import environment_of_workers, worker_context
 from ceteris.findings import ModelSummary
 from ceteris.recipe import Recipe
 from ceteris.records import HoldoutSplit, Trial
-from ceteris.store.headers import RecordedTrial
+from ceteris.store import RecordedTrial
 from ceteris.training import measure_step, one_thread
 from ceteris.training.build import summary_of
 from ceteris.training.compiler import put_off_compiler
 from ceteris.training.device import processor_name
-from ceteris.training.process_environment import environment_of_workers
 from ceteris.user_code import ImportPolicy
 
 _OVERHEAD = 26e-6  # seconds per layer and step

@@ -77,7 +77,7 @@ def _write_figures(report: Report, folder: Path) -> list[Path]:
     paths = []
     for drawn in report.drawn:
         for suffix, content in (("svg", drawn.svg.encode("utf-8")), ("png", drawn.png)):
-            path = folder / "figures" / f"{drawn.plate.name}.{suffix}"
+            path = folder / "figures" / f"{drawn.figure.name}.{suffix}"
             write_bytes(path, content)
             paths.append(path)
     return paths

@@ -3,9 +3,13 @@
 import errno
 import os
 import secrets
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from ceteris.errors import StoreError
+
+_UNFINISHED = ".part"
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -14,11 +18,31 @@ def write_bytes(path: Path, content: bytes) -> None:
     Raises:
         StoreError: when the disk is full or the folder cannot be written.
     """
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(6)}{_UNFINISHED}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write_and_rename(path, content)
-    except OSError as error:
-        raise write_error(path, error) from None
+        with unfinished.open("xb") as file:  # unlike a temporary file it has the permissions of the user's umask
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, path)
+    except BaseException as error:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise write_error(path, error) from None
+        raise
+
+
+def remove_unfinished(folder: Path, *, older_than: float) -> None:
+    """Remove what writers that were killed left in a folder and below: files untouched for ``older_than`` seconds.
+
+    A writer may be at work on another machine that shares the folder, so a young file is left alone.
+    """
+    for path in folder.rglob(f".*{_UNFINISHED}"):
+        with suppress(OSError):  # somebody else removed it, or may alone do so
+            if time.time() - path.stat().st_mtime > older_than:
+                path.unlink()
 
 
 def write_error(path: Path, error: OSError) -> StoreError:
@@ -46,18 +70,3 @@ def append_line(path: Path, line: str) -> None:
             os.fsync(file.fileno())
     except OSError as error:
         raise write_error(path, error) from None
-
-
-def _write_and_rename(path: Path, content: bytes) -> None:
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
-    try:
-        with unfinished.open(
-            "xb"
-        ) as file:  # unlike a temporary file it has the permissions that the user's umask asks for
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise

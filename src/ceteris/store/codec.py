@@ -9,6 +9,7 @@ import types
 import typing
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import repeat
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from ceteris.digests import plain
 from ceteris.errors import StoreError
 from ceteris.records import Failed, Finished, Record
 from ceteris.store.atomic import write_bytes
@@ -58,42 +60,44 @@ def read_dataclass(kind: type[T], path: Path, *, schema: int = 0) -> T:
         DamagedError: when the file is missing, damaged, of another schema or holds something else.
         StoreError: when it cannot be read for another reason, such as too many open files.
     """
-    with _reading(path), safe_open(path, framework="numpy") as file:
+    with _open(path) as file:
         tree = _header(file)
         if schema and tree.get("schema") != schema:
             raise DamagedError(
                 f"{path} was written by another version of ceteris (schema {tree.get('schema', 1)}, this version reads "
                 f"{schema}). Run the study again: finished trainings are in the store, so only the report is made again."
             )
-        arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - safe_open is no mapping
-        return typing.cast(T, _unpack(kind, tree, arrays))
+        return typing.cast(T, _unpack(kind, tree, _arrays(file)))
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """Return the plain values of a file, without its arrays; raises as :func:`read_dataclass` does."""
+    with _open(path) as file:
+        return _header(file)
 
 
 def read_record(path: Path, *, light: bool = False) -> Record:
-    """Read the record of a trial; a light one without its arrays.
+    """Read the record of a trial, a light one without its arrays; raises as :func:`read_dataclass` does.
 
     Records of the first version, which had placeholders where a trial did not finish and no counts, are read as well.
-
-    Raises:
-        DamagedError, StoreError: as :func:`read_dataclass`.
     """
-    with _reading(path), safe_open(path, framework="numpy") as file:
+    with _open(path) as file:
         tree = _header(file)
         kind = Finished if tree["status"] == "finished" else Failed
         if kind is Finished:
             tree |= {"epoch_count": _length(file, "epochs.seconds"), "step_count": _length(file, "iterations.loss")}
-        known = {field.name for field in dataclasses.fields(kind)} - (
-            {"epochs", "iterations", "predictions"} if light else set()
-        )
-        arrays = {} if light else {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        return typing.cast(Record, _unpack(kind, {name: part for name, part in tree.items() if name in known}, arrays))
+        heavy = {"epochs", "iterations", "predictions"} if light else set()
+        wanted = {field.name for field in dataclasses.fields(kind)} - heavy
+        tree = {name: part for name, part in tree.items() if name in wanted}
+        return typing.cast(Record, _unpack(kind, tree, {} if light else _arrays(file)))
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Turn what goes wrong while a file is read into words: damage, or a machine that could not read it just now."""
+def _open(path: Path) -> Iterator[Any]:
+    """Open a file; what goes wrong until the end of the block is damage, or a machine that could not read it just now."""
     try:
-        yield
+        with safe_open(path, framework="numpy") as file:
+            yield file
     except FileNotFoundError:
         raise DamagedError(f"{path} does not exist. Run the study again to make it.") from None
     except OSError as error:
@@ -110,68 +114,56 @@ def _header(file: Any) -> dict[str, Any]:
     return typing.cast(dict[str, Any], json.loads((file.metadata() or {})[_HEADER_KEY]))
 
 
+def _arrays(file: Any) -> dict[str, NDArray[Any]]:
+    return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - safe_open is no mapping
+
+
 def _length(file: Any, key: str) -> int:
     return int(file.get_slice(key).get_shape()[0])
 
 
 def _pack(value: Any, place: str, arrays: dict[str, NDArray[Any]]) -> Any:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {
-            field.name: _pack(getattr(value, field.name), f"{place}.{field.name}", arrays)
-            for field in dataclasses.fields(value)
-        }
     if isinstance(value, np.ndarray):
-        name = place.lstrip(".")
-        arrays[name] = np.ascontiguousarray(value)
-        return {_ARRAY_KEY: name}
+        arrays[place] = np.ascontiguousarray(value)
+        return {_ARRAY_KEY: place}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    inside = f"{place}." if place else ""
     if isinstance(value, Mapping):
-        return {str(key): _pack(part, f"{place}.{key}", arrays) for key, part in value.items()}
+        return {str(key): _pack(part, f"{inside}{key}", arrays) for key, part in value.items()}
     if isinstance(value, tuple | list):
-        return [_pack(part, f"{place}.{index}", arrays) for index, part in enumerate(value)]
-    if isinstance(value, np.generic):
-        return value.item()
-    if value is None or isinstance(value, str | int | float | bool):
-        return value
-    raise TypeError(f"{place}: a value of type {type(value).__name__} cannot be stored")
+        return [_pack(part, f"{inside}{index}", arrays) for index, part in enumerate(value)]
+    return plain(value)
 
 
 def _unpack(hint: Any, tree: Any, arrays: Mapping[str, NDArray[Any]]) -> Any:
     if isinstance(tree, dict) and _ARRAY_KEY in tree:
         return arrays[tree[_ARRAY_KEY]]
-    origin = get_origin(hint)
+    origin, parts = get_origin(hint), get_args(hint)
     if origin is typing.Annotated:
-        return _unpack(get_args(hint)[0], tree, arrays)
+        return _unpack(parts[0], tree, arrays)
     if origin in (typing.Union, types.UnionType):
-        return _unpack_union(get_args(hint), tree, arrays)
+        return _unpack(_member(parts, tree), tree, arrays)
     if dataclasses.is_dataclass(hint):
-        return _unpack_dataclass(hint, tree, arrays)
+        hints = get_type_hints(hint, include_extras=True)
+        fields = {name: _unpack(hints[name], part, arrays) for name, part in tree.items()}
+        return typing.cast(Any, hint)(**fields)
     if origin is tuple:
-        return _unpack_tuple(get_args(hint), tree, arrays)
+        hints_of_parts = repeat(parts[0], len(tree)) if parts[1:] == (Ellipsis,) else parts
+        return tuple(_unpack(part, branch, arrays) for part, branch in zip(hints_of_parts, tree, strict=True))
     if origin is dict:
-        return {key: _unpack(get_args(hint)[1], part, arrays) for key, part in tree.items()}
+        return {key: _unpack(parts[1], part, arrays) for key, part in tree.items()}
     return tree
 
 
-def _unpack_union(options: tuple[Any, ...], tree: Any, arrays: Mapping[str, NDArray[Any]]) -> Any:
-    if tree is None:
-        return None
+def _member(options: tuple[Any, ...], tree: Any) -> Any:
+    """Return which member of a union a tree is: the only one beside None, or the dataclass of its kind; else a plain one."""
     present = [option for option in options if option is not type(None)]
-    if len(present) == 1:
-        return _unpack(present[0], tree, arrays)
-    if isinstance(tree, dict):
-        for option in present:
-            if getattr(option, "__dataclass_fields__", {}).get("kind") and option.kind == tree["kind"]:
-                return _unpack_dataclass(option, tree, arrays)
-        raise ValueError(f'unknown kind "{tree.get("kind")}"')
-    return tree
-
-
-def _unpack_dataclass(kind: Any, tree: Any, arrays: Mapping[str, NDArray[Any]]) -> Any:
-    hints = get_type_hints(kind, include_extras=True)
-    return kind(**{name: _unpack(hints[name], part, arrays) for name, part in tree.items()})
-
-
-def _unpack_tuple(parts: tuple[Any, ...], tree: Any, arrays: Mapping[str, NDArray[Any]]) -> Any:
-    if len(parts) == 2 and parts[1] is Ellipsis:
-        return tuple(_unpack(parts[0], part, arrays) for part in tree)
-    return tuple(_unpack(part, branch, arrays) for part, branch in zip(parts, tree, strict=True))
+    if len(present) == 1 and tree is not None:
+        return present[0]
+    if not isinstance(tree, dict):
+        return None
+    for option in present:
+        if getattr(option, "__dataclass_fields__", {}).get("kind") and option.kind == tree["kind"]:
+            return option
+    raise ValueError(f'unknown kind "{tree.get("kind")}"')

@@ -2,7 +2,8 @@
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,8 @@ from safetensors.numpy import load_file, save
 from ceteris.errors import StoreError
 from ceteris.findings import SCHEMA, StudyFindings
 from ceteris.records import Float32Array, FloatArray, Record, Trial
-from ceteris.store.atomic import write_bytes
-from ceteris.store.codec import DamagedError, read_dataclass, read_record, write_dataclass
+from ceteris.store.atomic import remove_unfinished, write_bytes
+from ceteris.store.codec import DamagedError, from_tree, read_dataclass, read_header, read_record, write_dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +107,10 @@ class Store:
         """
         write_bytes(self.mark_path(population), "".join(f"{digest}\n" for digest in digests).encode())
 
+    def remove_unfinished(self) -> None:
+        """Remove the unfinished files of writers that were killed; those of an hour ago are taken for such."""
+        remove_unfinished(self.root, older_than=3600.0)
+
     def weights(self, digest: str) -> dict[str, NDArray[Any]]:
         """Return the weights of a finished trial by parameter name.
 
@@ -129,6 +134,30 @@ class Store:
 
     def _test_path(self, digest: str, fingerprint: str) -> Path:
         return self.root / "tests" / f"{digest[:32]}-{fingerprint[:32]}.safetensors"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordedTrial:
+    """One finished trial with its held-out accuracy in 0..1, the images that it trained on in a second, and on what."""
+
+    trial: Trial
+    accuracy: float
+    images_per_second: float
+    processor: str
+
+
+def recorded_trials(store: Store, data: str) -> Iterator[RecordedTrial]:
+    """Yield the finished trials on the data of this digest; files that cannot be read are passed over."""
+    for path in sorted(store.root.glob("records/*/*.safetensors")):
+        with suppress(StoreError, KeyError, TypeError, ValueError):
+            tree = read_header(path)
+            if tree["status"] == "finished" and tree["trial"]["data"] == data:
+                yield RecordedTrial(
+                    trial=from_tree(Trial, tree["trial"]),
+                    accuracy=float(tree["accuracy"]),
+                    images_per_second=float(tree["cost"]["images_per_second"]),
+                    processor=tree["environment"].get("processor", ""),
+                )
 
 
 def write_findings(findings: StudyFindings, path: Path) -> None:

@@ -1,12 +1,11 @@
 """How and where a study runs, and what is then the same for all of its trials."""
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ceteris.data import DataSet, load
-from ceteris.errors import ConfigError
+from ceteris.execution.pools import process_count
 from ceteris.execution.populations import Stacking
 from ceteris.execution.stacking_speed import stacking_on
 from ceteris.study.study import Study
@@ -21,9 +20,10 @@ class RunOptions:
     last digits, the stacking.
 
     ``out`` receives the report; ``store`` keeps finished trainings for every study. ``workers`` 0 trains in this process;
-    None takes one worker per core. ``imports`` lets a study name code of the user's own. ``offline`` True never uses
-    the network; None asks the environment variable CETERIS_OFFLINE. ``until_decided`` trains more repetitions where the
-    design leaves something undecided, as long as the whole run stays within ``budget_seconds`` (None: no limit).
+    None takes one worker per core, or on CUDA one per GPU. ``imports`` lets a study name code of the user's own.
+    ``offline`` True never uses the network; None asks the environment variable CETERIS_OFFLINE. ``until_decided`` trains
+    more repetitions where the design leaves something undecided, as long as the whole run stays within
+    ``budget_seconds`` (None: no limit).
     ``stacking`` says which trainings are done in lockstep as one; None asks this machine's device table.
     """
 
@@ -39,6 +39,11 @@ class RunOptions:
     budget_seconds: float | None = None
     stacking: Stacking | None = None
 
+    @property
+    def processes(self) -> int:
+        """The number of training processes, 0 for this one; see :func:`ceteris.execution.pools.process_count`."""
+        return process_count(self.workers, self.device)
+
 
 def context_of(study: Study, data_set: DataSet, options: RunOptions) -> ExperimentContext:
     """Return what is the same for all trials of a study on this machine.
@@ -47,9 +52,7 @@ def context_of(study: Study, data_set: DataSet, options: RunOptions) -> Experime
         ConfigError: when the device is not on this machine.
     """
     extension = (
-        Extension(budget_seconds=options.budget_seconds, workers=worker_count(options.workers))
-        if options.until_decided
-        else None
+        Extension(budget_seconds=options.budget_seconds, workers=options.processes) if options.until_decided else None
     )
     device = resolve_device(options.device)
     return ExperimentContext(
@@ -72,17 +75,3 @@ def open_data(study: Study, options: RunOptions, tell: Callable[[str], None] = l
         offline=options.offline,
         progress=lambda transfer: tell(f"fetching {transfer.name}: {transfer.done / 2**20:.0f} MiB"),
     )
-
-
-def worker_count(wanted: int | None) -> int:
-    """Return the number of training processes: as wanted, or one per core that this process may use.
-
-    Raises:
-        ConfigError: for a number below 0.
-    """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if wanted is not None and not 0 <= wanted <= 1024:
-        raise ConfigError(
-            f"workers: allowed are 0 (train in this process) to 1024; received {wanted}. This machine: {cores}."
-        )
-    return cores if wanted is None else wanted

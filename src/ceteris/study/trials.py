@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from ceteris.execution.populations import NEVER, Stacking, stacked_folds
-from ceteris.execution.queue import SizeOf
-from ceteris.execution.request import Records, Request, StageKind
+from ceteris.execution.progress import StageKind
+from ceteris.execution.queue import Records, Request, SizeOf
 from ceteris.recipe import CustomLoss, CustomModel, Recipe
 from ceteris.records import CrossValidationSplit, HoldoutSplit, Record, Trial
 from ceteris.study.study import Study

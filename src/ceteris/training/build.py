@@ -25,7 +25,7 @@ __all__ = [
     "Augment", "Loss", "Schedule", "Strengths", "attacks_the_model", "build_activation", "build_augmentation",
     "build_averaging", "build_clipping", "build_loss", "build_model", "build_optimizer", "build_penalty",
     "build_schedule", "can_step_together", "decay_of", "penalised_weights", "shape_of", "smoothing_of",
-    "strengths_of", "summary_of", "why_not_recorded",
+    "strengths_of", "summary_of",
 ]  # fmt: skip
 
 Shape = tuple[int, int, int]  # channels, height, width
@@ -183,44 +183,35 @@ def _custom_model(
 def build_optimizer(choice: recipe.Optimizer, model: nn.Module) -> torch.optim.Optimizer:
     """Return the optimizer of all parameters; its implementation is the fastest that torch has for their device.
 
-    On CUDA it is one that a graph can record where torch has such a one; see :func:`why_not_recorded`.
-
     Raises:
         ConfigError: for Nesterov's momentum without momentum or with dampening.
     """
     weights = list(model.parameters())
     device = weights[0].device.type
     on_cpu = device == "cpu"
-    recordable = {"capturable": device == "cuda"}
     fused = {"fused": True} if device in ("cpu", "cuda") else {"foreach": True}
     match choice:
         case recipe.SGD(lr=lr, momentum=momentum, dampening=dampening, nesterov=nesterov):
             _check_nesterov(choice)
             return torch.optim.SGD(weights, lr, momentum, dampening, nesterov=nesterov, **fused)
         case recipe.Adam(lr=lr, epsilon=epsilon, amsgrad=amsgrad):
-            return torch.optim.Adam(weights, lr, _betas(choice), epsilon, amsgrad=amsgrad, **recordable, **fused)
+            return torch.optim.Adam(weights, lr, _betas(choice), epsilon, amsgrad=amsgrad, **fused)
         case recipe.AdamW(lr=lr, epsilon=epsilon, weight_decay=decay, amsgrad=amsgrad):
-            return torch.optim.AdamW(
-                weights, lr, _betas(choice), epsilon, decay, amsgrad=amsgrad, **recordable, **fused
-            )
+            return torch.optim.AdamW(weights, lr, _betas(choice), epsilon, decay, amsgrad=amsgrad, **fused)
         case recipe.NAdam(lr=lr, epsilon=epsilon, momentum_decay=decay):
-            return torch.optim.NAdam(
-                weights, lr, _betas(choice), epsilon, momentum_decay=decay, foreach=True, **recordable
-            )
+            return torch.optim.NAdam(weights, lr, _betas(choice), epsilon, momentum_decay=decay, foreach=True)
         case recipe.RAdam(lr=lr, epsilon=epsilon):
-            return torch.optim.RAdam(weights, lr, _betas(choice), epsilon, foreach=True, **recordable)
+            return torch.optim.RAdam(weights, lr, _betas(choice), epsilon, foreach=True)
         case recipe.RMSprop(lr=lr, alpha=alpha, epsilon=epsilon, momentum=momentum, centered=centered):
-            return torch.optim.RMSprop(
-                weights, lr, alpha, epsilon, momentum=momentum, centered=centered, foreach=True, **recordable
-            )
+            return torch.optim.RMSprop(weights, lr, alpha, epsilon, momentum=momentum, centered=centered, foreach=True)
         case recipe.Adagrad(lr=lr, lr_decay=decay, epsilon=epsilon):
             return torch.optim.Adagrad(weights, lr, decay, eps=epsilon, fused=on_cpu, foreach=not on_cpu)
         case recipe.Adadelta(lr=lr, rho=rho, epsilon=epsilon):
-            return torch.optim.Adadelta(weights, lr, rho, epsilon, foreach=True, **recordable)
+            return torch.optim.Adadelta(weights, lr, rho, epsilon, foreach=True)
         case recipe.Adamax(lr=lr, epsilon=epsilon):
-            return torch.optim.Adamax(weights, lr, _betas(choice), epsilon, foreach=True, **recordable)
+            return torch.optim.Adamax(weights, lr, _betas(choice), epsilon, foreach=True)
         case recipe.ASGD(lr=lr, decay=decay, power=power, averaging_start=start):
-            return torch.optim.ASGD(weights, lr, lambd=decay, alpha=power, t0=start, foreach=not on_cpu, **recordable)
+            return torch.optim.ASGD(weights, lr, lambd=decay, alpha=power, t0=start, foreach=not on_cpu)
         case recipe.Muon():
             return _muon(choice, model)
         case _:
@@ -453,41 +444,6 @@ def _motion(choice: _Motions, fill: Tensor) -> Motion:
             return Motion(name=kind, draw=partial(techniques.draw_crop, padding=padding), alone=alone)
         case _:
             assert_never(choice)
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Graphs: which steps can be recorded
-
-
-def why_not_recorded(choices: Sequence[recipe.Recipe]) -> str:
-    """Return why a step with these recipes, one per member, cannot be recorded as a CUDA graph; "" where it can.
-
-    Schedules never stand in the way, because the multiplier of the learning rate goes in with every step, nor does
-    augmentation, which is not recorded.
-    """
-    return next((reason for choice in choices if (reason := _why_not_recorded(choice))), "")
-
-
-def _why_not_recorded(choice: recipe.Recipe) -> str:
-    if isinstance(choice.model, recipe.CustomModel) or isinstance(choice.loss, recipe.CustomLoss):
-        return "code of the user's own may wait for the device or draw random numbers that nobody knows of"
-    match choice.optimizer:
-        case recipe.Muon() | recipe.Adagrad():
-            return f"the optimizer {choice.optimizer.kind} counts its steps as numbers of Python"
-        case (
-            recipe.SGD()
-            | recipe.Adam()
-            | recipe.AdamW()
-            | recipe.NAdam()
-            | recipe.RAdam()
-            | recipe.RMSprop()
-            | recipe.Adadelta()
-            | recipe.Adamax()
-            | recipe.ASGD()
-        ):
-            return ""
-        case _:
-            assert_never(choice.optimizer)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

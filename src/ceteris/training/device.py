@@ -1,11 +1,12 @@
-"""Which device trains, in which precision, and what that means for the digits of a result."""
+"""Which device trains, in which precision and memory, and what that means for the digits of a result."""
 
 import platform
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Literal
 
+import psutil
 import torch
 
 from ceteris.errors import ConfigError
@@ -13,6 +14,9 @@ from ceteris.recipe import Recipe
 from ceteris.records import Execution
 
 Precision = Literal["float32", "bfloat16"]
+
+_CLEAR = Path("/proc/self/clear_refs")
+_STATUS = Path("/proc/self/status")
 
 
 def resolve_device(name: str) -> str:
@@ -69,9 +73,16 @@ def execution_of(recipe: Recipe, device: str) -> Execution:
 
 
 def wait_for(device: torch.device) -> None:
-    """Wait until a CUDA device has done all that it was told to, so that a clock can be read; others do it at once."""
+    """Wait until a GPU has done all that it was told to, so that a clock can be read; a CPU does it at once."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
+def autocasting(device: torch.device, enabled: bool) -> AbstractContextManager[object]:
+    """Return a context in which products are computed in bfloat16, where ``enabled``."""
+    return torch.autocast(device.type, dtype=torch.bfloat16) if enabled else nullcontext()
 
 
 @contextmanager
@@ -122,3 +133,74 @@ def processor_name() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Memory
+
+
+def reset_peak(device: str) -> None:
+    """Begin a new measurement of peak memory."""
+    if device.startswith("cuda"):
+        torch.cuda.reset_peak_memory_stats(device)
+        return
+    try:
+        _CLEAR.write_text("5")  # Linux: sets the peak resident size back to the present one
+    except OSError:
+        return
+
+
+def peak_bytes(device: str) -> int:
+    """Return the largest memory in use since :func:`reset_peak`, in bytes.
+
+    On CUDA the memory of the device; elsewhere the resident memory of the process (its peak on Linux, where that can be
+    read; the present size on other systems).
+    """
+    if device.startswith("cuda"):
+        return int(torch.cuda.max_memory_allocated(device))
+    try:
+        for line in _STATUS.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return int(psutil.Process().memory_info().rss)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Say whether an error means that the device or the machine has no more memory to give."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    message = str(error)
+    return isinstance(error, RuntimeError) and ("out of memory" in message or "DefaultCPUAllocator" in message)
+
+
+# On a CPU the feature maps of few images stay in its caches: CNN 32-64-128 evaluates 128 at once in 60 % of the time of 1,024.
+_EVALUATED_AT_ONCE = {"cpu": 128}
+
+
+def evaluated_at_once(device: str) -> int:
+    """Return how many images a device evaluates at once where they fit into its memory."""
+    return _EVALUATED_AT_ONCE.get(device.partition(":")[0], 1024)
+
+
+class EvaluationBatch:
+    """How many images are evaluated at once: halved whenever they do not fit into the memory, and kept so."""
+
+    def __init__(self, images: int) -> None:
+        self.images = images
+        self._first = images
+
+    def halve(self) -> bool:
+        """Halve the batch; False when it is a single image already."""
+        if self.images == 1:
+            return False
+        self.images //= 2
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        return True
+
+    @property
+    def note(self) -> str:
+        """What a record says about it, "" when nothing was halved."""
+        return "" if self.images == self._first else f"evaluation batch halved to {self.images}"

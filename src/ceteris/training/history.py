@@ -1,40 +1,78 @@
 """What is written down while a model trains, and which of its epochs was the best."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ceteris.errors import DivergedError
 from ceteris.records import EpochHistory, FloatArray, IntArray, IterationHistory
-from ceteris.techniques import gradient_norm
-from ceteris.training.metrics import confusion_matrix, macro_f1
+
+State = dict[str, Tensor]
+
+
+def state_of(model: nn.Module) -> State:
+    """Return a copy of all weights and buffers."""
+    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
 
 
 @dataclass(frozen=True, kw_only=True)
 class ObservedEpoch:
-    """The mini-batches of one epoch and the norm of the last one's gradient."""
+    """The mini-batches of one epoch of one model and the norm of the last one's gradient."""
 
     losses: FloatArray  # (steps,)
     predicted: IntArray  # (steps, b)
     labels: IntArray  # (steps, b)
-    rates: list[float]
+    rates: list[float]  # (steps,)
     gradient_norm: float
 
 
+class EpochTrace:
+    """The mini-batches of one epoch, of one model or of K; the numbers leave the device once per epoch, not at each step."""
+
+    def __init__(self) -> None:
+        self._losses: list[Tensor] = []
+        self._predicted: list[Tensor] = []
+        self._labels: list[Tensor] = []
+        self._rates: list[list[float]] = []
+
+    def note(self, losses: Tensor, logits: Tensor, rates: list[float], labels: Tensor) -> None:
+        """Note a mini-batch: losses () or (K,), logits (b, classes) or (K, b, classes), rates (K,), labels like logits."""
+        self._losses.append(losses)
+        self._predicted.append(logits.argmax(-1))
+        self._labels.append(labels)
+        self._rates.append(rates)
+
+    def of_models(self, gradient_norms: list[float]) -> list[ObservedEpoch]:
+        """Return what every model saw, given the norm of its last gradient."""
+        steps, models = len(self._rates), len(gradient_norms)
+        # numpy makes the float64 numbers: not every device has them
+        losses = torch.stack(self._losses).cpu().numpy().astype(np.float64).reshape(steps, models)
+        predicted, labels = (
+            torch.stack(kept).cpu().numpy().reshape(steps, models, -1) for kept in (self._predicted, self._labels)
+        )
+        return [
+            ObservedEpoch(
+                losses=losses[:, model],
+                predicted=predicted[:, model],
+                labels=labels[:, model],
+                rates=[of_step[model] for of_step in self._rates],
+                gradient_norm=norm,
+            )
+            for model, norm in enumerate(gradient_norms)
+        ]
+
+
 class History:
-    """Collects every iteration and every epoch; the numbers leave the device once per epoch, not at each step."""
+    """Collects every mini-batch and every epoch of one model."""
 
     def __init__(self, classes: int) -> None:
         self._classes = classes
         self._epochs: dict[str, list[float]] = {name: [] for name in EpochHistory.__dataclass_fields__}
         self._iterations: dict[str, list[float]] = {name: [] for name in IterationHistory.__dataclass_fields__}
-        self._losses: list[Tensor] = []
-        self._predicted: list[Tensor] = []
-        self._labels: list[Tensor] = []
-        self._rates: list[float] = []
 
     @property
     def train_losses(self) -> list[float]:
@@ -47,38 +85,15 @@ class History:
         losses = (-loss for loss in self._epochs["validation_loss"])
         return list(zip(self._epochs["validation_accuracy"], losses, strict=True))
 
-    def iteration(self, loss: Tensor, logits: Tensor, labels: Tensor, rate: float) -> None:
-        """Note one mini-batch: loss (), logits (b, classes), labels (b,), learning rate."""
-        self._losses.append(loss)
-        self._predicted.append(logits.argmax(1))
-        self._labels.append(labels)
-        self._rates.append(rate)
-
-    def close_epoch(self, *, seconds: float, model: nn.Module) -> None:
-        """Sum up the epoch's mini-batches, which took ``seconds``.
-
-        Raises:
-            DivergedError: when a loss or a weight is no longer a finite number.
-        """
-        losses = torch.stack(self._losses).double().cpu().numpy()
-        predicted, labels = torch.stack(self._predicted).cpu().numpy(), torch.stack(self._labels).cpu().numpy()
-        norm = gradient_norm([weight.grad for weight in model.parameters() if weight.grad is not None])
-        epoch = ObservedEpoch(
-            losses=losses, predicted=predicted, labels=labels, rates=self._rates.copy(), gradient_norm=float(norm)
-        )
-        for kept in (self._losses, self._predicted, self._labels, self._rates):
-            kept.clear()
-        self.note_epoch(epoch, seconds)
-
     def note_epoch(self, epoch: ObservedEpoch, seconds: float) -> None:
         """Note all mini-batches of an epoch that took ``seconds``.
 
         Raises:
-            DivergedError: when a loss or a weight is no longer a finite number.
+            DivergedError: when a loss or a gradient is no longer a finite number.
         """
         losses, predicted, labels = epoch.losses, epoch.predicted, epoch.labels
-        self._require_finite(float(losses.mean()))
-        self._require_finite(epoch.gradient_norm)
+        self._require_finite(float(losses.mean()), "loss")
+        self._require_finite(epoch.gradient_norm, "gradient's norm")
         correct = (predicted == labels).mean(axis=1)
         self._note("train_loss", losses.mean())
         self._note("train_accuracy", correct.mean())
@@ -99,7 +114,7 @@ class History:
         truth, predicted = labels.cpu().numpy(), logits.argmax(1).cpu().numpy()
         confusion = confusion_matrix(truth, predicted, self._classes)
         loss = float(nn.functional.cross_entropy(logits, labels))
-        self._require_finite(loss)
+        self._require_finite(loss, "loss")
         self._note("validation_loss", loss)
         self._note("validation_accuracy", float((truth == predicted).mean()))
         self._note("validation_f1", macro_f1(confusion))
@@ -115,37 +130,50 @@ class History:
     def _note(self, name: str, value: float) -> None:
         self._epochs[name].append(float(value))
 
-    def _require_finite(self, value: float) -> None:
+    def _require_finite(self, value: float, name: str) -> None:
         if not np.isfinite(value):
             epoch = len(self._epochs["seconds"]) + 1
             raise DivergedError(
-                f"the loss became {value} in epoch {epoch}; a smaller learning rate or clipping may help"
+                f"the {name} became {value} in epoch {epoch}; a smaller learning rate or clipping may help"
             )
 
 
 class BestEpoch:
     """Remembers the weights of the epoch with the highest held-out accuracy, the lower loss deciding ties.
 
-    With ``patience`` 0 it never stops a training and the last epoch counts as the best.
+    ``epoch`` is its number from 1. With ``patience`` 0 it remembers nothing, ``epoch`` 0, and never stops a training.
     """
 
     def __init__(self, patience: int) -> None:
         self._patience = patience
-        self._best = -1
-        self._state: dict[str, Tensor] | None = None
+        self.epoch = 0
+        self.state: State | None = None
 
-    def should_stop(self, epoch: int, history: History, state: Callable[[], dict[str, Tensor]]) -> bool:
-        """Hear that ``epoch`` (from 0) was measured; say whether ``patience`` epochs went by without a better one."""
+    def should_stop(self, history: History, model: nn.Module) -> bool:
+        """Look at the last epoch that was measured; say whether ``patience`` epochs went by without a better one."""
         if not self._patience:
             return False
         scores = history.validation_scores
-        if self._best < 0 or scores[epoch] > scores[self._best]:
-            self._best, self._state = epoch, state()
-        return epoch - self._best >= self._patience
+        if not self.epoch or scores[-1] > scores[self.epoch - 1]:
+            self.epoch, self.state = len(scores), state_of(model)
+        return len(scores) - self.epoch >= self._patience
 
-    def restore(self, model: nn.Module, history: History) -> int:
-        """Give the model the weights of the best epoch and return its number, from 1."""
-        if self._state is None:
-            return len(history.train_losses)
-        model.load_state_dict(self._state)
-        return self._best + 1
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Scores of one epoch, in numpy alone: a worker must not wait for scikit-learn to be imported
+
+
+def confusion_matrix(labels: IntArray, predicted: IntArray, classes: int) -> IntArray:
+    """Count how often each true class (row) was given each predicted class (column), (classes, classes).
+
+    ``labels`` and ``predicted`` are (n,) with classes in 0..classes - 1.
+    """
+    cells = np.asarray(labels, dtype=np.int64) * classes + predicted
+    return np.bincount(cells, minlength=classes * classes).reshape(classes, classes).astype(np.int64, copy=False)
+
+
+def macro_f1(confusion: NDArray[np.number[Any]]) -> float:
+    """Return the mean F1 over all classes, 0..1; a class that is neither present nor predicted counts as 0."""
+    margins = confusion.sum(axis=1) + confusion.sum(axis=0)
+    each = np.divide(2 * confusion.diagonal(), margins, out=np.zeros(len(confusion)), where=margins > 0)
+    return float(each.mean())

@@ -36,7 +36,7 @@ def streams_of(trial: Trial) -> Streams:
 
 
 @contextmanager
-def lent_global_generators(trial: Trial) -> Iterator[None]:
+def seeded_global_rng(trial: Trial) -> Iterator[None]:
     """Let code that takes no generator draw from the trial's dropout stream inside the block.
 
     That is a user's own model with ``torch.nn.Dropout``: without this its masks would depend on what the process trained

@@ -1,4 +1,4 @@
-"""From a trial to its record: the images, the objects, the training, the numbers."""
+"""From a trial to its record: the images, the training, the numbers."""
 
 import time
 import traceback
@@ -12,15 +12,14 @@ from numpy.typing import NDArray
 
 from ceteris.data import ImageSet, split_indices, standardisation
 from ceteris.errors import CeterisError, DataError, DivergedError
-from ceteris.models import set_dropout_generator, summarise
+from ceteris.models import summarise
 from ceteris.records import Cost, Failed, Finished, FloatArray, IntArray, Predictions, Record, Trial
-from ceteris.training import build, graph
-from ceteris.training.device import environment, full_float32, one_thread, wait_for
-from ceteris.training.history import History
-from ceteris.training.images import ResidentImages, resident
-from ceteris.training.loop import Fitted, Parts, Plan, State, fit, predict, train_step
-from ceteris.training.memory import peak_bytes, reset_peak
-from ceteris.training.streams import Streams, lent_global_generators, streams_of
+from ceteris.training.batches import Batch
+from ceteris.training.device import environment, full_float32, one_thread, peak_bytes, reset_peak, wait_for
+from ceteris.training.history import State
+from ceteris.training.loop import FitResult, ProgressError, fit, predict, train_step
+from ceteris.training.single import single_trainee
+from ceteris.training.streams import seeded_global_rng
 from ceteris.user_code import NO_IMPORTS, ImportPolicy
 
 Tensors = Mapping[str, NDArray[Any]]
@@ -53,32 +52,28 @@ def run_trial(
 
     Raises:
         DataError: when the images cannot be split as the trial says.
+        OSError: when ``on_epoch`` raises one: nobody waits for this training any more.
     """
     try:
         with full_float32(trial.execution.device):
-            return _train(trial, train, on_epoch, imports)
-    except DivergedError as error:
-        return TrialResult(record=diverged_record(trial, error))
-    except DataError:
-        raise  # what is wrong with the images is wrong for every trial
+            reset_peak(trial.execution.device)
+            fitted, held_out = split_indices(trial.split, train.labels, train.groups)
+            trainee = single_trainee(trial, train, fitted=fitted, held_out=held_out, imports=imports)
+            flops = summarise(trainee.model, train.shape).flops
+            with seeded_global_rng(trial):
+                (outcome,) = fit(trainee, on_epoch)
+            return result_of(trial, train, outcome, TrialMeta(fitted=len(fitted), held_out=held_out, flops=flops))
+    except (DataError, ProgressError):
+        raise  # what is wrong with the images is wrong for every trial; who has gone needs no more records
     except Exception as error:  # one failed trial never ends a study: it is a row that says what happened
-        return TrialResult(record=failed_record(trial, told(error), traceback.format_exc()))
-
-
-def told(error: Exception) -> str:
-    """Return an error as a record tells it; the kind of an error that is not ours is named."""
-    return str(error) if isinstance(error, CeterisError) else f"{type(error).__name__}: {error}"
+        message = str(error) if isinstance(error, CeterisError) else f"{type(error).__name__}: {error}"
+        return TrialResult(record=failed_record(trial, message, traceback.format_exc()))
 
 
 def failed_record(trial: Trial, message: str, trace: str = "") -> Failed:
     """Return the record of a trial that ended with an error: the first line of its message, and the traceback."""
     first = message.strip().splitlines()[0][:300] if message.strip() else "unknown error"
     return Failed(trial=trial, status="failed", error=first, environment=environment(), traceback=trace)
-
-
-def diverged_record(trial: Trial, error: DivergedError) -> Failed:
-    """Return the record of a trial whose loss stopped being finite."""
-    return Failed(trial=trial, status="diverged", error=str(error), environment=environment())
 
 
 def standardisation_of(trial: Trial, train: ImageSet) -> tuple[FloatArray, FloatArray]:
@@ -98,26 +93,25 @@ def measure_step(
         ConfigError: when the trial's model or loss cannot be built.
     """
     clock = time.process_time if trial.execution.device == "cpu" else time.perf_counter
-    places = np.arange(min(len(train), trial.recipe.batch_size))
-    streams = streams_of(trial)
-    images, _ = _resident_parts(trial, train, places, places[:1])
-    with one_thread(), full_float32(trial.execution.device), lent_global_generators(trial):
-        parts = make_parts(trial, train, images, streams, imports)
-        plan = plan_of(trial, train)
-        parts.model.train()
+    indices = np.arange(min(len(train), trial.recipe.batch_size))
+    with one_thread(), full_float32(trial.execution.device), seeded_global_rng(trial):
+        trainee = single_trainee(trial, train, fitted=indices, held_out=indices[:1], imports=imports)
+        trainee.model.train()
+        device = trainee.config.device
+        labels = torch.from_numpy(train.labels[indices]).to(device)
 
         def step(size: int) -> float:
-            began, chosen = clock(), torch.arange(size, device=images.device)
-            train_step(parts, images.batch(chosen), images.labels[chosen], plan, streams, rate=0.0)
-            wait_for(images.device)
+            began = clock()
+            train_step(trainee, Batch(0.0, torch.arange(size, device=device), labels[:size]))
+            wait_for(device)
             return clock() - began
 
-        size = min(_FEW_IMAGES, len(images))
+        size = min(_FEW_IMAGES, len(indices))
         step(size)  # the first step of a size allocates and compiles
         times = [step(size)]
         affordable = int(size * seconds / (3 * times[0]))
         if affordable > size:
-            size = min(affordable, len(images))
+            size = min(affordable, len(indices))
             step(size)
             times = [step(size)]
         while sum(times) < seconds / 2 and len(times) < 9:
@@ -125,154 +119,62 @@ def measure_step(
     return size, float(np.median(times))
 
 
-def _train(trial: Trial, train: ImageSet, on_epoch: Callable[[int], None], imports: ImportPolicy) -> TrialResult:
-    device = trial.execution.device
-    reset_peak(device)
-    streams = streams_of(trial)
-    fit_places, held_places = split_indices(trial.split, train.labels, train.groups)
-    fit_images, held_out = _resident_parts(trial, train, fit_places, held_places)
-    parts = make_parts(trial, train, fit_images, streams, imports)
-    flops = summarise(parts.model, train.shape).flops
-    graphs = graph.graphs_on(device, build.why_not_recorded([trial.recipe]))
-    plan = plan_of(trial, train)
-    with lent_global_generators(trial):
-        fitted = fit(parts, fit_images, held_out, plan=plan, streams=streams, on_epoch=on_epoch, graphs=graphs)
-    return observed(
-        trial,
-        train,
-        parts,
-        fitted,
-        TrialFacts(fitted=len(fit_images), held_out=held_out, held_places=held_places, flops=flops),
-    )
-
-
 @dataclass(frozen=True, kw_only=True)
-class TrialFacts:
-    """What the record of a finished training tells besides its history; ``memory`` says what was halved to fit."""
+class TrialMeta:
+    """What the record of a training tells besides what was observed in it."""
 
     fitted: int  # images
-    held_out: ResidentImages
-    held_places: IntArray
+    held_out: IntArray  # indices
     flops: int  # of one image's forward pass
-    memory: str = ""
 
 
-def observed(trial: Trial, train: ImageSet, parts: Parts, fitted: Fitted, facts: TrialFacts) -> TrialResult:
+def result_of(trial: Trial, train: ImageSet, outcome: FitResult | DivergedError, meta: TrialMeta) -> TrialResult:
     """Return everything that was observed in a training that has ended."""
+    if isinstance(outcome, DivergedError):
+        record = Failed(trial=trial, status="diverged", error=str(outcome), environment=environment())
+        return TrialResult(record=record)
     began = time.perf_counter()
-    logits = predict(parts.model, facts.held_out, autocast=_autocast(trial), batch=fitted.evaluation_batch)
+    autocast, batch = trial.execution.precision == "bfloat16", outcome.evaluation_batch
+    logits = predict(outcome.model, outcome.held_out, autocast=autocast, batch=batch)
     seconds = time.perf_counter() - began
-    predictions = Predictions(
-        probabilities=logits.softmax(1).cpu().numpy(), labels=train.labels[facts.held_places], indices=facts.held_places
-    )
-    cost = _cost(fitted.history, parts, facts, seconds, trial.execution.device)
-    memory = "; ".join(note for note in (facts.memory, fitted.evaluation_batch.note) if note)
-    notes = {name: note for name, note in (("memory", memory), ("cuda_graph", fitted.cuda_graph)) if note}
+    epochs, iterations, best = outcome.history.epochs(), outcome.history.iterations(), outcome.best_epoch - 1
     return TrialResult(
-        record=_record(trial, fitted, predictions, cost, notes),
-        weights=_arrays(parts.model.state_dict()) if trial.keep_weights else None,
-        snapshots=_epoch_arrays(fitted.snapshots) if trial.keep_snapshots else None,
+        record=Finished(
+            trial=trial,
+            accuracy=float(epochs.validation_accuracy[best]),
+            f1=float(epochs.validation_f1[best]),
+            loss=float(epochs.validation_loss[best]),
+            train_accuracy=float(epochs.train_accuracy[best]),
+            best_epoch=outcome.best_epoch,
+            epoch_count=len(epochs.seconds),
+            step_count=len(iterations.loss),
+            epochs=epochs,
+            iterations=iterations,
+            predictions=Predictions(
+                probabilities=logits.softmax(1).cpu().numpy(),
+                labels=train.labels[meta.held_out],
+                indices=meta.held_out,
+            ),
+            cost=_cost(outcome, meta, evaluation_seconds=seconds, device=trial.execution.device),
+            environment=environment() | ({"memory": batch.note} if batch.note else {}),
+        ),
+        weights=_arrays(outcome.model.state_dict()) if trial.keep_weights else None,
+        snapshots=_epoch_arrays(outcome.snapshots) if trial.keep_snapshots else None,
     )
 
 
-def _resident_parts(
-    trial: Trial, train: ImageSet, fit_places: IntArray, held_places: IntArray
-) -> tuple[ResidentImages, ResidentImages]:
-    mean, deviation = standardisation(train.images, fit_places)
-
-    def part(places: IntArray) -> ResidentImages:
-        return resident(
-            train.images,
-            train.labels,
-            places,
-            mean=mean,
-            deviation=deviation,
-            device=trial.execution.device,
-            channels_last=trial.recipe.model.kind != "mlp",
-        )
-
-    return part(fit_places), part(held_places)
-
-
-def make_parts(
-    trial: Trial, train: ImageSet, fit_images: ResidentImages, streams: Streams, imports: ImportPolicy
-) -> Parts:
-    """Return the objects of a trial; see :mod:`ceteris.training.build`."""
-    recipe = trial.recipe
-    model = build.build_model(
-        recipe.model,
-        input_shape=train.shape,
-        classes=len(train.classes),
-        generator=streams.initialisation,
-        imports=imports,
-    ).to(trial.execution.device)
-    if fit_images.channels_last:
-        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    set_dropout_generator(model, streams.dropout)
-    return Parts(
-        model=model,
-        optimizer=build.build_optimizer(recipe.optimizer, model),
-        schedule=build.build_schedule(recipe.schedule),
-        loss=build.build_loss(recipe.loss, imports=imports),
-        augment=build.build_augmentation(recipe.augmentation, fill=fit_images.standardised_zero()),
-        penalty=build.build_penalty(recipe.penalty, model),
-        clip=build.build_clipping(recipe.clipping, model),
-        average=build.build_averaging(recipe.averaging, model),
-        decay=build.decay_of(recipe.penalty),
-        decayed=list(build.penalised_weights(model)),
-    )
-
-
-def plan_of(trial: Trial, train: ImageSet) -> Plan:
-    """Return how long and how a trial trains."""
-    return Plan(
-        epochs=trial.recipe.epochs,
-        batch_size=trial.recipe.batch_size,
-        classes=len(train.classes),
-        patience=trial.patience,
-        autocast=_autocast(trial),
-        snapshots=trial.keep_snapshots,
-    )
-
-
-def _autocast(trial: Trial) -> bool:
-    return trial.execution.precision == "bfloat16"
-
-
-def _cost(history: History, parts: Parts, facts: TrialFacts, evaluation: float, device: str) -> Cost:
-    epochs = history.epochs()
-    steps = len(history.iterations().loss)
-    seen = len(epochs.seconds) * facts.fitted
-    seconds = float(epochs.seconds[-1])
+def _cost(outcome: FitResult, meta: TrialMeta, *, evaluation_seconds: float, device: str) -> Cost:
+    epoch_ends = outcome.history.epochs().seconds
+    seen, seconds = len(epoch_ends) * meta.fitted, float(epoch_ends[-1])
     return Cost(
         train_seconds=seconds,
-        evaluation_seconds=evaluation,
+        evaluation_seconds=evaluation_seconds,
         peak_memory_bytes=peak_bytes(device),
-        parameters=sum(weight.numel() for weight in parts.model.parameters()),
-        forward_flops_per_image=facts.flops,
+        parameters=sum(weight.numel() for weight in outcome.model.parameters()),
+        forward_flops_per_image=meta.flops,
         # backward costs about twice the forward pass: once for the inputs, once for the weights
-        training_flops=3 * facts.flops * seen,
-        images_per_second=seen / seconds if seconds and steps else 0.0,
-    )
-
-
-def _record(trial: Trial, fitted: Fitted, predictions: Predictions, cost: Cost, notes: dict[str, str]) -> Finished:
-    epochs = fitted.history.epochs()
-    iterations, best = fitted.history.iterations(), fitted.best_epoch - 1
-    return Finished(
-        trial=trial,
-        accuracy=float(epochs.validation_accuracy[best]),
-        f1=float(epochs.validation_f1[best]),
-        loss=float(epochs.validation_loss[best]),
-        train_accuracy=float(epochs.train_accuracy[best]),
-        best_epoch=fitted.best_epoch,
-        epoch_count=len(epochs.seconds),
-        step_count=len(iterations.loss),
-        epochs=epochs,
-        iterations=iterations,
-        predictions=predictions,
-        cost=cost,
-        environment=environment() | notes,
+        training_flops=3 * meta.flops * seen,
+        images_per_second=seen / seconds if seconds else 0.0,
     )
 
 

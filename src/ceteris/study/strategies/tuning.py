@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ceteris.execution.request import Request
+from ceteris.execution.queue import Request
 from ceteris.fields import number_at
 from ceteris.findings import TuningFinding
 from ceteris.recipe import Recipe

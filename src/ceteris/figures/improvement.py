@@ -1,0 +1,127 @@
+"""What a best recipe is worth: its improvement on fresh seeds, and what is lost when one choice is put back."""
+
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ceteris.analysis.finals import shortened
+from ceteris.analysis.search import AblatedChoice, ablation, mean_of_finished, promised_gain
+from ceteris.figures.report_figure import ReportFigure
+from ceteris.figures.rows import (
+    ALL_RIGHT,
+    draw_blocks,
+    draw_comparison,
+    draw_upright,
+    label_row,
+    prepare_differences,
+    prepare_rows,
+    readable_range,
+    verdict_legend,
+)
+from ceteris.figures.style import MUTED, PAPER, axes_at, model_colour, open_page
+from ceteris.findings import Confirmation, ModelFinding, StudyFindings, Verdict
+
+CONFIRMED_ROW, ABLATED_ROW = 0.46, 0.34  # inches
+ABLATION_WORDS: dict[Verdict, str] = {
+    "better": "worth it", "worse": "harms", "equivalent": "not needed", "undecided": "undecided",
+}  # fmt: skip
+
+
+def improvement_figure(findings: StudyFindings) -> Iterator[ReportFigure]:
+    """Yield baseline against best recipe on fresh seeds; nothing where no model was confirmed."""
+    confirmed = [model for model in findings.models if model.confirmation is not None]
+    if not confirmed:
+        return
+    promise = (
+        " The diamond is the sum of the differences that the kept levels showed while they were chosen; what chance chose "
+        "does not come back."
+        if any(np.isfinite(promised_gain(model)) for model in confirmed)
+        else ""
+    )
+    yield ReportFigure(
+        name="improvement", section="exploration",
+        draw=partial(draw_improvement, findings.models, margin=findings.equivalence_margin),
+        caption="Baseline (open) and best recipe (filled) on fresh seeds that no choice has seen, block by block, and "
+        f"their paired difference with its corrected 95 % interval.{promise}",
+        description="For each model the accuracies of baseline and best recipe on fresh blocks and their difference; "
+        "the numbers are in the table of improvements.",
+    )  # fmt: skip
+
+
+def ablation_figure(findings: StudyFindings, model: ModelFinding) -> Iterator[ReportFigure]:
+    """Yield what each choice of the best recipe is worth; nothing where the study did not leave one out."""
+    choices = ablation(model)
+    if choices:
+        yield ReportFigure(
+            name=f"worth-{model.name}", section="exploration", model=model.name,
+            draw=partial(draw_ablation, choices, title=model.label, margin=findings.equivalence_margin),
+            caption=f"{model.label}: what is lost when one choice of the best setting is put back to the baseline and all "
+            "others are kept, with corrected 95 % intervals. A choice whose loss is equivalent to 0 could be left out.",
+            description=f"A forest plot of {len(choices)} choices; the numbers are in the table of what each is worth.",
+        )  # fmt: skip
+
+
+def draw_improvement(models: tuple[ModelFinding, ...], figure: Figure, *, margin: float) -> None:
+    """Draw a row per confirmed model: left every fresh block of baseline and best joined by a line, right the difference."""
+    shown = [(place, model, model.confirmation) for place, model in enumerate(models) if model.confirmation is not None]
+    promised = [gain for _, model, _ in shown if np.isfinite(gain := promised_gain(model))]
+    rows = max(len(shown), 1)
+    open_page(figure, height=rows * CONFIRMED_ROW + 1.5, title="The improvement, measured on fresh seeds")
+    blocks = axes_at(figure, 1.6, 0.75, 2.45, rows * CONFIRMED_ROW)
+    gains = axes_at(figure, 4.25, 0.75, 1.75, rows * CONFIRMED_ROW)
+    prepare_differences(
+        gains, [found.comparison for *_, found in shown], rows=rows, margin=margin, title="best minus baseline, points",
+        extra=promised,
+    )  # fmt: skip
+    values = np.concatenate([*(half for *_, found in shown for half in (found.baseline, found.best)), [np.nan]])
+    low, high = readable_range(values, values, values, needed=values)
+    blocks.set_xlim(100 * low, 100 * min(high, ALL_RIGHT))
+    prepare_rows(blocks, rows, "accuracy on each fresh block, %")
+    for row, (place, model, found) in enumerate(shown):
+        label_row(blocks, -0.61, row + 0.5, shortened(model.label, 24), bold=True)
+        _draw_fresh_blocks(blocks, row, found, model_colour(place))
+        gain = 100 * promised_gain(model)
+        if np.isfinite(gain):
+            gains.scatter(
+                [gain], [row + 0.5], s=24, marker="D", facecolor="none", edgecolor=MUTED, linewidth=0.9, zorder=2
+            )
+        draw_comparison(gains, row + 0.5, found.comparison)
+    told = f"open circle above, filled below: baseline and best; grey band: ±{100 * margin:g} points are equivalent"
+    verdict_legend(figure, told + ("; ◇ sum of the gains that chose it" if promised else ""))
+
+
+def _draw_fresh_blocks(axes: Axes, row: int, found: Confirmation, colour: str) -> None:
+    above, below = row + 0.3, row + 0.7
+    for before, after in zip(100 * found.baseline, 100 * found.best, strict=True):
+        axes.plot([before, after], [above, below], color=colour, linewidth=0.6, alpha=0.45, zorder=2)
+    for values, y, fill in ((found.baseline, above, PAPER), (found.best, below, colour)):
+        finite = 100 * values[np.isfinite(values)]
+        axes.scatter(finite, np.full(len(finite), y), s=12, facecolor=fill, edgecolor=colour, linewidth=0.8, zorder=3)
+        draw_upright(axes, 100 * mean_of_finished(values), y, colour, half=0.13)
+
+
+def draw_ablation(choices: tuple[AblatedChoice, ...], figure: Figure, *, title: str, margin: float) -> None:
+    """Draw one row per choice: the loss on every block, and its mean with the 95 % interval."""
+    rows = max(len(choices), 1)
+    heading = f"{shortened(title, 30)}: what each choice of the best setting is worth"
+    open_page(figure, height=rows * ABLATED_ROW + 1.5, title=heading)
+    axes = axes_at(figure, 2.75, 0.75, 3.1, rows * ABLATED_ROW)
+    prepare_differences(
+        axes, [choice.comparison for choice in choices], rows=rows, margin=margin,
+        title="accuracy lost when the choice is put back alone, points",
+    )  # fmt: skip
+    page = axes.get_yaxis_transform()
+    for row, choice in enumerate(choices):
+        y = row + 0.5
+        label_row(axes, -0.86, y - 0.2, shortened(choice.factor, 38), bold=True)
+        axes.text(-0.86, y + 0.22, shortened(choice.label, 42), transform=page, fontsize=8, color=MUTED, va="center")
+        draw_blocks(axes, 100 * choice.losses, y)
+        draw_comparison(axes, y, choice.comparison, words=ABLATION_WORDS)
+    told = (
+        "dots: blocks; bars: corrected 95 % intervals; right of 0 the choice helps; "
+        f"grey band: ±{100 * margin:g} points are equivalent"
+    )
+    verdict_legend(figure, told, words=ABLATION_WORDS)

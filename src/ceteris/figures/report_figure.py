@@ -1,0 +1,70 @@
+"""A figure with its words, and from a drawing to bytes: SVG (letters as outlines, the same everywhere) and PNG."""
+
+import io
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import matplotlib
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from ceteris.figures.style import PAPER, sign_page, style
+
+Section = Literal["data", "exploration", "training", "results", "residual", "explanations", "errors"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportFigure:
+    """One figure, ready to be drawn: ``name`` is its file name, ``section`` its place in the report, ``model`` may be ''.
+
+    ``description`` is for those who cannot see it. ``identity`` says whose study it is and stands below the drawing.
+    """
+
+    name: str
+    section: Section
+    model: str = ""
+    caption: str
+    description: str
+    draw: Callable[[Figure], None]
+    identity: str = ""
+
+    def figure(self) -> Figure:
+        """Draw the figure anew, in the house style whatever the caller's settings are."""
+        figure = Figure()
+        with matplotlib.rc_context(style()):
+            self.draw(figure)
+            sign_page(figure, self.identity)
+        return figure
+
+    def _repr_png_(self) -> bytes:
+        return to_png(self.figure(), dpi=110)
+
+    def rendered(self, *, dpi: int = 200) -> tuple[str, bytes]:
+        """Draw once and return the figure as SVG text and as PNG bytes."""
+        figure = self.figure()
+        return to_svg(figure), to_png(figure, dpi=dpi)
+
+
+def to_svg(figure: Figure) -> str:
+    """Return the drawing as SVG with a transparent background and neither date nor program in it."""
+    text = _saved(figure, "svg", facecolor="none", metadata={"Date": None, "Creator": None}).decode("utf-8")
+    return text[text.index("<svg") :]
+
+
+def to_png(figure: Figure, *, dpi: int = 200) -> bytes:
+    """Return the drawing as PNG on white at ``dpi`` dots per inch."""
+    return _saved(
+        figure, "png", facecolor=PAPER, dpi=dpi, metadata={"Software": None}, pil_kwargs={"compress_level": 4}
+    )
+
+
+def _saved(figure: Figure, kind: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    with matplotlib.rc_context(style()), warnings.catch_warnings():
+        # A letter that no installed font has is drawn as an empty box; the tables hold the name in full.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        FigureCanvasAgg(figure)
+        figure.savefig(buffer, format=kind, **options)
+    return buffer.getvalue()

@@ -1,0 +1,206 @@
+"""One model that learns by itself: its objects, and how they make a step."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ceteris.data import ImageSet, standardisation
+from ceteris.models import set_dropout_generator
+from ceteris.records import FloatArray, IntArray, Trial
+from ceteris.techniques import ExponentialMovingAverage, gradient_norm, shrink_weights_
+from ceteris.training import build
+from ceteris.training.batches import Batch, ResidentImages, batches, resident
+from ceteris.training.device import autocasting
+from ceteris.training.loop import Run, TrainingConfig
+from ceteris.training.streams import Streams, streams_of
+from ceteris.user_code import ImportPolicy
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingObjects:
+    """The objects of one training, as a recipe describes them; None where the recipe asks for nothing."""
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    schedule: build.Schedule
+    loss: build.Loss
+    augment: build.Augment | None
+    penalty: Callable[[], Tensor] | None
+    clip: Callable[[], Tensor] | None
+    average: ExponentialMovingAverage | None
+    decay: float
+    decayed: list[Tensor]
+    streams: Streams
+
+    def augmented(self, images: Tensor, labels: Tensor, config: TrainingConfig) -> tuple[Tensor, Tensor]:
+        """Return the images, (b, c, h, w), and targets, labels (b,) or class shares (b, classes), that a step learns from."""
+        if self.augment is None:
+            return images, labels
+        return self.augment(
+            images,
+            labels,
+            config.classes,
+            self.streams.augmentation,
+            loss_of=lambda images, targets: self.eval_loss(images, targets, config),
+        )
+
+    def eval_loss(self, images: Tensor, targets: Tensor, config: TrainingConfig) -> Tensor:
+        """Return the loss in evaluation mode, so that neither running statistics nor dropout draws are touched."""
+        self.model.eval()
+        with autocasting(images.device, config.autocast):
+            logits = self.model(images)
+        self.model.train()
+        return self.loss(logits.float(), targets)
+
+
+def training_objects(
+    trial: Trial, train: ImageSet, images: ResidentImages, streams: Streams, imports: ImportPolicy
+) -> TrainingObjects:
+    """Return the objects of a trial on its device; see :mod:`ceteris.training.build`.
+
+    Args:
+        trial: whose recipe is built.
+        train: tells the shape of the images and the number of classes.
+        images: that it fits on: their memory order, and what a black pixel is.
+        streams: of the trial.
+        imports: whether the user's own code may be imported.
+
+    Raises:
+        ConfigError: when the recipe cannot be built.
+    """
+    recipe = trial.recipe
+    model = build.build_model(
+        recipe.model,
+        input_shape=train.shape,
+        classes=len(train.classes),
+        generator=streams.initialisation,
+        imports=imports,
+    ).to(trial.execution.device)
+    if images.channels_last:
+        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    set_dropout_generator(model, streams.dropout)
+    return TrainingObjects(
+        model=model,
+        optimizer=build.build_optimizer(recipe.optimizer, model),
+        schedule=build.build_schedule(recipe.schedule),
+        loss=build.build_loss(recipe.loss, imports=imports),
+        augment=build.build_augmentation(recipe.augmentation, fill=images.standardised_zero()),
+        penalty=build.build_penalty(recipe.penalty, model),
+        clip=build.build_clipping(recipe.clipping, model),
+        average=build.build_averaging(recipe.averaging, model),
+        decay=build.decay_of(recipe.penalty),
+        decayed=list(build.penalised_weights(model)),
+        streams=streams,
+    )
+
+
+class SingleTrainee:
+    """One model; see :class:`ceteris.training.loop.Trainee`."""
+
+    def __init__(self, objects: TrainingObjects, images: ResidentImages, run: Run, config: TrainingConfig) -> None:
+        self.config = config
+        self.model = objects.model
+        self.weights = list(objects.model.parameters())
+        self.optimizer = objects.optimizer
+        self.average = objects.average
+        self.runs = [run]
+        self._objects = objects
+        self._images = images
+        self._full_rates = learning_rates(objects.optimizer)
+
+    def batches(self, epoch: int) -> Iterator[Batch]:
+        """Yield the mini-batches of a shuffled pass."""
+        order = torch.randperm(len(self._images), generator=self._objects.streams.order)
+        config = self.config
+        return batches(self._images.labels, order, batch_size=config.batch_size, epoch=epoch, epochs=config.epochs)
+
+    def inputs(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the augmented images (b, c, h, w) of a batch and their targets."""
+        return self._objects.augmented(self._images.batch(batch.indices), batch.labels, self.config)
+
+    def losses(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return the mean loss of the batch, ()."""
+        return self._objects.loss(logits, targets)
+
+    def objective(self, losses: Tensor) -> Tensor:
+        """Return the loss with the penalty."""
+        return losses + self._objects.penalty() if self._objects.penalty else losses
+
+    def update(self, progress: float) -> list[float]:
+        """Clip, decay, step; return the learning rate."""
+        objects = self._objects
+        multiplier = objects.schedule(progress, self.runs[0].history.train_losses)
+        set_learning_rates(objects.optimizer, self._full_rates, multiplier)
+        rate = self._full_rates[0] * multiplier
+        if objects.clip:
+            objects.clip()
+        if objects.decay:
+            shrink_weights_(objects.decayed, 1 - rate * objects.decay)
+        objects.optimizer.step()
+        return [rate]
+
+    def gradient_norms(self) -> list[float]:
+        """Return the norm of the last gradient."""
+        return [float(gradient_norm([weight.grad for weight in self.weights if weight.grad is not None]))]
+
+    def keep(self, indices: list[int]) -> None:
+        """Do nothing: the training of a single model is over when it leaves."""
+
+
+def single_trainee(
+    trial: Trial, train: ImageSet, *, fitted: IntArray, held_out: IntArray, imports: ImportPolicy
+) -> SingleTrainee:
+    """Return a trial that is ready to be trained on some images and evaluated on others, both given by index.
+
+    Raises:
+        ConfigError: when its recipe cannot be built.
+    """
+    mean, std = standardisation(train.images, fitted)
+    images, others = (images_on_device(trial, train, indices, mean, std) for indices in (fitted, held_out))
+    objects = training_objects(trial, train, images, streams_of(trial), imports)
+    return SingleTrainee(objects, images, run_of(trial, train, objects.model, others), config_of(trial, train))
+
+
+def images_on_device(
+    trial: Trial, train: ImageSet, indices: IntArray, mean: FloatArray, std: FloatArray
+) -> ResidentImages:
+    """Return some training images as a trial's model takes them."""
+    return resident(
+        train.images,
+        train.labels,
+        indices,
+        mean=mean,
+        std=std,
+        device=trial.execution.device,
+        channels_last=trial.recipe.model.kind != "mlp",
+    )
+
+
+def run_of(trial: Trial, train: ImageSet, model: nn.Module, held_out: ResidentImages) -> Run:
+    """Return the run of a trial's model before its first epoch."""
+    classes = len(train.classes)
+    return Run(model, held_out, classes=classes, patience=trial.patience, keep_snapshots=trial.keep_snapshots)
+
+
+def config_of(trial: Trial, train: ImageSet) -> TrainingConfig:
+    """Return how long and how a trial trains."""
+    return TrainingConfig(
+        epochs=trial.recipe.epochs,
+        batch_size=trial.recipe.batch_size,
+        classes=len(train.classes),
+        autocast=trial.execution.precision == "bfloat16",
+        device=torch.device(trial.execution.device),
+    )
+
+
+def learning_rates(optimizer: torch.optim.Optimizer) -> list[float]:
+    """Return the learning rate of every parameter group."""
+    return [float(group["lr"]) for group in optimizer.param_groups]
+
+
+def set_learning_rates(optimizer: torch.optim.Optimizer, full_rates: list[float], multiplier: float) -> None:
+    """Give every parameter group its full rate times ``multiplier``."""
+    for group, rate in zip(optimizer.param_groups, full_rates, strict=True):
+        group["lr"] = rate * multiplier
