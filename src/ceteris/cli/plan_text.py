@@ -9,8 +9,8 @@ from typing import Any
 
 from rich.console import Console
 
-from ceteris.cli.display import duration
-from ceteris.cli.printing import rich_table
+from ceteris.cli.tables import rich_table
+from ceteris.formats import clock, plain_points
 from ceteris.planning.budget import FittedPlan
 from ceteris.planning.estimate import MORE_REPETITIONS, PlanEstimate
 from ceteris.planning.power import Spread
@@ -45,8 +45,8 @@ def print_plan(console: Console, estimate: PlanEstimate) -> None:
             str(len(stage.arms)),
             str(stage.blocks or ""),
             str(len(stage.trials)),
-            duration(stage.seconds),
-            f"{100 * stage.detectable:.2f}" if stage.detectable else "",
+            clock(stage.seconds),
+            plain_points(stage.detectable) if stage.detectable else "",
             str(stage.known),
         )[:shown]
         for stage in estimate.stages
@@ -104,8 +104,8 @@ def _cost_lines(estimate: PlanEstimate) -> list[str]:
     most = " at most (the strategy may leave some early)" if estimate.at_most else ""
     lines = [
         f"{estimate.trials} trainings{most}, {estimate.known} of them in the store already; about "
-        f"{duration(estimate.seconds)} on {estimate.workers} workers: {duration(estimate.preparing_seconds)} until the first "
-        f"training, {duration(estimate.training_seconds)} of training, {duration(estimate.report_seconds)} for the report. "
+        f"{clock(estimate.seconds)} on {estimate.workers} workers: {clock(estimate.preparing_seconds)} until the first "
+        f"training, {clock(estimate.training_seconds)} of training, {clock(estimate.report_seconds)} for the report. "
         "A better setting found on the way changes the times of what follows."
     ]
     if memory.per_worker:
@@ -123,14 +123,14 @@ def _power_lines(estimate: PlanEstimate) -> list[str]:
     lines = [
         "Detects: the smallest true difference, in points of accuracy, that a comparison finds with power 0.8 at "
         f"significance {estimate.study.significance:g}; what is smaller stays undecided, or is shown to be equivalent within "
-        f"±{100 * estimate.study.equivalence_margin:.2f}."
+        f"±{plain_points(estimate.study.equivalence_margin)}."
     ]
     for model, spread in estimate.spreads.items():
         if now := _detectable(estimate, model):
             more = [s.detectable_with_more for s in estimate.stages if s.model == model and s.detectable_with_more]
             lines.append(
                 f"  {model}: differences below {_points(now)} points will stay undecided; {repetitions} repetitions would "
-                f"find {_points(more)} (differences between blocks spread by {100 * spread.deviation:.2f} points, "
+                f"find {_points(more)} (differences between blocks spread by {plain_points(spread.deviation)} points, "
                 f"{spread_source(spread)})."
             )
     return lines
@@ -145,10 +145,10 @@ def spread_source(spread: Spread) -> str:
 
 
 def _fitted_lines(study: str, plan: FittedPlan) -> list[str]:
-    budget, asked, fitted = duration(plan.budget_seconds), plan.asked, plan.fitted
+    budget, asked, fitted = clock(plan.budget_seconds), plan.asked, plan.fitted
     if not plan.settings:
         told = "fits" if plan.fits else "does not fit, and there is no smaller design"
-        return [f"Budget {budget}: the study as it is {told}: about {duration(asked.seconds)}."]
+        return [f"Budget {budget}: the study as it is {told}: about {clock(asked.seconds)}."]
     command = "  ceteris run " + " ".join([study, *(f"--set {setting}" for setting in plan.settings)])
     found = [
         f"  {model}: detectable differences were {_points(before)} points and would be {_points(after)}."
@@ -156,14 +156,12 @@ def _fitted_lines(study: str, plan: FittedPlan) -> list[str]:
         if (before := _detectable(asked, model)) and (after := _detectable(fitted, model))
     ]
     if plan.fits:
-        head = (
-            f"Budget {budget}: the study as it is takes about {duration(asked.seconds)}; this design fits, with about "
-        )
-        return [f"{head}{duration(fitted.seconds)}:", command, *found]
+        head = f"Budget {budget}: the study as it is takes about {clock(asked.seconds)}; this design fits, with about "
+        return [f"{head}{clock(fitted.seconds)}:", command, *found]
     finals = sum(stage.seconds for stage in fitted.stages if stage.kind == "final") / max(1, fitted.workers)
     return [
-        f"Budget {budget}: even the smallest design does not fit: about {duration(fitted.seconds)}, of which final trainings "
-        f"take {duration(finals)} and the report {duration(fitted.report_seconds)}. Give more time or more workers, or take "
+        f"Budget {budget}: even the smallest design does not fit: about {clock(fitted.seconds)}, of which final trainings "
+        f"take {clock(finals)} and the report {clock(fitted.report_seconds)}. Give more time or more workers, or take "
         "out factors, models, or seeds of the final trainings (final.seeds). The smallest design is:",
         command,
         *found,
@@ -175,7 +173,7 @@ def _detectable(estimate: PlanEstimate, model: str) -> list[float]:
 
 
 def _points(differences: Sequence[float]) -> str:
-    low, high = (f"{100 * difference:.2f}" for difference in (min(differences), max(differences)))
+    low, high = map(plain_points, (min(differences), max(differences)))
     return low if low == high else f"{low} to {high}"
 
 
