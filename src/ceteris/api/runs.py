@@ -17,7 +17,7 @@ import torch
 
 from ceteris.api.collect import TrainedStudy, findings_of
 from ceteris.api.result import Result, write_result
-from ceteris.data import DataSet, from_arrays, split_indices
+from ceteris.data import DataSet, from_arrays, reading_lines, split_indices
 from ceteris.digests import digest_of
 from ceteris.errors import ConfigError
 from ceteris.execution.pools import InProcessPool, WorkerPool
@@ -69,6 +69,8 @@ def run_study(
     workers, store = options.processes, Store(options.store)
     progress.phase(f"preparing the data: {study.data}")
     data_set = data_set or open_data(study, options, progress.phase)
+    for line in reading_lines(data_set):
+        progress.note(line)
     context = context_of(study, data_set, options)
     size_of = Timing(data_set.train, imports=options.imports, table=context.stacking.table).size
     if context.extension:
@@ -122,7 +124,7 @@ def check_plan(stages: Sequence[PlannedStage], data_set: DataSet, *, imports: Im
             splits.setdefault(digest_of(trial.split), trial.split)
             recipes.setdefault(digest_of((trial.recipe.model, trial.recipe.loss)), (stage, trial.recipe))
     for split in splits.values():
-        split_indices(split, data_set.train.labels, data_set.train.groups)
+        split_indices(split, data_set.train.labels, data_set.train.groups, classes=data_set.train.classes)
     for stage, recipe in recipes.values():
         try:
             summary_of(recipe, data_set.train, imports=imports)

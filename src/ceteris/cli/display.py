@@ -171,6 +171,10 @@ class Display(Progress):
         if not self._console.is_terminal:
             self._console.print(f"{self._clock()}  {text}", highlight=False, markup=False, soft_wrap=True)
 
+    def note(self, text: str) -> None:
+        """Print a line that stays."""
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
     def _line(self) -> None:
         now = time.monotonic()
         if now - self._last_line < _SECONDS_BETWEEN_LINES:

@@ -35,7 +35,8 @@ def tell_planning(console: Console) -> Iterator[Callable[[str], None]]:
 
 
 def print_plan(console: Console, estimate: PlanEstimate) -> None:
-    """Print the stages of a plan, what they take and what they can find out."""
+    """Print how the data were read, the stages of a plan, what they take and what they can find out."""
+    _print_lines(console, estimate.data)
     titles = ["model", "stage", "arms", "blocks", "train", "time", "detects", "stored"]
     shown = len(titles) if estimate.known else len(titles) - 1
     rows = [
@@ -72,6 +73,7 @@ def plan_json(estimate: PlanEstimate) -> dict[str, Any]:
     as_it_is = ("at_most", "workers", "seconds", "preparing_seconds", "training_seconds", "report_seconds")
     of_stage = ("model", "stage", "kind", "arms", "blocks", "detectable", "detectable_with_more")
     return {name: getattr(estimate, name) for name in as_it_is} | {
+        "data": list(estimate.data),
         "trainings": estimate.trials,
         "in_store": estimate.known,
         "memory_bytes": asdict(estimate.memory),

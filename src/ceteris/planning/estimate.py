@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import psutil
 
-from ceteris.data import DataSet
+from ceteris.data import DataSet, reading_lines
 from ceteris.execution.worker import Task
 from ceteris.planning.dry_run import DryRun, PlannedStage, dry_run
 from ceteris.planning.power import Spread, detectable, spread_of
@@ -56,10 +56,12 @@ class Disk:
 class PlanEstimate:
     """A whole plan; ``seconds`` is the predicted wall-clock time of the run: preparing, training and the report.
 
-    ``spreads`` says by model what the detectable differences rest on. ``at_most`` says that trainings may be saved.
+    ``spreads`` says by model what the detectable differences rest on. ``at_most`` says that trainings may be saved, and
+    ``data`` how the images were read and what endangers the conclusions.
     """
 
     study: Study
+    data: tuple[str, ...]
     stages: tuple[PlannedStage, ...]
     workers: int
     preparing_seconds: float
@@ -128,6 +130,7 @@ class Planner:
             spreads[model.name] = spread_of(self._recorded, trial, held_out)
         return PlanEstimate(
             study=study,
+            data=tuple(reading_lines(self.data_set)),
             stages=tuple(
                 replace(
                     stage,
