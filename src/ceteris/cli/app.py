@@ -39,7 +39,7 @@ StoreDir = Annotated[
 Out = Annotated[Path | None, Parameter(help="Folder for the result; ceteris-results/<name of the study> without it.")]
 Device = Annotated[str, Parameter(help='"auto", "cpu", "cuda", "cuda:1" or "mps".')]
 Workers = Annotated[
-    int | None, Parameter(help="Training processes; one per core without it, 0 trains in this process.")
+    int | None, Parameter(help="Training processes; one per core (or GPU) without it, 0 trains in this process.")
 ]
 AllowImports = Annotated[
     bool,
@@ -266,7 +266,7 @@ def data_describe(
     group_column:
         Column of a table that names what a split must not tear apart (a writer, a patient).
     """
-    from ceteris.cli.printing import print_text_tables
+    from ceteris.cli.printing import rich_table
     from ceteris.data import ReadOptions, audit, describe, load, text_tables, write_page
     from ceteris.data import as_json as json_text
 
@@ -296,7 +296,8 @@ def data_describe(
     if as_json:
         sys.stdout.write(json_text(description, found) + "\n")
     else:
-        print_text_tables(Console(), text_tables(description, found))
+        for table in text_tables(description, found):
+            Console().print(rich_table(table.title, table.columns, table.rows))
         if html:
             Console().print(f"Page: {html}", highlight=False)
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from ceteris.api import Evaluation, Result, TrainedModel
 from ceteris.api.runs import LOG_FILE
 from ceteris.cli.tables import rich_table
-from ceteris.data import DataSet, TextTable
+from ceteris.data import DataSet
 from ceteris.formats import clock
 from ceteris.records import Float32Array
 from ceteris.report import Table
@@ -79,12 +79,6 @@ def print_sets(console: Console, rows: Sequence[Any]) -> None:
         names = ", ".join(row.name for row in rows if row.source == source)
         console.print(f"  {names}: {source}", highlight=False, markup=False)
     console.print("A folder of class folders, a CSV, npz or Parquet file, or a pair of IDX files is given by its path.")
-
-
-def print_text_tables(console: Console, tables: Sequence[TextTable]) -> None:
-    """Print the tables of a description."""
-    for table in tables:
-        console.print(rich_table(table.title, table.columns, table.rows))
 
 
 def print_evaluation(console: Console, model: TrainedModel, data_set: DataSet, evaluation: Evaluation) -> None:
