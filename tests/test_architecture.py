@@ -11,13 +11,14 @@ import pytest
 
 import ceteris
 from ceteris import recipe
+from ceteris.study.strategies import STRATEGIES
 
 SOURCE = Path(ceteris.__file__).parent
 
 # Lowest first; rooms on one floor do not know each other, a room imports only from the floors below it. `ceteris` itself
 # is a door: it hands out the names of `study` and `api` when they are asked for.
 FLOORS: list[set[str]] = [
-    {"digests", "errors"},
+    {"digests", "errors", "formats"},
     {"recipe", "seeds", "user_code"},
     {"fields"},
     {"records"},
@@ -190,6 +191,19 @@ def test_a_recipe_is_turned_into_objects_in_one_place_only() -> None:
     own = {"CustomModel", "CustomLoss"}
     others = {name: choices - own for name, choices in naming.items() if room(name) != "report"}
     assert {name: choices for name, choices in others.items() if choices} == {}
+
+
+@pytest.mark.parametrize("strategy", ["halving", "leave-one-out", "one-at-a-time"])
+def test_a_strategy_is_named_in_the_types_of_a_study_the_table_of_strategies_and_its_own_file(strategy: str) -> None:
+    """Whoever wants to know something of a strategy asks its Strategy, or the types in the findings of its search."""
+    naming = {
+        path.relative_to(SOURCE).as_posix()
+        for path in SOURCE.rglob("*")
+        if path.suffix in (".py", ".jinja", ".typ") and strategy in path.read_text(encoding="utf-8").lower()
+    }
+    module = STRATEGIES[strategy].partition(":")[0]
+    own = f"study/strategies/{module}.py"
+    assert naming - {own} == {"study/study.py", "study/strategies/__init__.py"}
 
 
 def calls_in(tree: ast.Module) -> Iterator[tuple[str, ast.Call]]:

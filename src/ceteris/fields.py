@@ -6,7 +6,6 @@ its name; two choices of different kinds differ as a whole, not in each of their
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -18,6 +17,7 @@ from ceteris.recipe import Recipe
 ABSENT = object()  # what a recipe has in a field that it does not have
 
 Tree = dict[str, Any]
+_RECIPE = TypeAdapter(Recipe)
 
 
 class MissingFieldError(ConfigError):
@@ -44,12 +44,7 @@ def recipe_of(tree: Mapping[str, Any]) -> Recipe:
     Raises:
         ValidationError: pydantic's, when it is none.
     """
-    return _adapter().validate_json(json.dumps(tree))
-
-
-@cache
-def _adapter() -> TypeAdapter[Recipe]:
-    return TypeAdapter(Recipe)
+    return _RECIPE.validate_json(json.dumps(tree))
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -43,6 +43,7 @@ class DataDescription:
     sample_images: ByteArray  # (samples, channels, height, width), grouped by class
     sample_labels: IntArray  # (samples,)
     warnings: tuple[str, ...]
+    understood: str = ""  # what was read as what, in one line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -267,6 +268,16 @@ class FactorFinding:
         """The level that the others were compared with."""
         return next((level for level in self.levels if level.incumbent), None)
 
+    @property
+    def kept(self) -> LevelFinding | None:
+        """The level that was chosen, else the incumbent."""
+        return next((level for level in self.levels if level.chosen), self.incumbent)
+
+    @property
+    def winner(self) -> LevelFinding | None:
+        """The level that replaced the incumbent, None where the incumbent stayed."""
+        return next((level for level in self.levels if level.chosen and not level.incumbent), None)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Interaction:
@@ -462,8 +473,8 @@ class ModelSummary:
 class ModelFinding:
     """The path of one model from its baseline to its best recipe.
 
-    ``strategy`` names how the best recipe was searched and ``search`` counts what the search did. ``ablation``
-    (leave-one-out) has one entry per choice of the final stack, each put back to the baseline's value; ``interactions``
+    ``strategy`` names how the best recipe was searched and ``search`` counts what the search did. ``ablation`` has
+    one entry per choice of the final stack that was put back to the baseline's value; ``interactions``
     belong to a factorial grid, ``candidates`` to a grid or to a search that tries whole recipes. ``trainings_saved`` counts
     the trainings of the full design that a race did not need. ``confirmation`` is None when the baseline stayed the best.
     """
@@ -609,3 +620,13 @@ class StudyFindings:
     packages: dict[str, str]
     machine: dict[str, str]
     study_text: str
+
+    @property
+    def label(self) -> str:
+        """The title, or the name where there is none."""
+        return self.title or self.name
+
+    @property
+    def people(self) -> str:
+        """Group and author in one line."""
+        return " · ".join(part for part in (self.group, self.author) if part)

@@ -26,10 +26,10 @@ from ceteris.figures.images import image_sheet, mistakes, predicted_images, scal
 from ceteris.figures.results import model_costs
 from ceteris.figures.rows import readable_range
 from ceteris.figures.search_path import search_paths
-from ceteris.figures.style import points
 from ceteris.findings import StudyFindings, TuningFinding
+from ceteris.formats import points
 from ceteris.records import Float32Array
-from ceteris.report.exploration_tables import what_helped
+from ceteris.report.search_tables import what_helped
 
 
 def test_test_metrics_agree_with_scikit_learn_for_every_final(findings: StudyFindings, results: ResultsInfo) -> None:
@@ -89,7 +89,8 @@ def test_effects_show_every_fold_and_the_comparison_of_every_level(findings: Stu
         assert level.tuned_label[:10] in " ".join(text.get_text() for text in folds.texts)
         if level.comparison is not None:
             assert any(
-                points(level.comparison.difference) in text and level.comparison.verdict in text for text in told
+                points(level.comparison.difference, 1, zero="±") in text and level.comparison.verdict in text
+                for text in told
             )
     assert sum("incumbent" in text for text in told) == len(model.factors)
 
@@ -324,6 +325,6 @@ def test_an_incumbent_that_tuning_changed_is_told_with_its_new_value_everywhere(
     decision = decisions_info(told).decisions[0][0]
     assert decision is not None
     assert (decision.level, decision.changed, decision.retuned) == ("sgd (lr 0.15, tuned)", False, True)
-    row = what_helped(told).rows[0]
+    row = what_helped(told.models).rows[0]
     assert row[2:4] == ("sgd (lr 0.05)", "sgd (lr 0.15, tuned)")
     assert row[8] == "kept, tuned"

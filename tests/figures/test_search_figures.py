@@ -30,7 +30,7 @@ from ceteris.figures.interactions import (
 )
 from ceteris.figures.report_figure import to_svg
 from ceteris.figures.search_path import draw_tuning, has_path, search_paths, tuned_fields
-from ceteris.findings import ModelFinding, StudyFindings
+from ceteris.findings import FactorPath, ModelFinding, StudyFindings
 
 SEARCHES: dict[Kind, set[str]] = {
     "one-at-a-time": {"effects-cnn", "tuning-cnn"},
@@ -239,12 +239,9 @@ def test_only_a_search_around_the_best_so_far_has_a_path() -> None:
     paths = {kind: has_path(_only(search_findings(kind, finals=False))) for kind in KINDS}
     assert {kind for kind, path in paths.items() if path} == {"leave-one-out", "race"}
     model = _only(search_findings("race", finals=False))
-    start = model.factors[0].levels[0].accuracies
-    around = tuple(
-        replace(factor, levels=(replace(factor.levels[0], accuracies=start), *factor.levels[1:]))
-        for factor in model.factors
-    )
-    assert not has_path(replace(model, factors=around))
+    assert isinstance(model.search, FactorPath)
+    assert not has_path(replace(model, search=replace(model.search, around="baseline")))
+    assert not has_path(replace(model, factors=()))
 
 
 def test_a_step_of_the_path_gains_what_the_common_blocks_showed() -> None:
@@ -282,7 +279,10 @@ def _draw_settings(findings: StudyFindings, figure: Figure) -> None:
     [
         ("joint", lambda made, figure: draw_history(tried_recipes(_only(made)), figure, title="CNN")),
         ("joint", lambda made, figure: _draw_settings(made, figure)),
-        ("halving", lambda made, figure: draw_rungs(tried_recipes(_only(made)), figure, title="CNN")),
+        (
+            "halving",
+            lambda made, figure: draw_rungs(tried_recipes(_only(made)), figure, title="CNN: successive halving"),
+        ),
         ("factorial", lambda made, figure: draw_cells(_cells(made), figure)),
         ("factorial", lambda made, figure: draw_lines(_cells(made), figure)),
     ],

@@ -10,6 +10,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import numpy as np
@@ -21,7 +22,7 @@ from ceteris.errors import ConfigError, StoreError
 from ceteris.findings import StudyFindings
 from ceteris.report import compose, html_report, notebook_report, pdf_report, tables, write_report
 from ceteris.report.content import Report
-from ceteris.report.inline_svg import inlined
+from ceteris.report.html import inlined
 from ceteris.report.pdf import LAYOUTS, MOST_PAGES, content
 from ceteris.store import write_findings
 
@@ -146,8 +147,7 @@ def test_page_stays_small(report: Report) -> None:
 
 
 def test_colours_of_an_inlined_drawing_follow_the_page(report: Report) -> None:
-    drawn = report.figure("search-path")
-    assert drawn is not None
+    [drawn] = [entry for entry in report.drawn if entry.figure.name == "search-path"]
     text = inlined(drawn.svg, name="a", label='"<&>"')
     assert "var(--ink, #1c2128)" in text
     assert 'aria-label="&quot;&lt;&amp;&gt;&quot;"' in text
@@ -175,7 +175,14 @@ def test_pdf_of_a_large_study_keeps_to_five_pages_and_says_what_it_leaves_out(
 ) -> None:
     _, large = results_of_large
     assert 1 <= _pages(pdf_report(large), tmp_path) <= MOST_PAGES
-    assert any(content(large, layout)["effects_left_out"] > 0 for layout in LAYOUTS)
+    assert any(_block(content(large, layout), "effects")["left_out"] > 0 for layout in LAYOUTS)
+
+
+def _block(data: dict[str, Any], kind: str) -> dict[str, Any]:
+    found: list[dict[str, Any]] = [
+        block for section in data["sections"] for block in section["blocks"] if block["kind"] == kind
+    ]
+    return found[0]
 
 
 @pytest.fixture(scope="module")
@@ -185,9 +192,9 @@ def results_of_large(report: Report) -> tuple[StudyFindings, Report]:
     large = example_findings(factors=20, classes=100, seeds=1, class_names=names, title="A long title " * 12)
     models = tuple(replace(model, title=f"{model.title} with a long name") for model in large.models)
     large = replace(large, models=models, question="A long question, asked at length. " * 20)
-    borrowed = {entry.plate.name.replace("resnet", "cnn"): entry for entry in report.drawn}
+    borrowed = {entry.figure.name.replace("resnet", "cnn"): entry for entry in report.drawn}
     evaluated = results_info(large)
-    drawn = tuple(replace(entry, plate=replace(entry.plate, name=name)) for name, entry in borrowed.items())
+    drawn = tuple(replace(entry, figure=replace(entry.figure, name=name)) for name, entry in borrowed.items())
     return large, Report(large, evaluated, tables(large, evaluated), drawn)
 
 

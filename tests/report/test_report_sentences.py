@@ -9,8 +9,8 @@ from tests.example_findings import example_findings
 from ceteris.analysis.results import ResultsInfo, results_info
 from ceteris.findings import FinalFinding, StudyFindings
 from ceteris.records import Float32Array
-from ceteris.report import sentences
-from ceteris.report.judgements import judgements
+from ceteris.report import words
+from ceteris.report.words import judgements
 
 
 def _with_curves(final: FinalFinding, train: float, validation: float) -> FinalFinding:
@@ -37,20 +37,19 @@ def test_the_gap_between_training_and_validation_is_put_into_words(
         for final in findings.finals
     )  # fmt: skip
     made = replace(findings, finals=finals)
-    text = sentences.fit_sentence(made, results_info(made), made.models[1])
+    text = words.fit_sentences(made, results_info(made))[1]
     assert expected.rstrip(":") in text.split("The best version")[1]
     assert f"{100 * train:.2f} %" in text
 
 
 def test_the_answer_ranks_the_models_and_names_what_won(findings: StudyFindings, results: ResultsInfo) -> None:
-    text = sentences.answer(findings, results)
+    text = words.answer(findings, results)
     accuracies = {s.title: s.mean("accuracy") for s in results.summaries if s.version == "best"}
     ranked = sorted(accuracies, key=lambda title: -accuracies[title])
     assert [text.index(f"({title})") for title in ranked] == sorted(text.index(f"({title})") for title in ranked)
     for model in findings.models:
         for factor in model.factors:
-            changed = sentences.changed_level(factor)
-            assert changed is None or f"{factor.title} {changed.label}" in text
+            assert factor.winner is None or f"{factor.title} {factor.winner.label}" in text
 
 
 def test_without_a_winner_the_answer_says_that_the_baselines_stand(
@@ -67,9 +66,9 @@ def test_without_a_winner_the_answer_says_that_the_baselines_stand(
         )
         for model in findings.models
     )
-    assert "so the baselines stand" in sentences.answer(replace(findings, models=models), results)
+    assert "so the baselines stand" in words.answer(replace(findings, models=models), results)
     tuned = tuple(replace(made, best=model.best) for made, model in zip(models, findings.models, strict=True))
-    text = sentences.answer(replace(findings, models=tuned), results)
+    text = words.answer(replace(findings, models=tuned), results)
     assert "numbers tuned inside the levels that stayed" in text
     assert "baselines stand" not in text
 
@@ -78,7 +77,7 @@ def test_without_a_winner_the_answer_says_that_the_baselines_stand(
     ("count", "expected"), [(0, "not been looked at"), (1, "once, after all choices"), (3, "3 times")]
 )
 def test_the_number_of_looks_is_stated(findings: StudyFindings, count: int, expected: str) -> None:
-    assert expected in sentences.looks_sentence(replace(findings, looks=findings.looks * count))
+    assert expected in words.looks_sentence(replace(findings, looks=findings.looks * count))
 
 
 def _answers(labels: Float32Array, wrong: int) -> Float32Array:
@@ -99,7 +98,7 @@ def test_a_difference_on_the_test_set_is_claimed_only_where_mcnemar_finds_one(
         for final in findings.finals
     )
     made = replace(findings, finals=finals)
-    assert word in sentences.conclusions(made, results_info(made))[0]
+    assert word in words.conclusions(made, results_info(made))[0]
 
 
 def test_undecided_comparisons_are_counted_as_undecided(findings: StudyFindings, results: ResultsInfo) -> None:
@@ -111,7 +110,7 @@ def test_undecided_comparisons_are_counted_as_undecided(findings: StudyFindings,
         if level.comparison
     )
     assert undecided > 0
-    assert any(text.startswith(f"{undecided} of ") for text in sentences.conclusions(findings, results))
+    assert any(text.startswith(f"{undecided} of ") for text in words.conclusions(findings, results))
 
 
 def test_every_judgement_is_the_extreme_of_a_measured_number(findings: StudyFindings, results: ResultsInfo) -> None:
@@ -131,6 +130,6 @@ def test_one_model_alone_is_neither_best_nor_worst() -> None:
 def test_without_finals_nothing_is_claimed_about_the_test_set(findings: StudyFindings) -> None:
     nothing = replace(findings, finals=())
     results = results_info(nothing)
-    assert "no test result" in sentences.answer(nothing, results)
-    assert all("no final training" in text for text in sentences.conclusions(nothing, results)[:3])
+    assert "no test result" in words.answer(nothing, results)
+    assert all("no final training" in text for text in words.conclusions(nothing, results)[:3])
     assert judgements(nothing, results) == []

@@ -16,8 +16,8 @@ from ceteris.analysis.results import ResultsInfo
 from ceteris.findings import StudyFindings
 from ceteris.recipe import Recipe
 from ceteris.report import Table, tables
-from ceteris.report.recipes import described, flattened
-from ceteris.report.table import columns, duration, readable
+from ceteris.report.table import columns, readable
+from ceteris.report.tables import described, flattened
 
 
 @pytest.fixture(scope="module")
@@ -62,11 +62,6 @@ def test_csv_keeps_full_precision_and_empty_cells_for_what_is_missing() -> None:
 )
 def test_cells_as_people_read_them(cell: str | float | None, kind: str, text: str) -> None:
     assert readable(cell, kind) == text  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(("seconds", "text"), [(0.25, "250 ms"), (5.03, "5.0 s"), (600, "10.0 min"), (9000, "2.5 h")])
-def test_times_have_the_unit_that_people_would_use(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
 
 
 def test_tables_are_the_same_for_equal_findings(by_name: dict[str, Table]) -> None:

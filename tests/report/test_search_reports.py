@@ -13,16 +13,22 @@ from tests.example_findings import example_findings
 from tests.example_searches import KINDS, Kind, search_findings
 
 from ceteris.analysis.results import results_info
-from ceteris.analysis.search import trained_blocks
+from ceteris.analysis.search import trained_blocks, undecided
 from ceteris.figures import figures
 from ceteris.figures.report_figure import to_svg
 from ceteris.findings import FactorFinding, LevelFinding, ModelFinding, StudyFindings, Verdict
-from ceteris.report import DrawnPlate, Report, Table, html_report, pdf_report, sentences, tables
-from ceteris.report.budgets import budget_sentences, saved_sentence
-from ceteris.report.improvement import improvement_in_short, improvement_sentence, improvement_summary
+from ceteris.report import DrawnFigure, Report, Table, html_report, pdf_report, tables, words
 from ceteris.report.notebook import unexecuted
-from ceteris.report.outlook import command, open_comparisons, outlook_sentences
 from ceteris.report.search_words import confirmation_sentence, search_text, strategy_words
+from ceteris.report.words import (
+    budget_sentences,
+    command,
+    improvement_in_short,
+    improvement_sentence,
+    improvement_summary,
+    saved_sentence,
+    to_decide_sentences,
+)
 
 OWN_TABLES: dict[Kind, set[str]] = {
     "one-at-a-time": {"tuning", "tuning_values"},
@@ -45,7 +51,7 @@ def _report(findings: StudyFindings) -> Report:
     figure = Figure(figsize=(2, 1))
     svg = to_svg(figure)
     drawn = tuple(
-        DrawnPlate(plate=entry, svg=svg, png=b"") for entry in figures(findings) if entry.section == "exploration"
+        DrawnFigure(figure=entry, svg=svg, png=b"") for entry in figures(findings) if entry.section == "exploration"
     )
     results = results_info(findings)
     return Report(findings, results, tables(findings, results), drawn)
@@ -119,7 +125,7 @@ def test_every_strategy_is_told_with_its_own_words_figures_and_tables(
     report = _report(made)
     html = html_report(report)
     for drawn in report.drawn:
-        assert html.count(f'id="figure-{drawn.plate.name}"') == 1
+        assert html.count(f'id="figure-{drawn.figure.name}"') == 1
     assert strategy_words(made).name in html
     assert ("greedy" in re.sub(r"<[^>]+>", " ", html)) == (kind == "leave-one-out")
     own = {"tuning", "tuning_values", "worth", "interactions", "candidates_cnn"}
@@ -145,7 +151,7 @@ def test_the_limits_of_a_strategy_are_told_once(searches: dict[Kind, StudyFindin
 
 def test_a_search_over_everything_at_once_is_summed_up_instead_of_counted() -> None:
     made = search_findings("joint")
-    text = sentences.answer(made, results_info(made))
+    text = words.answer(made, results_info(made))
     assert "CNN: 40 recipes were tried" in text
     assert "No technique was explored" not in text
 
@@ -160,7 +166,7 @@ def test_a_level_that_was_kept_because_it_is_cheaper_is_not_said_to_have_won() -
     factor = made.models[0].factors[0]
     levels = (replace(factor.levels[0], chosen=False), _as_verdict(factor.levels[1], "equivalent"))
     cheaper = replace(made, models=(replace(made.models[0], factors=(replace(factor, levels=levels),)),))
-    text = sentences.answer(cheaper, results_info(cheaper))
+    text = words.answer(cheaper, results_info(cheaper))
     assert "1 was equivalent and cheaper" in text
     assert "won by more than the noise" not in text
 
@@ -254,7 +260,7 @@ def test_a_race_says_which_share_of_the_trainings_it_saved(searches: dict[Kind, 
 
 
 def test_what_is_open_is_told_with_the_blocks_and_the_command_that_would_decide_it(findings: StudyFindings) -> None:
-    found = open_comparisons(findings)
+    found = undecided(findings)
     assert found
     assert all(entry.comparison.verdict == "undecided" for entry in found)
     for entry in found:
@@ -265,7 +271,7 @@ def test_what_is_open_is_told_with_the_blocks_and_the_command_that_would_decide_
             assert entry.seconds > 0
     assert len(_table(findings, "costs_to_decide").rows) == len(found)
     assert re.fullmatch(r"ceteris run STUDY --until-decided --budget \d+[mh]", command(findings))
-    assert outlook_sentences(findings)[0].startswith(f"{len(found)} of ")
+    assert to_decide_sentences(findings)[0].startswith(f"{len(found)} of ")
 
 
 def test_where_everything_is_decided_nothing_is_said_about_more_training(findings: StudyFindings) -> None:
@@ -282,7 +288,7 @@ def test_where_everything_is_decided_nothing_is_said_about_more_training(finding
         for model in findings.models
     )
     made = replace(findings, models=models)
-    assert outlook_sentences(made) == []
+    assert to_decide_sentences(made) == []
     assert command(made) == ""
 
 
@@ -291,6 +297,6 @@ def test_the_page_shows_what_would_decide_the_rest() -> None:
     bare = replace(made, finals=(), explanations=(), residual=None)
     report = Report(bare, results_info(bare), tables(bare), ())
     html = html_report(report)
-    assert ('id="outlook"' in html) == bool(open_comparisons(bare))
+    assert ('id="outlook"' in html) == bool(undecided(bare))
     assert ("--until-decided" in html) == bool(command(bare))
     assert command(bare)

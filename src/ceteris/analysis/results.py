@@ -7,7 +7,7 @@ import numpy as np
 from ceteris.analysis.finals import finished, model_titles, versions_present
 from ceteris.analysis.metrics import Scores, scores
 from ceteris.findings import FinalFinding, StudyFindings, Version
-from ceteris.stats import Interval, wilson_interval
+from ceteris.stats import Interval, McNemarResult, mcnemar, wilson_interval
 
 METRICS = (
     ("accuracy", "accuracy, %"), ("precision", "macro precision, %"), ("recall", "macro recall, %"),
@@ -36,6 +36,11 @@ class VersionResults:
     def mean(self, metric: str) -> float:
         """Return the mean of a score over the seeds."""
         return float(np.mean([getattr(result, metric) for result in self.results]))
+
+    @property
+    def calibration_error(self) -> float:
+        """The expected calibration error, mean over the seeds."""
+        return float(np.mean([result.calibration.error for result in self.results]))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,3 +95,15 @@ def _train_accuracy(final: FinalFinding) -> float:
     if final.epochs is None or not len(final.epochs.train_accuracy):
         return float("nan")
     return float(final.epochs.train_accuracy[min(max(final.best_epoch, 1), len(final.epochs.train_accuracy)) - 1])
+
+
+def compared_on_test(
+    findings: StudyFindings, first: tuple[str, Version], second: tuple[str, Version]
+) -> dict[int, McNemarResult]:
+    """Compare two versions of models on the same test images, second minus first, at every seed that both have."""
+    one, other = ({final.seed: final for final in finished(findings, *pair)} for pair in (first, second))
+    right = {
+        seed: [final.probabilities.argmax(axis=1) == findings.test_labels for final in (one[seed], other[seed])]
+        for seed in sorted(one.keys() & other.keys())
+    }
+    return {seed: mcnemar(*answers) for seed, answers in right.items()}

@@ -58,15 +58,16 @@ class AblatedChoice:
 
 def decisions_info(findings: StudyFindings) -> DecisionsInfo:
     """Collect what was decided on every factor for every model; factors stand in the order in which the study met them."""
-    found = {(factor.label, model.name): _decision(factor) for model in findings.models for factor in model.factors}
-    names, factors = model_titles(findings), tuple(dict.fromkeys(title for title, _ in found))
+    found = {(factor.name, model.name): _decision(factor) for model in findings.models for factor in model.factors}
+    titles = {factor.name: factor.label for model in reversed(findings.models) for factor in model.factors}
+    names, factors = model_titles(findings), dict.fromkeys(factor for factor, _ in found)
     rows = tuple(tuple(found.get((factor, name)) for name in names) for factor in factors)
-    return DecisionsInfo(models=tuple(names.values()), factors=factors, decisions=rows)
+    shown = tuple(titles[factor] for factor in factors)
+    return DecisionsInfo(models=tuple(names.values()), factors=shown, decisions=rows)
 
 
 def _decision(factor: FactorFinding) -> Decision | None:
-    before = factor.incumbent
-    kept = next((level for level in factor.levels if level.chosen), before)
+    before, kept = factor.incumbent, factor.kept
     if kept is None:
         return None
     compared = None if kept.incumbent else kept.comparison
@@ -163,3 +164,36 @@ def _reversed(found: Comparison) -> Comparison:
         narrow_low=-found.narrow_high,
         narrow_high=-found.narrow_low,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Undecided:
+    """An undecided level; ``more`` blocks would decide it, None where no number of repetitions would.
+
+    ``seconds`` is the training time of these blocks on one core, level and incumbent together.
+    """
+
+    model: ModelFinding
+    factor: FactorFinding
+    level: LevelFinding
+    comparison: Comparison
+    more: int | None
+    seconds: float | None
+
+
+def undecided(findings: StudyFindings) -> list[Undecided]:
+    """Return all undecided comparisons in the study's order."""
+    return [
+        _undecided(model, factor, level, level.comparison)
+        for model in findings.models
+        for factor in model.factors
+        for level in factor.levels
+        if level.comparison is not None and level.comparison.verdict == "undecided"
+    ]
+
+
+def _undecided(model: ModelFinding, factor: FactorFinding, level: LevelFinding, found: Comparison) -> Undecided:
+    more = found.blocks_to_decide - found.blocks if found.blocks_to_decide > found.blocks else None
+    pair = [mean_of_finished(entry.train_seconds) for entry in (level, factor.incumbent) if entry is not None]
+    seconds = more * sum(pair) if more is not None else None
+    return Undecided(model=model, factor=factor, level=level, comparison=found, more=more, seconds=seconds)

@@ -9,8 +9,8 @@ from typing import Any
 
 from rich.console import Console
 
-from ceteris.cli.display import duration
 from ceteris.cli.printing import rich_table
+from ceteris.formats import clock
 from ceteris.planning.budget import FittedPlan
 from ceteris.planning.dry_run import PlannedStage
 from ceteris.planning.estimate import MORE_REPETITIONS, PlanEstimate
@@ -36,7 +36,9 @@ def tell_planning(console: Console) -> Iterator[Callable[[str], None]]:
 
 
 def print_plan(console: Console, estimate: PlanEstimate) -> None:
-    """Print the stages of a plan, what they take and what they can find out."""
+    """Print how the data were read, the stages of a plan, what they take and what they can find out."""
+    for line in estimate.data:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     titles = ["model", "stage", "arms", "blocks", "train", "time", "detects", "stored"]
     rows = [_row(stage) for stage in estimate.stages]
     shown = len(titles) if estimate.known else len(titles) - 1
@@ -63,6 +65,7 @@ def print_fitted(console: Console, study: str, plan: FittedPlan) -> None:
 def plan_json(estimate: PlanEstimate) -> dict[str, Any]:
     """Return a plan as plain values: seconds, bytes, and detectable differences of accuracy in 0..1."""
     return {
+        "data": list(estimate.data),
         "trainings": estimate.trials,
         "at_most": estimate.at_most,
         "in_store": estimate.known,
@@ -99,7 +102,7 @@ def _row(stage: PlannedStage) -> tuple[str, ...]:
         str(len(stage.arms)),
         str(stage.blocks or ""),
         str(len(stage.trials)),
-        duration(stage.seconds),
+        clock(stage.seconds),
         f"{100 * stage.detectable:.2f}" if stage.detectable else "",
         str(stage.known),
     )
@@ -125,8 +128,8 @@ def _cost_lines(estimate: PlanEstimate) -> list[str]:
     most = " at most (the strategy may leave some early)" if estimate.at_most else ""
     lines = [
         f"{estimate.trials} trainings{most}, {estimate.known} of them in the store already; about "
-        f"{duration(estimate.seconds)} on {estimate.workers} workers: {duration(estimate.preparing_seconds)} until the first "
-        f"training, {duration(estimate.training_seconds)} of training, {duration(estimate.report_seconds)} for the report. "
+        f"{clock(estimate.seconds)} on {estimate.workers} workers: {clock(estimate.preparing_seconds)} until the first "
+        f"training, {clock(estimate.training_seconds)} of training, {clock(estimate.report_seconds)} for the report. "
         "A better setting found on the way changes the times of what follows."
     ]
     if memory.per_worker:
@@ -166,10 +169,10 @@ def spread_source(spread: Spread) -> str:
 
 
 def _fitted_lines(study: str, plan: FittedPlan) -> list[str]:
-    budget, asked, fitted = duration(plan.budget_seconds), plan.asked, plan.fitted
+    budget, asked, fitted = clock(plan.budget_seconds), plan.asked, plan.fitted
     if not plan.settings:
         told = "fits" if plan.fits else "does not fit, and there is no smaller design"
-        return [f"Budget {budget}: the study as it is {told}: about {duration(asked.seconds)}."]
+        return [f"Budget {budget}: the study as it is {told}: about {clock(asked.seconds)}."]
     command = "  ceteris run " + " ".join([study, *(f"--set {setting}" for setting in plan.settings)])
     found = [
         f"  {model}: detectable differences were {_points(before)} points and would be {_points(after)}."
@@ -177,14 +180,12 @@ def _fitted_lines(study: str, plan: FittedPlan) -> list[str]:
         if (before := _detectable(asked, model)) and (after := _detectable(fitted, model))
     ]
     if plan.fits:
-        head = (
-            f"Budget {budget}: the study as it is takes about {duration(asked.seconds)}; this design fits, with about "
-        )
-        return [f"{head}{duration(fitted.seconds)}:", command, *found]
+        head = f"Budget {budget}: the study as it is takes about {clock(asked.seconds)}; this design fits, with about "
+        return [f"{head}{clock(fitted.seconds)}:", command, *found]
     finals = sum(stage.seconds for stage in fitted.stages if stage.kind == "final") / max(1, fitted.workers)
     return [
-        f"Budget {budget}: even the smallest design does not fit: about {duration(fitted.seconds)}, of which final trainings "
-        f"take {duration(finals)} and the report {duration(fitted.report_seconds)}. Give more time or more workers, or take "
+        f"Budget {budget}: even the smallest design does not fit: about {clock(fitted.seconds)}, of which final trainings "
+        f"take {clock(finals)} and the report {clock(fitted.report_seconds)}. Give more time or more workers, or take "
         "out factors, models, or seeds of the final trainings (final.seeds). The smallest design is:",
         command,
         *found,

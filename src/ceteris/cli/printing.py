@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 from ceteris.api import Evaluation, Result, TrainedModel
-from ceteris.api.journal import LOG_FILE
-from ceteris.cli.display import duration
-from ceteris.data import DataSet, TextTable
+from ceteris.api.runs import LOG_FILE
+from ceteris.data import DataSet
+from ceteris.formats import clock
 from ceteris.records import Float32Array
 from ceteris.report import Table
 
@@ -50,7 +50,7 @@ def print_result(console: Console, result: Result) -> None:
         console.print(f"Note: {findings.data.note}", markup=False)
     console.print(
         f"{findings.trials_total} trainings ({findings.trials_failed} did not finish), "
-        f"{duration(findings.training_seconds)} of training; the test set was looked at {len(findings.looks)} time"
+        f"{clock(findings.training_seconds)} of training; the test set was looked at {len(findings.looks)} time"
         f"{'s' if len(findings.looks) != 1 else ''}.",
         highlight=False,
     )
@@ -98,12 +98,6 @@ def print_sets(console: Console, rows: Sequence[Any]) -> None:
         names = ", ".join(row.name for row in rows if row.source == source)
         console.print(f"  {names}: {source}", highlight=False, markup=False)
     console.print("A folder of class folders, a CSV, npz or Parquet file, or a pair of IDX files is given by its path.")
-
-
-def print_text_tables(console: Console, tables: Sequence[TextTable]) -> None:
-    """Print the tables of a description."""
-    for table in tables:
-        console.print(rich_table(table.title, table.columns, table.rows))
 
 
 def print_evaluation(console: Console, model: TrainedModel, data_set: DataSet, evaluation: Evaluation) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain
 
 from ceteris.analysis.finals import identity
 from ceteris.analysis.results import ResultsInfo, results_info
@@ -29,28 +30,16 @@ def figures(findings: StudyFindings, results: ResultsInfo | None = None) -> Iter
         findings: what the study found.
         results: the evaluated finals, where the caller has them already.
     """
-    line = identity(findings)
-    for entry in _figures(findings, results or results_info(findings)):
-        yield replace(entry, identity=line)
-
-
-def _figures(findings: StudyFindings, results: ResultsInfo) -> Iterator[ReportFigure]:
-    yield from data_figures(findings.data)
-    yield from improvement_figure(findings)
-    yield from search_path_figure(findings)
+    evaluated, line = results or results_info(findings), identity(findings)
+    parts = [data_figures(findings.data), improvement_figure(findings), search_path_figure(findings)]
     for model in findings.models:
-        yield from effects_figures(findings, model)
-        yield from tuning_figure(model)
-        yield from ablation_figure(findings, model)
-        yield from interaction_figures(findings, model)
-        yield from candidate_figures(model)
-    yield from curve_figures(findings)
-    if results.summaries:
-        yield from gap_figure(results)
-        yield from results_figure(results)
-        yield from confusion_figures(results.best, findings.data.classes)
-        yield from class_figures(results.best, findings.data.classes)
-        yield from cost_figure(findings, results)
-    yield from residual_figure(findings)
-    yield from explanation_figures(findings)
-    yield from prediction_figures(findings)
+        parts += [effects_figures(findings, model), tuning_figure(model), ablation_figure(findings, model)]
+        parts += [interaction_figures(findings, model), candidate_figures(model)]
+    parts.append(curve_figures(findings))
+    if evaluated.summaries:
+        best, classes = evaluated.best, findings.data.classes
+        parts += [gap_figure(evaluated), results_figure(evaluated), confusion_figures(best, classes)]
+        parts += [class_figures(best, classes), cost_figure(findings, evaluated)]
+    parts += [residual_figure(findings), explanation_figures(findings), prediction_figures(findings)]
+    for entry in chain.from_iterable(parts):
+        yield replace(entry, identity=line)

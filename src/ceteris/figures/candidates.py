@@ -1,4 +1,4 @@
-"""The recipes that a joint search or successive halving tried: how the best one was found, and where good ones lie."""
+"""The recipes that a search of whole recipes tried: how the best one was found, and where good ones lie."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,9 +26,10 @@ from ceteris.figures.style import (
     logarithmic,
     note,
     open_page,
-    percent,
+    spread_evenly_in_logarithm,
 )
-from ceteris.findings import Candidate, ModelFinding
+from ceteris.findings import Candidate, GridSearch, ModelFinding, RungSearch
+from ceteris.formats import percent
 from ceteris.records import FloatArray
 
 MOST_CATEGORIES = 8  # more distinct numbers than this are drawn along an axis
@@ -50,14 +51,14 @@ class SettingScores:
 
 
 def candidate_figures(model: ModelFinding) -> Iterator[ReportFigure]:
-    """Yield the recipes of a joint search or of successive halving as they were tried, and by their settings."""
+    """Yield the recipes that were sampled or went up rungs as they were tried, and by their settings."""
     tried = tried_recipes(model)
     if not tried:
         return
-    if model.strategy == "halving":
+    if isinstance(model.search, RungSearch):
         yield ReportFigure(
             name=f"rungs-{model.name}", section="exploration", model=model.name,
-            draw=partial(draw_rungs, tried, title=model.label),
+            draw=partial(draw_rungs, tried, title=f"{shortened(model.label, 30)}: {model.search.method}"),
             caption=f"{model.label}: held-out accuracy of every recipe on every rung; the best ones went on with more "
             "epochs. The last rung is the mean over all blocks, the rungs before it one block.",
             description=f"Accuracy of {len(tried)} recipes against the epochs of the rung, survivors joined by lines.",
@@ -72,7 +73,7 @@ def candidate_figures(model: ModelFinding) -> Iterator[ReportFigure]:
         )  # fmt: skip
     settings = varying_settings(model)
     if settings:
-        first_rung = model.strategy == "halving" and all(candidate.rungs for candidate in tried)
+        first_rung = isinstance(model.search, RungSearch) and all(candidate.rungs for candidate in tried)
         measured = "held-out accuracy in the first rung" if first_rung else "mean held-out accuracy"
         yield ReportFigure(
             name=f"settings-{model.name}", section="exploration", model=model.name,
@@ -85,8 +86,8 @@ def candidate_figures(model: ModelFinding) -> Iterator[ReportFigure]:
 
 
 def tried_recipes(model: ModelFinding) -> tuple[Candidate, ...]:
-    """Return the candidates of a joint search or of successive halving in the order of trying; () for other strategies."""
-    searched = model.candidates if model.strategy != "factorial" else ()
+    """Return the candidates that were sampled in the order of trying; () where they are the cells of a grid."""
+    searched = () if isinstance(model.search, GridSearch) else model.candidates
     return tuple(sorted(searched, key=lambda candidate: candidate.number))
 
 
@@ -98,7 +99,7 @@ def best_so_far(tried: Sequence[Candidate]) -> FloatArray:
 
 def varying_settings(model: ModelFinding) -> tuple[SettingScores, ...]:
     """Collect the settings that differ between candidates, with the scores of those in which they have an effect."""
-    tried, titles = model.candidates if model.strategy != "factorial" else (), factor_titles(model)
+    tried, titles = tried_recipes(model), factor_titles(model)
     names = dict.fromkeys(name for candidate in tried for name, _ in candidate.settings)
     made = (_setting(titles.get(name, name), name, tried) for name in names)
     return tuple(entry for entry in made if len(set(entry.values)) > 1)
@@ -188,12 +189,12 @@ def _explain_marks(axes: Axes, tried: Sequence[Candidate]) -> None:
 
 
 def _numbered(candidate: Candidate) -> str:
-    return f"number {candidate.number}, {percent(mean_of_finished(candidate.accuracies), 2)}"
+    return f"number {candidate.number}, {percent(mean_of_finished(candidate.accuracies))}"
 
 
 def draw_rungs(tried: Sequence[Candidate], figure: Figure, *, title: str) -> None:
     """Draw the accuracy of every candidate on every rung, the survivors' rungs joined by lines."""
-    open_page(figure, height=3.5, title=f"{shortened(title, 30)}: successive halving of {len(tried)} recipes")
+    open_page(figure, height=3.5, title=f"{title} of {len(tried)} recipes")
     axes = axes_at(figure, 0.65, 0.8, 6.35, 1.95)
     # A recipe without rungs of its own was trained in full alone.
     climbs = [entry.rungs or ((entry.epochs, mean_of_finished(entry.accuracies)),) for entry in tried]
@@ -260,15 +261,12 @@ def _draw_choices(axes: Axes, choices: Sequence[SettingScores]) -> None:
     for entry in choices:
         label_row(axes, -0.59, top + 0.85, shortened(entry.title, 60), bold=True)
         axes.plot([-0.59, 1.38], [top + 0.22] * 2, transform=page, color=FAINT, linewidth=0.7, clip_on=False)
-        values = sorted(set(entry.values), key=_numbers_first)
+        values = sorted(
+            set(entry.values), key=lambda value: (_as_number(value) is None, _as_number(value) or 0.0, value)
+        )
         for row, value in enumerate(values):
             _draw_strip(axes, entry, value, top + HEADER + 0.5 + row)
         top += HEADER + len(values)
-
-
-def _numbers_first(value: str) -> tuple[bool, float, str]:
-    number = _as_number(value)
-    return number is None, number or 0.0, value
 
 
 def _draw_strip(axes: Axes, entry: SettingScores, value: str, y: float) -> None:
@@ -284,7 +282,7 @@ def _draw_strip(axes: Axes, entry: SettingScores, value: str, y: float) -> None:
     if scores.size:
         draw_upright(axes, float(np.median(scores)), y, ACCENT)
     below = f", {int((scores < low).sum())} below" if (scores < low).any() else ""
-    best = percent(float(scores.max()) / 100, 2) if scores.size else "failed"
+    best = percent(float(scores.max()) / 100) if scores.size else "failed"
     axes.text(1.03, y, f"{int(own.sum())} tried{below}, best {best}", transform=axes.get_yaxis_transform(), fontsize=7,
               va="center", color=MUTED)  # fmt: skip
 
@@ -300,19 +298,9 @@ def _draw_range(axes: Axes, entry: SettingScores, limits: tuple[float, float]) -
     axes.dataLim.update_from_data_x(entry.numbers)  # failed ones count for the range as well
     axes.autoscale_view(scaley=False)
     axes.set_ylim(*limits)
-    if _spread_evenly_in_logarithm(entry.numbers):
+    if spread_evenly_in_logarithm(entry.numbers):
         logarithmic(axes, "x")
     else:
         axes.locator_params(axis="x", nbins=4)
     axes.set_xlabel(shortened(entry.title, 32), labelpad=2)
     grid(axes, "both")
-
-
-def _spread_evenly_in_logarithm(numbers: FloatArray) -> bool:
-    """Tell whether the median lies nearer to the middle of the range on a logarithmic axis than on a plain one."""
-    if numbers.min() <= 0 or numbers.max() / numbers.min() < 10:
-        return False
-    plain, logarithm = (
-        abs((np.median(values) - values.min()) / np.ptp(values) - 0.5) for values in (numbers, np.log(numbers))
-    )
-    return bool(logarithm < plain)

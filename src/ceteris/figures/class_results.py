@@ -165,7 +165,7 @@ def draw_class_scores(best: Sequence[VersionResults], figure: Figure, *, classes
 def draw_roc(best: Sequence[VersionResults], figure: Figure, *, classes: tuple[str, ...]) -> None:
     """Draw one panel per model, the corner that matters: thin lines are classes, thick ones the averages."""
     title = "ROC curves on the test set, one class against the rest"
-    panels = panel_per_model(figure, len(best), title=title, pitch=2.75, width=1.95, height=1.95)
+    panels = panel_per_model(figure, len(best), title=title, pitch=2.75, size=(1.95, 1.95))
     for axes, summary in zip(panels, best, strict=True):
         curves, colour = summary.results[0].roc, model_colour(summary.position)
         for curve in curves.per_class:
@@ -184,8 +184,10 @@ def draw_roc(best: Sequence[VersionResults], figure: Figure, *, classes: tuple[s
         axes.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
         grid(axes)
         _enlarge_corner(axes, curves, colour)
-        lowest = _lowest_class(curves, classes)
-        axes.legend(loc="lower right", fontsize=7.5, handlelength=1.5, title=lowest, title_fontsize=7)
+        areas = np.nan_to_num([curve.auc for curve in curves.per_class], nan=np.inf)
+        lowest = int(areas.argmin())
+        told = f"lowest class: {shortened(classes[lowest], 12)}, {areas[lowest]:.4f}" if areas[lowest] < np.inf else ""
+        axes.legend(loc="lower right", fontsize=7.5, handlelength=1.5, title=told, title_fontsize=7)
     for axes in panels[::3]:
         axes.set_ylabel("true positive rate", labelpad=1)
 
@@ -204,14 +206,6 @@ def _enlarge_corner(axes: Axes, curves: RocCurves, colour: str) -> None:
     corner.set_facecolor(PAPER)
 
 
-def _lowest_class(curves: RocCurves, classes: tuple[str, ...]) -> str:
-    areas = np.array([curve.auc for curve in curves.per_class])
-    if not np.isfinite(areas).any():
-        return ""
-    lowest = int(np.nanargmin(areas))
-    return f"lowest class: {shortened(classes[lowest], 12)}, {areas[lowest]:.4f}"
-
-
 def thinned(curve: RocCurve) -> tuple[FloatArray, FloatArray]:
     """Return at most ``CORNERS`` points, denser where the curve rises, so that a large test set keeps the file small."""
     x, y = curve.false_positive_rate, curve.true_positive_rate
@@ -225,7 +219,7 @@ def thinned(curve: RocCurve) -> tuple[FloatArray, FloatArray]:
 def draw_calibration(best: Sequence[VersionResults], figure: Figure) -> None:
     """Draw one panel per model: accuracy in each bin of confidence, the area of a mark showing how many images it holds."""
     title = "Reliability: how sure, and how often right"
-    panels = panel_per_model(figure, len(best), title=title, pitch=2.55, width=1.85, height=1.75)
+    panels = panel_per_model(figure, len(best), title=title, pitch=2.55, size=(1.85, 1.75))
     for axes, summary in zip(panels, best, strict=True):
         bins, colour = summary.results[0].calibration, model_colour(summary.position)
         filled = bins.counts > 0

@@ -214,7 +214,7 @@ def _draw_version(panels: Sequence[Axes], curves: LearningCurves) -> None:
         for number, history in enumerate(curves.histories):
             for part, colour, label in (("train", ACCENT, "training"), ("validation", CONTRAST, "validation")):
                 values = scale * np.asarray(getattr(history, f"{part}_{name}"))
-                _draw_seed(axes, values, colour, number, label=label, widths=(1.5, 0.8), faint=0.45)
+                _draw_seed(axes, values, colour, number, label)
         if len(test):
             epochs = np.arange(1, len(test) + 1)
             axes.plot(epochs, scale * test, color=TEST, linewidth=1.0, linestyle=(0, (1, 1)), label="test")
@@ -223,15 +223,12 @@ def _draw_version(panels: Sequence[Axes], curves: LearningCurves) -> None:
         _by_whole_numbers(axes, "epoch")
 
 
-def _draw_seed(
-    axes: Axes, values: FloatArray, colour: str, number: int, *, label: str, widths: tuple[float, float], faint: float
-) -> None:
+def _draw_seed(axes: Axes, values: FloatArray, colour: str, number: int, label: str) -> None:
     """Draw values by epoch, (epochs,): the first seed strong and with its label, further ones thin and faint."""
-    first = number == 0
-    axes.plot(
-        np.arange(1, len(values) + 1), values, color=colour, linewidth=widths[not first], alpha=1.0 if first else faint,
-        label=label if first else None, marker="o" if len(values) == 1 else None, markersize=3,
-    )  # fmt: skip
+    width, alpha, known = (1.5, 1.0, label) if number == 0 else (0.8, 0.45, None)
+    marker = "o" if len(values) == 1 else None
+    epochs = np.arange(1, len(values) + 1)
+    axes.plot(epochs, values, color=colour, linewidth=width, alpha=alpha, label=known, marker=marker, markersize=3)
 
 
 def _by_whole_numbers(axes: Axes, label: str, most: int = 5) -> None:
@@ -304,7 +301,7 @@ def draw_residual(info: ResidualCurves, figure: Figure) -> None:
         ):  # fmt: skip
             for number, history in enumerate(histories):
                 values = scale * np.asarray(getattr(history, name))
-                _draw_seed(axes, values, colour, number, label=label, widths=(1.6, 0.8), faint=0.5)
+                _draw_seed(axes, values, colour, number, label)
         axes.set_title(title, fontsize=8.5)
         _by_whole_numbers(axes, "epoch")
     loss.legend(handlelength=1.4)

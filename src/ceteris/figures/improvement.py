@@ -106,17 +106,18 @@ def _draw_fresh_blocks(axes: Axes, row: int, found: Confirmation, colour: str) -
 def draw_ablation(choices: tuple[AblatedChoice, ...], figure: Figure, *, title: str, margin: float) -> None:
     """Draw one row per choice: the loss on every block, and its mean with the 95 % interval."""
     rows = max(len(choices), 1)
-    page = f"{shortened(title, 30)}: what each choice of the best setting is worth"
-    open_page(figure, height=rows * ABLATED_ROW + 1.5, title=page)
+    heading = f"{shortened(title, 30)}: what each choice of the best setting is worth"
+    open_page(figure, height=rows * ABLATED_ROW + 1.5, title=heading)
     axes = axes_at(figure, 2.75, 0.75, 3.1, rows * ABLATED_ROW)
     prepare_differences(
         axes, [choice.comparison for choice in choices], rows=rows, margin=margin,
         title="accuracy lost when the choice is put back alone, points",
     )  # fmt: skip
+    page = axes.get_yaxis_transform()
     for row, choice in enumerate(choices):
         y = row + 0.5
         label_row(axes, -0.86, y - 0.2, shortened(choice.factor, 38), bold=True)
-        label_row(axes, -0.86, y + 0.22, shortened(choice.label, 42), muted=True)
+        axes.text(-0.86, y + 0.22, shortened(choice.label, 42), transform=page, fontsize=8, color=MUTED, va="center")
         draw_blocks(axes, 100 * choice.losses, y)
         draw_comparison(axes, y, choice.comparison, words=ABLATION_WORDS)
     told = (

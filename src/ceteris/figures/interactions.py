@@ -28,7 +28,7 @@ from ceteris.figures.style import (
     note,
     open_page,
 )
-from ceteris.findings import ModelFinding, StudyFindings, Verdict
+from ceteris.findings import GridSearch, ModelFinding, StudyFindings, Verdict
 from ceteris.records import FloatArray
 
 INTERACTION_ROW = 0.34  # inches
@@ -106,9 +106,10 @@ def interaction_grid(model: ModelFinding, margin: float) -> InteractionGrid | No
     None where the model has no grid, and where the cells cannot be compared because only a part of the grid was trained:
     an average over other settings would then mix up the factors.
     """
-    pair = _pair(model)
-    if model.strategy != "factorial" or pair is None:
+    names = tuple(dict.fromkeys(name for candidate in model.candidates for name, _ in candidate.settings))
+    if not isinstance(model.search, GridSearch) or len(names) < 2:
         return None
+    pair = next(((entry.first[0], entry.second[0]) for entry in strongest(model.interactions)), (names[0], names[1]))
     grouped: Grouped = {}
     for candidate in model.candidates:
         settings = dict(candidate.settings)
@@ -136,13 +137,6 @@ def interaction_grid(model: ModelFinding, margin: float) -> InteractionGrid | No
         chosen=(first.index(best[pair[0]]), second.index(best[pair[1]])) if best else None,
         margin=margin,
     )
-
-
-def _pair(model: ModelFinding) -> tuple[str, str] | None:
-    for entry in strongest(model.interactions):
-        return entry.first[0], entry.second[0]
-    names = list(dict.fromkeys(name for candidate in model.candidates for name, _ in candidate.settings))
-    return (names[0], names[1]) if len(names) > 1 else None
 
 
 def draw_cells(info: InteractionGrid, figure: Figure) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -96,7 +97,8 @@ def draw_results(results: ResultsInfo, figure: Figure) -> None:
             mean = 100 * summary.mean(metric)
             axes.scatter([mean], [row], s=26, facecolor=fill, edgecolor=colour, linewidth=1.1, zorder=3)
     for row, summary in enumerate(results.summaries):
-        _name_row(panels[0], row, -0.1, shortened(_name(summary, 14), 30), size=7.5, bold=summary.version == "best")
+        weight = "bold" if summary.version == "best" else "normal"
+        _name_row(panels[0], row, shortened(_name(summary, 14), 30), x=-0.1, fontsize=7.5, fontweight=weight)
     shared = [axes for axes, (metric, _) in zip(panels, METRICS, strict=True) if metric != "auc"]
     lows, highs = zip(*(axes.get_xlim() for axes in shared), strict=True)
     for axes in shared:
@@ -118,9 +120,8 @@ def _name(summary: VersionResults, letters: int) -> str:
     return f"{shortened(summary.title, letters)}, {VERSION_TITLES[summary.version]}"
 
 
-def _name_row(axes: Axes, row: int, x: float, text: str, *, size: float, bold: bool = False) -> None:
-    page, weight = axes.get_yaxis_transform(), "bold" if bold else "normal"
-    axes.text(x, row, text, transform=page, ha="right", va="center", fontsize=size, fontweight=weight)
+def _name_row(axes: Axes, row: int, text: str, *, x: float, **font: Any) -> None:
+    axes.text(x, row, text, transform=axes.get_yaxis_transform(), ha="right", va="center", **font)
 
 
 def draw_generalisation_gap(results: ResultsInfo, figure: Figure) -> None:
@@ -132,25 +133,21 @@ def draw_generalisation_gap(results: ResultsInfo, figure: Figure) -> None:
     axes.locator_params(axis="x", nbins=6)
     axes.set_xlabel("accuracy, %")
     for row, summary in enumerate(results.summaries):
-        _name_row(axes, row, -0.03, shortened(_name(summary, 16), 34), size=8)
-        gap = 100 * (summary.train_accuracy - summary.validation_accuracy)
+        _name_row(axes, row, shortened(_name(summary, 16), 34), x=-0.03, fontsize=8)
+        colour = model_colour(summary.position)
+        train, validation = 100 * summary.train_accuracy, 100 * summary.validation_accuracy
+        gap = train - validation
         told = "" if gap != gap else f"gap {gap:+.1f}".replace("-", "−")
         axes.text(1.03, row, told, transform=axes.get_yaxis_transform(), va="center", fontsize=8, color=INK)
-        _draw_gap(axes, summary, row)
+        axes.plot([train, validation], [row, row], color=colour, linewidth=1.6, zorder=1)
+        for value, marker, fill, edge, size, name in (
+            (train, "o", PAPER, colour, 26, "training"),
+            (validation, "o", colour, colour, 26, "validation"),
+            (100 * summary.mean("accuracy"), "D", MUTED, MUTED, 16, "test"),
+        ):
+            label = name if row == 0 else None
+            axes.scatter([value], [row], s=size, marker=marker, facecolor=fill, edgecolor=edge, zorder=3, label=label)
     axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, handletextpad=0.2, columnspacing=1.2)
-
-
-def _draw_gap(axes: Axes, summary: VersionResults, row: int) -> None:
-    colour = model_colour(summary.position)
-    train, validation = 100 * summary.train_accuracy, 100 * summary.validation_accuracy
-    axes.plot([train, validation], [row, row], color=colour, linewidth=1.6, zorder=1)
-    for value, marker, fill, edge, size, name in (
-        (train, "o", PAPER, colour, 26, "training"),
-        (validation, "o", colour, colour, 26, "validation"),
-        (100 * summary.mean("accuracy"), "D", MUTED, MUTED, 16, "test"),
-    ):
-        label = name if row == 0 else None
-        axes.scatter([value], [row], s=size, marker=marker, facecolor=fill, edgecolor=edge, zorder=3, label=label)
 
 
 def model_costs(findings: StudyFindings, results: ResultsInfo) -> tuple[ModelCost, ...]:

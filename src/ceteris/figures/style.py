@@ -7,12 +7,14 @@ FAINT and PAPER are reserved for text, secondary text, rules and background, so 
 import functools
 from typing import Any, Literal
 
+import numpy as np
 from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from ceteris.analysis.finals import shortened
+from ceteris.records import FloatArray
 
 INK = "#1c2128"
 MUTED = "#66707c"
@@ -93,10 +95,10 @@ def axes_at(figure: Figure, left: float, top: float, width: float, height: float
     return figure.add_axes((left / page_width, bottom / page_height, width / page_width, height / page_height))
 
 
-def panel_per_model(figure: Figure, count: int, *, title: str, pitch: float, width: float, height: float) -> list[Axes]:
-    """Open a page with ``count`` panels of ``width`` by ``height`` inches, three in a row, rows ``pitch`` inches apart."""
+def panel_per_model(figure: Figure, count: int, *, title: str, pitch: float, size: tuple[float, float]) -> list[Axes]:
+    """Open a page with ``count`` panels of ``size`` (width, height) inches, three in a row, rows ``pitch`` inches apart."""
     open_page(figure, height=0.75 + pitch * max(1, -(-count // 3)), title=title)
-    return [axes_at(figure, 0.55 + 2.3 * (n % 3), 0.65 + pitch * (n // 3), width, height) for n in range(count)]
+    return [axes_at(figure, 0.55 + 2.3 * (n % 3), 0.65 + pitch * (n // 3), *size) for n in range(count)]
 
 
 def blank(axes: Axes) -> None:
@@ -122,6 +124,16 @@ def logarithmic(axes: Axes, which: Literal["x", "y"]) -> None:
     axis.set_major_formatter(FuncFormatter(lambda value, _: compact(value)))
 
 
+def spread_evenly_in_logarithm(numbers: FloatArray) -> bool:
+    """Tell whether the median lies nearer to the middle of the range on a logarithmic axis than on a plain one."""
+    if numbers.min() <= 0 or numbers.max() / numbers.min() < 10:
+        return False
+    plain, logarithm = (
+        abs((np.median(values) - values.min()) / np.ptp(values) - 0.5) for values in (numbers, np.log(numbers))
+    )
+    return bool(logarithm < plain)
+
+
 def compact(value: float) -> str:
     """Write a number with at most three significant digits; thousands as k, millions as M, billions as G."""
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
@@ -136,16 +148,3 @@ def abbreviated(text: str, limit: int) -> str:
         return text
     tail = max(1, (limit - 1) // 2)
     return text[: max(1, limit - 1 - tail)].rstrip() + "…" + text[-tail:].lstrip()
-
-
-def percent(share: float, digits: int = 1) -> str:
-    """Write a share in 0..1 as a percentage; a missing number as a dash."""
-    return "–" if share != share else f"{100 * share:.{digits}f} %"
-
-
-def points(difference: float, digits: int = 1) -> str:
-    """Write a difference of shares in percentage points with its sign."""
-    if difference != difference:
-        return "–"
-    rounded = round(100 * difference, digits) + 0.0
-    return f"{'+' if rounded > 0 else '−' if rounded < 0 else '±'}{abs(rounded):.{digits}f}"

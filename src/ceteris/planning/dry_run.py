@@ -17,7 +17,7 @@ from ceteris.execution.queue import Queue, Records, Request
 from ceteris.execution.worker import Done, Event, Task
 from ceteris.records import Cost, CrossValidationSplit, Finished, Record, Trial
 from ceteris.study import ExperimentContext, ModelResult, Study, model_experiment
-from ceteris.study.strategies import SearchResult, search_of, strategy_named
+from ceteris.study.strategies import SearchResult, search_of, strategy_of
 from ceteris.study.study import ModelSpec
 from ceteris.study.trials import TUNING_REPETITION
 
@@ -88,7 +88,7 @@ def dry_run(
         seconds_of: the predicted seconds of one task.
         is_known: whether a trial is in the store already and takes no time.
     """
-    strategy = strategy_named(context.study.strategy.kind)
+    strategy = strategy_of(context.study)
     study = replace(context.study, strategy=strategy.upper_bound(context.study.strategy))
     context = replace(context, study=study, extension=None)
     nulls = NullRecords(study)
@@ -134,11 +134,11 @@ class SimulatedPool:
 
 
 class NullRecords:
-    """Records that decide nothing; for leave-one-out the first new level of every factor is kept, to have a full stack."""
+    """Records that decide nothing; where a strategy follows choices, the first new level of every factor is kept."""
 
     def __init__(self, study: Study) -> None:
         self._study = study
-        self._follows_choices = strategy_named(study.strategy.kind).follows_choices
+        self._follows_choices = strategy_of(study).follows_choices
         self._best = {model.name: model.recipe for model in study.models}
         self._gains: dict[str, float] = {}  # of the recipes that are kept, by digest
 

@@ -5,14 +5,14 @@ from dataclasses import dataclass, replace
 
 import psutil
 
-from ceteris.data import DataSet
+from ceteris.data import DataSet, reading_lines
 from ceteris.execution.worker import Task
 from ceteris.planning.dry_run import DryRun, PlannedStage, dry_run
 from ceteris.planning.power import Spread, detectable, spread_of
 from ceteris.planning.timing import Timing, calibrate, images_fitted, images_held_out
 from ceteris.records import Trial
 from ceteris.store import Store, recorded_trials
-from ceteris.study import ExperimentContext, Study, exploration_trials, strategy_named
+from ceteris.study import ExperimentContext, Study, exploration_trials, strategy_of
 from ceteris.study.context import RunOptions, context_of, open_data
 from ceteris.study.strategies.budget import SECONDS_TO_REPORT, SECONDS_TO_REPORT_MODEL, SECONDS_TO_START
 from ceteris.training.compiler import put_off_compiler
@@ -56,10 +56,12 @@ class Disk:
 class PlanEstimate:
     """A whole plan; ``seconds`` is the predicted wall-clock time of the run: preparing, training and the report.
 
-    ``spreads`` says by model what the detectable differences rest on. ``at_most`` says that trainings may be saved.
+    ``spreads`` says by model what the detectable differences rest on. ``at_most`` says that trainings may be saved, and
+    ``data`` how the images were read and what endangers the conclusions.
     """
 
     study: Study
+    data: tuple[str, ...]
     stages: tuple[PlannedStage, ...]
     workers: int
     preparing_seconds: float
@@ -128,6 +130,7 @@ class Planner:
             spreads[model.name] = spread_of(self._recorded, trial, held_out)
         return PlanEstimate(
             study=study,
+            data=tuple(reading_lines(self.data_set)),
             stages=tuple(
                 replace(
                     stage,
@@ -143,7 +146,7 @@ class Planner:
             memory=self._memory(run.tasks),
             disk=self._disk(missing),
             spreads=spreads,
-            at_most=strategy_named(study.strategy.kind).leaves_early(study.strategy),
+            at_most=strategy_of(study).leaves_early(study.strategy),
         )
 
     def _dry_run(self, context: ExperimentContext) -> DryRun:

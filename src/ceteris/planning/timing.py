@@ -27,6 +27,7 @@ from ceteris.digests import digest_of, plain
 from ceteris.errors import CeterisError, ConfigError
 from ceteris.execution.device_table import DeviceTable, network_like
 from ceteris.execution.pools import environment_of_workers, worker_context
+from ceteris.execution.worker import exit_with_parent
 from ceteris.findings import ModelSummary
 from ceteris.recipe import Recipe
 from ceteris.records import HoldoutSplit, Trial
@@ -297,6 +298,7 @@ def _measured_by_processes(
 
 
 def _begin_measuring(prepared: Path, imports: ImportPolicy) -> None:
+    exit_with_parent()
     put_off_compiler()
     _PROCESS.update(train=open_train(prepared), imports=imports)
 

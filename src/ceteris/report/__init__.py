@@ -1,6 +1,6 @@
 """The report of a study: figures and tables as files, an HTML page, a PDF of five pages, an executed notebook."""
 
-from ceteris.report.content import DrawnPlate, Report, compose
+from ceteris.report.content import DrawnFigure, Report, compose
 from ceteris.report.html import html_report
 from ceteris.report.notebook import notebook_report
 from ceteris.report.pdf import pdf_report
@@ -11,7 +11,7 @@ from ceteris.report.write import FORMATS, Format, check_formats, write_report
 __all__ = [
     "FORMATS",
     "Column",
-    "DrawnPlate",
+    "DrawnFigure",
     "Format",
     "Report",
     "Table",

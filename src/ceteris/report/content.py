@@ -1,12 +1,13 @@
 """What every format of the report is made from: the findings, their evaluation, all tables, all figures drawn once."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from ceteris.analysis.results import ResultsInfo, results_info
 from ceteris.figures import ReportFigure, figures
 from ceteris.findings import StudyFindings
+from ceteris.report.sections import Medium, Section, sections
 from ceteris.report.table import Table
 from ceteris.report.tables import tables
 
@@ -14,10 +15,10 @@ DPI = 200
 
 
 @dataclass(frozen=True, kw_only=True)
-class DrawnPlate:
+class DrawnFigure:
     """A figure with its drawings: SVG text and PNG bytes."""
 
-    plate: ReportFigure
+    figure: ReportFigure
     svg: str
     png: bytes
 
@@ -29,31 +30,27 @@ class Report:
     findings: StudyFindings
     results: ResultsInfo
     tables: tuple[Table, ...]
-    drawn: tuple[DrawnPlate, ...]
+    drawn: tuple[DrawnFigure, ...]
+
+    def sections(self, medium: Medium) -> list[Section]:
+        """Return the sections with the blocks that a format shows, without sections that are empty then."""
+        shown = [
+            replace(section, blocks=tuple(block for block in section.blocks if medium in block.where))
+            for section in self._sections
+        ]
+        return [section for section in shown if section.blocks]
+
+    def drawing(self, figure: ReportFigure) -> DrawnFigure:
+        """Return the drawing of a figure."""
+        return self._drawn[figure.name]
 
     @cached_property
-    def _tables_by_name(self) -> dict[str, Table]:
-        return {table.name: table for table in self.tables}
+    def _sections(self) -> list[Section]:
+        return sections(self.findings, self.results, [entry.figure for entry in self.drawn])
 
-    def table(self, name: str) -> Table:
-        """Return one table by its name."""
-        return self._tables_by_name[name]
-
-    def tables_about(self, *names: str) -> list[Table]:
-        """Return the named tables that this study has, and that have rows."""
-        return [found for name in names if (found := self._tables_by_name.get(name)) is not None and found.rows]
-
-    def figures(self, section: str, model: str | None = None) -> list[DrawnPlate]:
-        """Return the figures of a section, those of one model ('' for all models together) where asked for."""
-        return [
-            entry
-            for entry in self.drawn
-            if entry.plate.section == section and (model is None or entry.plate.model == model)
-        ]
-
-    def figure(self, name: str) -> DrawnPlate | None:
-        """Return one figure by its name, None where the findings do not allow it."""
-        return next((entry for entry in self.drawn if entry.plate.name == name), None)
+    @cached_property
+    def _drawn(self) -> dict[str, DrawnFigure]:
+        return {entry.figure.name: entry for entry in self.drawn}
 
 
 def compose(findings: StudyFindings, progress: Callable[[str], None] | None = None) -> Report:
@@ -64,5 +61,5 @@ def compose(findings: StudyFindings, progress: Callable[[str], None] | None = No
         if progress is not None:
             progress(f"drawing {entry.name}")
         svg, png = entry.rendered(dpi=DPI)
-        drawn.append(DrawnPlate(plate=entry, svg=svg, png=png))
+        drawn.append(DrawnFigure(figure=entry, svg=svg, png=png))
     return Report(findings=findings, results=results, tables=tables(findings, results), drawn=tuple(drawn))

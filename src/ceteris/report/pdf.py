@@ -3,7 +3,7 @@
 import contextlib
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -12,24 +12,38 @@ from typing import Any
 import matplotlib
 import typst
 
-from ceteris.analysis.finals import VERSION_TITLES
-from ceteris.findings import StudyFindings
-from ceteris.report import sentences
-from ceteris.report.budgets import budget_sentences, saved_sentence
+from ceteris.analysis.finals import VERSION_TITLES, shortened
+from ceteris.analysis.search import mean_of_finished
+from ceteris.figures import ReportFigure
+from ceteris.findings import LevelFinding, StudyFindings
+from ceteris.formats import plain_points, points
 from ceteris.report.content import Report
-from ceteris.report.effects_table import effects_table
-from ceteris.report.improvement import improvement_sentences
-from ceteris.report.judgements import judgements
-from ceteris.report.outlook import command, outlook_sentences
-from ceteris.report.search_words import search_text, strategy_words
-from ceteris.report.table import Table
+from ceteris.report.sections import Block, Bullets, Compact, Heading, Judgements, Section, Text
+from ceteris.report.tables import data_description, structures
 
 MOST_PAGES = 5
+MOST_MODELS = 4  # side by side in the table of effects
+MOST_BULLETS = 14
+
+# Figures that the PDF may hold: the share of the line and the most height in cm that each may take. Of those that there
+# are for every model, the model with the best test result is shown.
+FIGURES: dict[str, tuple[float, float]] = {
+    "samples": (1.0, 11), "improvement": (0.7, 7), "search-path": (0.82, 11), "worth": (0.76, 7), "cells": (0.62, 11),
+    "interactions": (0.72, 8), "history": (0.8, 11), "rungs": (0.8, 11), "race": (0.72, 9), "tuning": (0.8, 11),
+    "test-results": (0.8, 11), "generalisation-gap": (0.66, 11), "curves": (0.86, 11), "confusion": (0.62, 7),
+    "roc": (0.8, 11), "class-scores": (0.62, 7), "costs": (0.8, 11), "residual": (0.8, 11), "attention": (0.72, 11),
+    "mistakes": (0.72, 11),
+}  # fmt: skip
+ALL_FIGURES = tuple(FIGURES)
+SEARCH_FIGURES = ("improvement", "worth", "cells", "history", "rungs")  # they answer what the strategy asks
+PAIRS = {"class-scores": "confusion"}  # stand side by side
+
+_SIGNS = {"better": "▲", "worse": "▼", "equivalent": "=", "undecided": "○", "incumbent": "◇"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """How tightly the pages are set: letters in points, figures to show, rows of the table of effects, classes named."""
+    """How tightly the pages are set: letters in points, figures to show, rows of the table of effects, longest texts."""
 
     size: float
     figures: tuple[str, ...]
@@ -37,29 +51,6 @@ class Layout:
     letters: int
 
 
-ALL_FIGURES = (
-    "samples",
-    "improvement",
-    "search-path",
-    "worth",
-    "cells",
-    "interactions",
-    "history",
-    "rungs",
-    "race",
-    "tuning",
-    "test-results",
-    "generalisation-gap",
-    "curves",
-    "confusion",
-    "roc",
-    "class-scores",
-    "costs",
-    "residual",
-    "attention",
-    "mistakes",
-)
-SEARCH_FIGURES = ("improvement", "worth", "cells", "history", "rungs")  # they answer what the strategy asks  # fmt: skip
 LAYOUTS = (
     Layout(size=9.5, figures=ALL_FIGURES, effect_rows=80, letters=4000),
     Layout(size=9.0, figures=ALL_FIGURES, effect_rows=70, letters=3000),
@@ -85,7 +76,7 @@ def pdf_report(report: Report) -> bytes:
         template = resources.files("ceteris.report").joinpath("templates/report.typ").read_text(encoding="utf-8")
         (folder / "report.typ").write_text(template, encoding="utf-8")
         for drawn in report.drawn:
-            (folder / f"{drawn.plate.name}.svg").write_text(drawn.svg, encoding="utf-8")
+            (folder / f"{drawn.figure.name}.svg").write_text(drawn.svg, encoding="utf-8")
         for layout in LAYOUTS[:-1]:
             # An internal error of typst (its tags of tables that break around a picture) costs a layout, not the report.
             with contextlib.suppress(typst.TypstError):
@@ -112,141 +103,193 @@ def _compiled(folder: Path, data: dict[str, Any]) -> bytes | None:
 
 def content(report: Report, layout: Layout) -> dict[str, Any]:
     """Return everything that the pages show, as plain values."""
-    findings, results = report.findings, report.results
-    effects, left_out = effects_table(findings, layout.effect_rows)
+    findings = report.findings
+    pages = _Pages(report=report, layout=layout)
+    made = [pages.section(section) for section in report.sections("pdf")]
     return {
         "size": layout.size,
-        "title": _cut(findings.title or findings.name, 200),
-        "question": _cut(findings.question, 400),
-        "people": _cut(" · ".join(part for part in (findings.group, findings.author) if part), 160),
-        "byline": _cut(" · ".join(part for part in (findings.group, findings.author, findings.date) if part), 180),
-        "note": _cut(findings.data.note, 300),
-        "answer": _cut(sentences.answer(findings, results), layout.letters),
-        "improvements": [_cut(text, 400) for text in improvement_sentences(findings)][:6],
-        "search": _search(findings),
-        "outlook": _outlook(findings),
-        "data": _rows(_data_facts(report.table("data")), layout),
-        "models": _models(report.table("models"), layout),
-        "explored": _explored(findings, layout),
-        "effects": effects,
-        "effects_left_out": left_out,
-        "fits": [_cut(sentences.fit_sentence(findings, results, model), 500) for model in findings.models][:6],
-        "results": _results(report),
-        "mistakes": [_cut(text, 300) for text in sentences.mistakes_sentences(findings, results)][:6],
-        "residual": [_cut(text, 400) for text in sentences.residual_sentences(findings, results)],
-        "judgements": [
-            {"title": _cut(entry.title, 40), "pros": entry.pros, "cons": entry.cons}
-            for entry in judgements(findings, results)[:6]
-        ],
-        "conclusions": [_cut(sentence, 400) for sentence in sentences.conclusions(findings, results)][:14],
-        "method": _method(findings),
-        "reproduce": _reproduce(findings, layout),
-        "figures": {name: entry for name in ALL_FIGURES if (entry := _figure(report, layout, name)) is not None},
+        "title": shortened(findings.label, 200),
+        "question": shortened(findings.question, 400),
+        "people": shortened(findings.people, 160),
+        "byline": shortened(" · ".join(part for part in (findings.people, findings.date) if part), 180),
+        "note": shortened(findings.data.note, 300),
+        "sections": [section for section in made if section["blocks"]],
     }
 
 
-def _cut(text: str, letters: int) -> str:
-    return text if len(text) <= letters else text[: max(1, letters - 1)].rstrip() + "…"
+@dataclass(frozen=True, kw_only=True)
+class _Pages:
+    """The blocks of the report as plain values, cut to a layout."""
+
+    report: Report
+    layout: Layout
+
+    def section(self, section: Section) -> dict[str, Any]:
+        """Return words and tables in their order, then the section's own figures; none stands in the summary."""
+        blocks = [plain for block in section.blocks for plain in self._blocks(block)]
+        own = [entry.figure for entry in self.report.drawn if entry.figure.section == section.name]
+        shown = {entry["name"]: entry for figure in own if (entry := self._picture(figure))}
+        for name, partner in PAIRS.items():
+            if name in shown and partner in shown:
+                shown[partner]["beside"] = shown.pop(name)
+        return {"title": section.title, "blocks": [*blocks, *(shown[name] for name in FIGURES if name in shown)]}
+
+    def _blocks(self, block: Block) -> Iterator[dict[str, Any]]:
+        match block:
+            case Heading(title=title):
+                yield {"kind": "heading", "title": title}
+            case Text(text=text, style=style):
+                yield {"kind": "text", "text": shortened(text, self.layout.letters), "style": style}
+            case Bullets(texts=texts):
+                cut = [shortened(text, min(self.layout.letters, 500)) for text in texts]
+                yield {"kind": "bullets", "texts": cut[:MOST_BULLETS]}
+            case Judgements(judged=judged):
+                rows = [{"title": shortened(one.title, 40), "pros": one.pros, "cons": one.cons} for one in judged[:6]]
+                yield {"kind": "judgements", "rows": rows}
+            case Compact(name="effects"):
+                yield effects(self.report.findings, self.layout.effect_rows)
+            case Compact(name="results"):
+                yield self._results()
+            case Compact(name="facts"):
+                yield self._facts()
+            case Compact(name="models"):
+                yield self._models()
+            case Compact(name="explored"):
+                yield self._explored()
+
+    # -- figures
+
+    def _picture(self, figure: ReportFigure) -> dict[str, Any] | None:
+        """Return file, caption and size of a figure, None where this layout has no room for it."""
+        if figure.kind not in self.layout.figures or figure.kind == "samples":
+            return None
+        if figure.model and figure.model != self._best_model(figure.kind):
+            return None
+        return self._drawn(figure)
+
+    def _drawn(self, figure: ReportFigure) -> dict[str, Any]:
+        (share, tallest), box = FIGURES[figure.kind], self.report.drawing(figure).svg.split('viewBox="', 1)[1]
+        width, height = map(float, box.split('"', 1)[0].split()[2:])
+        size = {"ratio": f"{height / width:.4f}", "share": share, "tallest": tallest}
+        return {"kind": "picture", "name": figure.kind, "file": f"{figure.name}.svg", "caption": figure.caption, **size}
+
+    def _best_model(self, kind: str) -> str:
+        """Return the model with the best test result of those that have a figure of a kind, '' where none has."""
+        models = {entry.figure.model for entry in self.report.drawn if entry.figure.kind == kind}
+        having = [summary for summary in self.report.results.best if summary.model in models]
+        return max(having, key=lambda summary: summary.mean("accuracy")).model if having else ""
+
+    # -- tables that only the PDF has
+
+    def _results(self) -> dict[str, Any]:
+        rows = []
+        for summary in self.report.results.summaries[:18]:
+            low, high = summary.accuracy_interval.low, summary.accuracy_interval.high
+            accuracy = f"{plain_points(summary.mean('accuracy'))} ({plain_points(low)}–{plain_points(high)})"
+            shares = [plain_points(summary.mean(metric)) for metric in ("precision", "recall", "f1")]
+            version = f"{shortened(summary.title, 30)}, {VERSION_TITLES[summary.version]}"
+            rows.append([version, accuracy, *shares, f"{summary.mean('auc'):.4f}"])
+        return {"kind": "results", "rows": rows}
+
+    def _facts(self) -> dict[str, Any]:
+        rows = self._cut(data_description(self.report.findings, brief=True).texts(), 300)
+        samples = [self._drawn(entry.figure) for entry in self.report.drawn if entry.figure.name == "samples"]
+        return {
+            "kind": "facts",
+            "rows": rows,
+            "picture": samples[0] if samples and "samples" in self.layout.figures else None,
+        }
+
+    def _models(self) -> dict[str, Any]:
+        """Split the properties into those that differ, as rows, and those that all models share, as one sentence."""
+        table = structures(self.report.findings)
+        differing = [row[:9] for row in table.texts() if len(set(row[1:])) > 1]
+        shared = [f"{row[0]} {row[1]}" for row in table.texts() if len(set(row[1:])) == 1 and row[1] != "none"]
+        return {
+            "kind": "models",
+            "columns": [shortened(column.title, 30) for column in table.columns][:9],
+            "rows": self._cut(differing, 130),
+            "shared": shortened("; ".join(shared), self.layout.letters),
+        }
+
+    def _explored(self) -> dict[str, Any]:
+        """Name every factor once with its question and the models for which it was explored."""
+        seen: dict[str, tuple[str, str, list[str]]] = {}
+        for model in self.report.findings.models:
+            for factor in model.factors:
+                seen.setdefault(factor.name, (factor.label, factor.question, []))[2].append(model.label)
+        rows = [
+            [shortened(title, 60), shortened(question, 160), shortened(", ".join(models), 60)]
+            for title, question, models in seen.values()
+        ]
+        return {"kind": "explored", "rows": rows[: max(4, self.layout.effect_rows // 3)]}
+
+    def _cut(self, rows: Sequence[Sequence[str]], most: int) -> list[list[str]]:
+        return [[shortened(text, min(self.layout.letters, most)) for text in row] for row in rows]
 
 
-def _rows(table: Table, layout: Layout) -> list[list[str]]:
-    return [[_cut(text, min(layout.letters, 300)) for text in row] for row in table.texts()]
+# ---------------------------------------------------------------------------------------------------------------------
+# All effects in one table: a row per level, a column per model
+
+_Levels = dict[str, dict[str, LevelFinding]]  # label -> model -> level
 
 
-def _data_facts(table: Table) -> Table:
-    kept = ("problem", "label", "training images", "test images", "shares", "image", "classes", "images per class, training",
-            "smallest and largest value", "missing values", "preprocessing", "source")  # fmt: skip
-    rows = tuple(row for row in table.rows if row[0] in kept)
-    return Table(name=table.name, title=table.title, columns=table.columns, rows=rows)
+def effects(findings: StudyFindings, most_rows: int) -> dict[str, Any]:
+    """Return the table as plain values, and how many levels it leaves out.
 
-
-def _models(table: Table, layout: Layout) -> dict[str, Any]:
-    """Split the properties into those that differ, as rows, and those that all models share, as one sentence."""
-    limit = min(layout.letters, 130)
-    differing = [row for row in table.texts() if len(set(row[1:])) > 1]
-    shared = [f"{row[0]} {row[1]}" for row in table.texts() if len(set(row[1:])) == 1 and row[1] != "none"]
-    columns = [column.title for column in table.columns][:9]
-    return {
-        "columns": [_cut(title, 30) for title in columns],
-        "rows": [[_cut(text, limit) for text in row[:9]] for row in differing],
-        "shared": _cut("; ".join(shared), layout.letters),
-    }
-
-
-def _explored(findings: StudyFindings, layout: Layout) -> list[list[str]]:
-    """Name every factor once with its question and the models for which it was explored."""
-    seen: dict[str, tuple[str, list[str]]] = {}
-    for model in findings.models:
+    A cell reads "mean accuracy, difference from the incumbent, verdict". Where there are more rows than allowed, levels
+    that were neither incumbent nor kept nor better for any model are left out first, then whole factors from the end.
+    """
+    models = findings.models[:MOST_MODELS]
+    titles = {factor.name: factor.label for model in models for factor in model.factors}
+    grouped: dict[str, _Levels] = {name: {} for name in titles}
+    for model in models:
         for factor in model.factors:
-            entry = seen.setdefault(factor.title or factor.name, (factor.question, []))
-            entry[1].append(model.title or model.name)
-    most = max(4, layout.effect_rows // 3)
+            for level in factor.levels:
+                grouped[factor.name].setdefault(level.label, {})[model.name] = level
+    chosen = _reduced(grouped, most_rows)
     rows = [
-        [_cut(name, 60), _cut(question, 160), _cut(", ".join(models), 60)] for name, (question, models) in seen.items()
+        {
+            "factor": titles[name][:60] if number == 0 else "",
+            "level": label[:48],
+            "cells": [_cell(of_model.get(model.name)) for model in models],
+        }
+        for name, levels in chosen.items()
+        for number, (label, of_model) in enumerate(levels.items())
     ]
-    return rows[:most]
+    total = sum(map(len, grouped.values()))
+    titles_of_models = [model.label[:24] for model in models]
+    return {"kind": "effects", "models": titles_of_models, "rows": rows, "left_out": total - len(rows)}
 
 
-def _results(report: Report) -> list[list[str]]:
-    rows = []
-    for summary in report.results.summaries[:18]:
-        interval = summary.accuracy_interval
-        accuracy = f"{100 * summary.mean('accuracy'):.2f} ({100 * interval.low:.2f}–{100 * interval.high:.2f})"
-        shares = [f"{100 * summary.mean(metric):.2f}" for metric in ("precision", "recall", "f1")]
-        version = f"{_cut(summary.title, 30)}, {VERSION_TITLES[summary.version]}"
-        rows.append([version, accuracy, *shares, f"{summary.mean('auc'):.4f}"])
-    return rows
+def _reduced(grouped: dict[str, _Levels], most_rows: int) -> dict[str, _Levels]:
+    if sum(map(len, grouped.values())) <= most_rows:
+        return grouped
+    kept: dict[str, _Levels] = {}
+    for name, levels in grouped.items():
+        telling = {label: found for label, found in levels.items() if any(map(_is_telling, found.values()))}
+        if sum(map(len, kept.values())) + len(telling) > most_rows:
+            break
+        kept[name] = telling
+    return kept
 
 
-def _method(findings: StudyFindings) -> str:
-    return (
-        f"{strategy_words(findings).how} Intervals and p-values use the corrected resampled t-test (Nadeau & Bengio 2003), "
-        "p-values are adjusted for the levels of a factor (Holm 1979); better or worse needs "
-        f"p < {findings.significance:g}, equivalent an interval inside "
-        f"±{100 * findings.equivalence_margin:g} points; all else is undecided."
-    )
+def _is_telling(level: LevelFinding) -> bool:
+    better = level.comparison is not None and level.comparison.verdict == "better"
+    return level.incumbent or level.chosen or better
 
 
-def _search(findings: StudyFindings) -> list[str]:
-    """Say what the search did with each model, and what a comparison may not be blamed for."""
-    told = [text for model in findings.models for text in (search_text(model), saved_sentence(model)) if text]
-    unequal = [
-        text
-        for model in findings.models
-        for text in budget_sentences(model)
-        if "unequal" in text or "operations" in text
-    ]
-    return [_cut(text, 300) for text in dict.fromkeys([*told, *unequal]) if text][:8]
-
-
-def _outlook(findings: StudyFindings) -> str:
-    go_on = command(findings)
-    told = " ".join(outlook_sentences(findings))
-    return _cut(f"{told} To go on: {go_on}." if go_on else told, 900)
-
-
-def _reproduce(findings: StudyFindings, layout: Layout) -> str:
-    packages = ", ".join(f"{name} {version}" for name, version in sorted(findings.packages.items()))
-    times = f"{findings.trials_total} trainings, {findings.trials_failed} failed."
-    return _cut(f"{times} Packages: {packages}.", min(layout.letters, 500))
-
-
-def _figure(report: Report, layout: Layout, name: str) -> dict[str, str] | None:
-    """Return file and caption of a figure; where there is one per model, that of the model with the best test result."""
-    if name not in layout.figures:
-        return None
-    for candidate in (name, *(f"{name}-{model}" for model in _by_accuracy(report))):
-        drawn = report.figure(candidate)
-        if drawn is not None:
-            return {"file": f"{candidate}.svg", "caption": drawn.plate.caption, "ratio": _ratio(drawn.svg)}
-    return None
-
-
-def _ratio(svg: str) -> str:
-    box = svg.split('viewBox="', 1)[1].split('"', 1)[0].split()
-    return f"{float(box[3]) / float(box[2]):.4f}"
-
-
-def _by_accuracy(report: Report) -> Sequence[str]:
-    best = [summary for summary in report.results.summaries if summary.version == "best"]
-    return [summary.model for summary in sorted(best, key=lambda summary: -summary.mean("accuracy"))]
+def _cell(level: LevelFinding | None) -> dict[str, Any]:
+    if level is None:
+        return {"mean": "", "difference": "", "interval": "", "verdict": "", "sign": "", "chosen": False}
+    mean, compared = mean_of_finished(level.accuracies), level.comparison
+    verdict = compared.verdict if compared else "incumbent" if level.incumbent else "failed"
+    interval = f"({plain_points(compared.low)} to {plain_points(compared.high)})".replace("-", "−") if compared else ""
+    return {
+        "mean": plain_points(mean) if mean == mean else "failed",
+        "difference": points(compared.difference) if compared else "",
+        "interval": interval,
+        "verdict": verdict,
+        "sign": _SIGNS.get(verdict, ""),
+        "chosen": level.chosen,
+    }

@@ -1,10 +1,11 @@
 """What a search did and found, in words: comparisons, decisions, tuning, candidates, and how each strategy searches."""
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol, assert_never
+from typing import assert_never
 
 import numpy as np
 
+from ceteris.analysis.search import mean_of_finished
 from ceteris.findings import (
     Better,
     Broken,
@@ -23,39 +24,22 @@ from ceteris.findings import (
     IncumbentBroken,
     Interaction,
     LevelFinding,
+    ModelFinding,
     NoneBetter,
     PassedOver,
     Pruned,
     PutBack,
     RungSearch,
     SampledSearch,
-    SearchSummary,
     StudyFindings,
     TuningFinding,
+    candidate_label,
 )
-from ceteris.study.strategies import Strategy, strategy_named
+from ceteris.formats import p_value, percent, plain_points, rough_duration, several, signed_points
+from ceteris.study.strategies import SearchResult, Strategy, strategy_named
 
-BASELINE = "the baseline"
-
-
-class Searched(Protocol):
-    """What a search found with one model: ``ModelFinding``, or the result of a strategy."""
-
-    @property
-    def search(self) -> SearchSummary:
-        """What the search did, in numbers."""
-
-    @property
-    def candidates(self) -> tuple[Candidate, ...]:
-        """The recipes that were tried, the baseline first."""
-
-    @property
-    def interactions(self) -> tuple[Interaction, ...]:
-        """Those of a grid."""
-
-    @property
-    def trainings_saved(self) -> int:
-        """Trainings of the full design that a race did not need."""
+BASELINE = candidate_label(0, (), ())
+Searched = ModelFinding | SearchResult
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -69,20 +53,20 @@ def comparison_sentence(found: Comparison, level: str, incumbent: str) -> str:
     match found.verdict:
         case "equivalent":
             return (
-                f"{level} and {incumbent} are equivalent: the difference of {_signed(found.difference)} points has a "
-                f"{100 * found.confidence:.3g} % interval of {_points(found.narrow_low)} to {_points(found.narrow_high)}, "
-                f"inside the margin of ±{_points(found.margin)} points."
+                f"{level} and {incumbent} are equivalent: the difference of {signed_points(found.difference)} points has a "
+                f"{100 * found.confidence:.3g} % interval of {plain_points(found.narrow_low)} to "
+                f"{plain_points(found.narrow_high)}, inside the margin of ±{plain_points(found.margin)} points."
             )
         case "undecided":
             return (
-                f"It is undecided whether {level} differs from {incumbent}: {_signed(found.difference)} points "
+                f"It is undecided whether {level} differs from {incumbent}: {signed_points(found.difference)} points "
                 f"({_evidence(found, found.low, found.high)}); {_what_would_decide(found)}."
             )
         case "better" | "worse":
             # "Worse by 2 points" speaks of the size, so the interval is turned with it.
             low, high = (found.low, found.high) if found.verdict == "better" else (-found.high, -found.low)
             return (
-                f"{level} is {found.verdict} than {incumbent} by {_points(abs(found.difference))} points "
+                f"{level} is {found.verdict} than {incumbent} by {plain_points(abs(found.difference))} points "
                 f"({_evidence(found, low, high)})."
             )
         case _:
@@ -96,27 +80,13 @@ def _what_would_decide(found: Comparison) -> str:
             "no number of repetitions on these images would decide a difference of this size: use more images or folds"
         )
     repetitions = -(-more // found.folds)
-    return (
-        f"about {more:,} more block{'s' if more > 1 else ''} ({repetitions:,} more repetition{'s' if repetitions > 1 else ''}) "
-        "would decide a difference of this size"
-    )
+    needed = f"{several(more, 'more block')} ({several(repetitions, 'more repetition')})"
+    return f"about {needed} would decide a difference of this size"
 
 
 def _evidence(found: Comparison, low: float, high: float) -> str:
     adjustment = f" after Holm over {found.levels} levels" if found.levels > 1 else ""
-    return f"95 % interval {_points(low)} to {_points(high)}, {_p(found.adjusted_p)}{adjustment}"
-
-
-def _p(p: float) -> str:
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3g}"
-
-
-def _points(share: float) -> str:
-    return f"{100 * share:.2f}"
-
-
-def _signed(share: float) -> str:
-    return f"{100 * share:+.2f}"
+    return f"95 % interval {plain_points(low)} to {plain_points(high)}, {p_value(found.adjusted_p)}{adjustment}"
 
 
 def level_sentence(factor: FactorFinding, level: LevelFinding) -> str:
@@ -131,15 +101,15 @@ def interaction_sentence(found: Interaction) -> str:
     """Say whether the effects of two levels add up."""
     comparison = found.comparison
     pair = f"{found.first[0]} {found.first[1]} and {found.second[0]} {found.second[1]}"
-    interval = f"95 % interval {_signed(comparison.low)} to {_signed(comparison.high)}"
-    evidence = f"{interval}, {_p(comparison.adjusted_p)} after Holm over {comparison.levels} interactions"
-    size = f"{_points(abs(comparison.difference))} points"
+    interval = f"95 % interval {signed_points(comparison.low)} to {signed_points(comparison.high)}"
+    evidence = f"{interval}, {p_value(comparison.adjusted_p)} after Holm over {comparison.levels} interactions"
+    size = f"{plain_points(abs(comparison.difference))} points"
     return {
         "better": f"Together {pair} bring {size} more than the sum of their two effects ({evidence}).",
         "worse": f"Together {pair} bring {size} less than the sum of their two effects ({evidence}).",
         "equivalent": f"The effects of {pair} add up: what is between them and their sum lies inside "
-        f"±{_points(comparison.margin)} points.",
-        "undecided": f"It is undecided whether the effects of {pair} add up: {_signed(comparison.difference)} points "
+        f"±{plain_points(comparison.margin)} points.",
+        "undecided": f"It is undecided whether the effects of {pair} add up: {signed_points(comparison.difference)} points "
         f"({evidence}).",
     }[comparison.verdict]
 
@@ -150,13 +120,13 @@ def confirmation_sentence(found: Confirmation) -> str:
     if comparison is None:
         return "The improvement could not be measured: too few trainings finished on the fresh seeds."
     where = f"on {comparison.blocks} fresh blocks that no choice has seen"
-    size = f"{_signed(comparison.difference)} points"
-    interval = f"95 % interval {_signed(comparison.low)} to {_signed(comparison.high)}"
+    size = f"{signed_points(comparison.difference)} points"
+    interval = f"95 % interval {signed_points(comparison.low)} to {signed_points(comparison.high)}"
     return {
         "better": f"The best recipe improves on the baseline by {size} {where} ({interval}).",
         "worse": f"The best recipe turned out worse than the baseline, {size} {where} ({interval}): what chose it was chance.",
         "equivalent": f"The best recipe is equivalent to the baseline {where}: {size} ({interval}, margin "
-        f"±{_points(comparison.margin)} points).",
+        f"±{plain_points(comparison.margin)} points).",
         "undecided": f"The improvement is not confirmed: {size} {where} ({interval}).",
     }[comparison.verdict]
 
@@ -187,14 +157,14 @@ def decision_text(factor: FactorFinding) -> str:
 
 def _reason_sentence(factor: FactorFinding) -> str:
     before = factor.incumbent.label if factor.incumbent else ""
-    kept = next((level for level in factor.levels if level.chosen), factor.levels[0])
+    kept = factor.kept or factor.levels[0]
     match factor.reason:
         case Better():
             return f"{kept.label} is kept: {level_sentence(factor, kept)}"
         case Cheaper(saved=saved):
             return f"{kept.label} is kept: it is equivalent to {before} and takes {100 * saved:.0f} % fewer operations."
         case NoneBetter(leader=leader, lead=lead):
-            above = f" (the highest mean, {leader}, is {_points(lead)} points above)" if leader else ""
+            above = f" (the highest mean, {leader}, is {plain_points(lead)} points above)" if leader else ""
             return f"{before} stays: no level is better by more than the noise{above}."
         case IncumbentBroken(broken=broken, blocks=blocks):
             what = f"{before} did not finish on {broken} of {blocks} blocks"
@@ -242,23 +212,12 @@ def to_decide_text(factor: FactorFinding) -> str:
         if more <= 0:
             parts.append(f"{level.label}: no number of repetitions would decide a difference of this size")
             continue
-        seconds = more * sum(_mean_seconds(entry) for entry in (level, factor.incumbent))
+        seconds = more * sum(mean_of_finished(entry.train_seconds) for entry in (level, factor.incumbent))
         parts.append(
             f"{level.label}: about {more} more blocks ({-(-more // found.folds)} more repetitions, "
-            f"{_duration(seconds)} of training on one core)"
+            f"{rough_duration(seconds)} of training on one core)"
         )
     return f"To decide: {'; '.join(parts)}." if parts else ""
-
-
-def _mean_seconds(level: LevelFinding) -> float:
-    known = level.train_seconds[np.isfinite(level.train_seconds)]
-    return float(np.mean(known)) if len(known) else 0.0
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def tuning_sentence(tuned: TuningFinding) -> str:
@@ -269,7 +228,7 @@ def tuning_sentence(tuned: TuningFinding) -> str:
     edge = "; it is at the edge of what was tried, so a still better one may lie beyond" if tuned.at_edge else ""
     return (
         f"{tuned.field}: {count} values from {min(tuned.values):g} to {max(tuned.values):g} were tried, "
-        f"{chosen} was best ({100 * np.nanmax(tuned.accuracies):.2f} % on the tuning fold){edge}."
+        f"{chosen} was best ({percent(np.nanmax(tuned.accuracies))} on the tuning fold){edge}."
     )
 
 
@@ -287,11 +246,14 @@ def failure_text(failure: Failure | CellFailures, candidates: Sequence[Candidate
 
 def candidate_remark(candidate: Candidate) -> str:
     """Say what became of a candidate, or how it compares with the baseline, and which of its settings have no effect."""
-    text = _left_text(candidate)
-    if not text and candidate.comparison is not None:
-        text = comparison_sentence(candidate.comparison, candidate.label, BASELINE)
+    text = _left_text(candidate) or _against_baseline(candidate)
     idle = _idle_text(candidate.idle)
     return f"{text} ({idle})" if idle else text
+
+
+def _against_baseline(candidate: Candidate) -> str:
+    found = candidate.comparison
+    return comparison_sentence(found, candidate.label, BASELINE) if found else ""
 
 
 def _idle_text(idle: Sequence[tuple[str, str]]) -> str:
@@ -303,7 +265,8 @@ def _left_text(candidate: Candidate) -> str:
         case None:
             return ""
         case Pruned(blocks=blocks, design=design, behind=behind):
-            return f"left after {blocks} of {design} blocks, {_points(behind)} points behind the best one on the same blocks"
+            behind_best = f"{plain_points(behind)} points behind the best one on the same blocks"
+            return f"left after {blocks} of {design} blocks, {behind_best}"
         case Broken(failure=failure, rung=rung):
             text = f"in rung {rung}: {failure_text(failure)}" if rung else failure_text(failure)
         case Eliminated(rung=rung, place=place, candidates=count, promoted=promoted):
@@ -331,24 +294,19 @@ def selection_sentence(candidates: Sequence[Candidate]) -> str:
     highest = max([baseline, *finished], key=lambda entry: float(np.mean(entry.accuracies)))
     if chosen.number:
         which = "the highest" if chosen is highest else "the highest of those that are better than the baseline,"
-        return f"{chosen.label} is kept with {which} mean accuracy {_mean(chosen)}, {corrected}: {_compared(chosen)}"
+        return f"{chosen.label} is kept with {which} mean accuracy {_mean(chosen)}, {corrected}: {_against_baseline(chosen)}"
     if not count:
         return "The baseline stays: no other recipe was trained on two of its blocks."
     if not highest.number:
         return f"The baseline stays: it has the highest mean accuracy, {_mean(highest)}."
     return (
         f"The baseline stays: no recipe is better by more than the noise, {corrected}. The highest mean accuracy, "
-        f"{_mean(highest)}, has {highest.label}" + (f": {_compared(highest)}" if highest.comparison else ".")
+        f"{_mean(highest)}, has {highest.label}" + (f": {_against_baseline(highest)}" if highest.comparison else ".")
     )
 
 
 def _mean(candidate: Candidate) -> str:
-    return f"{100 * float(np.mean(candidate.accuracies)):.2f} %"
-
-
-def _compared(candidate: Candidate) -> str:
-    found = candidate.comparison
-    return comparison_sentence(found, candidate.label, BASELINE) if found else ""
+    return percent(float(np.mean(candidate.accuracies)))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -357,25 +315,27 @@ def _compared(candidate: Candidate) -> str:
 
 def search_text(found: Searched) -> str:
     """Say what a search did with one model, and what that is worth."""
-    return " ".join(_search_sentences(found))
-
-
-def _search_sentences(found: Searched) -> Iterator[str]:
     search = found.search
     match search:
         case FactorPath():
-            yield from _path_sentences(search, found.trainings_saved)
-            return
+            return " ".join(_path_sentences(search, found.trainings_saved))
         case GridSearch():
-            yield from _grid_sentences(search, found)
+            sentences = [*_grid_sentences(search, found)]
         case SampledSearch():
-            yield from _sampled_sentences(search, found.candidates)
+            sentences = [*_sampled_sentences(search, found.candidates)]
         case RungSearch():
-            yield from _rung_sentences(search, found.candidates)
+            sentences = [*_rung_sentences(search, found.candidates)]
         case _:
             assert_never(search)
     if any(entry.chosen and entry.number for entry in found.candidates):
-        yield _optimism(len(found.candidates), search.confirmed)
+        tried = len(found.candidates)
+        luck = f"The highest of {tried} noisy means is optimistic: part of its lead is luck (the winner's curse)"
+        sentences.append(
+            f"{luck}, which is why a recipe that is kept is confirmed on fresh seeds."
+            if search.confirmed
+            else f"{luck}; the study leaves the confirmation on fresh seeds out, so take the difference as an upper bound."
+        )
+    return " ".join(sentences)
 
 
 def _path_sentences(path: FactorPath, saved: int) -> Iterator[str]:
@@ -467,13 +427,6 @@ def _most_frequent(groups: Sequence[PassedOver]) -> tuple[int, str]:
     most = max(groups, key=lambda group: group.count)
     reason = most.reason or _idle_text(most.idle) or "another cell is the same recipe"
     return sum(group.count for group in groups), reason
-
-
-def _optimism(tried: int, confirmed: bool) -> str:
-    luck = f"The highest of {tried} noisy means is optimistic: part of its lead is luck (the winner's curse)"
-    if confirmed:
-        return f"{luck}, which is why a recipe that is kept is confirmed on fresh seeds."
-    return f"{luck}; the study leaves the confirmation on fresh seeds out, so take the difference as an upper bound."
 
 
 # ---------------------------------------------------------------------------------------------------------------------

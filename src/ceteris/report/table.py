@@ -4,22 +4,27 @@ import csv
 import html
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from ceteris.errors import ConfigError
+from ceteris.formats import duration, percent, points
 
 Cell = str | int | float | bool | None
 Kind = Literal["text", "count", "share", "points", "p", "number", "seconds", "megabytes", "flag", "area"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Column:
-    """A column's title and what its cells are; shares lie in 0..1 and points are differences of shares."""
+    """A column's title and what its cells are; shares lie in 0..1 and points are differences of shares.
+
+    A ``detail`` stands in the CSV file and the notebook, not on the page.
+    """
 
     title: str
     kind: Kind = "text"
+    detail: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,9 +62,19 @@ class Table:
             ) from None
         return pd.DataFrame(list(self.rows), columns=[column.title for column in self.columns])
 
+    def brief(self) -> "Table":
+        """Return the table without the columns that are details."""
+        return self._of([place for place, column in enumerate(self.columns) if not column.detail])
+
     def only(self, *titles: str) -> "Table":
         """Return the table with the named columns only, in their order; unknown titles are passed over."""
-        places = [place for place, column in enumerate(self.columns) if column.title in titles]
+        return self._of([place for place, column in enumerate(self.columns) if column.title in titles])
+
+    def without(self, count: int) -> "Table":
+        """Return the table without its first columns, which are the same in all rows."""
+        return self._of(range(count, len(self.columns)))
+
+    def _of(self, places: Sequence[int]) -> "Table":
         rows = tuple(tuple(row[place] for place in places) for row in self.rows)
         return replace(self, columns=tuple(self.columns[place] for place in places), rows=rows)
 
@@ -77,10 +92,24 @@ class Table:
         )
 
 
-def columns(*titles: str | tuple[str, Kind]) -> tuple[Column, ...]:
-    """Make columns from titles (text) and pairs of title and kind."""
-    pairs: Sequence[tuple[str, Kind]] = [(entry, "text") if isinstance(entry, str) else entry for entry in titles]
-    return tuple(Column(title=title, kind=kind) for title, kind in pairs)
+def columns(*titles: str | tuple[str, Kind] | Column) -> tuple[Column, ...]:
+    """Make columns from titles (of text), pairs of title and kind, and whole columns."""
+    return tuple(
+        entry if isinstance(entry, Column) else Column(entry) if isinstance(entry, str) else Column(*entry)
+        for entry in titles
+    )
+
+
+def made(
+    name: str, title: str, columns: Sequence[Column], rows: Iterable[Iterable[Cell]], *, exported: bool = True
+) -> Table:
+    """Make a table of rows in any form."""
+    return Table(name=name, title=title, columns=tuple(columns), rows=tuple(map(tuple, rows)), exported=exported)
+
+
+def detail(title: str, kind: Kind) -> Column:
+    """Make a column that is a detail."""
+    return Column(title, kind, detail=True)
 
 
 def readable(cell: Cell, kind: Kind) -> str:
@@ -95,10 +124,9 @@ def readable(cell: Cell, kind: Kind) -> str:
 def _number(value: float, kind: Kind) -> str:
     match kind:
         case "share":
-            return f"{100 * value:.2f} %"
+            return percent(value)
         case "points":
-            rounded = round(100 * value, 2) + 0.0
-            return f"{rounded:+.2f}".replace("-", "−") if rounded else "0.00"
+            return points(value)
         case "p":
             return "< 0.001" if value < 0.001 else f"{value:.3f}"
         case "area":
@@ -109,15 +137,6 @@ def _number(value: float, kind: Kind) -> str:
             return f"{value:,.0f} MB"
         case _:
             return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
-
-
-def duration(seconds: float) -> str:
-    """Write a time in the unit that people would use."""
-    if seconds < 1:
-        return f"{1000 * seconds:.0f} ms"
-    if seconds < 120:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def _exact(cell: Cell) -> str:

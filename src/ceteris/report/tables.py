@@ -1,32 +1,19 @@
 """Every table of a report, built from the findings alone; names that begin with "costs" hold times and memory."""
 
-from ceteris.analysis.results import ResultsInfo, results_info
-from ceteris.findings import StudyFindings
-from ceteris.report.budgets import effort
-from ceteris.report.data_tables import class_counts, data_description, layers
-from ceteris.report.exploration_tables import factors, what_helped
-from ceteris.report.improvement import improvement
-from ceteris.report.outlook import to_decide
-from ceteris.report.provenance_tables import (
-    costs,
-    costs_of_exploration,
-    costs_of_study,
-    failures,
-    looks,
-    machine,
-    packages,
-)
-from ceteris.report.recipes import recipes, structures
-from ceteris.report.result_tables import (
-    class_metrics,
-    confusions,
-    metrics_by_seed,
-    metrics_on_test,
-    model_comparisons,
-    training_fit,
-)
-from ceteris.report.search_tables import search_tables
-from ceteris.report.table import Table
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import numpy as np
+
+from ceteris.analysis.finals import VERSION_TITLES, model_titles
+from ceteris.analysis.results import ResultsInfo, VersionResults, compared_on_test, results_info
+from ceteris.findings import ModelFinding, StudyFindings, Version
+from ceteris.recipe import CNN, MLP, CustomModel, Recipe, ResNet
+from ceteris.records import IntArray
+from ceteris.report import search_tables as search
+from ceteris.report.search_words import failure_text
+from ceteris.report.table import Cell, Table, columns, detail, made
 
 
 def tables(findings: StudyFindings, results: ResultsInfo | None = None) -> tuple[Table, ...]:
@@ -36,21 +23,22 @@ def tables(findings: StudyFindings, results: ResultsInfo | None = None) -> tuple
         findings: what the study found.
         results: the evaluated finals, where the caller has them already.
     """
-    evaluated = results or results_info(findings)
+    evaluated, models = results or results_info(findings), findings.models
     return (
         data_description(findings),
         class_counts(findings),
         structures(findings),
-        *layers(findings),
-        improvement(findings),
-        what_helped(findings),
-        *factors(findings),
-        *search_tables(findings),
+        *(layers(model, version) for model in models for version in ("baseline", "best")),
+        search.improvement(models),
+        search.what_helped(models),
+        *(search.levels(findings, model) for model in models),
+        *(table for table in of_search(models) if table.rows),
+        *(search.candidates(findings, model) for model in models if model.candidates),
         metrics_on_test(evaluated),
         metrics_by_seed(evaluated),
         model_comparisons(findings),
         class_metrics(findings, evaluated),
-        *confusions(findings, evaluated),
+        *(confusion(findings, summary) for summary in evaluated.best),
         training_fit(evaluated),
         recipes(findings),
         looks(findings),
@@ -58,8 +46,350 @@ def tables(findings: StudyFindings, results: ResultsInfo | None = None) -> tuple
         machine(findings),
         failures(findings),
         costs(findings),
-        costs_of_exploration(findings),
-        effort(findings),
-        to_decide(findings),
+        search.costs_of_exploration(models),
+        search.effort(models),
+        search.to_decide(findings),
         costs_of_study(findings),
     )
+
+
+def of_search(models: Sequence[ModelFinding]) -> tuple[Table, ...]:
+    """Return the tables to which some strategies give rise; the others leave them empty."""
+    return search.tuning(models), search.tuning_values(models), search.worth(models), search.interactions(models)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Data and models
+
+
+def data_facts(findings: StudyFindings) -> list[tuple[str, str, bool]]:
+    """Answer the questions that anybody asks about a data set: (question, answer, whether a short report needs it)."""
+    data = findings.data
+    channels, height, width = data.image_shape
+    facts = [
+        ("name", data.title or data.name, False),
+        ("source", data.source, True),
+        ("problem", data.problem, True),
+        ("label", data.label_meaning, True),
+        ("training images", f"{data.train_count:,}", True),
+        ("test images", f"{data.test_count:,}", True),
+        ("shares", data.shares, True),
+        ("image", f"{height} × {width} pixels, {channels} channel{'s' if channels > 1 else ''}", True),
+        ("smallest and largest value", f"{data.minimum} and {data.maximum}", True),
+        ("mean of each channel", ", ".join(f"{value:.4g}" for value in data.channel_mean), False),
+        ("standard deviation of each channel", ", ".join(f"{value:.4g}" for value in data.channel_deviation), False),
+        ("missing values", f"{data.missing:,}", True),
+        ("classes", f"{len(data.classes)}: {', '.join(data.classes)}", True),
+        ("images per class, training", _range(data.train_class_counts), True),
+        ("images per class, test", _range(data.test_class_counts), False),
+        ("preprocessing", "; ".join(data.preprocessing), True),
+        ("images used in the exploration", f"{findings.exploration_images or data.train_count:,}", False),
+    ]
+    facts += [("read as", data.understood, False)] if data.understood else []
+    facts += [("note", data.note, False)] if data.note else []
+    return facts + [("warning", text, False) for text in data.warnings]
+
+
+def _range(counts: IntArray) -> str:
+    low, high = int(counts.min(initial=counts.max(initial=0))), int(counts.max(initial=0))
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def data_description(findings: StudyFindings, *, brief: bool = False) -> Table:
+    """Put the facts about the data set into a table, all of them or those of a short report."""
+    rows = ((question, answer) for question, answer, short in data_facts(findings) if short or not brief)
+    return made("data", "The data", columns("question", "answer"), rows)
+
+
+def class_counts(findings: StudyFindings) -> Table:
+    """Count the images of every class."""
+    data = findings.data
+    rows = zip(data.classes, data.train_class_counts.tolist(), data.test_class_counts.tolist(), strict=True)
+    return made("class_counts", "Images per class", columns("class", ("training", "count"), ("test", "count")), rows)
+
+
+def layers(model: ModelFinding, version: str) -> Table:
+    """Summarise a model's baseline or best version layer by layer."""
+    summary = model.baseline_summary if version == "baseline" else model.best_summary
+    rows: list[tuple[Cell, ...]] = [
+        (layer.name, layer.kind, " × ".join(map(str, layer.output_shape)), layer.parameters, layer.flops)
+        for layer in summary.layers
+    ]
+    rows.append(("total", "", "", summary.parameters, summary.flops))
+    titles = columns("layer", "kind", "output shape", ("parameters", "count"), ("FLOPs per image", "count"))
+    return made(f"layers_{model.name}_{version}", f"{model.label}, {version}: layer by layer", titles, rows)
+
+
+def recipes(findings: StudyFindings) -> Table:
+    """List every hyperparameter of every recipe, the framework's defaults included, so that a run can be repeated."""
+    rows = (
+        (model.label, parameter, *(parts.get(parameter) for parts in pair))
+        for model in findings.models
+        for pair in [(dict(flattened(model.baseline)), dict(flattened(model.best)))]
+        for parameter in dict.fromkeys([*pair[0], *pair[1]])
+    )
+    return made("recipes", "Every hyperparameter", columns("model", "hyperparameter", "baseline", "best"), rows)
+
+
+def flattened(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
+    """Yield (dotted path, value) for every field of a recipe or a part of it."""
+    if is_dataclass(value):
+        for field in fields(value):
+            name = field.name if field.name != "kind" else ""
+            yield from flattened(getattr(value, field.name), ".".join(part for part in (place, name) if part))
+    elif isinstance(value, tuple) and value and is_dataclass(value[0]):
+        for number, entry in enumerate(value, start=1):
+            yield from flattened(entry, f"{place}[{number}]")
+    else:
+        yield place, _plain(value)
+
+
+def _plain(value: Any) -> str:
+    if value is None:
+        return "automatic"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(str, value))}]" if value else "none"
+    return repr(value) if isinstance(value, float) else str(value)
+
+
+def structures(findings: StudyFindings) -> Table:
+    """Put the models' structures and training, baseline and best, side by side in one table."""
+    described = [
+        (f"{model.label}, {version}", dict(_structure(recipe, model, version)))
+        for model in findings.models
+        for version, recipe in (("baseline", model.baseline), ("best", model.best))
+    ]
+    properties = dict.fromkeys(name for _, parts in described for name in parts)
+    rows = tuple((name, *(parts.get(name) for _, parts in described)) for name in properties)
+    return made("models", "The models, baseline and best", columns("property", *(name for name, _ in described)), rows)
+
+
+def _structure(recipe: Recipe, model: ModelFinding, version: str) -> Iterator[tuple[str, Cell]]:
+    summary = model.baseline_summary if version == "baseline" else model.best_summary
+    yield "structure", _architecture(recipe)
+    if not isinstance(recipe.model, CustomModel):
+        yield "activation", described(recipe.model.activation)
+        yield "batch normalisation", "on" if recipe.model.batch_norm else "off"
+        yield "dropout", f"{recipe.model.dropout:g}" if recipe.model.dropout else "none"
+        yield "initialisation", described(recipe.model.initialisation)
+    yield "optimizer", described(recipe.optimizer)
+    yield "schedule", described(recipe.schedule)
+    yield "penalty", described(recipe.penalty)
+    yield "augmentation", ", ".join(described(entry) for entry in recipe.augmentation) or "none"
+    yield "loss", described(recipe.loss)
+    yield "gradient clipping", described(recipe.clipping)
+    yield "weight averaging", described(recipe.averaging)
+    yield "epochs", str(recipe.epochs)
+    yield "mini-batch", str(recipe.batch_size)
+    yield "precision", recipe.precision
+    yield "parameters", f"{summary.parameters:,}"
+    yield "FLOPs per image", f"{summary.flops:,}"
+
+
+def _architecture(recipe: Recipe) -> str:
+    match recipe.model:
+        case MLP(hidden=hidden):
+            return f"hidden layers {_joined(hidden)}"
+        case CNN() as cnn:
+            kernels = ", ".join(f"{size}×{size}" for size in cnn.kernels)
+            head = "global average" if cnn.global_average_pooling else ""
+            parts = [f"filters {_joined(cnn.filters)}", f"kernels {kernels}", f"{cnn.pooling} pooling", head]
+            return "; ".join(part for part in [*parts, f"head {_joined(cnn.head)}" if cnn.head else ""] if part)
+        case ResNet() as resnet:
+            shortcuts = "residual" if resnet.residual else "no residual connections"
+            blocks = f"blocks {_joined(resnet.blocks)}, filters {_joined(resnet.filters)}"
+            return f"{blocks}; kernel {resnet.kernel}×{resnet.kernel}; {resnet.block}; {shortcuts}"
+        case CustomModel(path=path):
+            return path
+
+
+def _joined(values: tuple[int, ...]) -> str:
+    return ", ".join(map(str, values))
+
+
+def described(choice: Any) -> str:
+    """Name a choice with its fields in short, without those that are off: "sgd (lr 0.1, momentum 0.9)"."""
+    values = {field.name: getattr(choice, field.name) for field in fields(choice) if field.name != "kind"}
+    parts = [
+        f"{name.replace('_', ' ')} {f'{value:g}' if isinstance(value, float) else _plain(value)}"
+        for name, value in values.items()
+        if value is not False and not (isinstance(value, float) and value == 0)
+    ]
+    return f"{choice.kind} ({', '.join(parts)})" if parts else str(choice.kind)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Final trainings
+
+
+def metrics_on_test(results: ResultsInfo) -> Table:
+    """Put the metrics of every version on the test set side by side, mean over the seeds."""
+    titles = columns(
+        "model", "version", detail("seeds", "count"), ("accuracy", "share"), ("low", "share"), ("high", "share"),
+        ("precision", "share"), ("recall", "share"), ("F1", "share"), ("AUC", "area"), detail("cross-entropy", "number"),
+        detail("calibration error", "share"),
+    )  # fmt: skip
+    rows: Iterator[tuple[Cell, ...]] = (
+        (
+            summary.title, VERSION_TITLES[summary.version], len(summary.results), summary.mean("accuracy"),
+            summary.accuracy_interval.low, summary.accuracy_interval.high,
+            *(summary.mean(metric) for metric in ("precision", "recall", "f1", "auc", "loss")), summary.calibration_error,
+        )
+        for summary in results.summaries
+    )  # fmt: skip
+    return made("test_results", f"Results on the {results.images:,} test images, mean over seeds", titles, rows)
+
+
+def metrics_by_seed(results: ResultsInfo) -> Table:
+    """Give the metrics of every final training."""
+    titles = columns(
+        "model", "version", ("seed", "count"), ("accuracy", "share"), ("precision", "share"), ("recall", "share"),
+        ("F1", "share"), ("AUC", "area"), ("cross-entropy", "number"),
+    )  # fmt: skip
+    rows = (
+        (
+            summary.title, VERSION_TITLES[summary.version], seed, result.accuracy, result.precision,
+            result.recall, result.f1, result.auc, result.loss,
+        )
+        for summary in results.summaries
+        for seed, result in zip(summary.seeds, summary.results, strict=True)
+    )  # fmt: skip
+    return made("test_results_by_seed", "Results on the test set, seed by seed", titles, rows)
+
+
+def model_comparisons(findings: StudyFindings) -> Table:
+    """Compare the models with each other, and each with its baseline, image by image (McNemar), seed by seed."""
+    of_model = model_titles(findings)
+    names = list(of_model)
+    pairs: list[tuple[tuple[str, Version], tuple[str, Version]]] = [
+        *(((name, "baseline"), (name, "best")) for name in names),
+        *(((name, "plain"), (name, "best")) for name in names),
+        *(((first, "best"), (second, "best")) for at, first in enumerate(names) for second in names[at + 1 :]),
+    ]
+    titles = columns(
+        "first", "second", ("seed", "count"), ("second minus first", "points"), ("only first right", "count"),
+        ("only second right", "count"), ("McNemar p", "p"),
+    )  # fmt: skip
+    rows: list[tuple[Cell, ...]] = []
+    for pair in pairs:
+        first, second = (f"{of_model[model]}, {VERSION_TITLES[version]}" for model, version in pair)
+        rows += [
+            (first, second, seed, test.difference, test.only_first, test.only_second, test.p_value)
+            for seed, test in compared_on_test(findings, *pair).items()
+        ]
+    return made("model_comparisons", "Versions and models compared on the same test images", titles, rows)
+
+
+def class_metrics(findings: StudyFindings, results: ResultsInfo) -> Table:
+    """Give precision, recall and F1 of every class for the best versions, mean over the seeds."""
+    rows: list[tuple[Cell, ...]] = []
+    for summary in results.best:
+        scores = [result.per_class for result in summary.results]
+        means = [np.mean([getattr(score, name) for score in scores], axis=0) for name in ("precision", "recall", "f1")]
+        areas = np.mean([[curve.auc for curve in result.roc.per_class] for result in summary.results], axis=0)
+        rows += [
+            (summary.title, name, int(scores[0].support[place]), *(float(values[place]) for values in (*means, areas)))
+            for place, name in enumerate(findings.data.classes)
+        ]
+    titles = columns(
+        "model", "class", ("test images", "count"), ("precision", "share"), ("recall", "share"), ("F1", "share"),
+        ("AUC", "area"),
+    )  # fmt: skip
+    return made("class_results", "Results class by class", titles, rows)
+
+
+def confusion(findings: StudyFindings, summary: VersionResults) -> Table:
+    """Count how often each true class (row) was given each class, at the first seed of a version."""
+    classes = findings.data.classes
+    rows = ((name, *counts) for name, counts in zip(classes, summary.results[0].confusion.tolist(), strict=True))
+    titles = columns("true \\ predicted", *((name, "count") for name in classes))
+    return made(f"confusion_{summary.model}", f"{summary.title}: confusion matrix", titles, rows)
+
+
+def training_fit(results: ResultsInfo) -> Table:
+    """Put training, validation and test accuracy side by side, with the gap between the first two."""
+    titles = columns(
+        "model", "version", ("training accuracy", "share"), ("validation accuracy", "share"),
+        ("test accuracy", "share"), ("gap", "points"),
+    )  # fmt: skip
+    rows = (
+        (
+            summary.title, VERSION_TITLES[summary.version], summary.train_accuracy, summary.validation_accuracy,
+            summary.mean("accuracy"), summary.train_accuracy - summary.validation_accuracy,
+        )
+        for summary in results.summaries
+    )  # fmt: skip
+    return made("fit", "Training, validation and test accuracy", titles, rows)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# How the results came to be
+
+
+def looks(findings: StudyFindings) -> Table:
+    """List every look at the test set; without a CSV file, because the ledger is a file of its own."""
+    rows = ((look.date, look.study, look.reason, ", ".join(look.models)) for look in findings.looks)
+    return made("looks", "Looks at the test set", columns("date", "study", "reason", "models"), rows, exported=False)
+
+
+def packages(findings: StudyFindings) -> Table:
+    """List the packages with their versions."""
+    return made("packages", "Packages", columns("package", "version"), sorted(findings.packages.items()))
+
+
+def machine(findings: StudyFindings) -> Table:
+    """Describe the machine; without a CSV file, because it may hold free memory and the like."""
+    return made("machine", "Machine", columns("property", "value"), findings.machine.items(), exported=False)
+
+
+def failures(findings: StudyFindings) -> Table:
+    """List every trial that diverged or failed."""
+    rows: list[tuple[Cell, ...]] = [
+        (model.label, factor.label, level.label, failure_text(failure, model.candidates))
+        for model, factor, level in search.levels_of(findings.models)
+        for failure in level.failures
+    ]
+    of_model = model_titles(findings)
+    rows += [
+        (of_model.get(final.model, final.model), "final training", VERSION_TITLES[final.version],
+         f"seed {final.seed}: {final.status}{': ' if final.error else ''}{final.error}")
+        for final in findings.finals
+        if final.status != "finished"
+    ]  # fmt: skip
+    titles = columns("model", "factor", "level", "what happened")
+    return made("failures", "Trainings that diverged or failed", titles, rows)
+
+
+def costs(findings: StudyFindings) -> Table:
+    """Give time, memory, parameters and FLOPs of every final training."""
+    titles = columns(
+        "model", "version", ("seed", "count"), ("training time", "seconds"), ("evaluation time", "seconds"),
+        ("peak memory", "megabytes"), ("parameters", "count"), ("forward FLOPs per image", "count"),
+        ("training FLOPs", "number"), ("images per second", "number"),
+    )  # fmt: skip
+    names = model_titles(findings)
+    rows = (
+        (
+            names.get(final.model, final.model), VERSION_TITLES[final.version], final.seed, final.cost.train_seconds,
+            final.cost.evaluation_seconds, final.cost.peak_memory_bytes / 1e6, final.cost.parameters,
+            final.cost.forward_flops_per_image, float(final.cost.training_flops), final.cost.images_per_second,
+        )
+        for final in findings.finals
+        if final.cost is not None
+    )  # fmt: skip
+    return made("costs", "What the final trainings cost", titles, rows)
+
+
+def costs_of_study(findings: StudyFindings) -> Table:
+    """Give the times of the whole study."""
+    rows: tuple[tuple[Cell, ...], ...] = (
+        ("trials", findings.trials_total, None),
+        ("trials that failed", findings.trials_failed, None),
+        ("workers", findings.workers, None),
+        ("training time of all trials", None, findings.training_seconds),
+        ("time on the clock", None, findings.wall_seconds),
+    )
+    titles = columns("what", ("number", "count"), ("time", "seconds"))
+    return made("costs_study", "What the whole study cost", titles, rows)

@@ -11,7 +11,7 @@ from ceteris.study.files import (
     study_toml,
 )
 from ceteris.study.model_experiment import ModelResult, final_recipes, model_experiment
-from ceteris.study.strategies import SearchResult, Strategy, search_of, strategy_named
+from ceteris.study.strategies import SearchResult, Strategy, search_of, strategy_named, strategy_of
 from ceteris.study.study import Exploration, Factor, Final, Level, ModelSpec, Study, factors_of
 from ceteris.study.trials import ExperimentContext, Extension, exploration_trials, final_trials, without_residual
 
@@ -39,6 +39,7 @@ __all__ = [
     "shipped_studies",
     "shipped_study",
     "strategy_named",
+    "strategy_of",
     "study_from_tree",
     "study_text",
     "study_toml",

@@ -88,23 +88,18 @@ def _choice(
     if cheap:
         best = min(cheap, key=lambda label: cost[label])
         return best, Cheaper(saved=1 - cost[best] / cost[incumbent])
-    return incumbent, _leader(results, incumbent)
-
-
-def is_cheaper(level: Sequence[Record | None], incumbent: Sequence[Record | None]) -> bool:
-    """Say whether a level saves so much that it replaces the incumbent when both are equivalent."""
-    return _flops_per_training(level) < _CHEAPER * _flops_per_training(incumbent)
-
-
-def _leader(results: Mapping[str, FloatArray], incumbent: str) -> NoneBetter:
-    """Name the level with the highest mean where it lies above the incumbent on the blocks that both finished."""
-    ahead = {
+    ahead = {  # on the blocks that both finished
         label: float(np.nanmean(values - results[incumbent]))
         for label, values in results.items()
         if np.isfinite(values - results[incumbent]).any()
     }
     leader = max(ahead, key=lambda label: ahead[label])
-    return NoneBetter(leader=leader, lead=ahead[leader]) if leader != incumbent and ahead[leader] > 0 else NoneBetter()
+    return incumbent, NoneBetter(leader=leader, lead=ahead[leader]) if ahead[leader] > 0 else NoneBetter()
+
+
+def is_cheaper(level: Sequence[Record | None], incumbent: Sequence[Record | None]) -> bool:
+    """Say whether a level saves so much that it replaces the incumbent when both are equivalent."""
+    return _flops_per_training(level) < _CHEAPER * _flops_per_training(incumbent)
 
 
 def _flops_per_training(records: Sequence[Record | None]) -> float:

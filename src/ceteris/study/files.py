@@ -16,7 +16,7 @@ from ceteris.fields import describe_value, number_at
 from ceteris.recipe import Recipe
 from ceteris.study.arms import arm
 from ceteris.study.messages import explain_invalid
-from ceteris.study.strategies import strategy_named
+from ceteris.study.strategies import strategy_of
 from ceteris.study.study import Study, factors_of
 
 _STUDY = TypeAdapter(Study)
@@ -237,7 +237,7 @@ def _check(study: Study) -> None:
     if twice := _repeated([factor.name for factor in study.factors]):
         raise ConfigError(f'two factors have the name "{twice}"; give each its own.')
     _check_arms(study)
-    strategy_named(study.strategy.kind).check(study)
+    strategy_of(study).check(study)
 
 
 def _check_arms(study: Study) -> None:

@@ -20,9 +20,9 @@ from ceteris.findings import (
 from ceteris.records import FloatArray
 from ceteris.stats import compare_levels
 from ceteris.study.arms import arm
+from ceteris.study.strategies import SAME_BLOCKS, Search, SearchResult, Strategy
 from ceteris.study.strategies.candidates import CandidateRun, select, train_candidates
 from ceteris.study.strategies.grid import Grid, GridCell, GridFit, check_grid, chosen_cells, grid_of
-from ceteris.study.strategies.protocol import SAME_BLOCKS, Search, SearchResult, Strategy
 from ceteris.study.strategies.summaries import effort_of, level_finding
 from ceteris.study.study import Factorial, Level, ModelSpec, Study, nuisances_of
 from ceteris.study.trials import ExperimentContext, exploration_trials

@@ -12,9 +12,9 @@ from ceteris.fields import describe_fields, difference, merged
 from ceteris.findings import FactorFinding, FactorPath, PutBack
 from ceteris.recipe import Recipe
 from ceteris.study.decide import Decision
+from ceteris.study.strategies import SAME_BLOCKS, Search, SearchResult, Strategy
 from ceteris.study.strategies.budget import Budget
 from ceteris.study.strategies.comparison import ArmComparison, Compare, FactorSearch
-from ceteris.study.strategies.protocol import SAME_BLOCKS, Search, SearchResult, Strategy
 from ceteris.study.strategies.summaries import factor_finding
 from ceteris.study.study import ModelSpec, factors_of, nuisances_of
 from ceteris.study.trials import ExperimentContext, exploration_trials, train

@@ -8,8 +8,8 @@ import numpy as np
 
 from ceteris.findings import Eliminated, Rung, RungSearch
 from ceteris.records import Finished, Record
+from ceteris.study.strategies import SAME_BLOCKS, Search, SearchResult, Strategy
 from ceteris.study.strategies.candidates import CandidateRun, broken, candidate_runs, select, train_candidates
-from ceteris.study.strategies.protocol import SAME_BLOCKS, Search, SearchResult, Strategy
 from ceteris.study.strategies.sampling import FixedSequence, Proposals, quasi_random_points
 from ceteris.study.strategies.space import check_space, space_of
 from ceteris.study.study import Halving, ModelSpec

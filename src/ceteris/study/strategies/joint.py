@@ -15,8 +15,8 @@ from ceteris.execution.populations import NEVER, stacked_folds
 from ceteris.findings import PassedOver, Pruned, SampledSearch
 from ceteris.recipe import Recipe
 from ceteris.records import FloatArray, Trial
+from ceteris.study.strategies import SAME_BLOCKS, Search, SearchResult, Strategy
 from ceteris.study.strategies.candidates import CandidateRun, candidate_runs, select, train_candidates
-from ceteris.study.strategies.protocol import SAME_BLOCKS, Search, SearchResult, Strategy
 from ceteris.study.strategies.sampling import Proposals, sampler_of
 from ceteris.study.strategies.space import Choice, check_space, space_of
 from ceteris.study.study import Joint, ModelSpec, Study

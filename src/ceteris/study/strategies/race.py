@@ -25,9 +25,9 @@ from ceteris.stats import (
 )
 from ceteris.stats.arguments import all_equal
 from ceteris.study.decide import Decision, accuracies, is_cheaper
+from ceteris.study.strategies import SAME_BLOCKS, Search, Strategy
 from ceteris.study.strategies.comparison import ArmComparison, looks_of
 from ceteris.study.strategies.greedy import greedy, one_at_a_time
-from ceteris.study.strategies.protocol import SAME_BLOCKS, Search, Strategy
 from ceteris.study.study import Greedy, ModelSpec, OneAtATime, Race
 from ceteris.study.trials import Experiment, ExperimentContext, exploration_trials
 
@@ -197,7 +197,11 @@ class RaceState:
         self.left[label] = Elimination(label=label, blocks=blocks, design=self.rules.blocks, reason=reason)
 
     def _judge(self, label: str, differences: FloatArray, may_claim: bool, cheaper: bool) -> None:
-        blocks, effect = len(differences), _effect_size(differences)
+        blocks, mean = len(differences), float(differences.mean())
+        if all_equal(differences):  # endless where all differences are the same number but not 0
+            effect = 0.0 if abs(mean) <= 1e-12 else float(np.copysign(np.inf, mean))
+        else:
+            effect = mean / float(differences.std(ddof=1))
         reasons = [elimination.reason for elimination in self.left.values()]
         claimed, rivals = len(self.better) + reasons.count("worse"), {*self._rivals(), *self.left, *self.better}
         claim = self.rules.significance / (len(rivals - {self.incumbent}) - claimed)
@@ -242,14 +246,6 @@ class RaceState:
     def _may_overtake(self, ahead: FloatArray) -> bool:
         """Whether an arm may end ahead of the first by more than does not matter."""
         return chance_of_lead(ahead, of=self.rules.blocks, lead=self.rules.margin) > MISS_RISK
-
-
-def _effect_size(differences: FloatArray) -> float:
-    """Return mean / standard deviation; endless where all differences are the same number but not 0."""
-    mean = float(differences.mean())
-    if all_equal(differences):
-        return 0.0 if abs(mean) <= 1e-12 else float(np.copysign(np.inf, mean))
-    return mean / float(differences.std(ddof=1))
 
 
 RACE = Strategy(

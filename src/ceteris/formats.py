@@ -1,0 +1,59 @@
+"""Numbers as people read them: shares, points, p-values, times. Every room writes its numbers with these."""
+
+import math
+
+
+def percent(share: float, digits: int = 2) -> str:
+    """Write a share in 0..1 as a percentage, a missing number as a dash."""
+    return "–" if math.isnan(share) else f"{100 * share:.{digits}f} %"
+
+
+def points(difference: float, digits: int = 2, *, zero: str = "") -> str:
+    """Write a difference of shares in percentage points with its sign; ``zero`` stands before a 0."""
+    if math.isnan(difference):
+        return "–"
+    rounded = round(100 * difference, digits) + 0.0
+    return f"{'+' if rounded > 0 else '−' if rounded < 0 else zero}{abs(rounded):.{digits}f}"
+
+
+def plain_points(share: float) -> str:
+    """Write a share in percentage points, without a sign where it is positive."""
+    return f"{100 * share:.2f}"
+
+
+def signed_points(share: float) -> str:
+    """Write a share in percentage points with a hyphen for minus, as it stands inside sentences of statistics."""
+    return f"{100 * share:+.2f}"
+
+
+def p_value(p: float, form: str = ".3g") -> str:
+    """Write a p-value: "p = 0.0312", below a thousandth "p < 0.001"."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:{form}}"
+
+
+def duration(seconds: float) -> str:
+    """Write a time in the unit that people would use, with one decimal."""
+    if seconds < 1:
+        return f"{1000 * seconds:.0f} ms"
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def rough_duration(seconds: float) -> str:
+    """Write an estimated time: in whole seconds or minutes, above ninety minutes in hours."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def clock(seconds: float) -> str:
+    """Write a time span as a clock shows it: "2:05", "1:02:05"."""
+    whole = round(max(0.0, seconds))
+    hours, rest = divmod(whole, 3600)
+    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
+
+
+def several(count: int, word: str) -> str:
+    """Write a count with its word: "1 seed", "2 seeds"."""
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
