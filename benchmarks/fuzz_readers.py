@@ -216,7 +216,8 @@ def read_one_picture(path: Path) -> None:
 
 
 def read_picture_table(path: Path) -> None:
-    (path.parent / "a.png").write_bytes(pictures_cache[0])
+    for name in "abcdef":
+        (path.parent / f"{name}.png").write_bytes(pictures_cache[0])
     materialise_source(table_source(path, OPTIONS))
 
 
@@ -228,8 +229,13 @@ def targets() -> tuple[Target, ...]:
     rows = "".join(",".join(map(str, row)) + "\n" for row in (images(5, (10,)) % 200).tolist())
     table = "label," + ",".join(f"p{place}" for place in range(9)) + "\n" + rows
     paths = "path,label,split\n" + "".join(
-        f"a.png,{place % 2},{'test' if place > 3 else 'train'}\n" for place in range(6)
+        f"{name}.png,{name > 'c'},{'test' if name in 'ae' else 'train'}\n" for name in "abcdef"
     )
+    one_hot = "image_id;cat;dog\r\n" + "".join(f"{name};{int(name > 'c')};{int(name <= 'c')}\r\n" for name in "abcdef")
+    faces = "emotion,pixels,Usage\n" + "".join(
+        f"{n % 2},{n} 1 2 3,{'Training' if n else 'PrivateTest'}\n" for n in range(4)
+    )
+    spellings = (table, rows, table.replace(",", ";"), "sep=\t\n" + table.replace(",", "\t"), faces)
     pair = zipped({"images.gz": gzip.compress(image_file), "labels": label_file})
     return (
         Target(name="IDX", suffix="", seeds=(image_file,), read=read_idx_pair),
@@ -268,10 +274,15 @@ def targets() -> tuple[Target, ...]:
         Target(
             name="pixel table",
             suffix=".csv",
-            seeds=(table.encode(), rows.encode()),
+            seeds=(*(text.encode() for text in spellings), table.encode("utf-16")),
             read=lambda p: materialise_source(table_source(p, OPTIONS)),
         ),
-        Target(name="picture table", suffix=".csv", seeds=(paths.encode(),), read=read_picture_table),
+        Target(
+            name="picture table",
+            suffix=".csv",
+            seeds=(paths.encode(), one_hot.encode(), paths.encode("utf-16")),
+            read=read_picture_table,
+        ),
         Target(name="npz", suffix=".npz", seeds=(npy(images(6, (5, 5))),), read=read_npz, packed=npz_file),
         Target(
             name="npz archive",

@@ -43,6 +43,7 @@ class DataDescription:
     sample_images: ByteArray  # (samples, channels, height, width), grouped by class
     sample_labels: IntArray  # (samples,)
     warnings: tuple[str, ...]
+    understood: str = ""  # what was read as what, in one line
 
 
 @dataclass(frozen=True, kw_only=True)

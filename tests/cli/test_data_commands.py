@@ -229,7 +229,7 @@ def test_a_damaged_file_ends_with_one_message(name: str, tmp_path: Path, capsys:
     ("write", "arguments", "told"),
     [
         (class_folders, ("--group-column", "writer"), "no column 'writer'"),
-        (pixel_table, ("--label-column", "kind"), "no label column"),
+        (pixel_table, ("--label-column", "kind"), "no column 'kind'"),
         (npz, ("--size", 4, 4), "size: has no effect"),
         (class_folders, ("--size", 0, 4), "1 to 4096 pixels"),
         (lambda folder: folder / "nowhere.npz", (), "nowhere.npz"),

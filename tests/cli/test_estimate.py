@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from ceteris.cli.estimate import Estimate
+from ceteris.cli.display import Estimate
 from ceteris.execution.progress import Work
 
 

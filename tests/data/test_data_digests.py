@@ -39,11 +39,12 @@ def folders_of_two_sizes(folder: Path) -> DataSet:
 
 def sixteen_bits_and_palettes(folder: Path) -> DataSet:
     for part in ("train", "test"):
-        (folder / "set" / part / "only").mkdir(parents=True)
+        for kind in ("deep", "palette"):
+            (folder / "set" / part / kind).mkdir(parents=True)
         for place, values in enumerate(GREY[:4, 0]):
             deep = Image.fromarray(values.astype(np.uint16) * 200)
-            deep.save(folder / "set" / part / "only" / f"{place}.png")
-            Image.fromarray(values).convert("P").save(folder / "set" / part / "only" / f"p{place}.png")
+            deep.save(folder / "set" / part / "deep" / f"{place}.png")
+            Image.fromarray(values).convert("P").save(folder / "set" / part / "palette" / f"{place}.png")
     return read(folder / "set", ReadOptions(size=(9, 9)))
 
 
@@ -137,7 +138,7 @@ DIGESTS: dict[Make, tuple[str, str]] = {
     folders_with_parts: ("ae9e2c68aa96953ae8f90675", "725a622d7a90610607d50911"),
     folders_without_test: ("1b4f69ae2ae3a88242eac90a", "ede2a74cca63202d9c52282f"),
     folders_of_two_sizes: ("f2c699267c0787e56c80d876", "892383cd0290343bbe673bd1"),
-    sixteen_bits_and_palettes: ("f155c9a7c905767ee475711c", "f155c9a7c905767ee475711c"),
+    sixteen_bits_and_palettes: ("8fa5fce743db028ff13cf873", "8fa5fce743db028ff13cf873"),
     idx: ("a0ade8ece6ba3f9719f813ec", "a5bee685457a8be5f6a0ab0c"),
     emnist_with_mapping: ("5cae0f038a0ea37174411f4c", "54636c5b63409dcda313ed4f"),
     named_mnist: ("50eed2177ac382ee490f5da3", "153c012064de574d19cb40ef"),

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from tests.data.data_samples import even_labels, no_look, png, random_images, write_class_folders
 
-from ceteris.data import DataSet, ReadOptions, load, unreadable_pictures
+from ceteris.data import DataSet, ReadOptions, load
 from ceteris.errors import ConfigError, DataError
 
 NAMES = ("0", "2", "10")  # in the order of their values, not of their letters
@@ -71,19 +71,21 @@ def test_every_picture_format_is_read(tmp_path: Path, picture_format: str) -> No
     assert np.abs(found - np.arange(10) * 25).max() <= (2 if picture_format in ("JPEG", "WEBP", "GIF") else 0)
 
 
-def one_class(tmp_path: Path, pictures: dict[str, Image.Image]) -> DataSet:
+def twice(tmp_path: Path, pictures: dict[str, Image.Image]) -> DataSet:
+    """Read these pictures as a first and as a second class."""
     for part in ("train", "test"):
         for name, picture in pictures.items():
-            folder = tmp_path / "set" / part / "only"
-            folder.mkdir(parents=True, exist_ok=True)
-            picture.save(folder / name)
+            for label in ("first", "second"):
+                folder = tmp_path / "set" / part / label
+                folder.mkdir(parents=True, exist_ok=True)
+                picture.save(folder / name)
     return read(tmp_path / "set")
 
 
 def test_sixteen_bits_are_scaled_and_one_bit_is_black_and_white(tmp_path: Path) -> None:
     deep = Image.fromarray(np.array([[0, 257, 65535], [200 * 257, 256, 129]], dtype=np.uint16))
     flat = Image.fromarray(np.array([[True, False, True], [False, False, True]]))
-    images = one_class(tmp_path, {"a.png": deep, "b.png": flat}).train.images
+    images = twice(tmp_path, {"a.png": deep, "b.png": flat}).train.images
     assert images[0, 0].tolist() == [[0, 1, 255], [200, 1, 1]]
     assert images[1, 0].tolist() == [[255, 0, 255], [0, 0, 255]]
 
@@ -92,8 +94,8 @@ def test_colour_makes_the_whole_set_rgb_and_transparency_lies_on_white(tmp_path:
     grey = Image.new("L", (2, 2), 7)
     clear = Image.new("RGBA", (2, 2), (255, 0, 0, 0))
     palette = Image.new("RGB", (2, 2), (1, 2, 3)).convert("P", palette=Image.Palette.ADAPTIVE)
-    images = one_class(tmp_path, {"a.png": grey, "b.png": clear, "c.png": palette}).train.images
-    assert images[:, :, 0, 0].tolist() == [[7, 7, 7], [255, 255, 255], [1, 2, 3]]
+    images = twice(tmp_path, {"a.png": grey, "b.png": clear, "c.png": palette}).train.images
+    assert images[:3, :, 0, 0].tolist() == [[7, 7, 7], [255, 255, 255], [1, 2, 3]]
 
 
 def test_channels_can_be_demanded(tmp_path: Path) -> None:
@@ -109,10 +111,10 @@ def test_channels_can_be_demanded(tmp_path: Path) -> None:
 def test_other_sizes_need_an_explicit_rule(tmp_path: Path, fit: str, middle_row: list[int]) -> None:
     pictures = {"a.png": Image.new("L", (4, 4), 200), "b.png": Image.new("L", (8, 4), 200)}
     with pytest.raises(DataError, match=r"b\.png: 4 x 8 pixels \(height x width\), but .*a\.png has 4 x 4.*size"):
-        one_class(tmp_path, pictures)
+        twice(tmp_path, pictures)
     options = ReadOptions(size=(4, 4), fit=fit)  # type: ignore[arg-type]
     images = read(tmp_path / "set", options).train.images
-    assert images.shape == (2, 1, 4, 4)
+    assert images.shape == (4, 1, 4, 4)
     assert images[1, 0, 2].tolist() == [200, 200, 200, 200]
     assert (images[1, 0, 0] == 0).all() == (fit == "pad")  # only padding leaves black above and below
 
@@ -120,11 +122,10 @@ def test_other_sizes_need_an_explicit_rule(tmp_path: Path, fit: str, middle_row:
 def test_the_orientation_of_a_photograph_is_applied(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # turn right by 90 degrees to see it as it was
-    folder = tmp_path / "set" / "only"
-    folder.mkdir(parents=True)
     picture = Image.fromarray(np.array([[0, 255]] * 2, dtype=np.uint8).repeat(16, axis=0).repeat(16, axis=1))
-    for place in range(2):
-        picture.save(folder / f"{place}.jpg", exif=exif, quality=95)
+    for name in ("a/0.jpg", "a/1.jpg", "b/0.jpg", "b/1.jpg"):
+        (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
+        picture.save(tmp_path / "set" / name, exif=exif, quality=95)
     image = read(tmp_path / "set").train.images[0, 0]
     assert image[:14].max() < 20
     assert image[18:].min() > 235
@@ -152,23 +153,36 @@ def test_broken_pictures_empty_folders_and_unknown_classes_are_told(tmp_path: Pa
         read(tmp_path / "empty")
 
 
-def test_all_unreadable_pictures_can_be_listed(tmp_path: Path) -> None:
-    write_class_folders(tmp_path / "set", random_images(9), even_labels(9, 3), NAMES)
-    (tmp_path / "set" / "0" / "00000.png").write_bytes(b"x")
+def test_all_unreadable_pictures_are_listed_with_a_reason_and_can_be_left_out(tmp_path: Path) -> None:
+    write_class_folders(tmp_path / "set", random_images(60, (1, 9, 9)), even_labels(60, 3), NAMES)
     cut = tmp_path / "set" / "10" / "00002.png"
-    cut.write_bytes(cut.read_bytes()[:50])
-    messages = unreadable_pictures(tmp_path / "set", ReadOptions())
-    assert len(messages) == 2
-    assert "00000.png" in messages[0]
-    assert "00002.png" in messages[1]
+    whole = cut.read_bytes()
+    damaged = {
+        "0/00000.png": (b"", "the file is empty"),
+        "0/00003.png": (b"<!DOCTYPE html><html>404</html>", "a web page and no picture"),
+        "2/00001.png": (b"version https://git-lfs.github.com/spec/v1", "a pointer of Git LFS"),
+        "2/00004.png": (bytes(999), "no picture in a known format"),
+        "10/00002.png": (whole[:-30], "cut short"),
+        "10/00005.png": (whole[:16] + (60_000).to_bytes(4, "big") * 2 + whole[24:], "claims 60000 x 60000 pixels"),
+    }
+    for name, (content, _) in damaged.items():
+        (tmp_path / "set" / name).write_bytes(content)
+    with pytest.raises(DataError, match="6 of 60 pictures cannot be read") as raised:
+        read(tmp_path / "set")
+    for name, (_, reason) in damaged.items():
+        line = next(line for line in str(raised.value).splitlines() if name in line)
+        assert reason in line
+    loaded = read(tmp_path / "set", ReadOptions(skip_unreadable=True))
+    assert len(loaded.train) + loaded.test.count == 54
+    assert ("unreadable", 6) in loaded.understood.left_out
+    assert any("6 of 60 pictures cannot be read and were left out" in text for text in loaded.warnings)
 
 
 def test_a_picture_that_claims_billions_of_pixels_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
-    folder = tmp_path / "set" / "only"
-    folder.mkdir(parents=True)
+    write_class_folders(tmp_path / "set", random_images(4), even_labels(4, 2), NAMES)
     content = bytearray(png(random_images(1)[0]))
     content[16:24] = (60_000).to_bytes(4, "big") * 2
-    (folder / "bomb.png").write_bytes(content)
+    (tmp_path / "set" / "0" / "bomb.png").write_bytes(content)
     with pytest.raises(DataError, match="claims 60000 x 60000 pixels"):
         read(tmp_path / "set")
 

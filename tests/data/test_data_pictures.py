@@ -36,6 +36,7 @@ READINGS = [
     for size, fit in [(None, "pad"), *itertools.product([(8, 8), (30, 17)], ["pad", "crop", "stretch"])]
     for channels in (None, 1, 3)
 ]
+READING_IDS = [f"{reading.size}-{reading.fit}-{reading.channels}" for reading in READINGS]
 
 
 def picture(mode: str, seed: int) -> Image.Image:
@@ -79,14 +80,15 @@ def files_of_all_modes(request: pytest.FixtureRequest, tmp_path_factory: pytest.
             for orientation in (1,) if suffix in ("bmp", "gif") else range(1, 9):
                 image = picture(mode, seed)
                 saved(root / "train" / "only", f"{mode.replace(';', '')}-{orientation}.{suffix}", image, orientation)
+    saved(root / "train" / "other", "one.png", picture("L", 98), 1)
     saved(root / "test" / "only", "one.png", picture("L", 99), 1)
     return root
 
 
-@pytest.mark.parametrize("reading", READINGS, ids=str)
+@pytest.mark.parametrize("reading", READINGS, ids=READING_IDS)
 def test_prediction_sees_what_training_saw(files_of_all_modes: Path, tmp_path: Path, reading: ReadOptions) -> None:
     train = load(str(files_of_all_modes), cache_dir=tmp_path, options=reading).train
-    files = sorted((files_of_all_modes / "train" / "only").iterdir())
+    files = sorted((files_of_all_modes / "train").glob("*/*"))
     assert len(files) == len(train) > 50
     assert train.shape[1:] == (reading.size or (HEIGHT, WIDTH))  # also those that lie on their side in the file
     for invert in (False, True):
@@ -142,6 +144,6 @@ def test_invert_leaves_the_padding_black_and_the_ground_of_transparency_dark(tmp
 
 def test_a_photograph_on_its_side_fits_beside_an_upright_one(tmp_path: Path) -> None:
     for orientation, suffix in itertools.product((1, 6, 8), ("jpg", "png")):
-        saved(tmp_path / "set" / "only", f"{orientation}.{suffix}", picture("RGB", 3), orientation)
+        saved(tmp_path / "set" / f"as {suffix}", f"{orientation}.{suffix}", picture("RGB", 3), orientation)
     loaded = load(str(tmp_path / "set"), cache_dir=tmp_path / "cache")
     assert loaded.train.shape == loaded.test.open(record_look=no_look).shape == (3, HEIGHT, WIDTH)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from tests.data.data_samples import even_labels, no_look, png, random_images
 
-from ceteris.data import DataSet, ReadOptions, load, split_indices
+from ceteris.data import DataSet, ReadOptions, load, reading_lines, split_indices
 from ceteris.errors import DataError
 from ceteris.records import ByteArray, CrossValidationSplit, IntArray
 
@@ -75,7 +75,7 @@ def test_the_label_column_may_stand_anywhere_and_be_named(tmp_path: Path) -> Non
         ("", "the table is empty"),
         ("label,a,b\n1,2,3\n", "2 pixel columns beside the label make no square"),
         ("label,a\n", "no rows"),
-        ("label,a\n1,2\n1,2,3\n", "row 2 has 3 columns, the first line has 2"),
+        ("label,a\n1,2\n1,2,3\n", "row 3 has 3 columns, the first line has 2"),
         ("label,a\n1,x\n", "should hold whole numbers"),
         ("label,a\n1,1.5\n", "should hold whole numbers"),
         ("label,a\n1,nan\n", "should hold whole numbers"),
@@ -96,7 +96,7 @@ def test_large_tables_are_read_in_pieces_and_name_the_right_row(tmp_path: Path) 
     text = table(images, even_labels(12_000, 10))
     assert len(text) > 9_000_000
     assert same_images(read(tmp_path, text), images, even_labels(12_000, 10))
-    with pytest.raises(DataError, match="row 12001 should hold whole numbers"):
+    with pytest.raises(DataError, match="row 12002 should hold whole numbers"):
         read(tmp_path, text + "x" + ",1" * 256 + "\n", "bad.csv")
 
 
@@ -181,7 +181,7 @@ def test_a_group_column_beside_pixels(tmp_path: Path) -> None:
         (
             pixel_text_with_writers().replace("1003", "anna"),
             ReadOptions(group_column="writer"),
-            "row 10 should hold whole numbers",
+            "row 11 should hold whole numbers",
         ),
     ],
 )
@@ -190,6 +190,174 @@ def test_groups_beside_pixels_that_cannot_be_meant_are_refused(
 ) -> None:
     with pytest.raises(DataError, match=message):
         read(tmp_path, text, options=options)
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "|"])
+@pytest.mark.parametrize("header", [True, False])
+def test_other_separators_are_found(tmp_path: Path, separator: str, header: bool) -> None:
+    text = table(IMAGES, LABELS, header=header).replace(",", separator)
+    assert same_images(read(tmp_path, text, "set.tsv"), IMAGES, LABELS)
+    assert same_images(read(tmp_path, f"sep={separator}\n{text}", "excel.csv"), IMAGES, LABELS)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-8-sig"])
+def test_encodings_of_pixel_tables(tmp_path: Path, encoding: str) -> None:
+    assert same_images(read(tmp_path, table(IMAGES, LABELS).encode(encoding)), IMAGES, LABELS)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_encodings_of_picture_tables(tmp_path: Path, encoding: str) -> None:
+    text = picture_table(tmp_path, "path,label", []).replace(",ant", ",für")
+    loaded = read(tmp_path, text.encode(encoding))
+    assert loaded.train.classes == ("cat", "dog", "für")
+    assert ("text read as" in reading_lines(loaded)[0]) == (encoding in ("utf-16", "cp1252"))
+
+
+def test_zero_bytes_are_no_text(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no text, it holds zero bytes"):
+        read(tmp_path, b"path,label\n\0\0\0a,b\n")
+
+
+def test_an_index_column_is_no_pixel(tmp_path: Path) -> None:
+    images = random_images(30, (3, 4, 4))  # with the index 49 columns: 7 x 7
+    lines = table(images.transpose(0, 2, 3, 1), LABELS).splitlines()
+    text = "\n".join(f"{number - 1 if number else ''},{line}" for number, line in enumerate(lines))
+    assert same_images(read(tmp_path, text), images, LABELS)
+    text = "\n".join(f"{number if number else 'Unnamed: 0'},{line}" for number, line in enumerate(lines))
+    assert same_images(read(tmp_path, text.replace("pixel", "col"), "b.csv"), images, LABELS)
+
+
+def test_a_label_in_the_last_column_without_a_header(tmp_path: Path) -> None:
+    images = IMAGES.copy()
+    images[:, 0, 0, 0] = 0
+    lines = table(images, LABELS, header=False).splitlines()
+    text = "\n".join(f"{rest},{label}" for label, _, rest in (line.partition(",") for line in lines))
+    loaded = read(tmp_path, text)
+    assert same_images(loaded, images, LABELS)
+    assert "label from column 17" in reading_lines(loaded)[0]
+    with pytest.raises(DataError, match="all 30 images have one label, '0'"):
+        read(tmp_path, text, "b.csv", ReadOptions(label_column="first"))
+
+
+def test_pixels_in_one_cell_as_fer2013_has_them(tmp_path: Path) -> None:
+    usage = ["Training", "PublicTest", "PrivateTest"]
+    rows = [
+        f"{label},{' '.join(map(str, image.ravel()))},{usage[min(2, n // 10)]}"
+        for n, (label, image) in enumerate(zip(LABELS, IMAGES, strict=True))
+    ]
+    loaded = read(tmp_path, "\n".join(["emotion,pixels,Usage", *rows]))
+    assert same_images(loaded, IMAGES, LABELS)
+    assert np.array_equal(loaded.test.open(record_look=no_look).images, IMAGES[20:])
+    rows[4] = rows[4].replace(" ", " x", 1)
+    with pytest.raises(DataError, match="row 6 should hold 16 pixels"):
+        read(tmp_path, "\n".join(["emotion,pixels,Usage", *rows]), "b.csv")
+
+
+@pytest.mark.parametrize(
+    ("header", "label"),
+    [
+        ("id_code,diagnosis", None),
+        ("image_id,species", None),
+        ("Image Path,Label", None),
+        ("id,class_name", None),
+        ("file_name,anything", None),
+        ("kind,picture", None),
+        ("a,b", None),
+        ("a,kind", "kind"),
+    ],
+)
+def test_usual_names_of_path_and_label_columns(tmp_path: Path, header: str, label: str | None) -> None:
+    text = picture_table(tmp_path, header, [])
+    if header == "kind,picture":
+        text = "\n".join(
+            ",".join(reversed(line.split(","))) for line in text.replace(header, "picture,kind").splitlines()
+        )
+    loaded = read(tmp_path, text, options=ReadOptions(label_column=label))
+    assert same_images(loaded, IMAGES, np.array([1, 2, 0])[LABELS])
+
+
+def test_a_path_column_can_be_named(tmp_path: Path) -> None:
+    text = picture_table(tmp_path, "mine,label,path", [",nowhere"] * 30)
+    assert len(read(tmp_path, text, options=ReadOptions(path_column="Mine")).train) == 24
+    with pytest.raises(DataError, match="path_column: no column 'yours'"):
+        read(tmp_path, text, options=ReadOptions(path_column="yours"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("pictures/", "pictures\\"),
+        (".png", ""),
+        ("pictures/", ""),
+        ("pictures/", "/home/somebody/set/pictures/"),
+        ("pictures/", "../input/Pictures/"),
+        (".png", ".PNG"),
+        ("pictures/", "./pictures/"),
+    ],
+)
+def test_names_of_pictures_as_people_write_them(tmp_path: Path, old: str, new: str) -> None:
+    text = picture_table(tmp_path, "path,label", []).replace(old, new)
+    assert same_images(read(tmp_path, text), IMAGES, np.array([1, 2, 0])[LABELS])
+
+
+def test_a_name_is_never_taken_for_that_of_another_folder(tmp_path: Path) -> None:
+    for folder in ("cat", "dog"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "dog" / "1.png").write_bytes(png(IMAGES[0]))
+    (tmp_path / "cat" / "2.png").write_bytes(png(IMAGES[1]))
+    with pytest.raises(DataError, match=r"cat/1\.png: the file does not exist"):
+        read(tmp_path, "path,label\ncat/1.png,cat\ndog/1.png,dog\n")
+    (tmp_path / "cat" / "1.png").write_bytes(png(IMAGES[2]))
+    with pytest.raises(DataError, match=r"'1.png' can mean cat/1\.png or dog/1\.png"):
+        read(tmp_path, "path,label\n1.png,cat\n2.png,dog\n")
+
+
+def test_tables_without_a_header(tmp_path: Path) -> None:
+    text = picture_table(tmp_path, "", []).lstrip("\n")
+    assert same_images(read(tmp_path, text), IMAGES, np.array([1, 2, 0])[LABELS])
+    with pytest.raises(DataError, match="no header line and 3 columns"):
+        read(tmp_path, picture_table(tmp_path, "", [",x"] * 30).lstrip("\n"), "b.csv")
+
+
+def test_one_column_per_class(tmp_path: Path) -> None:
+    marks = {"cat": "1,0,0", "dog": "0,1,0", "ant": "0,0,1"}
+    text = picture_table(tmp_path, "image_id,cat,dog,ant", [])
+    for name, mark in marks.items():
+        text = text.replace(f".png,{name}", f".png,{mark}")
+    assert same_images(read(tmp_path, text), IMAGES, np.array([1, 2, 0])[LABELS])
+    with pytest.raises(DataError, match="row 3 has not exactly one 1 among the columns cat, dog, ant"):
+        read(tmp_path, text.replace("1.png,0,1,0", "1.png,1,1,0", 1), "b.csv")
+
+
+def test_labels_without_their_spaces_and_rows_without_a_label(tmp_path: Path) -> None:
+    text = picture_table(tmp_path, "path,label", [])
+    loaded = read(tmp_path, text.replace("0.png,cat", "0.png, cat "))
+    assert loaded.train.classes == ("ant", "cat", "dog")
+    assert "spaces around 1 labels left out" in reading_lines(loaded)[0]
+    with pytest.raises(DataError, match="rows 2, 5 have no label"):
+        read(tmp_path, text.replace("0.png,cat", "0.png,", 1).replace("3.png,cat", "3.png, ", 1), "b.csv")
+
+
+def test_a_picture_with_two_labels_is_refused(tmp_path: Path) -> None:
+    text = picture_table(tmp_path, "path,label", [])
+    assert "1 rows name a picture again" in reading_lines(read(tmp_path, f"{text}pictures/0.png,cat\n"))[0]
+    with pytest.raises(DataError, match="1 pictures are named again with another label"):
+        read(tmp_path, f"{text}pictures/0.png,dog\n", "b.csv")
+
+
+@pytest.mark.parametrize(
+    ("words", "test"), [(("Training", "Validation", "Testing"), 10), (("train", "val", "valid"), 20)]
+)
+def test_the_words_of_a_split_column(tmp_path: Path, words: tuple[str, ...], test: int) -> None:
+    text = picture_table(tmp_path, "path,label,set", [f",{words[n // 10]}" for n in range(30)])
+    assert read(tmp_path, text).test.count == test
+    with pytest.raises(DataError, match="the column 'set' holds 'extra'; train, val and test are understood"):
+        read(tmp_path, text.replace(words[0], "extra"), "b.csv")
+
+
+def test_columns_that_are_not_used_are_named(tmp_path: Path) -> None:
+    loaded = read(tmp_path, picture_table(tmp_path, "path,label,age", [f",{n}" for n in range(30)]))
+    assert "columns not used: age" in reading_lines(loaded)[0]
 
 
 def test_a_picture_that_is_missing_is_named(tmp_path: Path) -> None:

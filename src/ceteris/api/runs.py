@@ -5,7 +5,8 @@ import math
 import re
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,9 +16,8 @@ import tomli_w
 import torch
 
 from ceteris.api.collect import TrainedStudy, findings_of
-from ceteris.api.journal import LOG_FILE, logged_to
 from ceteris.api.result import Result, write_result
-from ceteris.data import DataSet, from_arrays, split_indices
+from ceteris.data import DataSet, from_arrays, reading_lines, split_indices
 from ceteris.digests import digest_of
 from ceteris.errors import ConfigError
 from ceteris.execution.pools import InProcessPool, WorkerPool
@@ -30,11 +30,15 @@ from ceteris.recipe import CustomModel, Recipe
 from ceteris.records import Split, Trial
 from ceteris.report import check_formats
 from ceteris.store import Store
+from ceteris.store.atomic import write_error
 from ceteris.study import ModelSpec, Study, model_experiment, parse_study, study_text, study_toml
 from ceteris.study.context import RunOptions, context_of, open_data
 from ceteris.study.model_experiment import ModelResult
 from ceteris.training.build import build_loss, summary_of
 from ceteris.user_code import ALL_IMPORTS, ImportPolicy
+
+LOG_FILE = "ceteris.log"
+_LOG = logging.getLogger("ceteris")
 
 Arrays = Sequence[Any]
 
@@ -65,6 +69,8 @@ def run_study(
     workers, store = options.processes, Store(options.store)
     progress.phase(f"preparing the data: {study.data}")
     data_set = data_set or open_data(study, options, progress.phase)
+    for line in reading_lines(data_set):
+        progress.note(line)
     context = context_of(study, data_set, options)
     size_of = Timing(data_set.train, imports=options.imports, table=context.stacking.table).size
     if context.extension:
@@ -73,7 +79,7 @@ def run_study(
     check_plan(stages, data_set, imports=options.imports)
     progress.planned([[_work(stage, trial, size_of(trial)) for trial in stage.trials] for stage in stages])
     store.remove_unfinished()
-    with logged_to(options.out / LOG_FILE):
+    with _logged_to(options.out / LOG_FILE):
         config = WorkerConfig(
             train=data_set.prepared, store=options.store, imports=options.imports, device=context.device
         )
@@ -100,7 +106,7 @@ def _work(stage: PlannedStage, trial: Trial, units: float) -> Work:
 
 def _tell(progress: Progress, text: str) -> None:
     """Say, and log, what is done besides training."""
-    logging.getLogger("ceteris").info("%s", text)
+    _LOG.info("%s", text)
     progress.phase(text)
 
 
@@ -118,7 +124,7 @@ def check_plan(stages: Sequence[PlannedStage], data_set: DataSet, *, imports: Im
             splits.setdefault(digest_of(trial.split), trial.split)
             recipes.setdefault(digest_of((trial.recipe.model, trial.recipe.loss)), (stage, trial.recipe))
     for split in splits.values():
-        split_indices(split, data_set.train.labels, data_set.train.groups)
+        split_indices(split, data_set.train.labels, data_set.train.groups, classes=data_set.train.classes)
     for stage, recipe in recipes.values():
         try:
             summary_of(recipe, data_set.train, imports=imports)
@@ -127,6 +133,41 @@ def check_plan(stages: Sequence[PlannedStage], data_set: DataSet, *, imports: Im
             raise ConfigError(f"model {stage.model}, {stage.stage}: {error}") from None
         except Exception:
             continue  # the user's own code failed: a row of the report will say how, and the study goes on
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The log beside the report: what a run did and when, and why trainings did not finish
+
+
+class _LogFile(logging.FileHandler):
+    """A log file that ends nothing when the disk is full."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name that logging gives it
+        """Leave the line out."""
+
+
+@contextmanager
+def _logged_to(path: Path) -> Iterator[None]:
+    """Append what ceteris logs inside the block to a file, with date and time.
+
+    Raises:
+        StoreError: when the file cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handler = _LogFile(path, encoding="utf-8")
+    except OSError as error:
+        raise write_error(path, error) from None
+    handler.setFormatter(logging.Formatter("%(asctime)s  %(levelname)-7s  %(message)s"))
+    level = _LOG.level
+    _LOG.setLevel(min(level or logging.INFO, logging.INFO))
+    _LOG.addHandler(handler)
+    try:
+        yield
+    finally:
+        _LOG.removeHandler(handler)
+        _LOG.setLevel(level)
+        handler.close()
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -167,7 +208,7 @@ def run(
         until_decided: whether to train more repetitions where the design leaves something undecided.
         budget: with ``until_decided``: the time that the whole run may take, in seconds or as "30m", "2h", "1h30m".
         formats: which reports to write.
-        progress: a listener, see :class:`ceteris.study.Progress`.
+        progress: a listener, see :class:`ceteris.execution.progress.Progress`.
 
     Raises:
         ConfigError, DataError, StoreError: as the command line tells them.

@@ -39,7 +39,7 @@ StoreDir = Annotated[
 Out = Annotated[Path | None, Parameter(help="Folder for the result; ceteris-results/<name of the study> without it.")]
 Device = Annotated[str, Parameter(help='"auto", "cpu", "cuda", "cuda:1" or "mps".')]
 Workers = Annotated[
-    int | None, Parameter(help="Training processes; one per core without it, 0 trains in this process.")
+    int | None, Parameter(help="Training processes; one per core (or GPU) without it, 0 trains in this process.")
 ]
 AllowImports = Annotated[
     bool,
@@ -175,12 +175,15 @@ def plan(
     budget:
         A time such as 30m, 2h or 1h30m: say which design of the exploration fits into it.
     """
-    from ceteris.api import seconds_of
     from ceteris.cli.plan_text import fitted_json, plan_json, print_fitted, print_plan, tell_planning
     from ceteris.planning.budget import fit_to_budget
     from ceteris.planning.estimate import plan_study
 
-    seconds = seconds_of(budget) if budget else None
+    seconds = None
+    if budget:
+        from ceteris.api import seconds_of  # with all that reports need, which a plan does not
+
+        seconds = seconds_of(budget)
     asked, _ = where.study(study)
     options = where.run_options(asked)
     with tell_planning(Console(stderr=True)) as progress:
@@ -242,8 +245,10 @@ def data_describe(
     size: Annotated[tuple[int, int] | None, Parameter(help="Height and width that pictures are brought to.")] = None,
     fit: Annotated[Literal["pad", "crop", "stretch"], Parameter(help="How they are brought to it.")] = "pad",
     channels: Annotated[Literal[1, 3] | None, Parameter(help="1 for grey, 3 for RGB.")] = None,
+    path_column: str | None = None,
     label_column: str | None = None,
     group_column: str | None = None,
+    skip_unreadable: Annotated[bool, Parameter(negative="")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Say what is in a data set and what is wrong with it: counts, classes, values, duplicates, leaks, drift.
@@ -252,16 +257,28 @@ def data_describe(
     ----------
     name_or_path:
         A known name (see ``ceteris data list``) or the path of a folder or file.
+    path_column:
+        Column of a table that names the pictures.
     label_column:
-        Column of a table that holds the label.
+        Column of a table that holds the label; "last" or "first" where it has no header line.
+    skip_unreadable:
+        Leave pictures out that cannot be read, instead of refusing them.
     group_column:
         Column of a table that names what a split must not tear apart (a writer, a patient).
     """
-    from ceteris.cli.printing import print_text_tables
+    from ceteris.cli.printing import rich_table
     from ceteris.data import ReadOptions, audit, describe, load, text_tables, write_page
     from ceteris.data import as_json as json_text
 
-    options = ReadOptions(size=size, fit=fit, channels=channels, label_column=label_column, group_column=group_column)
+    options = ReadOptions(
+        size=size,
+        fit=fit,
+        channels=channels,
+        path_column=path_column,
+        label_column=label_column,
+        group_column=group_column,
+        skip_unreadable=skip_unreadable,
+    )
     console = Console(stderr=True)
     with console.status("reading") as status:
         data_set = load(
@@ -279,7 +296,8 @@ def data_describe(
     if as_json:
         sys.stdout.write(json_text(description, found) + "\n")
     else:
-        print_text_tables(Console(), text_tables(description, found))
+        for table in text_tables(description, found):
+            Console().print(rich_table(table.title, table.columns, table.rows))
         if html:
             Console().print(f"Page: {html}", highlight=False)
 

@@ -1,9 +1,8 @@
 """Data sets: reading every usual format, splits that return indices, and the description of what is in a set."""
 
 from ceteris.data.audit import DataAudit, audit
-from ceteris.data.describe import TextTable, as_json, describe, text_tables, write_page
+from ceteris.data.describe import TextTable, as_json, describe, reading_lines, text_tables, write_page
 from ceteris.data.download import Progress
-from ceteris.data.formats.folders import unreadable_pictures
 from ceteris.data.formats.pictures import read_pictures_of_shape
 from ceteris.data.imageset import ImageSet, make_image_set, standardisation
 from ceteris.data.load import from_arrays, load
@@ -35,10 +34,10 @@ __all__ = [
     "open_prepared",
     "open_train",
     "read_pictures_of_shape",
+    "reading_lines",
     "seal",
     "split_indices",
     "standardisation",
     "text_tables",
-    "unreadable_pictures",
     "write_page",
 ]

@@ -85,9 +85,18 @@ def audit(data_set: DataSet, *, folds: int = 0, near: bool = True) -> DataAudit:
     copies = [_copies(part) for part in prints]
     _, *common = np.intersect1d(prints[0], prints[1], return_indices=True)
     shared = np.stack(common, axis=1).astype(np.int64)
+    near_train = near_shared = np.empty((0, 2), dtype=np.int64)
     searched = near and len(train) + len(test) <= NEAR_SEARCH_LIMIT
-    near_train, near_shared = _near(train, test, prints) if searched else (_NONE, _NONE)
-    constant = [_constant(part.images) for part in (train, test)]
+    if searched:
+        vectors = [signatures(part.images) for part in (train, test)]
+        inside = near_pairs(train.images, vectors[0], train.images, vectors[0])
+        across = near_pairs(train.images, vectors[0], test.images, vectors[1])
+        near_train = inside[prints[0][inside[:, 0]] != prints[0][inside[:, 1]]]
+        near_shared = across[prints[0][across[:, 0]] != prints[1][across[:, 1]]]
+    one_colour = [  # every channel of the image is constant
+        np.concatenate([(piece == piece[:, :, :1, :1]).all(axis=(1, 2, 3)) for piece in pieces(part.images)])
+        for part in (train, test)
+    ]
     counts = [class_counts(part.labels, train.classes) for part in (train, test)]
     found = DataAudit(
         train_distinct=len(np.unique(prints[0])),
@@ -99,8 +108,8 @@ def audit(data_set: DataSet, *, folds: int = 0, near: bool = True) -> DataAudit:
         near_train=near_train,
         near_shared=near_shared,
         near_searched=searched,
-        constant_train=constant[0],
-        constant_test=len(constant[1]),
+        constant_train=np.flatnonzero(one_colour[0]),
+        constant_test=int(one_colour[1].sum()),
         imbalance=float(counts[0].max() / counts[0][counts[0] > 0].min()),
         share_distance=float(np.abs(counts[0] / counts[0].sum() - counts[1] / counts[1].sum()).sum() / 2),
         brightness_drift=_drift(train, test),
@@ -110,29 +119,11 @@ def audit(data_set: DataSet, *, folds: int = 0, near: bool = True) -> DataAudit:
     return _with_warnings(found, data_set, folds)
 
 
-_NONE: Pairs = np.empty((0, 2), dtype=np.int64)
-
-
 def _copies(keys: NDArray[np.void]) -> Pairs:
     _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
     original = first[inverse]
     later = np.flatnonzero(original != np.arange(len(keys)))
     return np.stack([later, original[later]], axis=1)
-
-
-def _near(train: ImageSet, test: ImageSet, prints: list[NDArray[np.void]]) -> tuple[Pairs, Pairs]:
-    vectors = [signatures(part.images) for part in (train, test)]
-    inside = near_pairs(train.images, vectors[0], train.images, vectors[0])
-    across = near_pairs(train.images, vectors[0], test.images, vectors[1])
-    different = prints[0][inside[:, 0]] != prints[0][inside[:, 1]]
-    return inside[different], across[prints[0][across[:, 0]] != prints[1][across[:, 1]]]
-
-
-def _constant(images: ByteArray) -> IntArray:
-    flags = [
-        (piece.min(axis=(2, 3)) == piece.max(axis=(2, 3))).all(axis=1) for piece in pieces(images)
-    ]  # one colour: every channel is constant
-    return np.flatnonzero(np.concatenate(flags))
 
 
 def _drift(train: ImageSet, test: ImageSet) -> FloatArray:
@@ -253,15 +244,11 @@ def _correlations(images: ByteArray, others: ByteArray, pairs: Pairs) -> Float32
     step = max(1, (1 << 22) // max(1, images[:1].nbytes))
     found = [np.empty(0, dtype=np.float32)]
     for start in range(0, len(pairs), step):
-        first, second = (
-            _centred(part[pairs[start : start + step, side]]) for side, part in enumerate((images, others))
-        )
-        found.append(np.einsum("ij,ij->i", first, second))
+        centred = []
+        for side, part in enumerate((images, others)):
+            chosen = part[pairs[start : start + step, side]]
+            flat = chosen.reshape(len(chosen), -1).astype(np.float32)
+            flat -= flat.mean(axis=1, keepdims=True)
+            centred.append(flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-3))
+        found.append(np.einsum("ij,ij->i", *centred))
     return np.concatenate(found)
-
-
-def _centred(images: ByteArray) -> Float32Array:
-    flat = images.reshape(len(images), -1).astype(np.float32)
-    flat -= flat.mean(axis=1, keepdims=True)
-    flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-3)
-    return flat

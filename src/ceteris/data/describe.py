@@ -22,6 +22,7 @@ from ceteris.seeds import generator
 
 SAMPLES_PER_CLASS = 8
 MAX_SAMPLES = 100
+_MOST_LISTED = 10
 _SCALE_TO = 56  # pixels on the page for the longer side of a small image
 _PICTURES = ("sample_images", "class_means")
 
@@ -79,7 +80,13 @@ def describe(data_set: DataSet, *, shares: str = "", folds: int = 0) -> DataDesc
         sample_images=np.ascontiguousarray(train.images[samples]),
         sample_labels=train.labels[samples],
         warnings=(*data_set.warnings, *small_classes(train, folds)),
+        understood=_understood_line(data_set),
     )
+
+
+def reading_lines(data_set: DataSet) -> list[str]:
+    """Return in one line what was read as what, and a line for every warning: what is shown before anything is trained."""
+    return [_understood_line(data_set), *(f"warning: {text}" for text in data_set.warnings)]
 
 
 def text_tables(description: DataDescription, audit: DataAudit | None = None) -> tuple[TextTable, ...]:
@@ -152,6 +159,22 @@ def _samples(train: ImageSet) -> IntArray:
     return np.concatenate(drawn)
 
 
+def _understood_line(data_set: DataSet) -> str:
+    understood, classes = data_set.understood, data_set.train.classes
+    names = ", ".join(classes[:_MOST_LISTED]) + (", …" if len(classes) > _MOST_LISTED else "")
+    train, test = (f" in {', '.join(found)}" if found else "" for found in (understood.train, understood.test))
+    drawn = " drawn from them" if train and not test else test
+    left_out = ", ".join(f"{what} ({count:,})" for what, count in understood.left_out[:_MOST_LISTED])
+    total = sum(count for _, count in understood.left_out)
+    parts = [
+        f"{len(classes)} classes: {names}",
+        f"{len(data_set.train):,} training images{train}, {data_set.test.count:,} test images{drawn}",
+        *([f"{total:,} files left out: {left_out}"] if total else []),
+        *understood.notes,
+    ]
+    return f"{data_set.title}: {'; '.join(parts)}."
+
+
 def _warnings(description: DataDescription, audit: DataAudit | None) -> list[str]:
     return list(dict.fromkeys((*description.warnings, *(audit.warnings if audit else ()))))
 
@@ -165,6 +188,7 @@ def _answers(description: DataDescription) -> TextTable:
     total = description.train_count + description.test_count
     rows = (
         ("Which set?", description.title),
+        ("What was read?", description.understood or "see below"),
         (
             "How many samples?",
             f"{total:,}: {description.train_count:,} for training, {description.test_count:,} for the test",

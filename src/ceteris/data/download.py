@@ -24,6 +24,7 @@ TIMEOUT = 20.0  # seconds without a byte
 MAX_BYTES = 16 << 30
 _BLOCK = 1 << 18
 _TRY_AGAIN = (408, 416, 429, 500, 502, 503, 504)
+_STATUS = {403: "access refused", 404: "not there", 416: "cannot resume"}
 _WAIT = 0.1  # seconds between two looks at a lock
 
 
@@ -100,9 +101,11 @@ def fetch(
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _locked(folder / f".{remote.name}.lock"):
+        with (folder / f".{remote.name}.lock").open("a") as lock:  # released when the process ends, however it ends
+            while not _try_lock(lock):
+                time.sleep(_WAIT)
             if not target.is_file():
-                _fetch_from_mirrors(remote, target, timeout, progress or _silent)
+                _fetch_from_mirrors(remote, target, timeout, progress or (lambda state: None))
     except OSError as error:
         reason = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else str(error.strerror or error)
         raise DataError(f"{target}: cannot be written ({reason}). Free some space or name another folder.") from error
@@ -184,7 +187,8 @@ def _opened(url: str, partial: Path, have: int, timeout: float) -> Iterator[Any]
     except urllib.error.HTTPError as error:
         if error.code == 416:  # the beginning that we have is longer than the file there
             partial.unlink(missing_ok=True)
-        raise _TransferError(_status_text(error.code), again=error.code in _TRY_AGAIN) from error
+        status = f"{_STATUS.get(error.code, 'the server answers')}, status {error.code}"
+        raise _TransferError(status, again=error.code in _TRY_AGAIN) from error
     except TimeoutError as error:
         raise _TransferError(f"no answer for {timeout:g} s", again=True) from error
     except urllib.error.URLError as error:
@@ -197,26 +201,17 @@ def _opened(url: str, partial: Path, have: int, timeout: float) -> Iterator[Any]
 def _copy(
     response: Any, file: IO[bytes], remote: RemoteFile, start: int, total: int, progress: Callable[[Progress], None]
 ) -> int:
-    done, began, told = start, time.monotonic(), 0.0
+    done, began, reported = start, time.monotonic(), 0.0
     while block := response.read(_BLOCK):
         done += len(block)
         if done > (remote.size or MAX_BYTES):
             raise _TransferError(f"sends more than the {remote.size or MAX_BYTES} bytes that are expected", again=False)
         file.write(block)
         seconds = time.monotonic() - began
-        if seconds - told >= 0.1 or done == total:
+        if seconds - reported >= 0.1 or done == total:
             progress(Progress(name=remote.name, done=done, total=total, fetched=done - start, seconds=seconds))
-            told = seconds
+            reported = seconds
     return done
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold the lock file; the system releases it when the process ends, however it ends."""
-    with path.open("a") as file:
-        while not _try_lock(file):
-            time.sleep(_WAIT)
-        yield
 
 
 def _try_lock(file: IO[str]) -> bool:
@@ -236,18 +231,9 @@ def _try_lock(file: IO[str]) -> bool:
     return True
 
 
-def _status_text(code: int) -> str:
-    texts = {403: "access refused", 404: "not there", 416: "cannot resume"}
-    return f"{texts.get(code, 'the server answers')}, status {code}"
-
-
 def _by_hand(remote: RemoteFile, target: Path) -> str:
     if remote.sha256 or remote.md5:
         expected = f" with {'sha256 ' + remote.sha256 if remote.sha256 else 'md5 ' + remote.md5}"
     else:
         expected = ""
     return f"Fetch it by hand from {' or '.join(remote.urls)} and put it at {target}{expected}."
-
-
-def _silent(progress: Progress) -> None:
-    """Tell nobody."""

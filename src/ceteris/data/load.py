@@ -32,7 +32,7 @@ FORMATS = (
     idx.match,
     folders.match,
 )  # the first that matches reads
-READERS = 2  # counted up when a reader makes other pixels of the same files, so that older copies are not used
+READERS = 3  # counted up when a reader makes other pixels of the same files, so that older copies are not used
 OFFLINE_VARIABLE = "CETERIS_OFFLINE"
 _KNOWN_FORMATS = (
     "a folder of class folders, IDX files (a folder with images and labels), .csv, .npz, .parquet, "
@@ -73,7 +73,8 @@ def load(
     known, located = named.find_named(name_or_path), hugging_face.match(name_or_path, reading)
     if located is None and known is not None:
         reading.only(f"the named set {known.name}", *(("test_fraction",) if known.name == "digits" else ()))
-        no_network = bool(os.environ.get(OFFLINE_VARIABLE)) if offline is None else offline
+        wished = os.environ.get(OFFLINE_VARIABLE, "").strip().lower() not in ("", "0", "false", "no")
+        no_network = wished if offline is None else offline
         located = _find_or_fetch(known, named.search_roots(data_dir, cache), no_network, progress)
     elif located is None:
         located = _match(path, name_or_path, reading)
@@ -148,13 +149,32 @@ def _match(path: Path, name: str, options: ReadOptions) -> Located:
 def _prepared(folder: Path, read: Callable[[], Source], options: ReadOptions, cache: Path) -> DataSet:
     if is_prepared(folder):
         return open_prepared(folder)
-    source = with_test(read(), options, cache / "splits")
-    counts = np.bincount(source.train.labels, minlength=len(source.classes))
-    empty = [source.classes[label] for label in np.flatnonzero(counts == 0)]
-    if empty:
-        warning = f"{len(empty)} of {len(source.classes)} classes have no training image: {', '.join(empty[:10])}"
-        source = replace(source, warnings=(*source.warnings, warning))
-    return prepare(source, folder)
+    source = read()
+    _refuse_one_class(source)
+    source = with_test(source, options, cache / "splits")
+    return prepare(replace(source, warnings=(*source.warnings, *_classes_missing(source))), folder)
+
+
+def _refuse_one_class(source: Source) -> None:
+    labels = np.concatenate([part.labels for part in (source.train, source.test) if part is not None])
+    if len(labels) and np.all(labels == labels[0]) and 0 <= labels[0] < len(source.classes):
+        raise DataError(
+            f"{source.name}: all {len(labels):,} images have one label, {source.classes[labels[0]]!r}. Two classes at least "
+            "are needed; is the label elsewhere?"
+        )
+
+
+def _classes_missing(source: Source) -> list[str]:
+    """Return a warning where a class has no image in one of the parts."""
+    warnings = []
+    for name, part, so in (("training", source.train, ""), ("test", source.test, "; nothing can be measured of them")):
+        if part is not None and len(part.labels):
+            counts = np.bincount(part.labels, minlength=len(source.classes))
+            empty = [source.classes[label] for label in np.flatnonzero(counts == 0)]
+            if empty:
+                text = f"{len(empty)} of {len(source.classes)} classes have no {name} image: {', '.join(empty[:10])}"
+                warnings.append(f"{text}{so}.")
+    return warnings
 
 
 def _key(located: Located, options: ReadOptions, cache: Path) -> str:

@@ -262,7 +262,7 @@ def _read_idx(known: NamedSet, files: IdxFiles, test_files: tuple[Entry, Entry])
 
 
 def _read_tables(known: NamedSet, pair: tuple[Entry, Entry], mapping: Entry | None) -> Source:
-    tables = [pixel_table(entry, ReadOptions(), transposed=known.transposed) for entry in pair]
+    tables = [pixel_table(entry, transposed=known.transposed) for entry in pair]
     train, test = (array_part(images, labels - known.first_label) for images, labels in tables)
     return _source(known, _mapped_classes(known, mapping), train, test)
 

@@ -17,8 +17,9 @@ class ReadOptions:
 
     ``size`` (height, width) brings images of different sizes to one, by the rule ``fit``: "pad" keeps the whole image and
     fills up with black, "crop" cuts the middle out, "stretch" distorts. ``channels`` 1 or 3 makes them grey or coloured;
-    without it one image with colour makes all of them coloured. Columns name the labels and the groups (writers, patients)
-    that a split must not tear apart. ``test_fraction`` is held out as test part where the source has none of its own.
+    without it one image with colour makes all of them coloured. Columns name the pictures, the labels and the groups (writers,
+    patients) that a split must not tear apart. ``test_fraction`` is held out as test part where the source has none of its own.
+    ``skip_unreadable`` leaves pictures out that cannot be read, which are otherwise refused.
 
     Raises:
         ConfigError: a value out of its range.
@@ -29,9 +30,11 @@ class ReadOptions:
     size: tuple[Side, Side] | None = None
     fit: Literal["pad", "crop", "stretch"] = "pad"
     channels: Literal[1, 3] | None = None
+    path_column: str | None = None
     label_column: str | None = None
     group_column: str | None = None
     test_fraction: Annotated[float, Field(strict=True, gt=0, lt=1)] = 0.2
+    skip_unreadable: Annotated[bool, Field(strict=True)] = False
 
     def __post_init__(self) -> None:
         if self.size is not None and not (len(self.size) == 2 and all(1 <= side <= 4096 for side in self.size)):

@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from ceteris.data.imageset import ImageSet, check_labels, class_counts, content_digest, group_numbers, pieces
 from ceteris.data.sealed import DataSet, SealedTest
-from ceteris.data.source import Part, Source
+from ceteris.data.source import Part, Source, Understood
 from ceteris.errors import DataError
 from ceteris.records import ByteArray, IntArray
 
@@ -45,14 +45,16 @@ def prepare(source: Source, folder: Path) -> DataSet:
         raise DataError(f"{source.name}: a source without a test part has to be split before it is prepared.")
     with _write_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned(folder.parent)
+        for abandoned in folder.parent.glob(".unfinished-*"):  # a killed process left it
+            with suppress(OSError):
+                if time.time() - abandoned.stat().st_mtime > _ABANDONED_AFTER:
+                    shutil.rmtree(abandoned, ignore_errors=True)
         unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder.parent))
-    try:
-        with _write_errors(folder):
+        try:
             _write(source, source.test, unfinished)
             _publish(unfinished, folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
     return open_prepared(folder)
 
 
@@ -71,12 +73,12 @@ def open_prepared(folder: Path) -> DataSet:
         DataError: the folder is missing or damaged.
     """
     meta = _meta(folder)
-    classes = tuple(meta["classes"])
+    channels, height, width = meta["image_shape"]
     test = SealedTest(
         read=partial(_open_part, folder, "test"),
         class_counts=np.array(meta["test"]["class_counts"], dtype=np.int64),
-        image_shape=_shape(meta),
-        classes=classes,
+        image_shape=(channels, height, width),
+        classes=tuple(meta["classes"]),
         fingerprint=meta["test"]["digest"],
     )
     return DataSet(
@@ -88,10 +90,17 @@ def open_prepared(folder: Path) -> DataSet:
         label_meaning=meta["label_meaning"],
         warnings=tuple(meta["warnings"]),
         preprocessing=tuple(meta["preprocessing"]),
+        understood=_understood(meta.get("understood", {})),
         train=open_train(folder),
         test=test,
         prepared=folder,
     )
+
+
+def _understood(stored: dict[str, Any]) -> Understood:
+    """Read back what was understood; copies of an earlier version hold nothing of it."""
+    texts = {name: tuple(map(str, stored.get(name, ()))) for name in ("train", "test", "notes")}
+    return Understood(**texts, left_out=tuple((str(what), int(count)) for what, count in stored.get("left_out", ())))
 
 
 def open_train(folder: Path) -> ImageSet:
@@ -147,13 +156,12 @@ def _meta(folder: Path) -> dict[str, Any]:
     return meta
 
 
-def _shape(meta: dict[str, Any]) -> tuple[int, int, int]:
-    channels, height, width = meta["image_shape"]
-    return channels, height, width
-
-
 def _write(source: Source, test: Part, folder: Path) -> None:
-    _check_shapes(source.train, test, source.name)
+    if source.train.shape != test.shape:
+        raise DataError(
+            f"{source.name}: training images have the shape {source.train.shape} (channels, height, width), test images "
+            f"{test.shape}. They must agree; give a size to bring them to."
+        )
     parts = {
         "train": _write_part(source.train, source.classes, folder, "train"),
         # No split touches the test part; without groups its fingerprint, under which looks are counted, stays the same.
@@ -168,12 +176,14 @@ def _write(source: Source, test: Part, folder: Path) -> None:
         "note": source.note,
         "label_meaning": source.label_meaning,
         "preprocessing": source.preprocessing,
-        "warnings": (*source.warnings, *_leakage(folder), *_shared_groups(source.train, test)),
+        "warnings": (*source.warnings, *_leaks(source.train, test, folder)),
         "classes": source.classes,
         "image_shape": source.train.shape,
+        "understood": asdict(source.understood),
         **parts,
     }
-    _write_durably(folder / "meta.json", json.dumps(meta, indent=1, ensure_ascii=False).encode())
+    (folder / "meta.json").write_bytes(json.dumps(meta, indent=1, ensure_ascii=False).encode())
+    _sync(folder / "meta.json")
 
 
 def _write_part(part: Part, classes: tuple[str, ...], folder: Path, name: str) -> dict[str, Any]:
@@ -206,23 +216,19 @@ def prints(images: ByteArray) -> NDArray[np.uint64]:
     return np.frombuffer(bytes(digests), dtype="<u8").reshape(-1, 2)
 
 
-def _leakage(folder: Path) -> tuple[str, ...]:
-    train, test = (np.ascontiguousarray(image_prints(folder, part)).view("V16")[:, 0] for part in ("train", "test"))
-    shared = len(np.intersect1d(train, test))
-    if not shared:
-        return ()
-    return (leakage_warning(shared),)
-
-
-def _shared_groups(train: Part, test: Part) -> tuple[str, ...]:
+def _leaks(train: Part, test: Part, folder: Path) -> list[str]:
+    """Return a warning for equal images, and one for groups, that are in both parts."""
+    stored = [np.ascontiguousarray(image_prints(folder, part)).view("V16")[:, 0] for part in ("train", "test")]
+    copies = len(np.intersect1d(stored[0], stored[1]))
+    warnings = [leakage_warning(copies)] if copies else []
     shared = sorted(set(train.groups or ()) & set(test.groups or ()))
-    if not shared:
-        return ()
-    text = "group has" if len(shared) == 1 else "groups have"
-    return (
-        f"{len(shared)} {text} images in both the training and the test part ({', '.join(shared[:5])}"
-        f"{', …' if len(shared) > 5 else ''}); test results tell nothing about images of new groups.",
-    )
+    if shared:
+        text = "group has" if len(shared) == 1 else "groups have"
+        warnings.append(
+            f"{len(shared)} {text} images in both the training and the test part ({', '.join(shared[:5])}"
+            f"{', …' if len(shared) > 5 else ''}); test results say nothing about images of new groups."
+        )
+    return warnings
 
 
 def leakage_warning(shared: int) -> str:
@@ -242,30 +248,9 @@ def _reserved(path: Path, shape: tuple[int, ...]) -> np.memmap[tuple[int, ...], 
     return images
 
 
-def _check_shapes(train: Part, test: Part, name: str) -> None:
-    if train.shape != test.shape:
-        raise DataError(
-            f"{name}: training images have the shape {train.shape} (channels, height, width), test images {test.shape}. "
-            "They must agree; give a size to bring them to."
-        )
-
-
-def _write_durably(path: Path, content: bytes) -> None:
-    path.write_bytes(content)
-    _sync(path)
-
-
 def _sync(path: Path) -> None:
     with path.open("rb+") as file:
         os.fsync(file.fileno())
-
-
-def _remove_abandoned(parent: Path) -> None:
-    """Remove what a killed process left unfinished, once it is so old that nobody can still be writing it."""
-    for path in parent.glob(".unfinished-*"):
-        with suppress(OSError):
-            if time.time() - path.stat().st_mtime > _ABANDONED_AFTER:
-                shutil.rmtree(path, ignore_errors=True)
 
 
 def _publish(unfinished: Path, folder: Path) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ceteris.data.imageset import ImageSet, class_counts
+from ceteris.data.source import Understood
 from ceteris.records import IntArray
 
 
@@ -82,7 +83,8 @@ class DataSet:
 
     ``prepared`` is the folder of the prepared copy: a worker process opens the training part from there with
     ``open_train(prepared)``. ``source`` is the citation, ``note`` what every figure drawn from the set has to say beside
-    it (for instance that the split is not the official one), ``preprocessing`` what was done to the pixels on reading.
+    it (for instance that the split is not the official one), ``preprocessing`` what was done to the pixels on reading,
+    ``understood`` what the reader took for what.
     """
 
     name: str
@@ -95,4 +97,5 @@ class DataSet:
     warnings: tuple[str, ...]
     preprocessing: tuple[str, ...]
     label_meaning: str
+    understood: Understood
     prepared: Path

@@ -29,6 +29,23 @@ class Part:
     groups: tuple[str, ...] | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Understood:
+    """What a reader took for what, for the line that is shown before anything is trained.
+
+    Attributes:
+        train: where the training images were found (folders, files, columns), () where nothing is to be said.
+        test: the same for the test part.
+        left_out: what was left out (a suffix, a folder, a reason) and how many files of it.
+        notes: further choices of the reader, one phrase each.
+    """
+
+    train: tuple[str, ...] = ()
+    test: tuple[str, ...] = ()
+    left_out: tuple[tuple[str, int], ...] = ()
+    notes: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Source:
     """A data set that was found and understood; ``test`` is None where the source has no test part of its own."""
@@ -44,6 +61,7 @@ class Source:
     label_meaning: str = ""
     preprocessing: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    understood: Understood = Understood()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -44,3 +44,6 @@ class Progress:
 
     def phase(self, text: str) -> None:
         """The study does something besides training."""
+
+    def note(self, text: str) -> None:
+        """Take what should stay in view: how the data were read, what endangers the conclusions."""

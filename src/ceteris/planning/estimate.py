@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 
 import psutil
 
-from ceteris.data import DataSet
+from ceteris.data import DataSet, reading_lines
 from ceteris.execution.worker import Task
 from ceteris.planning.dry_run import DryRun, PlannedStage, dry_run
 from ceteris.planning.power import Spread, detectable, spread_of
 from ceteris.planning.timing import Timing, calibrate, images_fitted, images_held_out
 from ceteris.records import Trial
-from ceteris.store import Store, recorded_trials
+from ceteris.store import Store
 from ceteris.study import ExperimentContext, Study, exploration_trials, strategy_of
 from ceteris.study.context import RunOptions, context_of, open_data
 from ceteris.study.strategies.budget import SECONDS_TO_REPORT, SECONDS_TO_REPORT_MODEL, SECONDS_TO_START
@@ -56,10 +56,12 @@ class Disk:
 class PlanEstimate:
     """A whole plan; ``seconds`` is the predicted wall-clock time of the run: preparing, training and the report.
 
-    ``spreads`` says by model what the detectable differences rest on. ``at_most`` says that trainings may be saved.
+    ``spreads`` says by model what the detectable differences rest on. ``at_most`` says that trainings may be saved, and
+    ``data`` how the images were read and what endangers the conclusions.
     """
 
     study: Study
+    data: tuple[str, ...]
     stages: tuple[PlannedStage, ...]
     workers: int
     preparing_seconds: float
@@ -109,7 +111,7 @@ class Planner:
         context = context_of(study, self.data_set, options)
         self._on_cpu = context.device == "cpu"
         self._timing = Timing(self.data_set.train, imports=options.imports, table=context.stacking.table)
-        self._recorded = list(recorded_trials(self._store, context.data))
+        self._recorded = list(self._store.finished(context.data))
         self._calibrated = False
 
     def estimate(self, study: Study) -> PlanEstimate:
@@ -128,6 +130,7 @@ class Planner:
             spreads[model.name] = spread_of(self._recorded, trial, held_out)
         return PlanEstimate(
             study=study,
+            data=tuple(reading_lines(self.data_set)),
             stages=tuple(
                 replace(
                     stage,

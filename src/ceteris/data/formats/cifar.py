@@ -123,11 +123,15 @@ def cifar_parts(location: Path, layout: CifarLayout, classes: tuple[str, ...]) -
     binary, pickled = layout.versions
     files = _read_files(location, {*binary, *pickled, layout.names, layout.pickled_names})
     if all(name in files for name in binary):
-        names = _listed_names(files, layout, location)
+        listed = files.get(layout.names)
+        with read_errors(location):
+            lines = [] if listed is None else listed.decode("utf-8").splitlines()
+        names = None if listed is None else tuple(line.strip() for line in lines if line.strip())
         batches = {name: np.frombuffer(files[name], dtype=np.uint8) for name in binary}
         parts = (layout.train, layout.test)
     elif all(name in files for name in pickled):
-        names = _pickled_names(files, layout, location)
+        meta, origin = files.get(layout.pickled_names), f"{location} ({layout.pickled_names})"
+        names = None if meta is None else pickled_names(read_cifar_pickle(meta, origin), layout.names_key, origin)
         batches = {}
         for name in pickled:
             label = f"{location} ({name})"
@@ -190,20 +194,6 @@ def _members(archive: tarfile.TarFile, path: Path) -> Iterator[tarfile.TarInfo]:
         if number >= _MAX_MEMBERS or total > 4 * _MAX_MEMBER:
             raise DataError(f"{path}: the archive unpacks to more than a CIFAR archive holds; it was not read on.")
         yield member
-
-
-def _listed_names(files: dict[str, bytes], layout: CifarLayout, location: Path) -> tuple[str, ...] | None:
-    if layout.names not in files:
-        return None
-    with read_errors(location):
-        return tuple(line.strip() for line in files[layout.names].decode("utf-8").splitlines() if line.strip())
-
-
-def _pickled_names(files: dict[str, bytes], layout: CifarLayout, location: Path) -> tuple[str, ...] | None:
-    if layout.pickled_names not in files:
-        return None
-    name = f"{location} ({layout.pickled_names})"
-    return pickled_names(read_cifar_pickle(files[layout.pickled_names], name), layout.names_key, name)
 
 
 def _part(batches: list[ByteArray], layout: CifarLayout, classes: int, location: Path) -> Part:

@@ -1,169 +1,181 @@
-"""Pictures in class folders: <class>/<picture>, optionally below Train/ and Test/ (any letter case)."""
+"""Pictures in class folders, with or without folders for the parts; or labelled by a table that lies beside them."""
 
 import hashlib
 import os
-from array import array
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
+from ceteris.data.formats import tables
 from ceteris.data.formats.entries import read_errors
-from ceteris.data.formats.picture_parts import common_shape, file_headers, file_part, preprocessing_of, sorted_classes
-from ceteris.data.formats.pictures import SUFFIXES, picture_header, read_picture
+from ceteris.data.formats.folder_layout import Layout, NoClassFoldersError, part_of, understand
+from ceteris.data.formats.folder_tree import Folder, read_tree
+from ceteris.data.formats.picture_parts import check_files, file_part, preprocessing_of, sorted_classes
+from ceteris.data.formats.pictures import UNREAD_SUFFIXES
 from ceteris.data.options import ReadOptions
-from ceteris.data.source import Located, Source
+from ceteris.data.source import Located, Source, Understood
 from ceteris.errors import DataError
 from ceteris.records import IntArray
 
-_TRAIN, _TEST = ("train", "training"), ("test", "testing")
-_VALIDATION = ("val", "valid", "validation", "dev")
-
-
-@dataclass(frozen=True, kw_only=True)
-class FolderLayout:
-    """Which folders hold the class folders of each part; ``test`` is None where there is no test part."""
-
-    train: tuple[Path, ...]
-    test: Path | None
-    joined: bool  # a validation part was joined to the training part
+_JOINED = "the folder's validation pictures joined the training part; validation is drawn from it"
+_MOST_TABLES = 20
 
 
 def match(path: Path, options: ReadOptions) -> Located | None:
-    """Return how a folder of class folders is read, or None for a file."""
+    """Return how a folder of pictures is read, or None for a file."""
     if not path.is_dir():
         return None
     read = partial(folder_source, path, options)
     return Located(kind="folder", files=(), read=read, stamp=partial(_folder_stamp, path))
 
 
-def folder_layout(root: Path) -> FolderLayout:
-    """Return the parts of a folder of pictures, by the names of its folders.
+def folder_source(root: Path, options: ReadOptions) -> Source:
+    """Return the pictures of a folder as a source.
 
     Training and validation folders together make the training part when there is a test folder; validation takes the
-    place of a missing test folder.
+    place of a missing test folder. Where the folders name no classes, a table beside them is read that does.
 
     Raises:
-        DataError: the folder is missing, or a test folder stands there without a training folder.
+        DataError: no pictures, no classes or only one, a class only the test part has, an unreadable picture, or pictures
+            of different sizes while ``options.size`` is not given.
     """
-    by_name = {path.name.lower(): path for path in _folders(root)}
-    train, test, validation = (
-        next((by_name[name] for name in names if name in by_name), None) for names in (_TRAIN, _TEST, _VALIDATION)
-    )
-    if train is None and test is not None:
-        raise DataError(f"{root}: has a folder {test.name}/ but no folder Train/ beside it.")
-    if train is None:
-        return FolderLayout(train=(root,), test=None, joined=False)
-    if test is None:
-        return FolderLayout(train=(train,), test=validation, joined=False)
-    return FolderLayout(train=(train, validation) if validation else (train,), test=test, joined=validation is not None)
+    tree = read_tree(str(root))
+    beside = _picture_tables(tree)
+    if beside and (options.label_column or options.group_column):
+        return _from_table(tree, beside, options, None)
+    try:
+        layout = understand(tree)
+        if len({label for part in layout.pictures.values() for label in part}) < 2:
+            ((label, paths),) = layout.pictures["train"].items()
+            raise NoClassFoldersError(
+                f"{root}: there is one class only, {label!r} ({len(paths):,} pictures). Two at least are needed: one folder "
+                "per class, each with its pictures."
+            )
+    except NoClassFoldersError as error:
+        if not beside:
+            raise
+        return _from_table(tree, beside, options, error)
+    return _from_layout(root, layout, options, beside)
 
 
-def folder_source(root: Path, options: ReadOptions) -> Source:
-    """Return the pictures of a folder of class folders as a source.
-
-    Raises:
-        DataError: no pictures, a class only the test part has, an unreadable picture, or pictures of different sizes
-            while ``options.size`` is not given.
-    """
-    layout = folder_layout(root)
-    classes = _class_names(layout.train)
-    train = _listed(layout.train, classes)
-    test = _listed((layout.test,), classes) if layout.test else None
-    if not train[0] or (test and not test[0]):
-        raise DataError(
-            f"{root}: no pictures found. Expected a folder per class with {', '.join(sorted(SUFFIXES))} files."
-        )
-    shape = common_shape(file_headers(chain(train[0], test[0] if test else ())), options)
-    joined = ("the folder's validation pictures joined the training part; validation is drawn from it",)
+def _from_layout(root: Path, layout: Layout, options: ReadOptions, beside: list[Path]) -> Source:
+    train, validation, test = (layout.pictures.get(part, {}) for part in ("train", "validation", "test"))
+    training, testing = ([train, validation], test) if test else ([train], validation)
+    names = sorted_classes({label for part in training for label in part} | (layout.empty & testing.keys()))
+    testing = _known_classes(testing, names, layout)
+    listed = [_listed(training, names), _listed([testing], names)]
+    checked = check_files([paths for paths, _ in listed], options)
+    parts = [
+        file_part([paths[index] for index in kept], labels[kept], checked.shape, options)
+        for (paths, labels), kept in zip(listed, checked.readable, strict=True)
+    ]
+    joined = len(validation) > 0 and len(test) > 0
+    folders = [tuple(layout.folders.get(part, ())) for part in ("train", "validation", "test")]
+    suffixes = layout.root.suffixes_left_out()
+    left_out = [*suffixes.most_common(), *layout.left_out.items(), ("unreadable", checked.unreadable)]
     return Source(
         name=root.resolve().name,
         title=f"Pictures in the folder {root.resolve().name}",
         citation="the user's own folder",
-        licence="not stated",
-        classes=tuple(os.fsencode(name).decode("utf-8", "replace") for name in classes),
-        train=file_part(*train, shape, options),
-        test=file_part(*test, shape, options) if test else None,
+        classes=tuple(os.fsencode(name).decode("utf-8", "replace") for name in names),
+        train=parts[0],
+        test=parts[1] if testing else None,
         label_meaning="the folder that a picture lies in",
-        preprocessing=(*preprocessing_of(options), *(joined if layout.joined else ())),
+        preprocessing=(*preprocessing_of(options), *((_JOINED,) if joined else ())),
+        warnings=(*layout.warnings, *checked.warnings, *_remarks(layout, names, suffixes, beside)),
+        understood=Understood(
+            train=folders[0] + (folders[1] if joined else ()),
+            test=folders[2] or folders[1],
+            left_out=tuple((what, count) for what, count in left_out if count),
+        ),
     )
 
 
-def unreadable_pictures(root: Path, options: ReadOptions) -> tuple[str, ...]:
-    """Return one message for every picture of the folder that cannot be read; loading stops at the first of them.
+def _known_classes(testing: dict[str, list[str]], names: tuple[str, ...], layout: Layout) -> dict[str, list[str]]:
+    """Return the test pictures under the names of the training classes; letter case and spaces may differ."""
+    known: dict[str, list[str]] = {}
+    plain = defaultdict(list)
+    for name in names:
+        plain[_plain(name)].append(name)
+    for label, paths in testing.items():
+        alike = plain[_plain(label)]
+        if label not in names and len(alike) != 1:
+            raise DataError(
+                f"{layout.root.path}: the test part has the class {label!r}, which the training part does not have. "
+                f"Its classes: {', '.join(names[:20])}."
+            )
+        known.setdefault(label if label in names else alike[0], []).extend(paths)
+    return known
 
-    Raises:
-        DataError: the folder itself cannot be understood; see :func:`folder_source`.
-    """
-    layout = folder_layout(root)
-    classes = _class_names(layout.train)
-    folders = (*layout.train, *((layout.test,) if layout.test else ()))
-    messages = []
-    for path in (path for folder in folders for path, _ in _pictures(folder, classes)):
-        try:
-            content = Path(path).read_bytes()
-            read_picture(content, path, picture_header(content, path).channels, options)
-        except (DataError, OSError) as error:
-            messages.append(str(error))
-    return tuple(messages)
+
+def _listed(parts: Iterable[dict[str, list[str]]], names: tuple[str, ...]) -> tuple[list[str], IntArray]:
+    paths: list[str] = []
+    counts = []
+    for part in parts:
+        for number, name in enumerate(names):
+            paths += part.get(name, [])
+            counts.append((number, len(part.get(name, []))))
+    labels, repeats = np.array(counts, dtype=np.int64).reshape(-1, 2).T
+    return paths, np.repeat(labels, repeats)
+
+
+def _remarks(layout: Layout, names: tuple[str, ...], suffixes: Counter[str], beside: list[Path]) -> list[str]:
+    """Return warnings of pictures that are not read, of tables that are not used, and of names that look alike."""
+    remarks = []
+    unread = {suffix: count for suffix, count in suffixes.items() if suffix in UNREAD_SUFFIXES}
+    if unread:
+        listed = ", ".join(f"{suffix} ({count:,})" for suffix, count in unread.items())
+        remarks.append(f"Files in formats that are not read were left out: {listed}. Convert them to PNG or JPEG.")
+    if beside:
+        files = ", ".join(path.name for path in beside)
+        remarks.append(
+            f"{files} beside the pictures was not read, since the folders name the classes; name it to use it."
+        )
+    same = {_plain(name): name for name in names}
+    alike = [name for name in names if same[_plain(name)] != name]
+    if alike:
+        remarks.append(f"The classes {alike[0]!r} and {same[_plain(alike[0])]!r} differ in letter case or spaces only.")
+    gone = sorted(layout.empty - set(names))
+    if gone:
+        remarks.append(f"Folders without a picture are no classes: {', '.join(gone[:10])}.")
+    return remarks
+
+
+def _plain(name: str) -> str:
+    return "".join(name.casefold().split())
+
+
+def _picture_tables(tree: Folder) -> list[Path]:
+    """Return the tables in the folder, or one level below, that name pictures and their labels."""
+    files = [Path(folder.path, name) for folder in (tree, *tree.below) for name in folder.others]
+    files = [file for file in files if tables.is_table(file) and "submission" not in file.name.lower()][:_MOST_TABLES]
+    found = [file for file in files if tables.names_pictures(file)]
+    return [file for file in found if part_of(file.stem) == "train"] or found
+
+
+def _from_table(tree: Folder, beside: list[Path], options: ReadOptions, reason: DataError | None) -> Source:
+    if len(beside) > 1:
+        raise DataError(
+            f"{reason or tree.path} Tables beside the pictures: {', '.join(map(str, beside))}. "
+            "Name the one that holds the labels."
+        ) from reason
+    source = tables.table_source(beside[0], options)
+    used = len(source.train.labels) + (len(source.test.labels) if source.test else 0)
+    left_out = [(f"pictures that are not in {beside[0].name}", tree.count - used)] if tree.count > used else []
+    understood = replace(source.understood, left_out=(*source.understood.left_out, *left_out))
+    return replace(source, understood=understood)
 
 
 def _folder_stamp(root: Path) -> str:
-    """Return a digest of the paths, sizes and times of change of all files below ``root``: it changes when they do."""
+    """Return a digest of the paths, sizes and times of change of all files that count: it changes when they do."""
     digest = hashlib.sha256()
-    with read_errors(root):
-        for folder, folders, files in os.walk(root):
-            folders.sort()
-            below = os.path.relpath(folder, root)
-            for name in sorted(files):
-                state = os.stat(f"{folder}/{name}")
-                line = f"{below}/{name} {state.st_size} {state.st_mtime_ns}\n"
-                digest.update(line.encode("utf-8", "surrogateescape"))
+    for path in read_tree(str(root)).all_files():
+        with read_errors(path):
+            state = os.stat(path)
+        line = f"{os.path.relpath(path, root)} {state.st_size} {state.st_mtime_ns}\n"
+        digest.update(line.encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
-
-
-def _folders(root: Path) -> list[Path]:
-    with read_errors(root):
-        return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
-
-
-def _class_names(folders: tuple[Path, ...]) -> tuple[str, ...]:
-    names = sorted_classes(path.name for folder in folders for path in _folders(folder))
-    if not names:
-        raise DataError(f"{folders[0]}: no class folders in it. Expected one folder per class, each with its pictures.")
-    return names
-
-
-def _listed(folders: tuple[Path, ...], classes: tuple[str, ...]) -> tuple[list[str], IntArray]:
-    paths, labels = [], array("q")  # a folder may hold millions of pictures, so nothing else is kept of each
-    for folder in folders:
-        for path, label in _pictures(folder, classes):
-            paths.append(path)
-            labels.append(label)
-    return paths, np.array(labels, dtype=np.int64)
-
-
-def _pictures(folder: Path, classes: tuple[str, ...]) -> Iterator[tuple[str, int]]:
-    numbers = {name: number for number, name in enumerate(classes)}
-    present = [path.name for path in _folders(folder)]
-    for name in present:
-        if name not in numbers:
-            raise DataError(
-                f"{folder}: has the class {name!r}, which the training part does not have. "
-                f"Its classes: {', '.join(classes[:20])}."
-            )
-    for name in sorted(present, key=numbers.__getitem__):
-        for path in _files_below(str(folder / name)):
-            yield path, numbers[name]
-
-
-def _files_below(folder: str) -> Iterator[str]:
-    with read_errors(folder):
-        for below, folders, files in os.walk(folder):
-            folders.sort()
-            for name in sorted(files):
-                if name[0] != "." and os.path.splitext(name)[1].lower() in SUFFIXES:
-                    yield os.path.join(below, name)

@@ -12,7 +12,7 @@ import numpy as np
 from ceteris.data.formats.entries import Entry, entries, read_errors, read_into, read_text
 from ceteris.data.imageset import CHUNK_BYTES
 from ceteris.data.options import ReadOptions
-from ceteris.data.source import Located, Part, Source, filled_part
+from ceteris.data.source import Located, Part, Source, Understood, filled_part
 from ceteris.errors import DataError
 from ceteris.records import ByteArray
 
@@ -212,6 +212,11 @@ def _read(folder: Path, prefix: str, files: IdxFiles) -> Source:
         test=test[0] if test else None,
         label_meaning="the class number in the label file",
         preprocessing=(UPRIGHT,) if transposed else (),
+        understood=Understood(
+            train=(files.train[0].name,),
+            test=(files.test[0].name,) if files.test else (),
+            notes=(f"labels from {first}",) if first else (),
+        ),
     )
 
 

@@ -18,7 +18,7 @@ from ceteris.data.formats.picture_parts import (
     stream_headers,
     stream_part,
 )
-from ceteris.data.formats.tables import LABEL_COLUMNS
+from ceteris.data.formats.table_columns import LABEL_COLUMNS
 from ceteris.data.options import ReadOptions
 from ceteris.data.source import Located, Part, Source
 from ceteris.errors import CeterisError, ConfigError, DataError

@@ -1,8 +1,9 @@
 """Parts made of encoded pictures, wherever these come from: files, table cells, rows of a Parquet file."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from ceteris.records import ByteArray, IntArray
 
 PictureStream = Callable[[], Iterator[tuple[str, bytes]]]  # yields (name for messages, encoded picture)
 
+_MOST_LISTED = 100
 _THREADS_PAY_FROM = 128 * 128  # pixels; below, Python's own work per file outweighs the decoding
 
 
@@ -43,18 +45,61 @@ def common_shape(headers: Iterable[tuple[str, PictureHeader]], options: ReadOpti
     return options.channels or channels, height, width
 
 
-def file_headers(paths: Iterable[str]) -> Iterator[tuple[str, PictureHeader]]:
-    """Yield path and header of every file."""
-    return ((path, file_header(path)) for path in paths)
-
-
 def stream_headers(pictures: PictureStream) -> Iterator[tuple[str, PictureHeader]]:
     """Yield name and header of every picture of a stream."""
     return ((name, picture_header(content, name)) for name, content in pictures())
 
 
+@dataclass(frozen=True, kw_only=True)
+class CheckedFiles:
+    """Picture files after a first look at all of them.
+
+    Attributes:
+        shape: (channels, height, width) of all that are read.
+        readable: for every list of files the indices of those that are read, int64.
+        unreadable: number of files that are left out.
+        warnings: which ones, and why.
+    """
+
+    shape: tuple[int, int, int]
+    readable: tuple[IntArray, ...]
+    unreadable: int
+    warnings: tuple[str, ...]
+
+
+def check_files(parts: Sequence[Sequence[str]], options: ReadOptions) -> CheckedFiles:
+    """Look at the picture files of all parts; with ``options.skip_unreadable`` those that cannot be read are left out.
+
+    Raises:
+        DataError: no pictures, pictures that cannot be read (all are listed), or different sizes without ``options.size``.
+    """
+    paths = [path for part in parts for path in part]
+    problems = _problems(paths, options) if options.skip_unreadable else {}
+    headers: dict[PictureHeader, str] = {}  # every size once
+    with pillow_quiet():
+        for path in paths:
+            try:
+                if path not in problems:
+                    headers.setdefault(file_header(path), path)
+            except DataError:
+                raise _unreadable(list(_problems(paths, options).values()), len(paths)) from None
+    shape = common_shape(((path, header) for header, path in headers.items()), options)
+    listed = [str(problem) for problem in list(problems.values())[:_MOST_LISTED]]
+    return CheckedFiles(
+        shape=shape,
+        readable=tuple(
+            np.array([index for index, path in enumerate(part) if path not in problems], dtype=np.int64)
+            for part in parts
+        ),
+        unreadable=len(problems),
+        warnings=(f"{len(problems)} of {len(paths)} pictures cannot be read and were left out: {' '.join(listed)}",)
+        if problems
+        else (),
+    )
+
+
 def file_part(
-    paths: list[str],
+    paths: Sequence[str],
     labels: IntArray,
     shape: tuple[int, int, int],
     options: ReadOptions,
@@ -67,14 +112,9 @@ def file_part(
             pixels = read_picture_file(paths[index], shape[0], options)
             target[index] = _of_shape(pixels, paths[index], shape)
 
-        with pillow_quiet():
-            if shape[1] * shape[2] < _THREADS_PAY_FROM:
-                for index in range(len(paths)):
-                    read(index)
-                return
-            with ThreadPoolExecutor(os.cpu_count()) as pool:
-                for start in range(0, len(paths), 4096):
-                    list(pool.map(read, range(start, min(start + 4096, len(paths)))))
+        problems = _for_all(len(paths), read, threads=shape[1] * shape[2] >= _THREADS_PAY_FROM)
+        if problems:
+            raise _unreadable(list(problems.values()), len(paths))
 
     def take(indices: IntArray) -> Part:
         chosen = [paths[index] for index in indices]
@@ -149,4 +189,47 @@ def _sizes_differ(name: str, size: tuple[int, ...], other_name: str, other: tupl
     return DataError(
         f"{name}: {size[0]} x {size[1]} pixels (height x width), but {other_name} has {other[0]} x {other[1]}. "
         "All images must have one size: give the size to bring them to (size=height,width) or mend the file."
+    )
+
+
+def _problems(paths: Sequence[str], options: ReadOptions) -> dict[str, DataError]:
+    """Decode every file and return what is wrong with those that cannot be read."""
+
+    def read(index: int) -> None:
+        file_header(paths[index])
+        read_picture_file(paths[index], 3, options)
+
+    found = _for_all(len(paths), read, threads=True)
+    return {paths[index]: problem for index, problem in found.items()}
+
+
+def _for_all(count: int, work: Callable[[int], object], *, threads: bool) -> dict[int, DataError]:
+    """Call ``work`` for every index and return the errors of those that fail."""
+    problems: dict[int, DataError] = {}
+
+    def attempt(index: int) -> None:
+        try:
+            work(index)
+        except DataError as error:
+            problems[index] = error
+
+    with pillow_quiet():
+        if not threads:
+            for index in range(count):
+                attempt(index)
+            return problems
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for start in range(0, count, 4096):
+                list(pool.map(attempt, range(start, min(start + 4096, count))))
+    return dict(sorted(problems.items()))
+
+
+def _unreadable(problems: list[DataError], count: int) -> DataError:
+    if len(problems) == 1:
+        return problems[0]
+    listed = "\n".join(f"  {problem}" for problem in problems[:_MOST_LISTED])
+    more = f"\n  … and {len(problems) - _MOST_LISTED} more" if len(problems) > _MOST_LISTED else ""
+    return DataError(
+        f"{len(problems)} of {count} pictures cannot be read. Mend them, or leave them out with skip_unreadable "
+        f"(--skip-unreadable):\n{listed}{more}"
     )

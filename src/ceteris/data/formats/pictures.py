@@ -1,10 +1,11 @@
-"""One picture file (PNG, JPEG, BMP, TIFF, WebP, GIF) to an array uint8 (channels, height, width).
+"""One picture file (PNG, JPEG, TIFF and what else Pillow reads) to an array uint8 (channels, height, width).
 
 Training, evaluation and prediction all read pictures by :func:`read_picture`, so that a model never meets a picture
 that was prepared in another way than those it was trained on.
 """
 
 import io
+import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,17 +13,31 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from ceteris.data.formats.entries import open_file
 from ceteris.data.options import ReadOptions
 from ceteris.errors import DataError
 from ceteris.records import ByteArray
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif"})
+# Formats that Pillow decodes by itself; EPS (which runs Ghostscript), WMF and formats without a decoder are left out.
+_FORMATS = (
+    "PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM", "JPEG2000", "AVIF", "DIB", "ICO", "CUR", "ICNS", "PCX", "DCX", "SGI",
+    "SUN", "PSD", "DDS", "QOI", "IM", "MSP", "PIXAR", "PCD", "FITS", "FLI", "FTEX", "GBR", "BLP", "XBM", "XPM",
+)  # fmt: skip
+_TGA_SUFFIXES = frozenset({".tga", ".icb", ".vda", ".vst"})  # TGA files have no mark by which they could be known
+SUFFIXES = _TGA_SUFFIXES | {
+    ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm", ".pbm",
+    ".pnm", ".pfm", ".jp2", ".j2k", ".jpc", ".jpf", ".jpx", ".j2c", ".avif", ".avifs", ".dib", ".ico", ".cur", ".icns",
+    ".pcx", ".dcx", ".sgi", ".rgb", ".rgba", ".bw", ".ras", ".psd", ".dds", ".qoi", ".im", ".msp", ".pxr", ".pcd", ".fit",
+    ".fits", ".fli", ".flc", ".ftc", ".ftu", ".gbr", ".blp", ".xbm", ".xpm",
+}  # fmt: skip
+UNREAD_SUFFIXES = frozenset({  # pictures in formats that are not read, or not pictures of a usual kind
+    ".heic", ".heif", ".raw", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".dng", ".svg", ".eps", ".ps", ".wmf", ".emf",
+    ".pdf", ".dcm", ".nii", ".mha", ".exr", ".hdr", ".jxl", ".mp4", ".avi", ".mov", ".mkv", ".npy", ".h5", ".hdf", ".mat",
+})  # fmt: skip
 MAX_PIXELS = 50_000_000
 _MAX_FILE_BYTES = 1 << 30
-_FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")
 _GREY_MODES = frozenset({"1", "L", "LA", "La", "I;16", "I;16B", "I;16L", "I;16N", "I", "F"})
 _STEPS_BETWEEN = {"La": "LA", "LAB": "RGB", "HSV": "RGB"}  # modes that Pillow does not convert to grey at once
 _PNG_START = b"\x89PNG\r\n\x1a\n"
@@ -31,6 +46,15 @@ _PNG_HEADER_BYTES = 4096  # what a PNG file says about itself mostly lies in the
 _PNG_ORIENTED_BY = (b"eXIf", b"exif", b"xmp")
 _ORIENTED_BY = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")  # where Pillow finds an orientation
 _QUARTER_TURNS = (5, 6, 7, 8)  # values of the EXIF orientation that exchange height and width
+
+
+class PictureError(DataError):
+    """A picture that cannot be read; ``reason`` says why without its name."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name}: {reason}. Replace or remove it.")
+        self.name = name
+        self.reason = reason
 
 
 class pillow_quiet(warnings.catch_warnings):  # noqa: N801
@@ -65,7 +89,7 @@ def picture_header(content: bytes, name: str) -> PictureHeader:
             # Pillow gives the size of a TIFF file as seen upright.
             turned = image.format != "TIFF" and image.getexif().get(ExifTags.Base.Orientation) in _QUARTER_TURNS
         except Exception as error:
-            raise _unreadable(name, error) from error
+            raise _unreadable(content, name, error) from error
         height, width = (image.width, image.height) if turned else (image.height, image.width)
         header = PictureHeader(height, width, 1 if image.mode in _GREY_MODES else 3)
     _check_size(header.height, header.width, name)
@@ -99,7 +123,7 @@ def read_picture(content: bytes, name: str, channels: int, options: ReadOptions,
     try:
         pixels = _pixels(image, "L" if channels == 1 else "RGB", options, invert)
     except Exception as error:
-        raise _unreadable(name, error) from error
+        raise _unreadable(content, name, error) from error
     return pixels[None] if channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
@@ -137,9 +161,10 @@ def _says_all(start: bytes) -> bool:
 def _opened(content: bytes, name: str) -> Image.Image:
     # Pillow's decoders raise almost any type of exception on damaged files, so all of them are caught here.
     try:
-        return Image.open(io.BytesIO(content), formats=_FORMATS)
+        tga = ("TGA",) if os.path.splitext(name)[1].lower() in _TGA_SUFFIXES else ()
+        return Image.open(io.BytesIO(content), formats=(*_FORMATS, *tga))
     except Exception as error:
-        raise _unreadable(name, error) from error
+        raise _unreadable(content, name, error) from error
 
 
 def _pixels(image: Image.Image, mode: str, options: ReadOptions, invert: bool) -> ByteArray:
@@ -182,9 +207,21 @@ def _fitted(image: Image.Image, size: tuple[int, int], fit: str) -> Image.Image:
 
 def _check_size(height: int, width: int, name: str) -> None:
     if not 0 < height * width <= MAX_PIXELS:
-        raise DataError(f"{name}: claims {height} x {width} pixels; 1 to {MAX_PIXELS} are read.")
+        raise PictureError(name, f"claims {height} x {width} pixels; 1 to {MAX_PIXELS} are read")
 
 
-def _unreadable(name: str, error: Exception) -> DataError:
-    reason = str(error).replace("<_io.BytesIO object at ", "<")[:200] or type(error).__name__
-    return DataError(f"{name}: the image cannot be read ({reason}): it is damaged or no picture. Replace or remove it.")
+def _unreadable(content: bytes, name: str, error: Exception) -> PictureError:
+    start = content[:512].lstrip().lower()
+    if not content:
+        reason = "the file is empty"
+    elif start.startswith((b"<!doctype html", b"<html")):
+        reason = "a web page and no picture: the download failed"
+    elif start.startswith(b"version https://git-lfs"):
+        reason = "a pointer of Git LFS and no picture: fetch it with git lfs pull"
+    elif "truncated" in str(error).lower() or isinstance(error, EOFError):
+        reason = f"the image cannot be read, the file is cut short ({str(error)[:100]})"
+    elif isinstance(error, UnidentifiedImageError):
+        reason = "the image cannot be read, it is no picture in a known format"
+    else:
+        reason = f"the image cannot be read, it is damaged ({str(error)[:200] or type(error).__name__})"
+    return PictureError(name, reason)

@@ -1,65 +1,80 @@
-"""CSV files: a label column and pixel columns (as on Kaggle), or a column of picture paths and a label column."""
+"""CSV files: a label and pixel columns (as on Kaggle), or a column of picture names and labels."""
 
 import math
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from ceteris.data.formats.csv_file import CsvFile, read_csv
 from ceteris.data.formats.entries import Entry
-from ceteris.data.formats.picture_parts import (
-    class_numbers,
-    common_shape,
-    file_headers,
-    file_part,
-    preprocessing_of,
-    sorted_classes,
-)
+from ceteris.data.formats.folder_layout import PartName, part_of
+from ceteris.data.formats.picture_finder import PictureFinder
+from ceteris.data.formats.picture_parts import check_files, class_numbers, file_part, preprocessing_of, sorted_classes
+from ceteris.data.formats.table_columns import Columns, find_columns
 from ceteris.data.options import ReadOptions
-from ceteris.data.source import Located, Part, Source, array_part
+from ceteris.data.source import Located, Part, Source, Understood, array_part
 from ceteris.errors import DataError
 from ceteris.records import ByteArray, IntArray
 
-LABEL_COLUMNS = ("label", "labels", "class", "target", "y", "category")
-PATH_COLUMNS = ("path", "file", "filename", "file_name", "image", "image_path", "filepath", "img")
-SPLIT_COLUMNS = ("split", "part", "subset", "set")
+_SUFFIXES = (".csv", ".tsv")
+_PARTS: dict[str, PartName] = {"publictest": "validation", "privatetest": "test"}  # as FER2013 calls them
+_EMPTY = ("", "nan")
+_PIXEL_OPTIONS = ("label_column", "group_column", "test_fraction")
+
+Rows = list[tuple[int, list[str]]]  # number in the file, cells
 
 
 def match(path: Path, options: ReadOptions) -> Located | None:
-    """Return how the CSV file at ``path`` is read, or None for another file."""
-    if path.is_dir() or not path.name.lower().endswith((".csv", ".csv.gz")):
+    """Return how the CSV file at ``path`` (plain or compressed) is read, or None for another file."""
+    if path.is_dir() or not is_table(path):
         return None
     read = partial(table_source, path, options)
-    return Located(kind="csv", files=(path,), read=read, stamp=partial(_picture_stamp, path))
+    return Located(kind="csv", files=(path,), read=read, stamp=partial(_picture_stamp, path, options))
+
+
+def is_table(path: Path) -> bool:
+    """Tell whether a file has the name of a table."""
+    return Entry(path).name.lower().endswith(_SUFFIXES)
+
+
+def names_pictures(path: Path) -> bool:
+    """Tell whether a file is a table whose first rows name pictures that exist, and their labels."""
+    finder = PictureFinder(path)
+    try:
+        table = read_csv(Entry(path))
+        column = find_columns(table, ReadOptions(), finder.exists).path
+        return column is not None and any(finder.exists(row[column]) for _, row in islice(table.rows(), 20))
+    except DataError:
+        return False
 
 
 def table_source(path: Path, options: ReadOptions) -> Source:
-    """Return a CSV file as a source: of pixels, or of picture paths relative to the file's folder.
+    """Return a CSV file as a source: of pixels, or of pictures that lie beside it or in folders beside it.
 
-    A column named split (or part, subset, set) with train, val and test makes the test part; validation images join the
-    training part. ``options.group_column`` names what the splits must not tear apart; in a table of pixels it holds
+    A column named split (part, subset, set, usage) with train, val and test makes the test part; validation images join
+    the training part. ``options.group_column`` names what the splits must not tear apart; in a table of pixels it holds
     whole numbers.
 
     Raises:
-        DataError: no such columns, or contents that do not fit; see :func:`pixel_table`.
+        DataError: no such columns, rows without a label, or contents that do not fit; see :func:`pixel_table`.
     """
-    table = read_csv(Entry(path))
-    if table.header and _find(table.header, PATH_COLUMNS) is not None:
-        return _path_source(path, table, table.header, options)
-    options.only(f"the table of pixels {path}", "label_column", "group_column", "test_fraction")
-    images, labels, groups = _pixel_columns(table, options)
-    if path.name.lower().startswith("emnist-"):
-        images = images.swapaxes(2, 3)
-    names = None if groups is None else tuple(map(str, groups.tolist()))
-    values = np.unique(labels)
-    numbers = np.searchsorted(values, labels).astype(np.int64)
-    return _source(path, tuple(str(value) for value in values), array_part(images, numbers, names), None, options)
+    finder = PictureFinder(path)
+    table = read_csv(Entry(path), texts=True)
+    columns = find_columns(table, options, finder.exists)
+    if columns.path is not None:
+        return _path_source(path, table, columns, columns.path, finder, options)
+    options.only(f"the table of pixels {path}", *_PIXEL_OPTIONS)
+    if columns.pixel_text is not None:
+        return _pixel_text_source(path, table, columns, columns.pixel_text)
+    return _pixel_source(path, table, columns)
 
 
-def pixel_table(entry: Entry, options: ReadOptions, *, transposed: bool = False) -> tuple[ByteArray, IntArray]:
+def pixel_table(entry: Entry, *, transposed: bool = False) -> tuple[ByteArray, IntArray]:
     """Return images uint8 (n, c, h, w) and the label column (n,) of a table of pixels.
 
     Without a header line the first column is the label. 3 · s² pixel columns are read as colour images with the
@@ -68,118 +83,182 @@ def pixel_table(entry: Entry, options: ReadOptions, *, transposed: bool = False)
     Raises:
         DataError: rows of unequal length, values that are no whole numbers in 0..255, or no square number of columns.
     """
-    images, labels, _ = _pixel_columns(read_csv(entry), options)
-    return images.swapaxes(2, 3) if transposed else images, labels
+    table = read_csv(entry)
+    images, beside = _pixel_columns(table, find_columns(table, ReadOptions(), lambda cell: False))
+    return images.swapaxes(2, 3) if transposed else images, beside[:, 0]
 
 
-def _pixel_columns(table: CsvFile, options: ReadOptions) -> tuple[ByteArray, IntArray, IntArray | None]:
-    """Return images uint8 (n, c, h, w), the label column (n,) and, where it is named, the column of groups (n,)."""
+def _pixel_source(path: Path, table: CsvFile, columns: Columns) -> Source:
+    images, beside = _pixel_columns(table, columns)
+    if path.name.lower().startswith("emnist-"):
+        images = images.swapaxes(2, 3)
+    values, numbers = np.unique(beside[:, 0], return_inverse=True)
+    groups = tuple(map(str, beside[:, 1].tolist())) if columns.group is not None else None
+    part = array_part(images, numbers.astype(np.int64), groups)
+    return _source(path, table, columns, tuple(str(value) for value in values), (part, None), ReadOptions())
+
+
+def _pixel_columns(table: CsvFile, columns: Columns) -> tuple[ByteArray, IntArray]:
+    """Return images uint8 (n, c, h, w), and what stands beside the pixels: the label and, where there is one, the group."""
     beside, pixels = [], []
-    columns = _columns_beside_pixels(table, options)
-    side, channels = _side(table.columns - len(columns), table.entry)
+    side, channels = _side(len(columns.pixels), table.entry)
+    others = [column for column in (columns.label, columns.group) if column is not None]
     for rows in table.number_rows():
-        beside.append(rows[:, columns].astype(np.int64))
-        values = np.delete(rows, columns, axis=1)
+        beside.append(rows[:, others].astype(np.int64))
+        values = rows[:, list(columns.pixels)]
         if values.min() < 0 or values.max() > 255:
             raise DataError(f"{table.entry}: pixel values lie in 0..255, found {values.min()} to {values.max()}.")
         pixels.append(values.astype(np.uint8))
     if not beside:
         raise DataError(f"{table.entry}: the table has no rows.")
     images = np.concatenate(pixels).reshape(-1, side, side, channels).transpose(0, 3, 1, 2)
-    labels, *groups = np.concatenate(beside).T
-    return images, labels, groups[0] if groups else None
+    return images, np.concatenate(beside)
 
 
-def _columns_beside_pixels(table: CsvFile, options: ReadOptions) -> list[int]:
-    """Return the index of the label column and, where it is named, that of the groups."""
-    if table.header is None:
-        if options.group_column is not None:
-            raise DataError(
-                f"{table.entry}: no column {options.group_column!r}, since the table has no header line. "
-                "Add one with the names."
-            )
-        return [0]
-    group = _group_column(table.header, options, table.entry)
-    label = _label_column(table.header, options, table.entry)
-    if group == label:
-        raise DataError(
-            f"{table.entry}: the column {table.header[label]!r} cannot be both label_column and group_column."
-        )
-    return [label] if group is None else [label, group]
-
-
-def _path_source(path: Path, table: CsvFile, header: list[str], options: ReadOptions) -> Source:
+def _pixel_text_source(path: Path, table: CsvFile, columns: Columns, pixels: int) -> Source:
+    """Read a table with all pixels of an image in one cell, as FER2013 is written."""
     rows = list(table.rows())
-    label, picture = _label_column(header, options, table.entry), _find(header, PATH_COLUMNS)
-    split, group = _find(header, SPLIT_COLUMNS), _group_column(header, options, table.entry)
-    assert picture is not None
-    classes = sorted_classes(row[label] for row in rows)
-    numbers = class_numbers([row[label] for row in rows], classes)
-    files = [os.path.join(path.parent, row[picture]) for row in rows]
-    shape = common_shape(file_headers(files), options)
-    groups = None if group is None else tuple(row[group] for row in rows)
-    whole = file_part(files, numbers, shape, options, groups)
-    if split is None:
-        return _source(path, classes, whole, None, options)
-    in_test = np.array([row[split].strip().lower() in ("test", "testing") for row in rows])
-    if in_test.all() or not in_test.any():
-        raise DataError(f"{table.entry}: the column {header[split]!r} should hold both train and test, it does not.")
-    train, test = whole.take(np.flatnonzero(~in_test)), whole.take(np.flatnonzero(in_test))
-    return _source(path, classes, train, test, options)
-
-
-def _picture_stamp(path: Path) -> str:
-    """Return a text that changes when a picture named in the table changes; "" for a table of pixels."""
-    table = read_csv(Entry(path))
-    column = _find(table.header, PATH_COLUMNS) if table.header else None
-    if column is None:
-        return ""
-    lines = []
-    for row in table.rows():
-        file = os.path.join(path.parent, row[column])
+    count = len(rows[0][1][pixels].split()) if rows else 0
+    side, channels = _side(count, table.entry)
+    images = np.empty((len(rows), count), dtype=np.uint8)
+    for index, (number, row) in enumerate(rows):
         try:
-            state = os.stat(file)
-        except (OSError, ValueError):  # refused when the picture is read
-            continue
-        lines.append(f"{file} {state.st_size} {state.st_mtime_ns}")
-    return "\n".join(lines)
+            values = np.array(row[pixels].split(), dtype=np.int64)
+        except (ValueError, OverflowError):
+            values = np.empty(0, dtype=np.int64)
+        if len(values) != count or values.min() < 0 or values.max() > 255:
+            raise DataError(
+                f"{table.entry}: row {number} should hold {count} pixels of 0 to 255, as the first row does."
+            )
+        images[index] = values
+    labels, notes = _labels(table, columns, rows)
+    classes = sorted_classes(labels)
+    shaped = images.reshape(-1, side, side, channels).transpose(0, 3, 1, 2)
+    whole = array_part(shaped, class_numbers(labels, classes), _groups(columns, rows))
+    train, test = _parts(table, columns, rows, whole)
+    return _source(path, table, columns, classes, (train, test), ReadOptions(), notes)
 
 
-def _source(path: Path, classes: tuple[str, ...], train: Part, test: Part | None, options: ReadOptions) -> Source:
+def _path_source(
+    path: Path, table: CsvFile, columns: Columns, column: int, finder: PictureFinder, options: ReadOptions
+) -> Source:
+    rows = list(table.rows())
+    labels, notes = _labels(table, columns, rows)
+    files = [finder.find(row[column]) for _, row in rows]
+    first = dict(zip(reversed(files), reversed(labels), strict=True))
+    twice = len(files) - len(first)
+    other = [file for file, label in zip(files, labels, strict=True) if first[file] != label]
+    if other:
+        raise DataError(
+            f"{table.entry}: {len(other)} pictures are named again with another label, such as {other[0]}. "
+            "One label per picture is read."
+        )
+    if twice:
+        notes.append(f"{twice} rows name a picture again")
+    checked = check_files([files], options)
+    kept = checked.readable[0]
+    classes = sorted_classes(labels[index] for index in kept)
+    numbers = class_numbers([labels[index] for index in kept], classes)
+    chosen = [rows[index] for index in kept]
+    whole = file_part([files[index] for index in kept], numbers, checked.shape, options, _groups(columns, chosen))
+    source = _source(path, table, columns, classes, _parts(table, columns, chosen, whole), options, notes)
+    unreadable = (("unreadable", checked.unreadable),) if checked.unreadable else ()
+    understood = replace(source.understood, left_out=unreadable)
+    return replace(source, warnings=checked.warnings, understood=understood)
+
+
+def _labels(table: CsvFile, columns: Columns, rows: Rows) -> tuple[list[str], list[str]]:
+    """Return the label of every row without spaces around it, and what is to be noted of the labels."""
+    if columns.label is None:
+        names = [(table.header or table.first)[index] for index in columns.one_hot]
+        marks = [[row[index].strip() in ("1", "1.0") for index in columns.one_hot] for _, row in rows]
+        wrong = [number for (number, _), mark in zip(rows, marks, strict=True) if sum(mark) != 1]
+        if wrong:
+            raise DataError(
+                f"{table.entry}: {_numbers(wrong)} not exactly one 1 among the columns {', '.join(names[:8])}. "
+                "One label per picture is read."
+            )
+        return [names[mark.index(True)] for mark in marks], [f"classes from {len(names)} columns of 0 and 1"]
+    written = [row[columns.label] for _, row in rows]
+    labels = [label.strip() for label in written]
+    empty = [number for (number, _), label in zip(rows, labels, strict=True) if label.lower() in _EMPTY]
+    if empty:
+        raise DataError(f"{table.entry}: {_numbers(empty)} no label. Fill it in, or remove such rows.")
+    spaces = sum(label != plain for label, plain in zip(written, labels, strict=True))
+    return labels, [f"spaces around {spaces} labels left out"] if spaces else []
+
+
+def _numbers(rows: list[int]) -> str:
+    listed = ", ".join(map(str, rows[:20])) + (", …" if len(rows) > 20 else "")
+    return f"row {listed} has" if len(rows) == 1 else f"rows {listed} have"
+
+
+def _groups(columns: Columns, rows: Rows) -> tuple[str, ...] | None:
+    return None if columns.group is None else tuple(row[columns.group] for _, row in rows)
+
+
+def _parts(table: CsvFile, columns: Columns, rows: Rows, whole: Part) -> tuple[Part, Part | None]:
+    """Split the rows as the column of parts says; the validation part takes the place of a missing test part."""
+    if columns.split is None:
+        return whole, None
+    name = (table.header or table.first)[columns.split]
+    cells = [row[columns.split].strip() for _, row in rows]
+    meant = {cell: _PARTS.get(cell.lower(), part_of(cell)) for cell in set(cells)}
+    unknown = sorted(cell for cell, part in meant.items() if part is None)
+    if unknown:
+        raise DataError(f"{table.entry}: the column {name!r} holds {unknown[0]!r}; train, val and test are understood.")
+    held_out = "test" if "test" in meant.values() else "validation"
+    in_test = np.array([meant[cell] == held_out for cell in cells])
+    if in_test.all() or not in_test.any():
+        raise DataError(f"{table.entry}: the column {name!r} should hold both train and test, it does not.")
+    return whole.take(np.flatnonzero(~in_test)), whole.take(np.flatnonzero(in_test))
+
+
+def _source(
+    path: Path,
+    table: CsvFile,
+    columns: Columns,
+    classes: tuple[str, ...],
+    parts: tuple[Part, Part | None],
+    options: ReadOptions,
+    notes: Sequence[str] = (),
+) -> Source:
+    names = [f'"{name}"' for name in table.header or ()] or [f"column {n}" for n in range(1, table.columns + 1)]
+    told = [] if columns.label is None else [f"label from {names[columns.label]}"]
+    if columns.path is not None:
+        told.append(f"pictures from {names[columns.path]}")
+    if columns.unused:
+        told.append(f"columns not used: {', '.join(columns.unused[:5])}{', …' if len(columns.unused) > 5 else ''}")
+    if not table.encoding.startswith("utf-8"):
+        told.append(f"text read as {table.encoding}")
     return Source(
         name=path.stem,
         title=f"Table {path.name}",
         citation="the user's own table",
         classes=classes,
-        train=train,
-        test=test,
+        train=parts[0],
+        test=parts[1],
         label_meaning="the class given in the label column",
         preprocessing=preprocessing_of(options),
+        understood=Understood(train=(path.name,), notes=(*told, *notes)),
     )
 
 
-def _find(header: Sequence[str], names: Sequence[str]) -> int | None:
-    return next((header.index(name) for name in names if name in header), None)
-
-
-def _label_column(header: list[str], options: ReadOptions, entry: Entry) -> int:
-    names = (options.label_column.lower(),) if options.label_column else LABEL_COLUMNS
-    column = _find(header, names)
-    if column is None:
-        raise DataError(
-            f"{entry}: no label column. Looked for {', '.join(names)}; the columns are {', '.join(header[:12])}. "
-            "Name it with label_column."
-        )
-    return column
-
-
-def _group_column(header: list[str], options: ReadOptions, entry: Entry) -> int | None:
-    if options.group_column is None:
-        return None
-    column = _find(header, (options.group_column.lower(),))
-    if column is None:
-        raise DataError(f"{entry}: no column {options.group_column!r}; the columns are {', '.join(header[:12])}.")
-    return column
+def _picture_stamp(path: Path, options: ReadOptions) -> str:
+    """Return a text that changes when a picture named in the table changes; "" for a table of pixels."""
+    finder = PictureFinder(path)
+    lines = []
+    try:
+        table = read_csv(Entry(path))
+        column = find_columns(table, options, finder.exists).path
+        if column is not None:
+            for _, row in table.rows():
+                file = finder.find(row[column])
+                state = os.stat(file)
+                lines.append(f"{file} {state.st_size} {state.st_mtime_ns}")
+    except (DataError, OSError, ValueError):  # said when the table and its pictures are read
+        pass
+    return "\n".join(lines)
 
 
 def _side(pixels: int, entry: Entry) -> tuple[int, int]:
