@@ -26,8 +26,8 @@ from ceteris.figures.images import image_sheet, mistakes, predicted_images, scal
 from ceteris.figures.results import model_costs
 from ceteris.figures.rows import readable_range
 from ceteris.figures.search_path import search_paths
-from ceteris.figures.style import points
 from ceteris.findings import StudyFindings, TuningFinding
+from ceteris.formats import points
 from ceteris.records import Float32Array
 from ceteris.report.search_tables import what_helped
 
@@ -89,7 +89,8 @@ def test_effects_show_every_fold_and_the_comparison_of_every_level(findings: Stu
         assert level.tuned_label[:10] in " ".join(text.get_text() for text in folds.texts)
         if level.comparison is not None:
             assert any(
-                points(level.comparison.difference) in text and level.comparison.verdict in text for text in told
+                points(level.comparison.difference, 1, zero="±") in text and level.comparison.verdict in text
+                for text in told
             )
     assert sum("incumbent" in text for text in told) == len(model.factors)
 

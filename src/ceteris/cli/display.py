@@ -13,6 +13,7 @@ from rich.progress import Progress as Bars
 from rich.text import Text
 
 from ceteris.execution.progress import Progress, StageKind, Work
+from ceteris.formats import clock
 from ceteris.records import Failed, Record
 
 _SECONDS_BETWEEN_LINES = 10.0
@@ -190,9 +191,7 @@ class Display(Progress):
         end = datetime.now() + timedelta(seconds=left)
         extra = f", {estimate.reused} from the store" if estimate.reused else ""
         extra += f", {estimate.failed} did not finish" if estimate.failed else ""
-        return (
-            f"{estimate.done} of {estimate.total} trainings{extra}; about {duration(left)} left, until {end:%H:%M:%S}"
-        )
+        return f"{estimate.done} of {estimate.total} trainings{extra}; about {clock(left)} left, until {end:%H:%M:%S}"
 
     def _draw(self) -> Group:
         running = [Text(f"  {_running_text(work, epoch)}", style="dim") for work, epoch in self._running.values()]
@@ -214,14 +213,7 @@ class Display(Progress):
             )
 
     def _clock(self) -> str:
-        return duration(time.monotonic() - self._started)
-
-
-def duration(seconds: float) -> str:
-    """Return a time span for people, such as "2:05" or "1:02:05"."""
-    whole = round(max(0.0, seconds))
-    hours, rest = divmod(whole, 3600)
-    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
+        return clock(time.monotonic() - self._started)
 
 
 def _running_text(work: Work, epoch: int) -> str:

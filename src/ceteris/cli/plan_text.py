@@ -9,10 +9,9 @@ from typing import Any
 
 from rich.console import Console
 
-from ceteris.cli.display import duration
-from ceteris.cli.printing import rich_table
+from ceteris.cli.tables import rich_table
+from ceteris.formats import clock, plain_points
 from ceteris.planning.budget import FittedPlan
-from ceteris.planning.dry_run import PlannedStage
 from ceteris.planning.estimate import MORE_REPETITIONS, PlanEstimate
 from ceteris.planning.power import Spread
 
@@ -30,57 +29,64 @@ def tell_planning(console: Console) -> Iterator[Callable[[str], None]]:
         nonlocal last
         if time.monotonic() > last + 1:
             last = time.monotonic()
-            console.print(text, highlight=False, markup=False, soft_wrap=True)
+            _print_lines(console, [text])
 
     yield line
 
 
 def print_plan(console: Console, estimate: PlanEstimate) -> None:
     """Print how the data were read, the stages of a plan, what they take and what they can find out."""
-    for line in estimate.data:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    _print_lines(console, estimate.data)
     titles = ["model", "stage", "arms", "blocks", "train", "time", "detects", "stored"]
-    rows = [_row(stage) for stage in estimate.stages]
     shown = len(titles) if estimate.known else len(titles) - 1
-    numbers = range(2, shown)
-    table = rich_table(
-        f"Plan of {estimate.study.name} (train: new trainings, time: of one core)",
-        titles[:shown],
-        [row[:shown] for row in rows],
-        right=numbers,
-        whole=numbers,
-    )
-    console.print(table)
-    for line in (*_cost_lines(estimate), *_power_lines(estimate)):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    rows = [
+        (
+            stage.model,
+            stage.stage,
+            str(len(stage.arms)),
+            str(stage.blocks or ""),
+            str(len(stage.trials)),
+            clock(stage.seconds),
+            plain_points(stage.detectable) if stage.detectable else "",
+            str(stage.known),
+        )[:shown]
+        for stage in estimate.stages
+    ]
+    title = f"Plan of {estimate.study.name} (train: new trainings, time: of one core)"
+    console.print(rich_table(title, titles[:shown], rows, right=range(2, shown), whole=range(2, shown)))
+    _print_lines(console, [*_cost_lines(estimate), *_power_lines(estimate)])
 
 
 def print_fitted(console: Console, study: str, plan: FittedPlan) -> None:
     """Print the design that fits into a time, and what it can no longer find."""
     print_plan(console, plan.fitted)
-    for line in _fitted_lines(study, plan):
+    _print_lines(console, _fitted_lines(study, plan))
+
+
+def _print_lines(console: Console, lines: Sequence[str]) -> None:
+    for line in lines:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def plan_json(estimate: PlanEstimate) -> dict[str, Any]:
     """Return a plan as plain values: seconds, bytes, and detectable differences of accuracy in 0..1."""
-    return {
+    as_it_is = ("at_most", "workers", "seconds", "preparing_seconds", "training_seconds", "report_seconds")
+    of_stage = ("model", "stage", "kind", "arms", "blocks", "detectable", "detectable_with_more")
+    return {name: getattr(estimate, name) for name in as_it_is} | {
         "data": list(estimate.data),
         "trainings": estimate.trials,
-        "at_most": estimate.at_most,
         "in_store": estimate.known,
-        "workers": estimate.workers,
-        "seconds": estimate.seconds,
-        "preparing_seconds": estimate.preparing_seconds,
-        "training_seconds": estimate.training_seconds,
-        "report_seconds": estimate.report_seconds,
         "memory_bytes": asdict(estimate.memory),
         "disk_bytes": asdict(estimate.disk) | {"total": estimate.disk.total},
         "more_repetitions": MORE_REPETITIONS * estimate.study.exploration.seeds,
         "spreads": {
             model: asdict(spread) | {"source": spread_source(spread)} for model, spread in estimate.spreads.items()
         },
-        "stages": [_stage_json(stage) for stage in estimate.stages],
+        "stages": [
+            {name: getattr(stage, name) for name in of_stage}
+            | {"trainings": len(stage.trials), "in_store": stage.known, "core_seconds": stage.seconds}
+            for stage in estimate.stages
+        ],
     }
 
 
@@ -95,41 +101,13 @@ def fitted_json(plan: FittedPlan) -> dict[str, Any]:
     }
 
 
-def _row(stage: PlannedStage) -> tuple[str, ...]:
-    return (
-        stage.model,
-        stage.stage,
-        str(len(stage.arms)),
-        str(stage.blocks or ""),
-        str(len(stage.trials)),
-        duration(stage.seconds),
-        f"{100 * stage.detectable:.2f}" if stage.detectable else "",
-        str(stage.known),
-    )
-
-
-def _stage_json(stage: PlannedStage) -> dict[str, Any]:
-    return {
-        "model": stage.model,
-        "stage": stage.stage,
-        "kind": stage.kind,
-        "arms": list(stage.arms),
-        "blocks": stage.blocks,
-        "trainings": len(stage.trials),
-        "in_store": stage.known,
-        "core_seconds": stage.seconds,
-        "detectable": stage.detectable,
-        "detectable_with_more": stage.detectable_with_more,
-    }
-
-
 def _cost_lines(estimate: PlanEstimate) -> list[str]:
     memory, disk = estimate.memory, estimate.disk
     most = " at most (the strategy may leave some early)" if estimate.at_most else ""
     lines = [
         f"{estimate.trials} trainings{most}, {estimate.known} of them in the store already; about "
-        f"{duration(estimate.seconds)} on {estimate.workers} workers: {duration(estimate.preparing_seconds)} until the first "
-        f"training, {duration(estimate.training_seconds)} of training, {duration(estimate.report_seconds)} for the report. "
+        f"{clock(estimate.seconds)} on {estimate.workers} workers: {clock(estimate.preparing_seconds)} until the first "
+        f"training, {clock(estimate.training_seconds)} of training, {clock(estimate.report_seconds)} for the report. "
         "A better setting found on the way changes the times of what follows."
     ]
     if memory.per_worker:
@@ -147,14 +125,14 @@ def _power_lines(estimate: PlanEstimate) -> list[str]:
     lines = [
         "Detects: the smallest true difference, in points of accuracy, that a comparison finds with power 0.8 at "
         f"significance {estimate.study.significance:g}; what is smaller stays undecided, or is shown to be equivalent within "
-        f"±{100 * estimate.study.equivalence_margin:.2f}."
+        f"±{plain_points(estimate.study.equivalence_margin)}."
     ]
     for model, spread in estimate.spreads.items():
         if now := _detectable(estimate, model):
             more = [s.detectable_with_more for s in estimate.stages if s.model == model and s.detectable_with_more]
             lines.append(
                 f"  {model}: differences below {_points(now)} points will stay undecided; {repetitions} repetitions would "
-                f"find {_points(more)} (differences between blocks spread by {100 * spread.deviation:.2f} points, "
+                f"find {_points(more)} (differences between blocks spread by {plain_points(spread.deviation)} points, "
                 f"{spread_source(spread)})."
             )
     return lines
@@ -169,10 +147,10 @@ def spread_source(spread: Spread) -> str:
 
 
 def _fitted_lines(study: str, plan: FittedPlan) -> list[str]:
-    budget, asked, fitted = duration(plan.budget_seconds), plan.asked, plan.fitted
+    budget, asked, fitted = clock(plan.budget_seconds), plan.asked, plan.fitted
     if not plan.settings:
         told = "fits" if plan.fits else "does not fit, and there is no smaller design"
-        return [f"Budget {budget}: the study as it is {told}: about {duration(asked.seconds)}."]
+        return [f"Budget {budget}: the study as it is {told}: about {clock(asked.seconds)}."]
     command = "  ceteris run " + " ".join([study, *(f"--set {setting}" for setting in plan.settings)])
     found = [
         f"  {model}: detectable differences were {_points(before)} points and would be {_points(after)}."
@@ -180,14 +158,12 @@ def _fitted_lines(study: str, plan: FittedPlan) -> list[str]:
         if (before := _detectable(asked, model)) and (after := _detectable(fitted, model))
     ]
     if plan.fits:
-        head = (
-            f"Budget {budget}: the study as it is takes about {duration(asked.seconds)}; this design fits, with about "
-        )
-        return [f"{head}{duration(fitted.seconds)}:", command, *found]
+        head = f"Budget {budget}: the study as it is takes about {clock(asked.seconds)}; this design fits, with about "
+        return [f"{head}{clock(fitted.seconds)}:", command, *found]
     finals = sum(stage.seconds for stage in fitted.stages if stage.kind == "final") / max(1, fitted.workers)
     return [
-        f"Budget {budget}: even the smallest design does not fit: about {duration(fitted.seconds)}, of which final trainings "
-        f"take {duration(finals)} and the report {duration(fitted.report_seconds)}. Give more time or more workers, or take "
+        f"Budget {budget}: even the smallest design does not fit: about {clock(fitted.seconds)}, of which final trainings "
+        f"take {clock(finals)} and the report {clock(fitted.report_seconds)}. Give more time or more workers, or take "
         "out factors, models, or seeds of the final trainings (final.seeds). The smallest design is:",
         command,
         *found,
@@ -199,7 +175,7 @@ def _detectable(estimate: PlanEstimate, model: str) -> list[float]:
 
 
 def _points(differences: Sequence[float]) -> str:
-    low, high = (f"{100 * difference:.2f}" for difference in (min(differences), max(differences)))
+    low, high = map(plain_points, (min(differences), max(differences)))
     return low if low == high else f"{low} to {high}"
 
 

@@ -26,10 +26,10 @@ from ceteris.figures.style import (
     logarithmic,
     note,
     open_page,
-    percent,
     spread_evenly_in_logarithm,
 )
 from ceteris.findings import Candidate, GridSearch, ModelFinding, RungSearch
+from ceteris.formats import percent
 from ceteris.records import FloatArray
 
 MOST_CATEGORIES = 8  # more distinct numbers than this are drawn along an axis
@@ -189,7 +189,7 @@ def _explain_marks(axes: Axes, tried: Sequence[Candidate]) -> None:
 
 
 def _numbered(candidate: Candidate) -> str:
-    return f"number {candidate.number}, {percent(mean_of_finished(candidate.accuracies), 2)}"
+    return f"number {candidate.number}, {percent(mean_of_finished(candidate.accuracies))}"
 
 
 def draw_rungs(tried: Sequence[Candidate], figure: Figure, *, title: str) -> None:
@@ -282,7 +282,7 @@ def _draw_strip(axes: Axes, entry: SettingScores, value: str, y: float) -> None:
     if scores.size:
         draw_upright(axes, float(np.median(scores)), y, ACCENT)
     below = f", {int((scores < low).sum())} below" if (scores < low).any() else ""
-    best = percent(float(scores.max()) / 100, 2) if scores.size else "failed"
+    best = percent(float(scores.max()) / 100) if scores.size else "failed"
     axes.text(1.03, y, f"{int(own.sum())} tried{below}, best {best}", transform=axes.get_yaxis_transform(), fontsize=7,
               va="center", color=MUTED)  # fmt: skip
 

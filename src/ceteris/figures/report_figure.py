@@ -30,6 +30,11 @@ class ReportFigure:
     draw: Callable[[Figure], None]
     identity: str = ""
 
+    @property
+    def kind(self) -> str:
+        """What is shown: the name without that of the model."""
+        return self.name.removesuffix(f"-{self.model}") if self.model else self.name
+
     def figure(self) -> Figure:
         """Draw the figure anew, in the house style whatever the caller's settings are."""
         figure = Figure()

@@ -7,8 +7,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ceteris.figures.style import FAINT, INK, MUTED, PAPER, VERDICT_COLOURS, VERDICT_MARKERS, WIDTH, axes_at, points
+from ceteris.figures.style import FAINT, INK, MUTED, PAPER, VERDICT_COLOURS, VERDICT_MARKERS, WIDTH, axes_at
 from ceteris.findings import Comparison, Verdict
+from ceteris.formats import points
 from ceteris.records import FloatArray
 
 ROW = 0.2  # inches: a row of one line
@@ -98,7 +99,7 @@ def draw_comparison(
     else:
         edge, arrow = (low, "◂") if centre < low else (high, "▸")
         axes.text(edge, y, arrow, color=colour, fontsize=8, va="center", ha="left" if centre < low else "right")
-    told = f"{points(found.difference, digits)}  {(words or {}).get(found.verdict, found.verdict)}{rest}"
+    told = f"{points(found.difference, digits, zero='±')}  {(words or {}).get(found.verdict, found.verdict)}{rest}"
     write_right(axes, y, told, MUTED if found.verdict == "undecided" else colour)
 
 

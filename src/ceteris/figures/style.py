@@ -148,16 +148,3 @@ def abbreviated(text: str, limit: int) -> str:
         return text
     tail = max(1, (limit - 1) // 2)
     return text[: max(1, limit - 1 - tail)].rstrip() + "…" + text[-tail:].lstrip()
-
-
-def percent(share: float, digits: int = 1) -> str:
-    """Write a share in 0..1 as a percentage; a missing number as a dash."""
-    return "–" if share != share else f"{100 * share:.{digits}f} %"
-
-
-def points(difference: float, digits: int = 1) -> str:
-    """Write a difference of shares in percentage points with its sign."""
-    if difference != difference:
-        return "–"
-    rounded = round(100 * difference, digits) + 0.0
-    return f"{'+' if rounded > 0 else '−' if rounded < 0 else '±'}{abs(rounded):.{digits}f}"

@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,27 +52,18 @@ def notebook_report(findings: StudyFindings, folder: Path) -> bytes:
             f"The notebook reads findings.safetensors in {folder}, and there is none. Write it first with "
             "ceteris.store.write_findings, or leave the format ipynb out."
         )
-    notebook = _with_fixed_ids(unexecuted(findings))
+    notebook = unexecuted(findings)
     _execute(notebook, folder)
     return (json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n").encode("utf-8")
 
 
 def unexecuted(findings: StudyFindings) -> Any:
     """Return the notebook before it is executed."""
-    notebook = _made("notebook")
+    make: Any = v4  # nbformat has no types
+    notebook = make.new_notebook()
     notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    notebook.cells = [
-        _made("markdown_cell" if kind == "words" else "code_cell", source) for kind, source in _cells(findings)
-    ]
-    return notebook
-
-
-def _made(part: str, *source: str) -> Any:
-    make: Callable[..., Any] = getattr(v4, f"new_{part}")  # nbformat has no types
-    return make(*source)
-
-
-def _with_fixed_ids(notebook: Any) -> Any:
+    kinds = {"words": make.new_markdown_cell, "code": make.new_code_cell}
+    notebook.cells = [kinds[kind](source) for kind, source in _cells(findings)]
     for number, cell in enumerate(notebook.cells, start=1):
         cell["id"] = f"cell-{number:03d}"
     return notebook
@@ -93,19 +84,19 @@ def _execute(notebook: Any, folder: Path) -> None:
         manager = client.create_kernel_manager()
         manager.kernel_spec_manager = KernelSpecManager(kernel_dirs=[], ensure_native_kernel=True)
         manager.connection_file = str(Path(scratch) / "kernel.json")
+        quiet = {
+            "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+            "IPYTHONDIR": str(Path(scratch) / "ipython"),
+            "MPLBACKEND": "agg",
+        }
         try:
-            asyncio.run(client.async_execute(env=_environment(Path(scratch))))
+            asyncio.run(client.async_execute(env=os.environ | quiet))
         except (CellExecutionError, CellTimeoutError, DeadKernelError, RuntimeError, OSError) as error:
             reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
             raise StoreError(
                 f"The notebook could not be executed ({reason}). Run `python -m ipykernel --version` to see whether the "
                 "kernel works, or leave the format ipynb out."
             ) from error
-
-
-def _environment(scratch: Path) -> dict[str, str]:
-    quiet = {"PYDEVD_DISABLE_FILE_VALIDATION": "1", "IPYTHONDIR": str(scratch / "ipython"), "MPLBACKEND": "agg"}
-    return os.environ | quiet
 
 
 def _cells(findings: StudyFindings) -> Iterator[tuple[str, str]]:

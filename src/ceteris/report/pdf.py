@@ -146,30 +146,38 @@ class _Pages:
             case Judgements(judged=judged):
                 rows = [{"title": shortened(one.title, 40), "pros": one.pros, "cons": one.cons} for one in judged[:6]]
                 yield {"kind": "judgements", "rows": rows}
-            case Compact(name=name):
-                yield {"kind": name} | getattr(self, f"_{name}")()
+            case Compact(name="effects"):
+                yield effects(self.report.findings, self.layout.effect_rows)
+            case Compact(name="results"):
+                yield self._results()
+            case Compact(name="facts"):
+                yield self._facts()
+            case Compact(name="models"):
+                yield self._models()
+            case Compact(name="explored"):
+                yield self._explored()
 
     # -- figures
 
     def _picture(self, figure: ReportFigure) -> dict[str, Any] | None:
         """Return file, caption and size of a figure, None where this layout has no room for it."""
-        name = figure.name.removesuffix(f"-{figure.model}") if figure.model else figure.name
-        of_this_model = not figure.model or figure.name == self._of_best_model(name)
-        if name not in self.layout.figures or not of_this_model or name == "samples":
+        if figure.kind not in self.layout.figures or figure.kind == "samples":
             return None
-        return self._drawn(name, figure)
+        if figure.model and figure.model != self._best_model(figure.kind):
+            return None
+        return self._drawn(figure)
 
-    def _drawn(self, name: str, figure: ReportFigure) -> dict[str, Any]:
-        (share, tallest), box = FIGURES[name], self.report.drawing(figure).svg.split('viewBox="', 1)[1]
+    def _drawn(self, figure: ReportFigure) -> dict[str, Any]:
+        (share, tallest), box = FIGURES[figure.kind], self.report.drawing(figure).svg.split('viewBox="', 1)[1]
         width, height = map(float, box.split('"', 1)[0].split()[2:])
         size = {"ratio": f"{height / width:.4f}", "share": share, "tallest": tallest}
-        return {"kind": "picture", "name": name, "file": f"{figure.name}.svg", "caption": figure.caption, **size}
+        return {"kind": "picture", "name": figure.kind, "file": f"{figure.name}.svg", "caption": figure.caption, **size}
 
-    def _of_best_model(self, name: str) -> str:
-        """Return the figure of this name that is about the model with the best test result of those that have one."""
-        ranked = sorted(self.report.results.best, key=lambda summary: -summary.mean("accuracy"))
-        names = {entry.figure.name for entry in self.report.drawn}
-        return next((f"{name}-{summary.model}" for summary in ranked if f"{name}-{summary.model}" in names), "")
+    def _best_model(self, kind: str) -> str:
+        """Return the model with the best test result of those that have a figure of a kind, '' where none has."""
+        models = {entry.figure.model for entry in self.report.drawn if entry.figure.kind == kind}
+        having = [summary for summary in self.report.results.best if summary.model in models]
+        return max(having, key=lambda summary: summary.mean("accuracy")).model if having else ""
 
     # -- tables that only the PDF has
 
@@ -181,14 +189,16 @@ class _Pages:
             shares = [plain_points(summary.mean(metric)) for metric in ("precision", "recall", "f1")]
             version = f"{shortened(summary.title, 30)}, {VERSION_TITLES[summary.version]}"
             rows.append([version, accuracy, *shares, f"{summary.mean('auc'):.4f}"])
-        return {"rows": rows}
+        return {"kind": "results", "rows": rows}
 
     def _facts(self) -> dict[str, Any]:
         rows = self._cut(data_description(self.report.findings, brief=True).texts(), 300)
-        samples = [
-            self._drawn("samples", entry.figure) for entry in self.report.drawn if entry.figure.name == "samples"
-        ]
-        return {"rows": rows, "picture": samples[0] if samples and "samples" in self.layout.figures else None}
+        samples = [self._drawn(entry.figure) for entry in self.report.drawn if entry.figure.name == "samples"]
+        return {
+            "kind": "facts",
+            "rows": rows,
+            "picture": samples[0] if samples and "samples" in self.layout.figures else None,
+        }
 
     def _models(self) -> dict[str, Any]:
         """Split the properties into those that differ, as rows, and those that all models share, as one sentence."""
@@ -196,6 +206,7 @@ class _Pages:
         differing = [row[:9] for row in table.texts() if len(set(row[1:])) > 1]
         shared = [f"{row[0]} {row[1]}" for row in table.texts() if len(set(row[1:])) == 1 and row[1] != "none"]
         return {
+            "kind": "models",
             "columns": [shortened(column.title, 30) for column in table.columns][:9],
             "rows": self._cut(differing, 130),
             "shared": shortened("; ".join(shared), self.layout.letters),
@@ -211,10 +222,7 @@ class _Pages:
             [shortened(title, 60), shortened(question, 160), shortened(", ".join(models), 60)]
             for title, question, models in seen.values()
         ]
-        return {"rows": rows[: max(4, self.layout.effect_rows // 3)]}
-
-    def _effects(self) -> dict[str, Any]:
-        return effects(self.report.findings, self.layout.effect_rows)
+        return {"kind": "explored", "rows": rows[: max(4, self.layout.effect_rows // 3)]}
 
     def _cut(self, rows: Sequence[Sequence[str]], most: int) -> list[list[str]]:
         return [[shortened(text, min(self.layout.letters, most)) for text in row] for row in rows]
@@ -250,7 +258,8 @@ def effects(findings: StudyFindings, most_rows: int) -> dict[str, Any]:
         for number, (label, of_model) in enumerate(levels.items())
     ]
     total = sum(map(len, grouped.values()))
-    return {"models": [model.label[:24] for model in models], "rows": rows, "left_out": total - len(rows)}
+    titles_of_models = [model.label[:24] for model in models]
+    return {"kind": "effects", "models": titles_of_models, "rows": rows, "left_out": total - len(rows)}
 
 
 def _reduced(grouped: dict[str, _Levels], most_rows: int) -> dict[str, _Levels]:

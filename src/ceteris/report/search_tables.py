@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ceteris.analysis.search import (
-    Undecided,
     ablation,
     block_word,
     factor_titles,
@@ -15,7 +14,7 @@ from ceteris.analysis.search import (
     undecided,
 )
 from ceteris.figures.improvement import ABLATION_WORDS
-from ceteris.findings import Candidate, FactorFinding, LevelFinding, ModelFinding, StudyFindings
+from ceteris.findings import FactorFinding, LevelFinding, ModelFinding, StudyFindings
 from ceteris.report.search_words import candidate_remark, decision_text
 from ceteris.report.table import Cell, Table, columns, detail, made
 from ceteris.report.words import improvement_sentence
@@ -53,17 +52,16 @@ def what_helped(models: Sequence[ModelFinding]) -> Table:
         "model", "factor", "before", "kept", ("difference", "points"), ("low", "points"), ("high", "points"),
         ("adjusted p", "p"), "verdict", detail("decision", "text"),
     )  # fmt: skip
-    rows = (_helped(model, factor) for model in models for factor in model.factors)
+    rows: list[tuple[Cell, ...]] = []
+    for model in models:
+        for factor in model.factors:
+            before, kept = factor.incumbent, factor.kept
+            found = kept.comparison if kept and kept is not before else None
+            numbers = (found.difference, found.low, found.high, found.adjusted_p) if found else (None,) * 4
+            verdict = found.verdict if found else "kept, tuned" if kept and kept.retuned else "kept as it was"
+            labels = (before.label if before else None, kept.tuned_label if kept else None)
+            rows.append((model.label, factor.label, *labels, *numbers, verdict, decision_text(factor)))
     return made("what_helped", "What helped, factor by factor", titles, rows)
-
-
-def _helped(model: ModelFinding, factor: FactorFinding) -> tuple[Cell, ...]:
-    before, kept = factor.incumbent, factor.kept
-    found = kept.comparison if kept and kept is not before else None
-    numbers = (found.difference, found.low, found.high, found.adjusted_p) if found else (None,) * 4
-    verdict = found.verdict if found else "kept, tuned" if kept and kept.retuned else "kept as it was"
-    labels = (before.label if before else None, kept.tuned_label if kept else None)
-    return (model.label, factor.label, *labels, *numbers, verdict, decision_text(factor))
 
 
 def levels(findings: StudyFindings, model: ModelFinding, factors: Sequence[FactorFinding] | None = None) -> Table:
@@ -180,17 +178,15 @@ def candidates(findings: StudyFindings, model: ModelFinding) -> Table:
         ("blocks", "count"), "fate", ("chosen", "flag"), "remark",
         *((f"{word} {number + 1}", "share") for number in range(blocks)),
     )  # fmt: skip
-    rows = (_candidate(candidate, names, blocks) for candidate in model.candidates)
-    return made(f"candidates_{model.name}", f"{model.label}: every recipe tried", titles, rows)
-
-
-def _candidate(candidate: Candidate, names: list[str], blocks: int) -> tuple[Cell, ...]:
-    settings, trained = dict(candidate.settings), int(np.isfinite(candidate.accuracies).sum())
-    return (
-        candidate.number, *(settings.get(name) for name in names), candidate.epochs, mean_of_finished(candidate.accuracies),
-        trained, candidate.status, candidate.chosen, candidate_remark(candidate),
-        *_padded(candidate.accuracies.tolist(), blocks),
+    rows = (
+        (
+            entry.number, *(dict(entry.settings).get(name) for name in names), entry.epochs,
+            mean_of_finished(entry.accuracies), int(np.isfinite(entry.accuracies).sum()), entry.status, entry.chosen,
+            candidate_remark(entry), *_padded(entry.accuracies.tolist(), blocks),
+        )
+        for entry in model.candidates
     )  # fmt: skip
+    return made(f"candidates_{model.name}", f"{model.label}: every recipe tried", titles, rows)
 
 
 def costs_of_exploration(models: Sequence[ModelFinding]) -> Table:
@@ -231,13 +227,12 @@ def to_decide(findings: StudyFindings) -> Table:
         "model", "factor", "level", ("difference", "points"), ("low", "points"), ("high", "points"), ("blocks", "count"),
         ("blocks that would decide", "count"), ("more blocks", "count"), ("training time of these", "seconds"),
     )  # fmt: skip
-    return made("costs_to_decide", "What would decide it", titles, map(_to_decide, undecided(findings)))
-
-
-def _to_decide(entry: Undecided) -> tuple[Cell, ...]:
-    found = entry.comparison
-    needed = found.blocks + entry.more if entry.more is not None else None
-    return (
-        entry.model.label, entry.factor.label, entry.level.label, found.difference, found.low, found.high, found.blocks,
-        needed, entry.more, entry.seconds,
+    rows = (
+        (
+            entry.model.label, entry.factor.label, entry.level.label, found.difference, found.low, found.high, found.blocks,
+            found.blocks + entry.more if entry.more is not None else None, entry.more, entry.seconds,
+        )
+        for entry in undecided(findings)
+        for found in [entry.comparison]
     )  # fmt: skip
+    return made("costs_to_decide", "What would decide it", titles, rows)

@@ -1,10 +1,11 @@
 """What a search did and found, in words: comparisons, decisions, tuning, candidates, and how each strategy searches."""
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol, assert_never
+from typing import assert_never
 
 import numpy as np
 
+from ceteris.analysis.search import mean_of_finished
 from ceteris.findings import (
     Better,
     Broken,
@@ -23,41 +24,22 @@ from ceteris.findings import (
     IncumbentBroken,
     Interaction,
     LevelFinding,
+    ModelFinding,
     NoneBetter,
     PassedOver,
     Pruned,
     PutBack,
     RungSearch,
     SampledSearch,
-    SearchSummary,
     StudyFindings,
     TuningFinding,
     candidate_label,
 )
 from ceteris.formats import p_value, percent, plain_points, rough_duration, several, signed_points
-from ceteris.study.strategies import Strategy, strategy_named
+from ceteris.study.strategies import SearchResult, Strategy, strategy_named
 
 BASELINE = candidate_label(0, (), ())
-
-
-class Searched(Protocol):
-    """What a search found with one model: ``ModelFinding``, or the result of a strategy."""
-
-    @property
-    def search(self) -> SearchSummary:
-        """What the search did, in numbers."""
-
-    @property
-    def candidates(self) -> tuple[Candidate, ...]:
-        """The recipes that were tried, the baseline first."""
-
-    @property
-    def interactions(self) -> tuple[Interaction, ...]:
-        """Those of a grid."""
-
-    @property
-    def trainings_saved(self) -> int:
-        """Trainings of the full design that a race did not need."""
+Searched = ModelFinding | SearchResult
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -230,17 +212,12 @@ def to_decide_text(factor: FactorFinding) -> str:
         if more <= 0:
             parts.append(f"{level.label}: no number of repetitions would decide a difference of this size")
             continue
-        seconds = more * sum(_mean_seconds(entry) for entry in (level, factor.incumbent))
+        seconds = more * sum(mean_of_finished(entry.train_seconds) for entry in (level, factor.incumbent))
         parts.append(
             f"{level.label}: about {more} more blocks ({-(-more // found.folds)} more repetitions, "
             f"{rough_duration(seconds)} of training on one core)"
         )
     return f"To decide: {'; '.join(parts)}." if parts else ""
-
-
-def _mean_seconds(level: LevelFinding) -> float:
-    known = level.train_seconds[np.isfinite(level.train_seconds)]
-    return float(np.mean(known)) if len(known) else 0.0
 
 
 def tuning_sentence(tuned: TuningFinding) -> str:
@@ -338,25 +315,27 @@ def _mean(candidate: Candidate) -> str:
 
 def search_text(found: Searched) -> str:
     """Say what a search did with one model, and what that is worth."""
-    return " ".join(_search_sentences(found))
-
-
-def _search_sentences(found: Searched) -> Iterator[str]:
     search = found.search
     match search:
         case FactorPath():
-            yield from _path_sentences(search, found.trainings_saved)
-            return
+            return " ".join(_path_sentences(search, found.trainings_saved))
         case GridSearch():
-            yield from _grid_sentences(search, found)
+            sentences = [*_grid_sentences(search, found)]
         case SampledSearch():
-            yield from _sampled_sentences(search, found.candidates)
+            sentences = [*_sampled_sentences(search, found.candidates)]
         case RungSearch():
-            yield from _rung_sentences(search, found.candidates)
+            sentences = [*_rung_sentences(search, found.candidates)]
         case _:
             assert_never(search)
     if any(entry.chosen and entry.number for entry in found.candidates):
-        yield _optimism(len(found.candidates), search.confirmed)
+        tried = len(found.candidates)
+        luck = f"The highest of {tried} noisy means is optimistic: part of its lead is luck (the winner's curse)"
+        sentences.append(
+            f"{luck}, which is why a recipe that is kept is confirmed on fresh seeds."
+            if search.confirmed
+            else f"{luck}; the study leaves the confirmation on fresh seeds out, so take the difference as an upper bound."
+        )
+    return " ".join(sentences)
 
 
 def _path_sentences(path: FactorPath, saved: int) -> Iterator[str]:
@@ -448,13 +427,6 @@ def _most_frequent(groups: Sequence[PassedOver]) -> tuple[int, str]:
     most = max(groups, key=lambda group: group.count)
     reason = most.reason or _idle_text(most.idle) or "another cell is the same recipe"
     return sum(group.count for group in groups), reason
-
-
-def _optimism(tried: int, confirmed: bool) -> str:
-    luck = f"The highest of {tried} noisy means is optimistic: part of its lead is luck (the winner's curse)"
-    if confirmed:
-        return f"{luck}, which is why a recipe that is kept is confirmed on fresh seeds."
-    return f"{luck}; the study leaves the confirmation on fresh seeds out, so take the difference as an upper bound."
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -177,7 +177,7 @@ class _Study:
     def pictures(self, section: str, model: str | None = None, *, telling: bool | None = None) -> Iterator[Picture]:
         for figure in self.figures:
             fits = figure.section == section and model in (None, figure.model)
-            if fits and telling in (None, figure.name.startswith(TELLING)):
+            if fits and telling in (None, figure.kind in TELLING):
                 yield Picture(figure=figure)
 
     def picture(self, name: str) -> Iterator[Picture]:

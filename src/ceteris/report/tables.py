@@ -210,23 +210,14 @@ def _joined(values: tuple[int, ...]) -> str:
 
 
 def described(choice: Any) -> str:
-    """Name a choice with its fields in short: "sgd (lr 0.1, momentum 0.9)"."""
+    """Name a choice with its fields in short, without those that are off: "sgd (lr 0.1, momentum 0.9)"."""
+    values = {field.name: getattr(choice, field.name) for field in fields(choice) if field.name != "kind"}
     parts = [
-        f"{field.name.replace('_', ' ')} {_short(getattr(choice, field.name))}"
-        for field in fields(choice)
-        if field.name != "kind" and _differs_from_off(getattr(choice, field.name))
+        f"{name.replace('_', ' ')} {f'{value:g}' if isinstance(value, float) else _plain(value)}"
+        for name, value in values.items()
+        if value is not False and not (isinstance(value, float) and value == 0)
     ]
     return f"{choice.kind} ({', '.join(parts)})" if parts else str(choice.kind)
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, bool):
-        return "on"
-    return f"{value:g}" if isinstance(value, float) else _plain(value)
-
-
-def _differs_from_off(value: Any) -> bool:
-    return not (value is False or (isinstance(value, float) and value == 0))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -240,17 +231,15 @@ def metrics_on_test(results: ResultsInfo) -> Table:
         ("precision", "share"), ("recall", "share"), ("F1", "share"), ("AUC", "area"), detail("cross-entropy", "number"),
         detail("calibration error", "share"),
     )  # fmt: skip
-    title = f"Results on the {results.images:,} test images, mean over seeds"
-    return made("test_results", title, titles, map(_metrics, results.summaries))
-
-
-def _metrics(summary: VersionResults) -> tuple[Cell, ...]:
-    interval = summary.accuracy_interval
-    return (
-        summary.title, VERSION_TITLES[summary.version], len(summary.results), summary.mean("accuracy"), interval.low,
-        interval.high, *(summary.mean(metric) for metric in ("precision", "recall", "f1", "auc", "loss")),
-        summary.calibration_error,
+    rows: Iterator[tuple[Cell, ...]] = (
+        (
+            summary.title, VERSION_TITLES[summary.version], len(summary.results), summary.mean("accuracy"),
+            summary.accuracy_interval.low, summary.accuracy_interval.high,
+            *(summary.mean(metric) for metric in ("precision", "recall", "f1", "auc", "loss")), summary.calibration_error,
+        )
+        for summary in results.summaries
     )  # fmt: skip
+    return made("test_results", f"Results on the {results.images:,} test images, mean over seeds", titles, rows)
 
 
 def metrics_by_seed(results: ResultsInfo) -> Table:

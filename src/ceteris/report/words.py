@@ -1,7 +1,6 @@
 """What a study's numbers say, in words: the answer first, and never more than the verdicts say."""
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -14,7 +13,6 @@ from ceteris.analysis.search import promised_gain, trained_blocks, undecided, un
 from ceteris.findings import FactorFinding, FactorPath, LevelFinding, ModelFinding, StudyFindings
 from ceteris.formats import duration, p_value, percent, points, several
 from ceteris.report.search_words import confirmation_sentence, search_text, strategy_words
-from ceteris.stats import McNemarResult
 
 LARGE_GAP = 0.03  # of accuracy: above it the training and validation part tell clearly different stories
 SMALL_GAP = 0.01
@@ -57,13 +55,12 @@ def _choices_sentence(findings: StudyFindings) -> str:
         if any(model.best != model.baseline for model in findings.models):
             return f"{none_won}; what differs from the baseline are numbers tuned inside the levels that stayed."
         return f"{none_won}, so the baselines stand."
-    by_model = (_changes(model) for model in findings.models if any(factor.winner for factor in model.factors))
-    return f"{len(won)} of {len(factors)} decisions changed a setting{_why(won)}: {'; '.join(by_model)}."
-
-
-def _changes(model: ModelFinding) -> str:
-    changes = (f"{factor.label} {level.label}" for factor in model.factors if (level := factor.winner))
-    return f"{model.label}: {', '.join(changes)}"
+    changes = [
+        (model.label, [f"{factor.label} {level.label}" for factor in model.factors if (level := factor.winner)])
+        for model in findings.models
+    ]
+    by_model = "; ".join(f"{model}: {', '.join(changed)}" for model, changed in changes if changed)
+    return f"{len(won)} of {len(factors)} decisions changed a setting{_why(won)}: {by_model}."
 
 
 def _why(won: list[LevelFinding]) -> str:
@@ -232,13 +229,12 @@ def _compared_levels(findings: StudyFindings) -> int:
 
 def fit_sentences(findings: StudyFindings, results: ResultsInfo) -> list[str]:
     """Say for every model what the gap between training and validation accuracy tells about over- and underfitting."""
-    return [_fit_of(model, results) for model in findings.models]
-
-
-def _fit_of(model: ModelFinding, results: ResultsInfo) -> str:
-    both = [results.of(model.name, "baseline"), results.of(model.name, "best")]
-    parts = [_fit(summary, results) for summary in both if summary is not None]
-    return f"{model.label}: {' '.join(parts) or 'no final training finished.'}"
+    sentences = []
+    for model in findings.models:
+        both = [results.of(model.name, "baseline"), results.of(model.name, "best")]
+        parts = [_fit(summary, results) for summary in both if summary is not None]
+        sentences.append(f"{model.label}: {' '.join(parts) or 'no final training finished.'}")
+    return sentences
 
 
 def _fit(summary: VersionResults, results: ResultsInfo) -> str:
@@ -300,10 +296,15 @@ def residual_sentences(findings: StudyFindings, results: ResultsInfo) -> list[st
 
 def conclusions(findings: StudyFindings, results: ResultsInfo) -> list[str]:
     """State what follows from the numbers and what does not."""
+    ranked = sorted(results.best, key=lambda summary: -summary.mean("accuracy"))
     sentences = [
         *(_model_conclusion(findings, results, model) for model in findings.models),
         *map(improvement_sentence, findings.models),
-        *_rankings(findings, results),
+        *(
+            f"{better.title} against {other.title}: {_ahead(better, other)} on the test set "
+            f"{_significance(findings, other, better)}."
+            for better, other in pairwise(ranked)
+        ),
         *_residual_conclusions(findings, results),
     ]
     if open_ones := len(undecided(findings)):
@@ -328,13 +329,6 @@ def _model_conclusion(findings: StudyFindings, results: ResultsInfo, model: Mode
     return f"{text}, {_ahead(best, baseline)} against its baseline {_significance(findings, baseline, best)}."
 
 
-def _rankings(findings: StudyFindings, results: ResultsInfo) -> Iterator[str]:
-    ranked = sorted(results.best, key=lambda summary: -summary.mean("accuracy"))
-    for better, other in pairwise(ranked):
-        sure = _significance(findings, other, better)
-        yield f"{better.title} against {other.title}: {_ahead(better, other)} on the test set {sure}."
-
-
 def _residual_conclusions(findings: StudyFindings, results: ResultsInfo) -> list[str]:
     pairs = [(summary, results.of(summary.model)) for summary in results.summaries if summary.version == "plain"]
     return [
@@ -351,9 +345,9 @@ def _ahead(one: VersionResults, other: VersionResults) -> str:
 
 def _significance(findings: StudyFindings, first: VersionResults, second: VersionResults) -> str:
     tests = compared_on_test(findings, (first.model, first.version), (second.model, second.version))
-    test: McNemarResult | None = next(iter(tests.values()), None)
-    if test is None:
+    if not tests:
         return "(no common seed to compare)"
+    test = next(iter(tests.values()))
     sure = "a difference" if test.p_value < findings.significance else "undecided"
     return f"({sure} on the same images by McNemar's test at the first seed, {p_value(test.p_value, '.3f')})"
 

@@ -1,7 +1,7 @@
 """Writing a report: figures, tables and the three documents, every file whole or not at all."""
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -59,35 +59,29 @@ def write_report(
     with ThreadPoolExecutor(max_workers=1) as background:
         # The notebook's kernel is a process of its own: it works while the figures are drawn here.
         notebook = background.submit(notebook_report, findings, folder) if "ipynb" in formats else None
-        report = compose(findings, tell)
-        written = [*_write_figures(report, folder), *_write_tables(report, folder)]
-        for kind in dict.fromkeys(formats):
-            tell(f"writing report.{kind}")
-            path = folder / f"report.{kind}"
-            write_bytes(path, _document(report, kind) if notebook is None or kind != "ipynb" else notebook.result())
-            written.append(path)
+        report, written = compose(findings, tell), []
+        for name, content in _files(report, formats, notebook, tell):
+            write_bytes(folder / name, content)
+            written.append(folder / name)
     return written
 
 
-def _document(report: Report, kind: str) -> bytes:
-    return html_report(report).encode("utf-8") if kind == "html" else pdf_report(report)
-
-
-def _write_figures(report: Report, folder: Path) -> list[Path]:
-    paths = []
+def _files(
+    report: Report, formats: Sequence[str], notebook: Future[bytes] | None, tell: Callable[[str], None]
+) -> Iterator[tuple[str, bytes]]:
+    """Yield the name inside the folder and the content of every file: figures, tables, documents."""
     for drawn in report.drawn:
-        for suffix, content in (("svg", drawn.svg.encode("utf-8")), ("png", drawn.png)):
-            path = folder / "figures" / f"{drawn.figure.name}.{suffix}"
-            write_bytes(path, content)
-            paths.append(path)
-    return paths
-
-
-def _write_tables(report: Report, folder: Path) -> list[Path]:
-    paths = []
+        yield f"figures/{drawn.figure.name}.svg", drawn.svg.encode("utf-8")
+        yield f"figures/{drawn.figure.name}.png", drawn.png
     for table in report.tables:
         if table.exported:
-            path = folder / "tables" / f"{table.name}.csv"
-            write_bytes(path, table.csv().encode("utf-8"))
-            paths.append(path)
-    return paths
+            yield f"tables/{table.name}.csv", table.csv().encode("utf-8")
+    if "html" in formats:
+        tell("writing report.html")
+        yield "report.html", html_report(report).encode("utf-8")
+    if "pdf" in formats:
+        tell("writing report.pdf")
+        yield "report.pdf", pdf_report(report)
+    if notebook is not None:
+        tell("writing report.ipynb")
+        yield "report.ipynb", notebook.result()
