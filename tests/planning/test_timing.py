@@ -10,7 +10,7 @@ from tests.example_records import finished_record
 from tests.tiny_trials import CNN, MLP, RESNET, tiny_images, tiny_trial
 
 from ceteris import recipe as r
-from ceteris.data import DataSet, ImageSet, from_arrays
+from ceteris.data import DataSet, from_arrays
 from ceteris.errors import ConfigError
 from ceteris.execution.device_table import DeviceTable, Place, Speed
 from ceteris.execution.populations import as_population
@@ -163,13 +163,13 @@ def test_what_fails_when_it_is_measured_is_left_out(tmp_path: Path) -> None:
     assert model.unknown([trial]) == [trial]
 
 
-def test_measuring_ends_when_its_time_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def slow(trial: Trial, seconds: float, train: ImageSet, imports: object) -> tuple[int, float]:
-        return 8, 1.0
-
+@pytest.mark.parametrize("workers", [0, 2])
+def test_what_is_not_measured_in_time_is_left_to_the_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
     monkeypatch.setattr(timing_module, "_SECONDS_OF_MEASURING", -1.0)
-    monkeypatch.setattr(timing_module, "_step", slow)
+    monkeypatch.setattr(timing_module, "_SECONDS_OF_STARTING", 0.0)
     model, trials = timing(), [tiny_trial(recipe) for recipe in (MLP, CNN, RESNET)]
-    calibrate(model, trials, data_set(tmp_path), workers=0, imports=NO_IMPORTS, progress=lambda text: None)
-    assert len(model.unknown(trials)) == 2
+    calibrate(model, trials, data_set(tmp_path), workers=workers, imports=NO_IMPORTS, progress=lambda text: None)
+    assert len(model.unknown(trials)) == 3
     assert all(model.seconds([trial]) > 0 for trial in trials)

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 
 import ceteris
-from ceteris.cli.printing import rich_table
+from ceteris.cli.tables import rich_table
 
 _NEEDED = (
     "torch",
