@@ -171,19 +171,21 @@ def test_a_budget_for_a_run_that_keeps_to_its_design_is_refused(capsys: pytest.C
     assert "--budget 30m" in shown
 
 
-def test_evaluate_reports_metrics_and_counts_the_look(
+def test_evaluate_reports_metrics_and_counts_every_look(
     finished: ceteris.Result, capsys: pytest.CaptureFixture[str]
 ) -> None:
     capsys.readouterr()
     model = finished.folder / "models" / "mlp-best"
     store = finished.folder.parent / "store"
-    assert command("evaluate", model, "--data", "digits", "--store", store, "--json") == 0
-    answer = json.loads(capsys.readouterr().out)
-    findings = finished.findings
+    answers = []
+    for _ in range(2):
+        assert command("evaluate", model, "--data", "digits", "--store", store, "--json") == 0
+        answers.append(json.loads(capsys.readouterr().out))
+    answer, findings = answers[0], finished.findings
     card = ceteris.read_model(model).card
     final = next(final for final in findings.finals if final.digest == card.trial)
     assert answer["accuracy"] == pytest.approx(float((final.probabilities.argmax(1) == findings.test_labels).mean()))
-    assert answer["looks"] == len(findings.looks) + 1
+    assert [answer["looks"] for answer in answers] == [len(findings.looks) + 1, len(findings.looks) + 2]
     assert np.array(answer["confusion"]).sum() == len(findings.test_labels)
 
 

@@ -1,9 +1,11 @@
 import random
+import tracemalloc
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,7 +18,7 @@ from ceteris.execution.populations import as_population
 from ceteris.execution.progress import Progress, Work
 from ceteris.execution.queue import Queue, Request
 from ceteris.execution.worker import Done, Epoch, Event, Lost, Task
-from ceteris.records import Failed, Record, Trial
+from ceteris.records import Failed, Predictions, Record, Trial
 from ceteris.store import Store
 from ceteris.study import model_experiment
 from ceteris.study.model_experiment import ModelResult
@@ -221,6 +223,35 @@ def test_the_listener_hears_every_trial_start_and_end(tmp_path: Path) -> None:
     queue(tmp_path, InventedPool(), listener).run([asking(trials(1))])
     assert listener.heard == [("started", digest), ("epoch 1", digest), ("finished", digest)]
     assert listener.requests == [[Work(model="m", stage="0", label="1", epochs=2, units=1.0)]]
+
+
+def test_records_are_kept_without_their_predictions_so_that_ten_thousand_fit_into_a_gibibyte(tmp_path: Path) -> None:
+    asked, store = trials(*range(40)), Store(tmp_path)
+    answers = Predictions(
+        probabilities=np.zeros((5000, 47), np.float32), labels=np.zeros(5000, int), indices=np.zeros(5000, int)
+    )
+    for trial in asked:
+        store.put(replace(invented_record(trial, trial.digest), predictions=answers))
+    studied: Queue[Found] = Queue(store, InventedPool(), Progress())
+    tracemalloc.start()
+    try:
+        (found,) = studied.run([asking(asked)])
+        grown, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert studied.records == found
+    assert grown / len(found) < 2**30 / 10_000
+
+
+def test_a_loss_and_a_failure_are_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    digest = tiny_trial(seed=1).digest
+    queue(tmp_path, InventedPool(losses={digest: 2})).run([asking(trials(1))])
+    died = "the training process died (exit code -9)"
+    assert [record.getMessage() for record in caplog.records] == [
+        f"training {digest[:16]} was lost: {died}; it is trained again",
+        f"training {digest[:16]} was lost: {died}; it is not tried again",
+        f"m, 0, 1: failed: {died}",
+    ]
 
 
 def test_a_strategy_s_own_error_is_not_swallowed(tmp_path: Path) -> None:

@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from captum.attr import LayerAttribution, LayerGradCam, Saliency
+from captum.attr import LayerAttribution, LayerGradCam
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from ceteris.errors import ConfigError
-from ceteris.explain import grad_cam, grad_cam_layer, input_saliency
+from ceteris.explain import grad_cam, grad_cam_layer
 
 
 def convolutional(*, in_place: bool = False) -> nn.Sequential:
@@ -89,7 +89,6 @@ def test_an_image_without_any_evidence_stays_dark() -> None:
     with torch.no_grad():
         model.out.weight.zero_()  # type: ignore[union-attr, operator]
     assert not grad_cam(model, images(), TARGETS).any()
-    assert not input_saliency(model, images(), TARGETS).any()
 
 
 def test_finds_the_bar_that_a_trained_network_looks_at() -> None:
@@ -126,27 +125,12 @@ def bars(count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor
     return pixels, labels, places
 
 
-def test_saliency_agrees_with_captum() -> None:
-    model = convolutional().eval()
-    ours = input_saliency(model, images(), TARGETS)
-    theirs = Saliency(model).attribute(images().requires_grad_(), TARGETS).amax(dim=1).numpy()
-    np.testing.assert_allclose(ours, theirs / theirs.max(axis=(1, 2), keepdims=True), rtol=1e-5)
-
-
-def test_saliency_of_a_linear_model_is_its_weights() -> None:
-    model: Any = nn.Sequential(nn.Flatten(), nn.Linear(2 * 10 * 9, 3))
-    weights = model[1].weight.detach().view(3, 2, 10, 9).abs().amax(dim=1)[TARGETS]
-    expected = weights / weights.amax(dim=(1, 2), keepdim=True)
-    np.testing.assert_allclose(input_saliency(model, images(), TARGETS), expected, rtol=1e-6)
-
-
 @pytest.mark.parametrize("training", [True, False])
 def test_leaves_the_model_as_it_was(training: bool) -> None:
     model = convolutional().train(training)
     before = copy.deepcopy(model.state_dict())
     batch = images()
     grad_cam(model, batch, TARGETS)
-    input_saliency(model, batch, TARGETS)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert all(module.training is training and not module._forward_hooks for module in model.modules())
     assert all(parameter.grad is None for parameter in model.parameters())
@@ -164,5 +148,5 @@ def test_errors_say_what_to_do() -> None:
         grad_cam(convolutional(), images(), TARGETS, "secnd")
     with pytest.raises(ConfigError, match=r'needs a layer with maps.*"flatten"'):
         grad_cam(convolutional(), images(), TARGETS, "flatten")
-    with pytest.raises(ConfigError, match="use input_saliency"):
+    with pytest.raises(ConfigError, match="name another layer with maps"):
         grad_cam(nn.Sequential(nn.Flatten(), nn.Linear(180, 3)), images(), TARGETS)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ceteris.models import CNN, MLP, ResNet, set_dropout_generator, stack
+from ceteris.models import CNN, MLP, ResNet, StackedModel, set_dropout_generator
 
 SHAPE = (2, 8, 8)
 IMAGES = 6
@@ -102,7 +102,7 @@ def _own_randomness() -> Any:
 def test_logits_gradients_and_statistics_are_those_of_the_members(make: Any, *, shared: bool) -> None:
     together, alone = twins(make)
     images = pictures()
-    stacked = stack(together)
+    stacked = StackedModel(together)
     logits = stacked(images[0] if shared else images)
     logits.square().mean((1, 2)).sum().backward()
     stacked.hand_out_gradients()
@@ -121,7 +121,7 @@ def test_logits_gradients_and_statistics_are_those_of_the_members(make: Any, *, 
 def test_the_parameters_of_the_members_are_views_of_the_stacked_ones() -> None:
     together, _ = twins(cnn)
     before = [{name: tensor.clone() for name, tensor in member.state_dict().items()} for member in together]
-    stacked = stack(together)
+    stacked = StackedModel(together)
     for member, own in zip(stacked.members, before, strict=True):
         for name, tensor in member.state_dict().items():
             assert torch.equal(tensor, own[name])
@@ -143,7 +143,7 @@ def test_members_may_differ_in_their_dropout_also_in_having_none() -> None:
             models.append(mlp(dropout=rate))
             set_dropout_generator(models[-1], torch.Generator().manual_seed(member))
     images = pictures()
-    logits = stack(together)(images)
+    logits = StackedModel(together)(images)
     for ours, single, own in zip(logits, alone, images, strict=True):
         close(ours, single(own))
 
@@ -153,7 +153,7 @@ def test_a_member_with_numbers_that_are_not_finite_disturbs_no_other() -> None:
         together, alone = twins(make)
         with torch.no_grad():
             next(together[1].parameters()).fill_(float("nan"))
-        stacked = stack(together)
+        stacked = StackedModel(together)
         logits = stacked(pictures())
         assert logits[1].isnan().all()
         close(logits[2], alone[2](pictures()[2]))
@@ -165,7 +165,7 @@ def test_a_member_with_numbers_that_are_not_finite_disturbs_no_other() -> None:
 
 def test_members_leave_with_weights_of_their_own_and_the_others_go_on() -> None:
     together, alone = twins(lambda: resnet(head=(5,), dropout=0.3), members=4)
-    stacked = stack(together)
+    stacked = StackedModel(together)
     left = stacked.keep([0, 3])
     assert left == together[1:3]
     with torch.no_grad():
@@ -183,7 +183,7 @@ def test_members_leave_with_weights_of_their_own_and_the_others_go_on() -> None:
 
 def test_the_memory_order_of_filters_is_kept() -> None:
     together, _ = twins(cnn)
-    stacked = stack(together)
+    stacked = StackedModel(together)
     for member in stacked.members:
         for tensor in member.parameters():
             assert tensor.ndim != 4 or tensor.is_contiguous(memory_format=torch.channels_last)

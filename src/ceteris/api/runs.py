@@ -208,7 +208,7 @@ def run(
         until_decided: whether to train more repetitions where the design leaves something undecided.
         budget: with ``until_decided``: the time that the whole run may take, in seconds or as "30m", "2h", "1h30m".
         formats: which reports to write.
-        progress: a listener, see :class:`ceteris.study.Progress`.
+        progress: a listener, see :class:`ceteris.execution.progress.Progress`.
 
     Raises:
         ConfigError, DataError, StoreError: as the command line tells them.

@@ -39,7 +39,7 @@ StoreDir = Annotated[
 Out = Annotated[Path | None, Parameter(help="Folder for the result; ceteris-results/<name of the study> without it.")]
 Device = Annotated[str, Parameter(help='"auto", "cpu", "cuda", "cuda:1" or "mps".')]
 Workers = Annotated[
-    int | None, Parameter(help="Training processes; one per core without it, 0 trains in this process.")
+    int | None, Parameter(help="Training processes; one per core (or GPU) without it, 0 trains in this process.")
 ]
 AllowImports = Annotated[
     bool,
@@ -175,12 +175,15 @@ def plan(
     budget:
         A time such as 30m, 2h or 1h30m: say which design of the exploration fits into it.
     """
-    from ceteris.api import seconds_of
     from ceteris.cli.plan_text import fitted_json, plan_json, print_fitted, print_plan, tell_planning
     from ceteris.planning.budget import fit_to_budget
     from ceteris.planning.estimate import plan_study
 
-    seconds = seconds_of(budget) if budget else None
+    seconds = None
+    if budget:
+        from ceteris.api import seconds_of  # with all that reports need, which a plan does not
+
+        seconds = seconds_of(budget)
     asked, _ = where.study(study)
     options = where.run_options(asked)
     with tell_planning(Console(stderr=True)) as progress:
@@ -263,7 +266,7 @@ def data_describe(
     group_column:
         Column of a table that names what a split must not tear apart (a writer, a patient).
     """
-    from ceteris.cli.printing import print_text_tables
+    from ceteris.cli.tables import rich_table
     from ceteris.data import ReadOptions, audit, describe, load, text_tables, write_page
     from ceteris.data import as_json as json_text
 
@@ -293,7 +296,8 @@ def data_describe(
     if as_json:
         sys.stdout.write(json_text(description, found) + "\n")
     else:
-        print_text_tables(Console(), text_tables(description, found))
+        for table in text_tables(description, found):
+            Console().print(rich_table(table.title, table.columns, table.rows))
         if html:
             Console().print(f"Page: {html}", highlight=False)
 

@@ -2,37 +2,18 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from rich import box
 from rich.console import Console
-from rich.table import Table as RichTable
 
 from ceteris.api import Evaluation, Result, TrainedModel
 from ceteris.api.runs import LOG_FILE
-from ceteris.data import DataSet, TextTable
+from ceteris.cli.tables import rich_table
+from ceteris.data import DataSet
 from ceteris.formats import clock
 from ceteris.records import Float32Array
 from ceteris.report import Table
-
-
-def rich_table(
-    title: str,
-    titles: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    *,
-    right: Sequence[int] = (),
-    whole: Sequence[int] = (),
-) -> RichTable:
-    """Return a plain table for the terminal; columns in ``right`` are right-aligned, those in ``whole`` never folded."""
-    made = RichTable(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
-    for place, name in enumerate(titles):
-        justify: Literal["left", "right"] = "right" if place in right else "left"
-        made.add_column(name, justify=justify, overflow="fold", no_wrap=place in whole)
-    for row in rows:
-        made.add_row(*row)
-    return made
 
 
 def print_table(console: Console, table: Table) -> None:
@@ -98,12 +79,6 @@ def print_sets(console: Console, rows: Sequence[Any]) -> None:
         names = ", ".join(row.name for row in rows if row.source == source)
         console.print(f"  {names}: {source}", highlight=False, markup=False)
     console.print("A folder of class folders, a CSV, npz or Parquet file, or a pair of IDX files is given by its path.")
-
-
-def print_text_tables(console: Console, tables: Sequence[TextTable]) -> None:
-    """Print the tables of a description."""
-    for table in tables:
-        console.print(rich_table(table.title, table.columns, table.rows))
 
 
 def print_evaluation(console: Console, model: TrainedModel, data_set: DataSet, evaluation: Evaluation) -> None:

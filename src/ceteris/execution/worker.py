@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -21,10 +21,10 @@ from ceteris.records import Record, Trial
 from ceteris.store import Store
 from ceteris.training import run_trial
 from ceteris.training.compiler import put_off_compiler
+from ceteris.training.loop import OnEpoch
 from ceteris.training.population import run_population
 from ceteris.user_code import ImportPolicy
 
-OnEpoch = Callable[[int], None]
 _SECONDS_BETWEEN_EPOCHS = 0.2  # that are reported
 
 
@@ -97,16 +97,14 @@ def serve(pipe: Connection, config: WorkerConfig, number: int) -> None:
     if config.device == "cuda":
         torch.cuda.set_device(number % torch.cuda.device_count())
     train, store = open_train(config.train), Store(config.store)
-    while True:
-        try:
+    with suppress(EOFError, OSError):  # nobody waits at the other end of the pipe any more
+        while True:
             task: Task = pipe.recv()
-        except (EOFError, OSError):
-            return
-        try:
-            records = train_and_keep(task, train, store, on_epoch=_reporter(pipe, task), imports=config.imports)
-            _send(pipe, Done(digest=task.digest, records=records))
-        except CeterisError as error:
-            _send(pipe, error)
+            try:
+                records = train_and_keep(task, train, store, on_epoch=_reporter(pipe, task), imports=config.imports)
+                pipe.send(Done(digest=task.digest, records=records))
+            except CeterisError as error:
+                pipe.send(error)
 
 
 def train_and_keep(
@@ -124,6 +122,7 @@ def train_and_keep(
     Raises:
         StoreError: when a record cannot be written.
         DataError: when the images cannot be split as the study says.
+        OSError: when ``on_epoch`` raises one.
     """
     if len(task.trials) == 1:
         results = [run_trial(task.trials[0], train, on_epoch=on_epoch, imports=imports)]
@@ -138,7 +137,7 @@ def train_and_keep(
 
 
 def exit_with_parent() -> None:
-    """End this process as soon as the one that asked for it has ended, in whatever way it did.
+    """End this process as soon as the one that started it through the fork server has ended, in whatever way it did.
 
     Its own parent in the operating system is no guide: that is the fork server, which lives as long as its children.
     """
@@ -161,14 +160,6 @@ def _reporter(pipe: Connection, task: Task) -> OnEpoch:
         nonlocal last
         if time.monotonic() - last > _SECONDS_BETWEEN_EPOCHS:
             last = time.monotonic()
-            _send(pipe, Epoch(digest=task.digest, epoch=epoch))
+            pipe.send(Epoch(digest=task.digest, epoch=epoch))
 
     return report
-
-
-def _send(pipe: Connection, message: Event | CeterisError) -> None:
-    """Send a message; where nobody is left to read it, end the process, which no training takes for an error of its own."""
-    try:
-        pipe.send(message)
-    except OSError:
-        raise SystemExit(1) from None

@@ -2,15 +2,15 @@
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from ceteris.explain.activations import standardise
 from ceteris.explain.embedding import FEWEST_IMAGES, embed, embedding_layer, tsne
 from ceteris.explain.features import first_features
 from ceteris.explain.gradcam import grad_cam, grad_cam_layer
-from ceteris.explain.standardise import standardise
 from ceteris.findings import Explanation
 from ceteris.models import convolutions, evaluating
-from ceteris.records import ByteArray, Float32Array, FloatArray, IntArray
+from ceteris.records import ByteArray, FloatArray, IntArray
 
 
 def explain(
@@ -43,11 +43,15 @@ def explain(
     """
     pictures = images[shown]
     pixels = standardise(pictures, mean=mean, deviation=deviation, model=model)
-    predictions = _predictions(model, pixels)
-    layer, heat = _heat(model, pixels, predictions)
-    place, points = _embedding(
-        model, standardise(images[embedded], mean=mean, deviation=deviation, model=model), seed=seed
-    )
+    with torch.no_grad(), evaluating(model):
+        predictions = model(pixels).argmax(dim=1)
+    layer, heat = "", np.zeros((0, *pixels.shape[2:]), dtype=np.float32)
+    if convolutions(model):
+        layer = grad_cam_layer(model, pixels[0])
+        heat = grad_cam(model, pixels, predictions, layer)
+    others = standardise(images[embedded], mean=mean, deviation=deviation, model=model)
+    place = embedding_layer(model, others[0]) if len(others) >= FEWEST_IMAGES else ""
+    points = tsne(embed(model, others), seed=seed) if place else np.zeros((0, 2), dtype=np.float32)
     return Explanation(
         model=name,
         layer=layer,
@@ -60,23 +64,3 @@ def explain(
         embedding=points,
         embedding_labels=labels[embedded][: len(points)],
     )
-
-
-def _predictions(model: nn.Module, pixels: Tensor) -> Tensor:
-    with torch.no_grad(), evaluating(model):
-        logits: Tensor = model(pixels)
-    return logits.argmax(dim=1)
-
-
-def _heat(model: nn.Module, pixels: Tensor, predictions: Tensor) -> tuple[str, Float32Array]:
-    if not convolutions(model):
-        return "", np.zeros((0, *pixels.shape[2:]), dtype=np.float32)
-    layer = grad_cam_layer(model, pixels[0])
-    return layer, grad_cam(model, pixels, predictions, layer)
-
-
-def _embedding(model: nn.Module, pixels: Tensor, *, seed: int) -> tuple[str, Float32Array]:
-    layer = embedding_layer(model, pixels[0]) if len(pixels) >= FEWEST_IMAGES else ""
-    if not layer:
-        return layer, np.zeros((0, 2), dtype=np.float32)
-    return layer, tsne(embed(model, pixels), seed=seed)

@@ -5,8 +5,7 @@ import math
 from torch import Tensor, nn
 
 from ceteris.errors import ConfigError
-from ceteris.explain.activations import convolution_outputs
-from ceteris.explain.standardise import standardise
+from ceteris.explain.activations import convolution_outputs, standardise
 from ceteris.findings import FeatureMaps
 from ceteris.models import layer_named, linears
 from ceteris.records import ByteArray, Float32Array, FloatArray

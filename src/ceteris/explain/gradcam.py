@@ -34,44 +34,25 @@ def grad_cam(model: nn.Module, images: Tensor, targets: Tensor, layer: str | Non
             raise ConfigError(
                 f'Grad-CAM needs a layer with maps (n, filters, h, w); "{name}" gives {tuple(maps.shape)}'
             )
-        (gradients,) = torch.autograd.grad(_target_logits(logits, targets).sum(), maps)
+        (gradients,) = torch.autograd.grad(logits.gather(1, targets.to(logits.device)[:, None]).sum(), maps)
     weights = gradients.mean(dim=(2, 3), keepdim=True)  # (n, filters, 1, 1)
     heat = relu((weights * maps.detach()).sum(dim=1, keepdim=True))  # (n, 1, h, w)
-    return _scaled(interpolate(heat, size=images.shape[2:], mode="bilinear", align_corners=False)[:, 0])
+    heat = interpolate(heat, size=images.shape[2:], mode="bilinear", align_corners=False)[:, 0]
+    maximum = heat.amax(dim=(1, 2), keepdim=True)
+    scaled: Float32Array = torch.where(maximum > 0, heat / maximum, 0).float().cpu().numpy()
+    return scaled
 
 
 def grad_cam_layer(model: nn.Module, image: Tensor) -> str:
     """Return the name of the last convolution whose map is larger than 1x1 for the image (channels, height, width).
 
     Raises:
-        ConfigError: the model has no such convolution; :func:`input_saliency` works without one.
+        ConfigError: the model has no such convolution.
     """
     names = [name for name, maps in convolution_outputs(model, image).items() if maps[0].numel() > 1]
     if not names:
         raise ConfigError(
-            "Grad-CAM needs a convolution whose map is larger than 1x1; use input_saliency for this model"
+            "Grad-CAM needs a convolution whose map is larger than 1x1, and this model has none; "
+            "name another layer with maps, as in the model's summary"
         )
     return names[-1]
-
-
-def input_saliency(model: nn.Module, images: Tensor, targets: Tensor) -> Float32Array:
-    """Return how strongly each pixel moves the class's logit, (n, height, width), each scaled to a maximum of 1.
-
-    It is the largest absolute gradient over the channels (Simonyan et al. 2014) and works for every model; arguments
-    as in :func:`grad_cam`.
-    """
-    with evaluating(model), torch.enable_grad():
-        pixels = images.detach().requires_grad_()
-        (gradients,) = torch.autograd.grad(_target_logits(model(pixels), targets).sum(), pixels)
-    return _scaled(gradients.abs().amax(dim=1))
-
-
-def _target_logits(logits: Tensor, targets: Tensor) -> Tensor:
-    return logits.gather(1, targets.to(logits.device)[:, None])
-
-
-def _scaled(heat: Tensor) -> Float32Array:
-    """Divide each map of (n, h, w), which is not negative, by its maximum; a map of zeros stays."""
-    maximum = heat.amax(dim=(1, 2), keepdim=True)
-    scaled: Float32Array = torch.where(maximum > 0, heat / maximum, 0).float().cpu().numpy()
-    return scaled

@@ -31,7 +31,10 @@ def gradient_norms(model: nn.Module, images: Tensor, labels: Tensor) -> tuple[tu
         f"{name}.weight": module.weight.detach().requires_grad_() for name, module in convolutions(model).items()
     }
     with modes_kept(model), torch.enable_grad():
-        _train_without_dropout(model)
+        model.train()
+        for module in model.modules():
+            if isinstance(module, _DROPOUTS):
+                module.eval()
         logits = torch.func.functional_call(model, buffers | weights, (images,))
         loss = cross_entropy(logits, labels.to(logits.device))
         gradients = torch.autograd.grad(loss, list(weights.values()), materialize_grads=True)
@@ -54,13 +57,6 @@ def residual_finding(with_shortcuts: nn.Module, without: nn.Module, images: Tens
         parameters_with=sum(parameter.numel() for parameter in with_shortcuts.parameters()),
         parameters_without=sum(parameter.numel() for parameter in without.parameters()),
     )
-
-
-def _train_without_dropout(model: nn.Module) -> None:
-    model.train()
-    for module in model.modules():
-        if isinstance(module, _DROPOUTS):
-            module.eval()
 
 
 def _array(norms: dict[str, np.float64], names: tuple[str, ...]) -> FloatArray:

@@ -184,8 +184,10 @@ def draw_roc(best: Sequence[VersionResults], figure: Figure, *, classes: tuple[s
         axes.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
         grid(axes)
         _enlarge_corner(axes, curves, colour)
-        lowest = _lowest_class(curves, classes)
-        axes.legend(loc="lower right", fontsize=7.5, handlelength=1.5, title=lowest, title_fontsize=7)
+        areas = np.nan_to_num([curve.auc for curve in curves.per_class], nan=np.inf)
+        lowest = int(areas.argmin())
+        told = f"lowest class: {shortened(classes[lowest], 12)}, {areas[lowest]:.4f}" if areas[lowest] < np.inf else ""
+        axes.legend(loc="lower right", fontsize=7.5, handlelength=1.5, title=told, title_fontsize=7)
     for axes in panels[::3]:
         axes.set_ylabel("true positive rate", labelpad=1)
 
@@ -202,14 +204,6 @@ def _enlarge_corner(axes: Axes, curves: RocCurves, colour: str) -> None:
     corner.set_yticks([0.8, 0.9, 1.0], ["0.8", "0.9", "1"])
     corner.tick_params(labelsize=6, length=2, pad=1)
     corner.set_facecolor(PAPER)
-
-
-def _lowest_class(curves: RocCurves, classes: tuple[str, ...]) -> str:
-    areas = np.array([curve.auc for curve in curves.per_class])
-    if not np.isfinite(areas).any():
-        return ""
-    lowest = int(np.nanargmin(areas))
-    return f"lowest class: {shortened(classes[lowest], 12)}, {areas[lowest]:.4f}"
 
 
 def thinned(curve: RocCurve) -> tuple[FloatArray, FloatArray]:

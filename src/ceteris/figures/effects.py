@@ -115,44 +115,46 @@ def _draw_factor(blocks: Axes, effects: Axes, factor: FactorFinding, top: float)
     blocks.text(-0.745, top + 0.85, title, transform=page, fontsize=8.5, fontweight="bold", va="center")
     first = top + HEADER + 0.5
     for row, level in enumerate(factor.levels):
-        y = first + row
-        if level.chosen:
-            colour = VERDICT_COLOURS["better"]
-            blocks.fill_between(
-                [-0.75, 2.47], y - 0.47, y + 0.47, transform=page, color=colour, alpha=0.09, linewidth=0, clip_on=False,
-                zorder=0,
-            )  # fmt: skip
-            blocks.text(-0.72, y, "✓", transform=page, fontsize=8, va="center", color=colour)
-        label_row(blocks, -0.65, y, shortened(level.tuned_label, 25), bold=level.chosen)
-        _draw_accuracies(blocks, level, y)
-        _draw_difference(effects, level, y)
+        _draw_level(blocks, effects, level, first + row)
     start = mean_of_finished(factor.incumbent.accuracies) if factor.incumbent else np.nan
     if np.isfinite(start):
         span = [first - 0.45, first + len(factor.levels) - 0.55]
         blocks.plot([100 * start] * 2, span, color=MUTED, linewidth=0.8, linestyle=(0, (3, 2)), zorder=1)
 
 
-def _draw_accuracies(axes: Axes, level: LevelFinding, y: float) -> None:
-    low, mean = axes.get_xlim()[0], 100 * mean_of_finished(level.accuracies)
-    if not np.isfinite(mean) or mean < low:
+def _draw_level(blocks: Axes, effects: Axes, level: LevelFinding, y: float) -> None:
+    page, kept, bad = blocks.get_yaxis_transform(), VERDICT_COLOURS["better"], VERDICT_COLOURS["worse"]
+    if level.chosen:
+        blocks.fill_between(
+            [-0.75, 2.47],
+            y - 0.47,
+            y + 0.47,
+            transform=page,
+            color=kept,
+            alpha=0.09,
+            linewidth=0,
+            clip_on=False,
+            zorder=0,
+        )
+        blocks.text(-0.72, y, "✓", transform=page, fontsize=8, va="center", color=kept)
+    label_row(blocks, -0.65, y, shortened(level.tuned_label, 25), bold=level.chosen)
+    low, mean = blocks.get_xlim()[0], 100 * mean_of_finished(level.accuracies)
+    if mean >= low:
+        draw_blocks(blocks, 100 * level.accuracies, y)
+        draw_upright(blocks, mean, y, VERDICT_COLOURS[level.comparison.verdict] if level.comparison else INK)
+    else:
         told = f"◂ {mean:.1f}" if np.isfinite(mean) else "  nothing finished"
-        axes.text(low, y, told, fontsize=7.5, color=VERDICT_COLOURS["worse"], va="center")
-        return
-    draw_blocks(axes, 100 * level.accuracies, y)
-    draw_upright(axes, mean, y, VERDICT_COLOURS[level.comparison.verdict] if level.comparison else INK)
-
-
-def _draw_difference(axes: Axes, level: LevelFinding, y: float) -> None:
+        blocks.text(low, y, told, fontsize=7.5, color=bad, va="center")
     failed = f"{len(level.failures)} failed"
     if level.comparison:
-        draw_comparison(axes, y, level.comparison, digits=1, rest=f" ({failed})" if level.failures else "")
+        draw_comparison(effects, y, level.comparison, digits=1, rest=f" ({failed})" if level.failures else "")
     elif level.incumbent:
-        draw_incumbent(axes, 0, y)
-        write_right(axes, y, "incumbent")
+        draw_incumbent(effects, 0, y)
+        write_right(effects, y, "incumbent")
     else:
-        page = axes.get_yaxis_transform()
-        axes.text(0.5, y, "not comparable", transform=page, fontsize=7, color=MUTED, ha="center", va="center")
-        write_right(axes, y, failed)
+        page = effects.get_yaxis_transform()
+        effects.text(0.5, y, "not comparable", transform=page, fontsize=7, color=MUTED, ha="center", va="center")
+        write_right(effects, y, failed)
 
 
 def draw_race(model: ModelFinding, figure: Figure) -> None:

@@ -208,8 +208,16 @@ def _draw_panel(axes: Axes, panel: FieldTuning) -> None:
     scores = np.concatenate([tuned.accuracies for _, tuned in panel.arms])
     low, high = readable_range(scores, scores, scores, needed=np.sort(scores[np.isfinite(scores)])[-1:])
     axes.set_ylim(100 * max(low, -0.01), 100 * min(high, 1.01))
+    page = axes.get_xaxis_transform()
     for number, (_, tuned) in enumerate(panel.arms):
-        _draw_arm(axes, tuned, model_colour(number), MARKERS[number % len(MARKERS)])
+        order, colour = np.argsort(tuned.values, kind="stable"), model_colour(number)
+        x, y = np.array(tuned.values)[order], 100 * tuned.accuracies[order]
+        done, chosen, marker = np.isfinite(y), x == tuned.chosen, MARKERS[number % len(MARKERS)]
+        axes.plot(x[done], y[done], color=colour, linewidth=1.1, marker=marker, markersize=3.2, zorder=2)
+        for away, mark in ((x[~done], "x"), (x[y < axes.get_ylim()[0]], "v")):
+            height = np.full(len(away), 0.04)
+            axes.scatter(away, height, s=14, marker=mark, color=colour, linewidth=1.0, transform=page, zorder=3)
+        axes.scatter(x[chosen], y[chosen], s=60, facecolor="none", edgecolor=colour, linewidth=1.3, zorder=4)
     axes.dataLim.update_from_data_x(np.concatenate([tuned.values for _, tuned in panel.arms]))  # failed ones count too
     axes.autoscale_view(scaley=False)
     logarithmic(axes, "x")
@@ -217,19 +225,6 @@ def _draw_panel(axes: Axes, panel: FieldTuning) -> None:
     axes.set_xlabel(shortened(panel.field, 34), labelpad=2)
     axes.set_ylabel("accuracy, %", labelpad=2)
     grid(axes, "both")
-
-
-def _draw_arm(axes: Axes, tuned: TuningFinding, colour: str, marker: str) -> None:
-    order = np.argsort(tuned.values, kind="stable")
-    values, scores = np.array(tuned.values)[order], 100 * tuned.accuracies[order]
-    finite = np.isfinite(scores)
-    axes.plot(values[finite], scores[finite], color=colour, linewidth=1.1, marker=marker, markersize=3.2, zorder=2)
-    page = axes.get_xaxis_transform()
-    for places, mark in ((values[~finite], "x"), (values[scores < axes.get_ylim()[0]], "v")):
-        heights = np.full(len(places), 0.04)
-        axes.scatter(places, heights, s=14, marker=mark, color=colour, linewidth=1.0, transform=page, zorder=3)
-    chosen = finite & (values == tuned.chosen)
-    axes.scatter(values[chosen], scores[chosen], s=60, facecolor="none", edgecolor=colour, linewidth=1.3, zorder=4)
 
 
 def _name_arms(axes: Axes, panel: FieldTuning, width: float, height: float) -> None:

@@ -6,7 +6,7 @@ from ceteris.models.inspection import convolutions, device_of, evaluating, layer
 from ceteris.models.layers import GlobalAveragePooling
 from ceteris.models.mlp import MLP
 from ceteris.models.resnet import PaddingShortcut, ResidualBlock, ResNet
-from ceteris.models.stacked import StackedModel, stack
+from ceteris.models.stacked import StackedModel
 from ceteris.models.summary import summarise, summary_text
 
 __all__ = [
@@ -25,7 +25,6 @@ __all__ = [
     "linears",
     "modes_kept",
     "set_dropout_generator",
-    "stack",
     "summarise",
     "summary_text",
 ]

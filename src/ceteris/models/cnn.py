@@ -1,7 +1,7 @@
 """Convolutional networks without residual connections."""
 
 from collections import OrderedDict
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import pairwise
 from typing import Literal
 
@@ -64,7 +64,7 @@ class CNN(nn.Sequential):
             layers[f"block{number}"] = _block(
                 [channels] + [units] * convolutions_per_block,
                 kernel=kernel,
-                pool=_POOLINGS[pooling]() if number in pooled else None,
+                pool=_POOLINGS[pooling](2) if number in pooled else None,
                 order=order,
                 activation=activation,
                 batch_norm=batch_norm,
@@ -98,15 +98,7 @@ class ConvolutionBlock(nn.Sequential):
         return input
 
 
-def _max_pooling() -> nn.Module:
-    return nn.MaxPool2d(2)
-
-
-def _average_pooling() -> nn.Module:
-    return nn.AvgPool2d(2)
-
-
-_POOLINGS = {"max": _max_pooling, "average": _average_pooling}
+_POOLINGS: dict[str, Callable[[int], nn.Module]] = {"max": nn.MaxPool2d, "average": nn.AvgPool2d}
 
 
 def _pooled_blocks(

@@ -70,12 +70,6 @@ def read_dataclass(kind: type[T], path: Path, *, schema: int = 0) -> T:
         return typing.cast(T, _unpack(kind, tree, _arrays(file)))
 
 
-def read_header(path: Path) -> dict[str, Any]:
-    """Return the plain values of a file, without its arrays; raises as :func:`read_dataclass` does."""
-    with _open(path) as file:
-        return _header(file)
-
-
 def read_record(path: Path, *, light: bool = False) -> Record:
     """Read the record of a trial, a light one without its arrays; raises as :func:`read_dataclass` does.
 

@@ -4,6 +4,7 @@ from ceteris.techniques import schedules
 from ceteris.techniques.adversarial import LossOf, add_adversarial_noise
 from ceteris.techniques.augmentation import (
     Augment,
+    Change,
     Motion,
     Operation,
     against_loss,
@@ -12,7 +13,6 @@ from ceteris.techniques.augmentation import (
     on_images_and_targets,
 )
 from ceteris.techniques.averaging import ExponentialMovingAverage
-from ceteris.techniques.clipping import clip_by_norm_, clip_by_value_, gradient_norm
 from ceteris.techniques.geometric import (
     crop,
     draw_crop,
@@ -31,10 +31,11 @@ from ceteris.techniques.losses import cross_entropy, focal, mean_squared_error
 from ceteris.techniques.mixing import class_shares, cutmix, mixup
 from ceteris.techniques.optimizers import Muon, orthogonalise
 from ceteris.techniques.pixels import add_noise, brightness_contrast, cutout
-from ceteris.techniques.regularisation import l1, l2, shrink_weights_
+from ceteris.techniques.regularisation import clip_by_norm_, clip_by_value_, gradient_norm, l1, l2, shrink_weights_
 
 __all__ = [
     "Augment",
+    "Change",
     "ExponentialMovingAverage",
     "LossOf",
     "Motion",

@@ -21,11 +21,6 @@ class ExponentialMovingAverage:
         self._decay = decay
         self._started = False
 
-    @property
-    def averages(self) -> list[Tensor]:
-        """The averages so far, which every update changes in place."""
-        return list(self._average)
-
     def update(self) -> None:
         """Take the model's present weights into the average."""
         if self._started:

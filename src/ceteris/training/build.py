@@ -21,17 +21,8 @@ from ceteris.models import CNN, MLP, ResNet, summarise
 from ceteris.techniques import Augment, Motion, Operation, schedules
 from ceteris.user_code import NO_IMPORTS, ImportPolicy
 
-__all__ = [
-    "Augment", "Loss", "Schedule", "Strengths", "attacks_the_model", "build_activation", "build_augmentation",
-    "build_averaging", "build_clipping", "build_loss", "build_model", "build_optimizer", "build_penalty",
-    "build_schedule", "can_step_together", "decay_of", "penalised_weights", "shape_of", "smoothing_of",
-    "strengths_of", "summary_of",
-]  # fmt: skip
-
 Shape = tuple[int, int, int]  # channels, height, width
-Schedule = Callable[
-    [float, Sequence[float]], float
-]  # (progress in [0, 1), training losses of the epochs) -> multiplier
+Schedule = Callable[[float, Sequence[float]], float]  # (progress in [0, 1), losses of the epochs) -> multiplier
 Loss = Callable[[Tensor, Tensor], Tensor]  # (logits, labels or class shares) -> scalar
 
 
@@ -195,13 +186,17 @@ def build_optimizer(choice: recipe.Optimizer, model: nn.Module) -> torch.optim.O
             _check_nesterov(choice)
             return torch.optim.SGD(weights, lr, momentum, dampening, nesterov=nesterov, **fused)
         case recipe.Adam(lr=lr, epsilon=epsilon, amsgrad=amsgrad):
-            return torch.optim.Adam(weights, lr, _betas(choice), epsilon, amsgrad=amsgrad, **fused)
+            return torch.optim.Adam(weights, lr, (choice.beta1, choice.beta2), epsilon, amsgrad=amsgrad, **fused)
         case recipe.AdamW(lr=lr, epsilon=epsilon, weight_decay=decay, amsgrad=amsgrad):
-            return torch.optim.AdamW(weights, lr, _betas(choice), epsilon, decay, amsgrad=amsgrad, **fused)
+            return torch.optim.AdamW(
+                weights, lr, (choice.beta1, choice.beta2), epsilon, decay, amsgrad=amsgrad, **fused
+            )
         case recipe.NAdam(lr=lr, epsilon=epsilon, momentum_decay=decay):
-            return torch.optim.NAdam(weights, lr, _betas(choice), epsilon, momentum_decay=decay, foreach=True)
+            return torch.optim.NAdam(
+                weights, lr, (choice.beta1, choice.beta2), epsilon, momentum_decay=decay, foreach=True
+            )
         case recipe.RAdam(lr=lr, epsilon=epsilon):
-            return torch.optim.RAdam(weights, lr, _betas(choice), epsilon, foreach=True)
+            return torch.optim.RAdam(weights, lr, (choice.beta1, choice.beta2), epsilon, foreach=True)
         case recipe.RMSprop(lr=lr, alpha=alpha, epsilon=epsilon, momentum=momentum, centered=centered):
             return torch.optim.RMSprop(weights, lr, alpha, epsilon, momentum=momentum, centered=centered, foreach=True)
         case recipe.Adagrad(lr=lr, lr_decay=decay, epsilon=epsilon):
@@ -209,20 +204,13 @@ def build_optimizer(choice: recipe.Optimizer, model: nn.Module) -> torch.optim.O
         case recipe.Adadelta(lr=lr, rho=rho, epsilon=epsilon):
             return torch.optim.Adadelta(weights, lr, rho, epsilon, foreach=True)
         case recipe.Adamax(lr=lr, epsilon=epsilon):
-            return torch.optim.Adamax(weights, lr, _betas(choice), epsilon, foreach=True)
+            return torch.optim.Adamax(weights, lr, (choice.beta1, choice.beta2), epsilon, foreach=True)
         case recipe.ASGD(lr=lr, decay=decay, power=power, averaging_start=start):
             return torch.optim.ASGD(weights, lr, lambd=decay, alpha=power, t0=start, foreach=not on_cpu)
         case recipe.Muon():
             return _muon(choice, model)
         case _:
             assert_never(choice)
-
-
-_WithBetas = recipe.Adam | recipe.AdamW | recipe.NAdam | recipe.RAdam | recipe.Adamax
-
-
-def _betas(choice: _WithBetas) -> tuple[float, float]:
-    return choice.beta1, choice.beta2
 
 
 def _check_nesterov(choice: recipe.SGD) -> None:
@@ -253,51 +241,31 @@ def _muon(choice: recipe.Muon, model: nn.Module) -> techniques.Muon:
 
 def build_schedule(choice: recipe.Schedule) -> Schedule:
     """Return the multiplier of the learning rate as a function of progress in [0, 1) and the epochs' training losses."""
-    if isinstance(choice, recipe.ReduceOnPlateau):
-        plateau = partial(
-            schedules.plateau_multiplier,
-            factor=choice.factor,
-            patience=choice.patience,
-            threshold=choice.threshold,
-            minimum=choice.minimum,
-        )
-        return lambda progress, epoch_losses: plateau(epoch_losses)
-    curve = _curve(choice)
-    return lambda progress, epoch_losses: curve(progress)
-
-
-_Curve = (
-    recipe.Constant
-    | recipe.Step
-    | recipe.MultiStep
-    | recipe.Exponential
-    | recipe.Cosine
-    | recipe.CosineRestarts
-    | recipe.OneCycle
-    | recipe.Linear
-)
-
-
-def _curve(choice: _Curve) -> Callable[[float], float]:
     match choice:
+        case recipe.ReduceOnPlateau(factor=factor, patience=patience, threshold=threshold, minimum=minimum):
+            plateau = partial(
+                schedules.plateau_multiplier, factor=factor, patience=patience, threshold=threshold, minimum=minimum
+            )
+            return lambda progress, epoch_losses: plateau(epoch_losses)
         case recipe.Constant(warmup=warmup):
-            return partial(schedules.constant, warmup=warmup)
+            curve = partial(schedules.constant, warmup=warmup)
         case recipe.Step(every=every, factor=factor):
-            return partial(schedules.step, every=every, factor=factor)
+            curve = partial(schedules.step, every=every, factor=factor)
         case recipe.MultiStep(milestones=milestones, factor=factor):
-            return partial(schedules.multi_step, milestones=milestones, factor=factor)
+            curve = partial(schedules.multi_step, milestones=milestones, factor=factor)
         case recipe.Exponential(final=final):
-            return partial(schedules.exponential, final=final)
+            curve = partial(schedules.exponential, final=final)
         case recipe.Cosine(warmup=warmup, final=final):
-            return partial(schedules.cosine, warmup=warmup, final=final)
+            curve = partial(schedules.cosine, warmup=warmup, final=final)
         case recipe.CosineRestarts(cycles=cycles, growth=growth, warmup=warmup, final=final):
-            return partial(schedules.cosine_restarts, cycles=cycles, growth=growth, warmup=warmup, final=final)
+            curve = partial(schedules.cosine_restarts, cycles=cycles, growth=growth, warmup=warmup, final=final)
         case recipe.OneCycle(rise=rise, start_divisor=start, final_divisor=final):
-            return partial(schedules.one_cycle, rise=rise, start_divisor=start, final_divisor=final)
+            curve = partial(schedules.one_cycle, rise=rise, start_divisor=start, final_divisor=final)
         case recipe.Linear(warmup=warmup, final=final):
-            return partial(schedules.linear, warmup=warmup, final=final)
+            curve = partial(schedules.linear, warmup=warmup, final=final)
         case _:
             assert_never(choice)
+    return lambda progress, epoch_losses: curve(progress)
 
 
 def build_loss(choice: recipe.Loss, imports: ImportPolicy = NO_IMPORTS) -> Loss:
@@ -386,48 +354,17 @@ def build_augmentation(operations: Sequence[recipe.Augmentation], *, fill: Tenso
 
 
 def _operation(choice: recipe.Augmentation, fill: Tensor) -> Motion | Operation:
-    match choice:
-        case (
-            recipe.Shift()
-            | recipe.Rotate()
-            | recipe.Scale()
-            | recipe.Shear()
-            | recipe.Elastic()
-            | recipe.Flip()
-            | recipe.CropWithPadding()
-        ):
-            return _motion(choice, fill)
-        case recipe.Cutout(fraction=fraction):
-            return techniques.on_images(choice.kind, partial(techniques.cutout, fraction=fraction, fill=fill))
-        case recipe.Noise(deviation=deviation):
-            return techniques.on_images(choice.kind, partial(techniques.add_noise, deviation=deviation))
-        case recipe.BrightnessContrast(brightness=brightness, contrast=contrast):
-            return techniques.on_images(
-                choice.kind, partial(techniques.brightness_contrast, brightness=brightness, contrast=contrast)
-            )
-        case recipe.Mixup(alpha=alpha):
-            return techniques.on_images_and_targets(choice.kind, partial(techniques.mixup, alpha=alpha))
-        case recipe.CutMix(alpha=alpha):
-            return techniques.on_images_and_targets(choice.kind, partial(techniques.cutmix, alpha=alpha))
-        case recipe.AdversarialNoise(epsilon=epsilon, share=share):
-            return techniques.against_loss(
-                choice.kind, partial(techniques.add_adversarial_noise, epsilon=epsilon, share=share)
-            )
-        case _:
-            assert_never(choice)
-
-
-_Motions = (
-    recipe.Shift | recipe.Rotate | recipe.Scale | recipe.Shear | recipe.Elastic | recipe.Flip | recipe.CropWithPadding
-)
-
-
-def _motion(choice: _Motions, fill: Tensor) -> Motion:
     kind = choice.kind
     match choice:
         case recipe.Shift(fraction=fraction):
-            alone = partial(techniques.shift, fraction=fraction, fill=fill)
+            alone: techniques.Change = partial(techniques.shift, fraction=fraction, fill=fill)
             return Motion(name=kind, draw=partial(techniques.draw_shift, fraction=fraction), alone=alone)
+        case recipe.CropWithPadding(padding=padding):
+            alone = partial(techniques.crop, padding=padding, fill=fill)
+            return Motion(name=kind, draw=partial(techniques.draw_crop, padding=padding), alone=alone)
+        case recipe.Flip(axis=axis, probability=probability):
+            draw = partial(techniques.draw_flip, axis=axis, probability=probability)
+            return Motion(name=kind, draw=draw, alone=partial(techniques.flip, axis=axis, probability=probability))
         case recipe.Rotate(degrees=degrees):
             return Motion(name=kind, draw=partial(techniques.draw_rotation, degrees=degrees))
         case recipe.Scale(fraction=fraction):
@@ -436,12 +373,20 @@ def _motion(choice: _Motions, fill: Tensor) -> Motion:
             return Motion(name=kind, draw=partial(techniques.draw_shear, degrees=degrees))
         case recipe.Elastic(pixels=pixels, smoothness=smoothness):
             return Motion(name=kind, draw=partial(techniques.draw_elastic, pixels=pixels, smoothness=smoothness))
-        case recipe.Flip(axis=axis, probability=probability):
-            draw = partial(techniques.draw_flip, axis=axis, probability=probability)
-            return Motion(name=kind, draw=draw, alone=partial(techniques.flip, axis=axis, probability=probability))
-        case recipe.CropWithPadding(padding=padding):
-            alone = partial(techniques.crop, padding=padding, fill=fill)
-            return Motion(name=kind, draw=partial(techniques.draw_crop, padding=padding), alone=alone)
+        case recipe.Cutout(fraction=fraction):
+            return techniques.on_images(kind, partial(techniques.cutout, fraction=fraction, fill=fill))
+        case recipe.Noise(deviation=deviation):
+            return techniques.on_images(kind, partial(techniques.add_noise, deviation=deviation))
+        case recipe.BrightnessContrast(brightness=brightness, contrast=contrast):
+            change = partial(techniques.brightness_contrast, brightness=brightness, contrast=contrast)
+            return techniques.on_images(kind, change)
+        case recipe.Mixup(alpha=alpha):
+            return techniques.on_images_and_targets(kind, partial(techniques.mixup, alpha=alpha))
+        case recipe.CutMix(alpha=alpha):
+            return techniques.on_images_and_targets(kind, partial(techniques.cutmix, alpha=alpha))
+        case recipe.AdversarialNoise(epsilon=epsilon, share=share):
+            attack = partial(techniques.add_adversarial_noise, epsilon=epsilon, share=share)
+            return techniques.against_loss(kind, attack)
         case _:
             assert_never(choice)
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from ceteris.data import ImageSet, standardisation
 from ceteris.models import set_dropout_generator
 from ceteris.records import FloatArray, IntArray, Trial
-from ceteris.techniques import ExponentialMovingAverage, gradient_norm, shrink_weights_
+from ceteris.techniques import Augment, ExponentialMovingAverage, gradient_norm, shrink_weights_
 from ceteris.training import build
 from ceteris.training.batches import Batch, ResidentImages, batches, resident
 from ceteris.training.device import autocasting
@@ -26,7 +26,7 @@ class TrainingObjects:
     optimizer: torch.optim.Optimizer
     schedule: build.Schedule
     loss: build.Loss
-    augment: build.Augment | None
+    augment: Augment | None
     penalty: Callable[[], Tensor] | None
     clip: Callable[[], Tensor] | None
     average: ExponentialMovingAverage | None

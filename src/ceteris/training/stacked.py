@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ceteris.models import StackedModel, stack
+from ceteris.models import StackedModel
 from ceteris.models.stacked import rows_of
 from ceteris.recipe import Recipe
 from ceteris.training import build
@@ -37,7 +37,7 @@ class StackedTrainee:
         self.config = config
         self._members = list(members)
         self._images = images
-        self._stacked = stack([member.objects.model for member in members])
+        self._stacked = StackedModel([member.objects.model for member in members])
         self._optimizer = StackedOptimizer(self._stacked, members)
         self._augmenting = members[0].objects  # augments for all where they share images, also after it has left
         self.model: nn.Module = self._stacked
@@ -49,7 +49,7 @@ class StackedTrainee:
         recipes = [member.recipe for member in self._members]
         self.runs = [member.run for member in self._members]
         self.weights = list(self._stacked.parameters())
-        self._strengths = Strengths(recipes, self.config.device)
+        self._gradient_steps = GradientSteps(recipes, self.config.device)
         self._decays = [member.objects.decay for member in self._members]
         smoothings = {build.smoothing_of(recipe.loss) for recipe in recipes}
         self._smoothing = smoothings.pop() if len(smoothings) == 1 else None
@@ -95,7 +95,7 @@ class StackedTrainee:
         multipliers = [member.objects.schedule(progress, member.run.history.train_losses) for member in learners]
         rates = [full * share for full, share in zip(self._optimizer.full_rates, multipliers, strict=True)]
         rates *= len(self._members) // len(learners)
-        self._strengths.change_gradients(self._stacked)
+        self._gradient_steps.apply(self._stacked)
         if any(self._decays):
             shrink_(self._stacked, [1 - rate * decay for rate, decay in zip(rates, self._decays, strict=True)])
         self._optimizer.step(multipliers)
@@ -159,7 +159,7 @@ class StackedOptimizer:
                     state[name] = rows_of(value, indices)
 
 
-class Strengths:
+class GradientSteps:
     """Penalty and clipping of every member, (K,) each; None where no member has one."""
 
     def __init__(self, recipes: Sequence[Recipe], device: torch.device) -> None:
@@ -173,7 +173,7 @@ class Strengths:
         self.largest_norm = column([strength.largest_norm for strength in strengths], math.inf)
         self.largest_value = column([strength.largest_value for strength in strengths], math.inf)
 
-    def change_gradients(self, stacked: StackedModel) -> None:
+    def apply(self, stacked: StackedModel) -> None:
         """Change the gradients in place: first the penalty's share is added, then they are clipped."""
         if self.l1 is not None or self.l2 is not None:
             for weights in stacked.parameters():
