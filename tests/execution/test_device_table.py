@@ -113,7 +113,7 @@ def test_the_whole_table_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     small = Load(model={"kind": "mlp", "hidden": (4,)}, sizes=(1, 3), steps=1, batch_size=16, side=4)
     monkeypatch.setattr("ceteris.execution.stacking_speed.NETWORKS", {"narrow mlp": small, "wide mlp": small})
     told: list[str] = []
-    found = measure_table(PLACE, "cpu", tell=told.append)
+    found = measure_table(PLACE, "cpu", report=told.append)
     assert [(speed.network, speed.members) for speed in found.speeds] == [
         (network, members) for network in ("narrow mlp", "wide mlp") for members in (1, 3)
     ]

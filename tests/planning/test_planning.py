@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.example_records import example_record
+from tests.example_records import example_record, finished_record
 from tests.study.example_study import FACTOR, example_context
 from tests.tiny_trials import MLP, tiny_trial
 
@@ -16,9 +16,9 @@ from ceteris.errors import ConfigError
 from ceteris.planning.budget import settings_of, smaller_designs
 from ceteris.planning.dry_run import planned_stages
 from ceteris.planning.power import assumed_spread, detectable, spread_of
-from ceteris.records import CrossValidationSplit, Trial
+from ceteris.records import CrossValidationSplit, Finished, Trial
 from ceteris.stats import corrected_t_power
-from ceteris.store import RecordedTrial, Store, recorded_trials
+from ceteris.store import Store
 from ceteris.study import Exploration
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -51,7 +51,7 @@ def test_a_budget_needs_something_to_spend_it_on() -> None:
 # What can be found
 
 
-def recorded(spread: float, arms: int, *, folds: int = 5, failing: int = 0) -> list[RecordedTrial]:
+def recorded(spread: float, arms: int, *, folds: int = 5, failing: int = 0) -> list[Finished]:
     """Arms whose differences have this spread; ``failing`` arms vary wildly."""
     random = np.random.default_rng(0)
     found = []
@@ -59,11 +59,7 @@ def recorded(spread: float, arms: int, *, folds: int = 5, failing: int = 0) -> l
         recipe = r.Recipe(model=MLP.model, optimizer=r.SGD(lr=0.01 * (1 + arm)), epochs=2)
         for fold in range(folds):
             noise = random.normal(0, 0.2 if arm < failing else spread / np.sqrt(2))
-            found.append(
-                RecordedTrial(
-                    trial=trial_of(recipe, fold, folds), accuracy=0.8 + noise, images_per_second=1.0, processor="any"
-                )
-            )
+            found.append(finished_record(trial_of(recipe, fold, folds), accuracy=0.8 + noise))
     return found
 
 
@@ -114,9 +110,9 @@ def test_accuracies_are_read_from_the_store_without_their_arrays(tmp_path: Path)
         store.put(example_record(trial_of(MLP, fold), accuracy=0.5 + fold / 10, status=status))
     (tmp_path / "records" / "ff").mkdir(exist_ok=True)
     (tmp_path / "records" / "ff" / "broken.safetensors").write_bytes(b"broken")
-    found = {(entry.trial.split, entry.accuracy) for entry in recorded_trials(store, "tiny")}
+    found = {(entry.trial.split, entry.accuracy) for entry in store.finished("tiny")}
     assert found == {(trial_of(MLP, fold).split, 0.5 + fold / 10) for fold in (0, 2)}
-    assert list(recorded_trials(store, "other data")) == []
+    assert list(store.finished("other data")) == []
 
 
 # ---------------------------------------------------------------------------------------------------------------------

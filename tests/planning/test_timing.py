@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.example_records import finished_record
 from tests.tiny_trials import CNN, MLP, RESNET, tiny_images, tiny_trial
 
 from ceteris import recipe as r
-from ceteris.data import DataSet, ImageSet, from_arrays
+from ceteris.data import DataSet, from_arrays
 from ceteris.errors import ConfigError
 from ceteris.execution.device_table import DeviceTable, Place, Speed
 from ceteris.execution.populations import as_population
 from ceteris.planning import timing as timing_module
 from ceteris.planning.timing import Timing, calibrate, images_fitted, images_held_out
-from ceteris.records import HoldoutSplit, Trial
-from ceteris.store import RecordedTrial
+from ceteris.records import Finished, HoldoutSplit, Trial
 from ceteris.training import measure_step
 from ceteris.training.device import processor_name
 from ceteris.user_code import ALL_IMPORTS, NO_IMPORTS
@@ -106,8 +106,10 @@ def test_a_step_that_took_longer_makes_all_of_its_kind_longer_and_others_by_thei
 def test_finished_records_of_this_processor_are_learned_from() -> None:
     model, trial = timing(), tiny_trial()
 
-    def recorded(trial: Trial, processor: str) -> RecordedTrial:
-        return RecordedTrial(trial=trial, accuracy=0.5, images_per_second=2.0, processor=processor)
+    def recorded(trial: Trial, processor: str) -> Finished:
+        record = finished_record(trial)
+        cost = replace(record.cost, images_per_second=2.0)
+        return replace(record, cost=cost, environment={"processor": processor})
 
     here = processor_name()
     model.learn_records([recorded(trial, "another"), recorded(tiny_trial(CNN), here)], like=[trial])
@@ -161,13 +163,13 @@ def test_what_fails_when_it_is_measured_is_left_out(tmp_path: Path) -> None:
     assert model.unknown([trial]) == [trial]
 
 
-def test_measuring_ends_when_its_time_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def slow(trial: Trial, seconds: float, train: ImageSet, imports: object) -> tuple[int, float]:
-        return 8, 1.0
-
+@pytest.mark.parametrize("workers", [0, 2])
+def test_what_is_not_measured_in_time_is_left_to_the_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
     monkeypatch.setattr(timing_module, "_SECONDS_OF_MEASURING", -1.0)
-    monkeypatch.setattr(timing_module, "_step", slow)
+    monkeypatch.setattr(timing_module, "_SECONDS_OF_STARTING", 0.0)
     model, trials = timing(), [tiny_trial(recipe) for recipe in (MLP, CNN, RESNET)]
-    calibrate(model, trials, data_set(tmp_path), workers=0, imports=NO_IMPORTS, progress=lambda text: None)
-    assert len(model.unknown(trials)) == 2
+    calibrate(model, trials, data_set(tmp_path), workers=workers, imports=NO_IMPORTS, progress=lambda text: None)
+    assert len(model.unknown(trials)) == 3
     assert all(model.seconds([trial]) > 0 for trial in trials)

@@ -175,12 +175,15 @@ def plan(
     budget:
         A time such as 30m, 2h or 1h30m: say which design of the exploration fits into it.
     """
-    from ceteris.api import seconds_of
     from ceteris.cli.plan_text import fitted_json, plan_json, print_fitted, print_plan, tell_planning
     from ceteris.planning.budget import fit_to_budget
     from ceteris.planning.estimate import plan_study
 
-    seconds = seconds_of(budget) if budget else None
+    seconds = None
+    if budget:
+        from ceteris.api import seconds_of  # with all that reports need, which a plan does not
+
+        seconds = seconds_of(budget)
     asked, _ = where.study(study)
     options = where.run_options(asked)
     with tell_planning(Console(stderr=True)) as progress:
@@ -263,7 +266,7 @@ def data_describe(
     group_column:
         Column of a table that names what a split must not tear apart (a writer, a patient).
     """
-    from ceteris.cli.printing import rich_table
+    from ceteris.cli.tables import rich_table
     from ceteris.data import ReadOptions, audit, describe, load, text_tables, write_page
     from ceteris.data import as_json as json_text
 

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 
 import ceteris
-from ceteris.cli.printing import rich_table
+from ceteris.cli.tables import rich_table
 
 _NEEDED = (
     "torch",
@@ -80,7 +80,7 @@ def speeds_here(*, measure: bool, tell: Callable[[str], None]) -> Any:
     from ceteris.training import resolve_device
 
     device = resolve_device("auto")
-    return keep_table(measure_table(place_of(device), device, tell=tell)) if measure else table_for(device)
+    return keep_table(measure_table(place_of(device), device, report=tell)) if measure else table_for(device)
 
 
 def speeds_json(table: Any) -> list[dict[str, Any]]:

@@ -9,10 +9,9 @@ from typing import Any
 
 from rich.console import Console
 
-from ceteris.cli.printing import rich_table
-from ceteris.formats import clock
+from ceteris.cli.tables import rich_table
+from ceteris.formats import clock, plain_points
 from ceteris.planning.budget import FittedPlan
-from ceteris.planning.dry_run import PlannedStage
 from ceteris.planning.estimate import MORE_REPETITIONS, PlanEstimate
 from ceteris.planning.power import Spread
 
@@ -30,57 +29,64 @@ def tell_planning(console: Console) -> Iterator[Callable[[str], None]]:
         nonlocal last
         if time.monotonic() > last + 1:
             last = time.monotonic()
-            console.print(text, highlight=False, markup=False, soft_wrap=True)
+            _print_lines(console, [text])
 
     yield line
 
 
 def print_plan(console: Console, estimate: PlanEstimate) -> None:
     """Print how the data were read, the stages of a plan, what they take and what they can find out."""
-    for line in estimate.data:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    _print_lines(console, estimate.data)
     titles = ["model", "stage", "arms", "blocks", "train", "time", "detects", "stored"]
-    rows = [_row(stage) for stage in estimate.stages]
     shown = len(titles) if estimate.known else len(titles) - 1
-    numbers = range(2, shown)
-    table = rich_table(
-        f"Plan of {estimate.study.name} (train: new trainings, time: of one core)",
-        titles[:shown],
-        [row[:shown] for row in rows],
-        right=numbers,
-        whole=numbers,
-    )
-    console.print(table)
-    for line in (*_cost_lines(estimate), *_power_lines(estimate)):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    rows = [
+        (
+            stage.model,
+            stage.stage,
+            str(len(stage.arms)),
+            str(stage.blocks or ""),
+            str(len(stage.trials)),
+            clock(stage.seconds),
+            plain_points(stage.detectable) if stage.detectable else "",
+            str(stage.known),
+        )[:shown]
+        for stage in estimate.stages
+    ]
+    title = f"Plan of {estimate.study.name} (train: new trainings, time: of one core)"
+    console.print(rich_table(title, titles[:shown], rows, right=range(2, shown), whole=range(2, shown)))
+    _print_lines(console, [*_cost_lines(estimate), *_power_lines(estimate)])
 
 
 def print_fitted(console: Console, study: str, plan: FittedPlan) -> None:
     """Print the design that fits into a time, and what it can no longer find."""
     print_plan(console, plan.fitted)
-    for line in _fitted_lines(study, plan):
+    _print_lines(console, _fitted_lines(study, plan))
+
+
+def _print_lines(console: Console, lines: Sequence[str]) -> None:
+    for line in lines:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def plan_json(estimate: PlanEstimate) -> dict[str, Any]:
     """Return a plan as plain values: seconds, bytes, and detectable differences of accuracy in 0..1."""
-    return {
+    as_it_is = ("at_most", "workers", "seconds", "preparing_seconds", "training_seconds", "report_seconds")
+    of_stage = ("model", "stage", "kind", "arms", "blocks", "detectable", "detectable_with_more")
+    return {name: getattr(estimate, name) for name in as_it_is} | {
         "data": list(estimate.data),
         "trainings": estimate.trials,
-        "at_most": estimate.at_most,
         "in_store": estimate.known,
-        "workers": estimate.workers,
-        "seconds": estimate.seconds,
-        "preparing_seconds": estimate.preparing_seconds,
-        "training_seconds": estimate.training_seconds,
-        "report_seconds": estimate.report_seconds,
         "memory_bytes": asdict(estimate.memory),
         "disk_bytes": asdict(estimate.disk) | {"total": estimate.disk.total},
         "more_repetitions": MORE_REPETITIONS * estimate.study.exploration.seeds,
         "spreads": {
             model: asdict(spread) | {"source": spread_source(spread)} for model, spread in estimate.spreads.items()
         },
-        "stages": [_stage_json(stage) for stage in estimate.stages],
+        "stages": [
+            {name: getattr(stage, name) for name in of_stage}
+            | {"trainings": len(stage.trials), "in_store": stage.known, "core_seconds": stage.seconds}
+            for stage in estimate.stages
+        ],
     }
 
 
@@ -92,34 +98,6 @@ def fitted_json(plan: FittedPlan) -> dict[str, Any]:
         "settings": list(plan.settings),
         "asked": plan_json(plan.asked),
         "fitted": plan_json(plan.fitted),
-    }
-
-
-def _row(stage: PlannedStage) -> tuple[str, ...]:
-    return (
-        stage.model,
-        stage.stage,
-        str(len(stage.arms)),
-        str(stage.blocks or ""),
-        str(len(stage.trials)),
-        clock(stage.seconds),
-        f"{100 * stage.detectable:.2f}" if stage.detectable else "",
-        str(stage.known),
-    )
-
-
-def _stage_json(stage: PlannedStage) -> dict[str, Any]:
-    return {
-        "model": stage.model,
-        "stage": stage.stage,
-        "kind": stage.kind,
-        "arms": list(stage.arms),
-        "blocks": stage.blocks,
-        "trainings": len(stage.trials),
-        "in_store": stage.known,
-        "core_seconds": stage.seconds,
-        "detectable": stage.detectable,
-        "detectable_with_more": stage.detectable_with_more,
     }
 
 
@@ -147,14 +125,14 @@ def _power_lines(estimate: PlanEstimate) -> list[str]:
     lines = [
         "Detects: the smallest true difference, in points of accuracy, that a comparison finds with power 0.8 at "
         f"significance {estimate.study.significance:g}; what is smaller stays undecided, or is shown to be equivalent within "
-        f"±{100 * estimate.study.equivalence_margin:.2f}."
+        f"±{plain_points(estimate.study.equivalence_margin)}."
     ]
     for model, spread in estimate.spreads.items():
         if now := _detectable(estimate, model):
             more = [s.detectable_with_more for s in estimate.stages if s.model == model and s.detectable_with_more]
             lines.append(
                 f"  {model}: differences below {_points(now)} points will stay undecided; {repetitions} repetitions would "
-                f"find {_points(more)} (differences between blocks spread by {100 * spread.deviation:.2f} points, "
+                f"find {_points(more)} (differences between blocks spread by {plain_points(spread.deviation)} points, "
                 f"{spread_source(spread)})."
             )
     return lines
@@ -197,7 +175,7 @@ def _detectable(estimate: PlanEstimate, model: str) -> list[float]:
 
 
 def _points(differences: Sequence[float]) -> str:
-    low, high = (f"{100 * difference:.2f}" for difference in (min(differences), max(differences)))
+    low, high = map(plain_points, (min(differences), max(differences)))
     return low if low == high else f"{low} to {high}"
 
 

@@ -2,37 +2,18 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from rich import box
 from rich.console import Console
-from rich.table import Table as RichTable
 
 from ceteris.api import Evaluation, Result, TrainedModel
 from ceteris.api.runs import LOG_FILE
+from ceteris.cli.tables import rich_table
 from ceteris.data import DataSet
 from ceteris.formats import clock
 from ceteris.records import Float32Array
 from ceteris.report import Table
-
-
-def rich_table(
-    title: str,
-    titles: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    *,
-    right: Sequence[int] = (),
-    whole: Sequence[int] = (),
-) -> RichTable:
-    """Return a plain table for the terminal; columns in ``right`` are right-aligned, those in ``whole`` never folded."""
-    made = RichTable(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
-    for place, name in enumerate(titles):
-        justify: Literal["left", "right"] = "right" if place in right else "left"
-        made.add_column(name, justify=justify, overflow="fold", no_wrap=place in whole)
-    for row in rows:
-        made.add_row(*row)
-    return made
 
 
 def print_table(console: Console, table: Table) -> None:

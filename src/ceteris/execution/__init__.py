@@ -1,1 +1,1 @@
-"""Training what is asked for: the queue, the processes that train, and what they are asked and tell."""
+"""Training: the queue of trials, the pools of processes that train them, what they report, which trials are stacked."""

@@ -1,4 +1,4 @@
-"""How fast this machine trains networks one by one and stacked: a small table, measured when its user asks for it.
+"""How fast this machine trains networks one by one and stacked: a small table, measured when its user wants it.
 
 Whether trials are stacked changes the last digits of their results. So nothing is measured unasked: a table that was measured
 is used until its user measures again, and where there is none a shipped one, the same on every machine.
@@ -8,15 +8,19 @@ import json
 import os
 import platform
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from math import log
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
+
+import torch
 
 from ceteris.digests import plain
 from ceteris.errors import CeterisError
 from ceteris.recipe import Recipe
 from ceteris.store import from_tree, write_bytes
+from ceteris.training import environment
 
 Network = Literal["narrow mlp", "wide mlp", "narrow cnn", "wide cnn", "narrow resnet", "wide resnet"]
 CACHE_VARIABLE = "CETERIS_CACHE"
@@ -74,43 +78,27 @@ class DeviceTable:
 def network_like(recipe: Recipe) -> Network | None:
     """Return the measured network that a recipe's model resembles by its kind and widest layer; None for own models."""
     match recipe.model.kind:
+        case "custom":
+            return None
         case "mlp":
             widths: Sequence[int] = recipe.model.hidden
         case "cnn" | "resnet":
             widths = recipe.model.filters
-        case "custom":
-            return None
     narrow = max(widths, default=0) <= _NARROW[recipe.model.kind]
-    names: Mapping[tuple[str, bool], Network] = {
-        ("mlp", True): "narrow mlp",
-        ("mlp", False): "wide mlp",
-        ("cnn", True): "narrow cnn",
-        ("cnn", False): "wide cnn",
-        ("resnet", True): "narrow resnet",
-        ("resnet", False): "wide resnet",
-    }
-    return names[recipe.model.kind, narrow]
+    return cast(Network, f"{'narrow' if narrow else 'wide'} {recipe.model.kind}")
 
 
 def place_of(device: str) -> Place:
     """Return what the table of a device holds for on this machine."""
-    from ceteris.training import environment
-
     facts = environment()
+    accelerator = "" if device == "cpu" else f", {platform.machine()}"
+    if device.startswith("cuda"):
+        accelerator = f", {torch.cuda.get_device_name(device)}"
     return Place(
-        processor=facts["processor"] if device == "cpu" else f"{facts['processor']}, {accelerator_name(device)}",
+        processor=facts["processor"] + accelerator,
         torch=".".join(facts["torch"].split(".")[:2]),
         device=device.partition(":")[0],
     )
-
-
-def accelerator_name(device: str) -> str:
-    """Return the name of a CUDA device as its driver tells it; of others the machine's kind."""
-    if not device.startswith("cuda"):
-        return platform.machine()
-    import torch
-
-    return str(torch.cuda.get_device_name(device))
 
 
 # Measured on two cores of an AMD EPYC 7003 without bfloat16: stacking pays for MLPs and for nothing else.
@@ -127,28 +115,19 @@ _SHIPPED: Mapping[Network, Mapping[int, float]] = {
 def table_for(device: str) -> DeviceTable:
     """Return the table of a device from the user's cache; where there is none, the shipped one."""
     place = place_of(device)
-    return known_tables().get(place) or shipped_table(place)
-
-
-def shipped_table(place: Place) -> DeviceTable:
-    """Return the speeds that ceteris assumes where nothing was measured."""
-    return DeviceTable(
-        place=place,
-        speeds=tuple(
-            Speed(network=network, members=members, images_per_second=speed)
-            for network, curve in _SHIPPED.items()
-            for members, speed in curve.items()
-        ),
+    shipped = tuple(
+        Speed(network=network, members=members, images_per_second=speed)
+        for network, curve in _SHIPPED.items()
+        for members, speed in curve.items()
     )
+    return known_tables().get(place) or DeviceTable(place=place, speeds=shipped)
 
 
 def keep_table(table: DeviceTable) -> DeviceTable:
-    """Write a table into the user's cache in place of an older one; where that cannot be written it is only used."""
+    """Write a table into the user's cache over an older one, and return it; where that cannot be written it is only used."""
     tables = known_tables() | {table.place: table}
-    try:
+    with suppress(CeterisError):
         write_bytes(cache_file(), json.dumps(plain(list(tables.values())), indent=1).encode())
-    except CeterisError:
-        return table
     return table
 
 

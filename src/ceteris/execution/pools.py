@@ -88,7 +88,7 @@ class InProcessPool:
         return 0 if self._waiting else 1
 
     def submit(self, task: Task) -> None:
-        """Take a task; it is trained when the events are asked for."""
+        """Take a task; it is trained by :meth:`events`."""
         self._waiting.append(task)
 
     def events(self, timeout: float) -> Generator[Event, None, None]:
@@ -173,11 +173,7 @@ class WorkerPool:
     def _start(self, number: int) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=serve, args=(theirs, self._config, number), daemon=True)
-        with (
-            environment_of_workers(),
-            _interrupts_ignored(),
-            _main_module_hidden(self._config.imports != NO_IMPORTS),
-        ):
+        with environment_of_workers(), _main_thread_prepared(hide_main=self._config.imports == NO_IMPORTS):
             process.start()
         theirs.close()
         return _Worker(process=process, pipe=ours)
@@ -205,30 +201,21 @@ def environment_of_workers() -> Iterator[None]:
 
 
 @contextmanager
-def _main_module_hidden(needed: bool) -> Iterator[None]:
-    """Keep a process that is started inside from importing the program that runs here, unless its code may be needed.
+def _main_thread_prepared(*, hide_main: bool) -> Iterator[None]:
+    """Let a process that is started inside ignore Ctrl-C from the first, since the parent answers it and ends the workers.
 
-    Otherwise each worker would import the command line, or run a script that has no ``if __name__ == "__main__"``.
+    With ``hide_main`` it does not import the program that runs here either: each worker would import the command line, or
+    run a script that has no ``if __name__ == "__main__"``. In other threads than the main one nothing is prepared: only
+    that may say how signals are answered.
     """
-    if needed or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = before
-
-
-@contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    """Let a process that is started inside inherit that it ignores Ctrl-C: the parent answers it and ends the workers."""
     if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may say how signals are answered
+        yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    main, interrupt = sys.modules["__main__"], signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hide_main:
+        sys.modules["__main__"] = ModuleType("__main__")
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        sys.modules["__main__"] = main
+        signal.signal(signal.SIGINT, interrupt)

@@ -53,51 +53,39 @@ def stacking_on(device: str) -> Stacking:
     return Stacking(table=table_for(device))
 
 
-def measure_table(place: Place, device: str, *, tell: Callable[[str], None] = lambda text: None) -> DeviceTable:
+def measure_table(place: Place, device: str, *, report: Callable[[str], None] = lambda text: None) -> DeviceTable:
     """Measure every network at every size of population; about a minute in all.
 
     The sizes take turns, and on a processor its own time is counted, not that of the clock on the wall: a table that is
     kept for good must not depend on what else ran while it was made.
     """
     speeds: list[Speed] = []
-    for network in NETWORKS:
-        tell(f"measuring how fast this machine trains: {network}")
-        rounds = [_one_round(network, device) for _ in range(_ROUNDS)]
+    for network, load in NETWORKS.items():
+        report(f"measuring how fast this machine trains: {network}")
+        recipe = Recipe(model=load.model, batch_size=load.batch_size, precision="auto")  # type: ignore[arg-type]
+        fitted = load.steps * load.batch_size
+        images = made_up_images(fitted * _FOLDS // (_FOLDS - 1) + _CLASSES * _FOLDS, (1, load.side, load.side))
+        rounds = [{size: _speed(recipe, device, size, images) for size in load.sizes} for _ in range(_ROUNDS)]
         speeds += [
             Speed(network=network, members=size, images_per_second=median(one[size] for one in rounds))
-            for size in NETWORKS[network].sizes
+            for size in load.sizes
         ]
     return DeviceTable(place=place, speeds=tuple(speeds))
 
 
-def _one_round(network: Network, device: str) -> dict[int, float]:
-    """Return members -> images per second of all members together; 0 where the training fails."""
-    load = NETWORKS[network]
-    recipe = Recipe(model=load.model, batch_size=load.batch_size, precision="auto")  # type: ignore[arg-type]
-    fitted = load.steps * load.batch_size
-    images = made_up_images(fitted * _FOLDS // (_FOLDS - 1) + _CLASSES * _FOLDS, (1, load.side, load.side))
-    return {size: _images_per_second(recipe, device, size, images) for size in load.sizes}
-
-
-def _images_per_second(recipe: Recipe, device: str, members: int, images: ImageSet) -> float:
-    short, long = (_seconds(recipe, device, members, images, epochs) for epochs in (_SHORT, _LONG))
+def _speed(recipe: Recipe, device: str, members: int, images: ImageSet) -> float:
+    """Return the images per second of all members together; 0 where the training fails."""
+    short, long = (_seconds(replace(recipe, epochs=epochs), device, members, images) for epochs in (_SHORT, _LONG))
     trained = members * len(images) * (_FOLDS - 1) / _FOLDS * (_LONG - _SHORT)
     return trained / (long - short) if long > short > 0 else 0.0
 
 
-def _seconds(recipe: Recipe, device: str, members: int, images: ImageSet, epochs: int) -> float:
+def _seconds(recipe: Recipe, device: str, members: int, images: ImageSet) -> float:
     """Return the seconds that a population trains, setting up and evaluation included; 0 when a training fails."""
+    execution = execution_of(recipe, device)
+    splits = [CrossValidationSplit(folds=_FOLDS, index=member, seed=0) for member in range(members)]
     trials = as_population(
-        [
-            Trial(
-                recipe=replace(recipe, epochs=epochs),
-                data=images.digest,
-                split=CrossValidationSplit(folds=_FOLDS, index=member, seed=0),
-                seed=0,
-                execution=execution_of(recipe, device),
-            )
-            for member in range(members)
-        ]
+        [Trial(recipe=recipe, data=images.digest, split=split, seed=0, execution=execution) for split in splits]
     )
     clock = time.process_time if device == "cpu" else time.perf_counter
     began = clock()

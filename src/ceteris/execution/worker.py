@@ -137,7 +137,7 @@ def train_and_keep(
 
 
 def exit_with_parent() -> None:
-    """End this process as soon as the one that asked for it has ended, in whatever way it did.
+    """End this process as soon as the one that started it through the fork server has ended, in whatever way it did.
 
     Its own parent in the operating system is no guide: that is the fork server, which lives as long as its children.
     """

@@ -11,7 +11,7 @@ from ceteris.planning.dry_run import DryRun, PlannedStage, dry_run
 from ceteris.planning.power import Spread, detectable, spread_of
 from ceteris.planning.timing import Timing, calibrate, images_fitted, images_held_out
 from ceteris.records import Trial
-from ceteris.store import Store, recorded_trials
+from ceteris.store import Store
 from ceteris.study import ExperimentContext, Study, exploration_trials, strategy_of
 from ceteris.study.context import RunOptions, context_of, open_data
 from ceteris.study.strategies.budget import SECONDS_TO_REPORT, SECONDS_TO_REPORT_MODEL, SECONDS_TO_START
@@ -111,7 +111,7 @@ class Planner:
         context = context_of(study, self.data_set, options)
         self._on_cpu = context.device == "cpu"
         self._timing = Timing(self.data_set.train, imports=options.imports, table=context.stacking.table)
-        self._recorded = list(recorded_trials(self._store, context.data))
+        self._recorded = list(self._store.finished(context.data))
         self._calibrated = False
 
     def estimate(self, study: Study) -> PlanEstimate:

@@ -14,9 +14,8 @@ from scipy import stats
 
 from ceteris.digests import digest_of
 from ceteris.planning.dry_run import PlannedStage
-from ceteris.records import FloatArray, Trial
+from ceteris.records import Finished, FloatArray, Trial
 from ceteris.stats import detectable_difference, overlap_share
-from ceteris.store import RecordedTrial
 from ceteris.study import Study
 
 _LEAST_ARMS = 3
@@ -37,7 +36,7 @@ class Spread:
     accuracy: float
 
 
-def spread_of(recorded: Iterable[RecordedTrial], trial: Trial, held_out: int) -> Spread:
+def spread_of(recorded: Iterable[Finished], trial: Trial, held_out: int) -> Spread:
     """Return the spread for trials like this one: the same data, model family, folds and images."""
     like = [other for other in recorded if _design(other.trial) == _design(trial)]
     arms: dict[str, dict[tuple[int, int], float]] = defaultdict(dict)

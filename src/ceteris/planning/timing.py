@@ -12,11 +12,11 @@ same kind of training, else of the same network, else of the same family, else o
 """
 
 import math
+import multiprocessing
+import signal
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -30,8 +30,7 @@ from ceteris.execution.pools import environment_of_workers, worker_context
 from ceteris.execution.worker import exit_with_parent
 from ceteris.findings import ModelSummary
 from ceteris.recipe import Recipe
-from ceteris.records import HoldoutSplit, Trial
-from ceteris.store import RecordedTrial
+from ceteris.records import Finished, HoldoutSplit, Trial
 from ceteris.training import measure_step, one_thread
 from ceteris.training.build import summary_of
 from ceteris.training.compiler import put_off_compiler
@@ -50,7 +49,10 @@ _EVALUATED_AT_ONCE = 128
 _SECONDS_PER_RECORD, _SECONDS_PER_EPOCH = 0.012, 0.001
 _SECONDS_PER_LABEL, _SECONDS_PER_BYTE = 1.5e-7, 4e-9
 
-_SECONDS_OF_MEASURING = 3.0  # in all, beyond what is being measured when they are over
+_SECONDS_OF_MEASURING, _SECONDS_OF_STARTING = (
+    3.0,
+    10.0,
+)  # in all, after the first result; until the first result, at most
 _LEAST_SECONDS, _MOST_SECONDS = 0.1, 1.0  # for one kind of training
 
 
@@ -171,15 +173,15 @@ class Timing:
         for level in kind.levels:
             self._ratios[level].append(seconds / kind.network.step_seconds(images, kind.precision))
 
-    def learn_records(self, recorded: Iterable[RecordedTrial], like: Iterable[Trial]) -> None:
+    def learn_records(self, recorded: Iterable[Finished], like: Iterable[Trial]) -> None:
         """Take what trainings of the same kinds as some trials took, on the same images and on a processor like this."""
         here, kinds = processor_name(), {self._kind_of(trial).levels[0] for trial in like}
         for record in recorded:
-            if record.processor != here or record.trial.execution.members > 1 or not record.images_per_second:
+            rate, batch = record.cost.images_per_second, record.trial.recipe.batch_size
+            if record.environment.get("processor", "") != here or record.trial.execution.members > 1 or not rate:
                 continue
             if _levels_of(record.trial)[0] in kinds:
-                batch = record.trial.recipe.batch_size
-                self.learn(record.trial, batch, batch / record.images_per_second)
+                self.learn(record.trial, batch, batch / rate)
 
     def unknown(self, trials: Iterable[Trial]) -> list[Trial]:
         """Return one trial of every kind that it was told nothing of, those first whose kinds take most of the time."""
@@ -253,10 +255,11 @@ def calibrate(
 ) -> None:
     """Measure steps of the kinds of training that are not known, the most important first, for a few seconds in all.
 
-    As many processes measure at a time as will train (0: this one), since they share memory and caches.
+    As many processes measure at a time as will train (0: this one), since they share memory and caches. What cannot be
+    measured in time, or dies, is left to the model.
 
     Raises:
-        ConfigError: when a model cannot be built or a measuring process died.
+        ConfigError: when a model cannot be built.
     """
     kinds = timing.unknown(trials)
     if not kinds:
@@ -267,44 +270,47 @@ def calibrate(
     if processes:
         steps = _measured_by_processes(kinds, each, data_set.prepared, imports, processes)
     else:
-        steps = ((trial, _step(trial, each, data_set.train, imports)) for trial in kinds)
-    end = math.inf
+        steps = _measured_here(kinds, each, data_set.train, imports)
     for number, (trial, step) in enumerate(steps, start=1):
         progress(f"measuring how fast this machine trains: {number} of {len(kinds)} kinds of training")
         if step:
             timing.learn(trial, *step)
-        end = min(end, time.monotonic() + _SECONDS_OF_MEASURING)  # the time that it takes to start does not count
-        if time.monotonic() > end:
-            return
+
+
+def _measured_here(
+    kinds: Sequence[Trial], seconds: float, train: ImageSet, imports: ImportPolicy
+) -> Iterator[tuple[Trial, Step]]:
+    end = time.monotonic() + _SECONDS_OF_MEASURING
+    for trial in kinds:
+        if time.monotonic() < end:
+            yield trial, _step(trial, seconds, train, imports)
 
 
 def _measured_by_processes(
     kinds: Sequence[Trial], seconds: float, prepared: Path, imports: ImportPolicy, processes: int
 ) -> Iterator[tuple[Trial, Step]]:
-    """Yield measured steps until nobody asks for more."""
-    pool = ProcessPoolExecutor(processes, worker_context(), _begin_measuring, (prepared, imports))
     with environment_of_workers():
-        running = {pool.submit(_measure, trial, seconds): trial for trial in kinds}
-    try:
-        for done in as_completed(running):
-            yield running[done], done.result()
-    except BrokenProcessPool:
-        raise ConfigError(
-            "a process that measured the speed of a training died, probably for lack of memory. Plan with fewer workers "
-            "(--workers 1) or smaller models."
-        ) from None
-    finally:
-        pool.shutdown(cancel_futures=True)
+        pool = worker_context().Pool(processes, _begin_measuring, (prepared, imports))
+    with pool:  # its processes are ended with it, whatever they do
+        results = pool.imap_unordered(_measure, [(trial, seconds) for trial in kinds])
+        end = time.monotonic() + _SECONDS_OF_STARTING
+        for _ in kinds:
+            try:
+                yield results.next(timeout=max(0.0, end - time.monotonic()))
+            except multiprocessing.TimeoutError:
+                return
+            end = min(end, time.monotonic() + _SECONDS_OF_MEASURING)
 
 
 def _begin_measuring(prepared: Path, imports: ImportPolicy) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is answered by the plan, which ends this process
     exit_with_parent()
     put_off_compiler()
     _PROCESS.update(train=open_train(prepared), imports=imports)
 
 
-def _measure(trial: Trial, seconds: float) -> Step:
-    return _step(trial, seconds, **_PROCESS)
+def _measure(task: tuple[Trial, float]) -> tuple[Trial, Step]:
+    return task[0], _step(*task, **_PROCESS)
 
 
 def _step(trial: Trial, seconds: float, train: ImageSet, imports: ImportPolicy) -> Step:

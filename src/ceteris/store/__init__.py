@@ -3,10 +3,9 @@
 from ceteris.store.atomic import append_line, write_bytes
 from ceteris.store.codec import from_tree, read_dataclass, write_dataclass
 from ceteris.store.seal import looks_at, record_look
-from ceteris.store.store import RecordedTrial, Store, TestResult, read_findings, recorded_trials, write_findings
+from ceteris.store.store import Store, TestResult, read_findings, write_findings
 
 __all__ = [
-    "RecordedTrial",
     "Store",
     "TestResult",
     "append_line",
@@ -15,7 +14,6 @@ __all__ = [
     "read_dataclass",
     "read_findings",
     "record_look",
-    "recorded_trials",
     "write_bytes",
     "write_dataclass",
     "write_findings",

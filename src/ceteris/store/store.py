@@ -14,14 +14,14 @@ from safetensors.numpy import load_file, save
 
 from ceteris.errors import StoreError
 from ceteris.findings import SCHEMA, StudyFindings
-from ceteris.records import Float32Array, FloatArray, Record, Trial
+from ceteris.records import Finished, Float32Array, FloatArray, Record, Trial
 from ceteris.store.atomic import remove_unfinished, write_bytes
-from ceteris.store.codec import DamagedError, from_tree, read_dataclass, read_header, read_record, write_dataclass
+from ceteris.store.codec import DamagedError, read_dataclass, read_record, write_dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
 class TestResult:
-    """What one final model answered on one test set; curves have one entry per epoch and may be empty."""
+    """The answers of one final model on one test set; curves have one entry per epoch and may be empty."""
 
     __test__ = False  # not a pytest class
 
@@ -74,6 +74,14 @@ class Store:
             return None
         return record if self._is_whole(record.trial) else None
 
+    def finished(self, data: str) -> Iterator[Finished]:
+        """Yield the light records of all finished trials on the data of this digest; unreadable files are passed over."""
+        for path in sorted(self.root.glob("records/*/*.safetensors")):
+            with suppress(StoreError):
+                record = read_record(path, light=True)
+                if isinstance(record, Finished) and record.trial.data == data:
+                    yield record
+
     def holds(self, trial: Trial) -> bool:
         """Say whether a trial's record is there, without reading it."""
         return self.record_path(trial.digest).exists() and self._is_whole(trial)
@@ -124,40 +132,16 @@ class Store:
         return _load_tensors(self.snapshots_path(digest))
 
     def test_result(self, digest: str, fingerprint: str) -> TestResult | None:
-        """Return what a final model answered on a test set, or None when it was not asked yet."""
+        """Return the answers of a final model on a test set, or None when it was not evaluated yet."""
         path = self._test_path(digest, fingerprint)
         return read_dataclass(TestResult, path) if path.exists() else None
 
     def put_test_result(self, digest: str, fingerprint: str, result: TestResult) -> None:
-        """Keep what a final model answered on a test set."""
+        """Keep the answers of a final model on a test set."""
         write_dataclass(result, self._test_path(digest, fingerprint))
 
     def _test_path(self, digest: str, fingerprint: str) -> Path:
         return self.root / "tests" / f"{digest[:32]}-{fingerprint[:32]}.safetensors"
-
-
-@dataclass(frozen=True, kw_only=True)
-class RecordedTrial:
-    """One finished trial with its held-out accuracy in 0..1, the images that it trained on in a second, and on what."""
-
-    trial: Trial
-    accuracy: float
-    images_per_second: float
-    processor: str
-
-
-def recorded_trials(store: Store, data: str) -> Iterator[RecordedTrial]:
-    """Yield the finished trials on the data of this digest; files that cannot be read are passed over."""
-    for path in sorted(store.root.glob("records/*/*.safetensors")):
-        with suppress(StoreError, KeyError, TypeError, ValueError):
-            tree = read_header(path)
-            if tree["status"] == "finished" and tree["trial"]["data"] == data:
-                yield RecordedTrial(
-                    trial=from_tree(Trial, tree["trial"]),
-                    accuracy=float(tree["accuracy"]),
-                    images_per_second=float(tree["cost"]["images_per_second"]),
-                    processor=tree["environment"].get("processor", ""),
-                )
 
 
 def write_findings(findings: StudyFindings, path: Path) -> None:
