@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 
 import pytest
 import tomli_w
@@ -16,6 +15,7 @@ import ceteris
 from ceteris import recipe
 from ceteris.cli.app import run_command
 from ceteris.study.strategies import STRATEGIES
+from ceteris.training import trial
 from tests.api.tiny import TINY
 
 SOURCE = Path(ceteris.__file__).parent
@@ -261,35 +261,34 @@ def test_every_draw_of_torch_names_its_generator() -> None:
 DOCS = Path(__file__).parents[1] / "docs" / "architecture.md"
 
 
-def way_from_the_command_to_the_loop(folder: Path) -> list[str]:
+class AtTheLoopError(BaseException):
+    """Raised where the loop would begin, with the functions on the way to it."""
+
+
+def way_from_the_command_to_the_loop(folder: Path, patch: pytest.MonkeyPatch) -> list[str]:
     """Every function of ceteris between the command ``run`` and ``fit``, both included, as "file: name"."""
+
+    def stop(*arguments: object, **named: object) -> None:
+        way, frame = ["training/loop.py: fit"], sys._getframe(1)
+        while frame.f_code.co_name != "run_command" and frame.f_back:
+            path = Path(frame.f_code.co_filename)
+            if path.is_relative_to(SOURCE):
+                way.append(f"{path.relative_to(SOURCE).as_posix()}: {frame.f_code.co_name}")
+            frame = frame.f_back
+        raise AtTheLoopError(way[::-1])
+
     (folder / "study.toml").write_text(tomli_w.dumps(TINY), encoding="utf-8")
-    ways = []
-
-    def note(frame: FrameType, event: str, argument: object) -> None:
-        path = Path(frame.f_code.co_filename)
-        if event == "call" and frame.f_code.co_name == "fit" and path == SOURCE / "training" / "loop.py":
-            callers = list(stack_of(frame))
-            ways.append(callers[callers.index("cli/app.py: run") :])
-
-    sys.setprofile(note)
-    try:
+    patch.setattr(trial, "fit", stop)
+    with pytest.raises(AtTheLoopError) as reached:
         run_command(["run", str(folder / "study.toml"), "--workers", "0", "--out", str(folder / "out")])
-    finally:
-        sys.setprofile(None)
-    return ways[0]
+    way: list[str] = reached.value.args[0]
+    return way
 
 
-def stack_of(frame: FrameType) -> Iterator[str]:
-    above = stack_of(frame.f_back) if frame.f_back else ()
-    yield from above
-    path = Path(frame.f_code.co_filename)
-    if path.is_relative_to(SOURCE):
-        yield f"{path.relative_to(SOURCE).as_posix()}: {frame.f_code.co_name}"
-
-
-def test_from_the_command_to_the_loop_it_is_six_calls_and_the_page_names_them(tmp_path: Path) -> None:
-    way = way_from_the_command_to_the_loop(tmp_path)
+def test_from_the_command_to_the_loop_it_is_six_calls_and_the_page_names_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    way = way_from_the_command_to_the_loop(tmp_path, monkeypatch)
     assert len(way) - 1 <= 6, way
     page = DOCS.read_text(encoding="utf-8")
     missing = [step for step in way if not re.search(rf"{step.split(': ')[0]} +(\w+\.)?{step.split(': ')[1]}\b", page)]
