@@ -15,7 +15,6 @@ from ceteris.findings import (
     Comparison,
     Confirmation,
     Eliminated,
-    Elimination,
     FactorFinding,
     FactorPath,
     Failure,
@@ -137,10 +136,21 @@ def confirmation_sentence(found: Confirmation) -> str:
 
 def decision_text(factor: FactorFinding) -> str:
     """Say which level is kept and why, who left a race, whose tuning ended at an edge and what did not fit."""
+    before = factor.incumbent.label if factor.incumbent else ""
+    left_because = {
+        "better": "better, and no other level could overtake it any more",
+        "worse": f"worse than {before}",
+        "futile": "it could hardly be found better or worse any more on the blocks that were left",
+        "overtaken": "better, but another level had overtaken it",
+        "broken": "a training did not finish",
+    }
     return " ".join(
         [
             _reason_sentence(factor),
-            *(_elimination_sentence(entry, factor) for entry in factor.eliminations),
+            *(
+                f"{left.label} left after {left.blocks} of {left.design} blocks: {left_because[left.reason]}."
+                for left in factor.eliminations
+            ),
             *(
                 f"{level.label}: {tuned.field} = {tuned.chosen:g} lies at the edge of the values tried."
                 for level in factor.levels
@@ -185,18 +195,6 @@ def _reason_sentence(factor: FactorFinding) -> str:
             return level_sentence(factor, lacking) or f"{factor.label} back to {lacking.label} did not finish."
         case _:
             assert_never(factor.reason)
-
-
-def _elimination_sentence(left: Elimination, factor: FactorFinding) -> str:
-    incumbent = factor.incumbent.label if factor.incumbent else ""
-    reason = {
-        "better": "better, and no other level could overtake it any more",
-        "worse": f"worse than {incumbent}",
-        "futile": "it could hardly be found better or worse any more on the blocks that were left",
-        "overtaken": "better, but another level had overtaken it",
-        "broken": "a training did not finish",
-    }[left.reason]
-    return f"{left.label} left after {left.blocks} of {left.design} blocks: {reason}."
 
 
 def to_decide_text(factor: FactorFinding) -> str:
@@ -246,7 +244,20 @@ def failure_text(failure: Failure | CellFailures, candidates: Sequence[Candidate
 
 def candidate_remark(candidate: Candidate) -> str:
     """Say what became of a candidate, or how it compares with the baseline, and which of its settings have no effect."""
-    text = _left_text(candidate) or _against_baseline(candidate)
+    match candidate.left:
+        case None:
+            text = _against_baseline(candidate)
+        case Pruned(blocks=blocks, design=design, behind=behind):
+            behind_best = f"{plain_points(behind)} points behind the best one on the same blocks"
+            text = f"left after {blocks} of {design} blocks, {behind_best}"
+        case Broken(failure=failure, rung=rung):
+            text = f"in rung {rung}: {failure_text(failure)}" if rung else failure_text(failure)
+        case Eliminated(rung=rung, place=place, candidates=count, promoted=promoted):
+            text = f"eliminated in rung {rung}: place {place} of {count}, the first {promoted} went on"
+        case _:
+            assert_never(candidate.left)
+    if candidate.left and candidate.status == "finished":
+        text += "; trained in full because the others are compared with it"
     idle = _idle_text(candidate.idle)
     return f"{text} ({idle})" if idle else text
 
@@ -258,23 +269,6 @@ def _against_baseline(candidate: Candidate) -> str:
 
 def _idle_text(idle: Sequence[tuple[str, str]]) -> str:
     return "; ".join(f'{name}: the recipe has no field "{field}", so it has no effect' for name, field in idle)
-
-
-def _left_text(candidate: Candidate) -> str:
-    match candidate.left:
-        case None:
-            return ""
-        case Pruned(blocks=blocks, design=design, behind=behind):
-            behind_best = f"{plain_points(behind)} points behind the best one on the same blocks"
-            return f"left after {blocks} of {design} blocks, {behind_best}"
-        case Broken(failure=failure, rung=rung):
-            text = f"in rung {rung}: {failure_text(failure)}" if rung else failure_text(failure)
-        case Eliminated(rung=rung, place=place, candidates=count, promoted=promoted):
-            text = f"eliminated in rung {rung}: place {place} of {count}, the first {promoted} went on"
-        case _:
-            assert_never(candidate.left)
-    all_the_same = candidate.status == "finished"
-    return f"{text}; trained in full because the others are compared with it" if all_the_same else text
 
 
 def selection_sentence(candidates: Sequence[Candidate]) -> str:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ceteris.errors import DivergedError
 from ceteris.techniques import ExponentialMovingAverage
 from ceteris.training.batches import Batch, ResidentImages
-from ceteris.training.device import EvaluationBatch, autocasting, evaluated_at_once, is_out_of_memory, wait_for
+from ceteris.training.device import EvaluationBatch, autocasting, is_out_of_memory, wait_for
 from ceteris.training.history import BestEpoch, EpochTrace, History, ObservedEpoch, State, state_of
 
 OnEpoch = Callable[[int], None]
@@ -162,7 +162,7 @@ class Run:
         self.history = History(classes)
         self.ended = False
         self._held_out = held_out
-        self._batch = evaluation_batch(held_out)
+        self._batch = EvaluationBatch(held_out.device)
         self._best = BestEpoch(patience)
         self._snapshots: list[State] | None = [] if keep_snapshots else None
         self._diverged: DivergedError | None = None
@@ -206,18 +206,13 @@ def predict(
 
     Where the memory does not suffice, ``batch`` is halved until it does.
     """
-    batch = batch or evaluation_batch(images)
+    batch = batch or EvaluationBatch(images.device)
     while True:
         try:
             return _logits(model, images, autocast, batch.images)
         except (RuntimeError, MemoryError) as error:
             if not (is_out_of_memory(error) and batch.halve()):
                 raise
-
-
-def evaluation_batch(images: ResidentImages) -> EvaluationBatch:
-    """Return how many of the images are evaluated at once at first."""
-    return EvaluationBatch(evaluated_at_once(images.device.type))
 
 
 @torch.inference_mode()

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ceteris.models import StackedModel
-from ceteris.models.stacked import rows_of
+from ceteris.models.stacked import select
 from ceteris.recipe import Recipe
 from ceteris.training import build
 from ceteris.training.batches import Batch, StackedImages, batches
@@ -113,7 +113,7 @@ class StackedTrainee:
         self._optimizer.keep(indices)
         self._images = self._images.keep(indices)
         if self.average:
-            self.average.follow(self._stacked, lambda average: rows_of(average, indices))
+            self.average.follow(self._stacked, lambda average: select(average, indices))
         self._prepare()
 
 
@@ -156,7 +156,7 @@ class StackedOptimizer:
         for weights, state in self._optimizers[0].state.items():
             for name, value in state.items():
                 if isinstance(value, Tensor) and value.shape[1:] == weights.shape[1:] and value.ndim == weights.ndim:
-                    state[name] = rows_of(value, indices)
+                    state[name] = select(value, indices)
 
 
 class GradientSteps:
