@@ -156,7 +156,7 @@ def pickles() -> tuple[bytes, ...]:
     dtype = b"cnumpy\ndtype\n(U\x02u1K\x00K\x01tR(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
     array = empty + b"(K\x01K\x03M\x00\x0c\x86" + dtype + b"\x89T" + struct.pack("<i", len(pixels)) + pixels + b"tb"
     labels = b"U\x0bfine_labels](K\x01K\x02K\x03eU\x0dcoarse_labels](K\x00K\x00K\x01e"
-    return b"\x80\x02}(U\x04data" + array + labels + b"u.", b"\x80\x02}(" + labels + b"U\x04nameU\x05applu."
+    return b"\x80\x02}(U\x04data" + array + labels + b"u.", b"\x80\x02}(" + labels + b"U\x04nameU\x05appleu."
 
 
 def read_idx_pair(path: Path) -> None:

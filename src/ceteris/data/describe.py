@@ -14,8 +14,8 @@ from PIL import Image
 
 from ceteris.data.audit import DataAudit, small_classes
 from ceteris.data.imageset import ImageSet, class_counts, pieces, standardisation
+from ceteris.data.prepared import write_whole
 from ceteris.data.sealed import DataSet
-from ceteris.errors import DataError
 from ceteris.findings import DataDescription
 from ceteris.records import ByteArray, IntArray
 from ceteris.seeds import generator
@@ -139,13 +139,7 @@ def write_page(path: Path, description: DataDescription, audit: DataAudit | None
             ],
         )
     )
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f".{path.name}.unfinished")
-        unfinished.write_text(page, encoding="utf-8")
-        unfinished.replace(path)
-    except OSError as error:
-        raise DataError(f"{path}: the page cannot be written ({error.strerror or error}).") from error
+    write_whole(path, page)
 
 
 def _samples(train: ImageSet) -> IntArray:
@@ -265,11 +259,11 @@ def _picture(images: ByteArray) -> tuple[str, int, int]:
 
 
 def _plain(record: DataDescription | DataAudit) -> dict[str, Any]:
-    names = [field.name for field in fields(record) if field.name not in _PICTURES]
-    return {name: _plain_value(getattr(record, name)) for name in names}
-
-
-def _plain_value(value: Any) -> Any:
-    if not isinstance(value, np.ndarray):
-        return value
-    return [None if isinstance(entry, float) and np.isnan(entry) else entry for entry in value.tolist()]
+    plain = {}
+    for name in (field.name for field in fields(record) if field.name not in _PICTURES):
+        value = getattr(record, name)
+        entries = value.tolist() if isinstance(value, np.ndarray) else value
+        if isinstance(entries, list):
+            entries = [None if isinstance(entry, float) and math.isnan(entry) else entry for entry in entries]
+        plain[name] = entries
+    return plain

@@ -1,6 +1,7 @@
 """From a name or a path to a DataSet: find or fetch it, reuse its prepared copy, otherwise read, split and prepare it."""
 
 import hashlib
+import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,17 +13,19 @@ from numpy.typing import NDArray
 
 from ceteris.data import named
 from ceteris.data.download import Progress, fetch
-from ceteris.data.formats import folders, hugging_face, idx, npz, parquet, tables
+from ceteris.data.formats import folders, idx, npz, parquet, tables
 from ceteris.data.formats.arrays import arrays_source
 from ceteris.data.formats.entries import open_file, read_errors
-from ceteris.data.held_out import with_test
 from ceteris.data.imageset import content_digest
 from ceteris.data.named import NamedSet
 from ceteris.data.options import ReadOptions
-from ceteris.data.prepared import PREPARED_FORMAT, is_prepared, open_prepared, prepare
+from ceteris.data.prepared import PREPARED_FORMAT, is_prepared, open_prepared, prepare, write_whole
 from ceteris.data.sealed import DataSet
 from ceteris.data.source import Located, Source
+from ceteris.data.splits import held_out_share
 from ceteris.errors import DataError
+from ceteris.records import IntArray
+from ceteris.seeds import generator
 
 FORMATS = (
     tables.match,
@@ -70,14 +73,18 @@ def load(
     if (path / "train_prints.npy").is_file() and is_prepared(path):
         return open_prepared(path)
     reading, cache = options or ReadOptions(), Path(cache_dir).resolve()
-    known, located = named.find_named(name_or_path), hugging_face.match(name_or_path, reading)
+    known, located = named.find_named(name_or_path), parquet.match_hub(name_or_path, reading)
     if located is None and known is not None:
         reading.only(f"the named set {known.name}", *(("test_fraction",) if known.name == "digits" else ()))
         wished = os.environ.get(OFFLINE_VARIABLE, "").strip().lower() not in ("", "0", "false", "no")
         no_network = wished if offline is None else offline
         located = _find_or_fetch(known, named.search_roots(data_dir, cache), no_network, progress)
     elif located is None:
-        located = _match(path, name_or_path, reading)
+        if not path.exists():
+            raise named.unknown_name(name_or_path)
+        located = next((found for match in FORMATS if (found := match(path, reading)) is not None), None)
+    if located is None:
+        raise DataError(f"{path}: no data set in a format that is known. Known: {_KNOWN_FORMATS}.")
     return _prepared(cache / "prepared" / _key(located, reading, cache), located.read, reading, cache)
 
 
@@ -137,31 +144,60 @@ def _find_or_fetch(
     return found
 
 
-def _match(path: Path, name: str, options: ReadOptions) -> Located:
-    if not path.exists():
-        raise named.unknown_name(name)
-    found = next((found for match in FORMATS if (found := match(path, options)) is not None), None)
-    if found is None:
-        raise DataError(f"{path}: no data set in a format that is known. Known: {_KNOWN_FORMATS}.")
-    return found
-
-
 def _prepared(folder: Path, read: Callable[[], Source], options: ReadOptions, cache: Path) -> DataSet:
     if is_prepared(folder):
         return open_prepared(folder)
     source = read()
-    _refuse_one_class(source)
-    source = with_test(source, options, cache / "splits")
-    return prepare(replace(source, warnings=(*source.warnings, *_classes_missing(source))), folder)
-
-
-def _refuse_one_class(source: Source) -> None:
     labels = np.concatenate([part.labels for part in (source.train, source.test) if part is not None])
     if len(labels) and np.all(labels == labels[0]) and 0 <= labels[0] < len(source.classes):
         raise DataError(
             f"{source.name}: all {len(labels):,} images have one label, {source.classes[labels[0]]!r}. Two classes at least "
             "are needed; is the label elsewhere?"
         )
+    source = _with_test(source, options, cache / "splits")
+    return prepare(replace(source, warnings=(*source.warnings, *_classes_missing(source))), folder)
+
+
+def _with_test(source: Source, options: ReadOptions, folder: Path) -> Source:
+    """Return the source with a test part; where it has none, a stratified share is held out.
+
+    The choice is written to ``folder`` and read from there the next time, so that it outlives every change of the way
+    in which it is drawn.
+
+    Raises:
+        DataError: a class with a single image, a source that knows no groups, or fewer than two of them.
+    """
+    if options.group_column is not None and source.train.groups is None:
+        raise DataError(
+            f"group_column: this source has no column {options.group_column!r}; groups come from a table's column."
+        )
+    if source.test is not None:
+        return source
+    groups = source.train.groups if options.group_column else None
+    digest = hashlib.sha256(repr((source.name, source.classes, options.test_fraction, groups)).encode())
+    digest.update(np.ascontiguousarray(source.train.labels).data)
+    file = folder / f"{digest.hexdigest()[:32]}.json"
+    held_out = _held_out(file, len(source.train.labels))
+    if held_out is None:
+        part, random = source.train, generator(0, 0, "split")
+        held_out = held_out_share(part.labels, part.groups, options.test_fraction, random, source.classes)
+        write_whole(file, json.dumps({"name": source.name, "test": held_out.tolist()}))
+    rest = np.setdiff1d(np.arange(len(source.train.labels)), held_out)
+    kept_together = f" with every {options.group_column} on one side" if options.group_column else ""
+    note = (
+        f"{source.note} The source has no test part; a stratified {len(held_out) / len(source.train.labels):.0%} was drawn "
+        f"by ceteris{kept_together}."
+    )
+    return replace(source, train=source.train.take(rest), test=source.train.take(held_out), note=note.strip())
+
+
+def _held_out(file: Path, count: int) -> IntArray | None:
+    try:
+        held_out = np.array(json.loads(file.read_text(encoding="utf-8"))["test"], dtype=np.int64)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    usable = held_out.ndim == 1 and 0 < len(held_out) < count and held_out.min() >= 0 and held_out.max() < count
+    return np.unique(held_out) if usable else None
 
 
 def _classes_missing(source: Source) -> list[str]:
@@ -198,15 +234,5 @@ def _key(located: Located, options: ReadOptions, cache: Path) -> str:
             name = path.name.encode("utf-8", "surrogateescape")
             content.update(name + hashlib.file_digest(stream, "sha256").digest())
     key = content.hexdigest()[:32]
-    _write_key(known, key)
+    write_whole(known, key)
     return key
-
-
-def _write_key(file: Path, key: str) -> None:
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = file.with_name(f"{file.name}.{os.getpid()}")
-        unfinished.write_text(key, encoding="ascii")
-        unfinished.replace(file)
-    except OSError as error:
-        raise DataError(f"{file}: cannot be written ({error.strerror or error}). Name another cache folder.") from error

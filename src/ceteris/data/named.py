@@ -4,7 +4,7 @@ import math
 import os
 import tomllib
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache
 from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from ceteris.data.download import RemoteFile
 from ceteris.data.formats import cifar
 from ceteris.data.formats.built_in import BUILT_IN
 from ceteris.data.formats.entries import Entry, entries
-from ceteris.data.formats.idx import UPRIGHT, IdxFiles, find_files, find_mapping, idx_part, read_mapping
+from ceteris.data.formats.idx import UPRIGHT, find_files, find_mapping, idx_part, read_mapping
 from ceteris.data.formats.npz import npz_source
 from ceteris.data.formats.tables import pixel_table
 from ceteris.data.options import ReadOptions
@@ -110,24 +110,31 @@ def search_roots(data_dir: Path | None, cache_dir: Path) -> tuple[Path, ...]:
 
 def list_sets(data_dir: Path | None, *, cache_dir: Path) -> tuple[SetRow, ...]:
     """Return a row for every named set, found below ``data_dir`` (default: CETERIS_DATA) or among the downloads."""
-    roots = search_roots(data_dir, cache_dir)
-    return tuple(
-        SetRow(
-            name=known.name,
-            title=known.title,
-            train_count=known.counts[0],
-            test_count=known.counts[1],
-            classes=len(known.classes),
-            image_shape=known.shape,
-            image_bytes=sum(known.counts) * math.prod(known.shape),
-            download_bytes=sum(remote.size for remote in known.files),
-            checksum=next(("sha256" if remote.sha256 else "md5" for remote in known.files), ""),
-            licence=known.licence,
-            source=known.citation,
-            where=_where(known, roots),
+    roots, rows = search_roots(data_dir, cache_dir), []
+    for known in named_sets():
+        try:
+            located = find(known, roots)
+            files = () if located is None else located.files
+            where = str(files[0].parent if len(files) > 1 else files[0]) if files else ""
+        except DataError as error:
+            where = f"damaged: {error}"
+        rows.append(
+            SetRow(
+                name=known.name,
+                title=known.title,
+                train_count=known.counts[0],
+                test_count=known.counts[1],
+                classes=len(known.classes),
+                image_shape=known.shape,
+                image_bytes=sum(known.counts) * math.prod(known.shape),
+                download_bytes=sum(remote.size for remote in known.files),
+                checksum=next(("sha256" if remote.sha256 else "md5" for remote in known.files), ""),
+                licence=known.licence,
+                source=known.citation,
+                where="built in" if known.format == "built in" else where,
+            )
         )
-        for known in named_sets()
-    )
+    return tuple(rows)
 
 
 def find(known: NamedSet, roots: tuple[Path, ...]) -> Located | None:
@@ -137,7 +144,8 @@ def find(known: NamedSet, roots: tuple[Path, ...]) -> Located | None:
         DataError: not found, and an archive in which it may be cannot be opened.
     """
     if known.format == "built in":
-        return Located(kind=known.name, files=(), read=partial(_read_built_in, known))
+        facts = {name: getattr(known, name) for name in ("title", "citation", "licence", "note", "label_meaning")}
+        return Located(kind=known.name, files=(), read=lambda: replace(BUILT_IN[known.name](), **facts))
     problems = []
     for folder in (folder for folder in _places(known, roots) if folder.is_dir()):
         try:
@@ -191,29 +199,8 @@ def _from_table(table: dict[str, Any], row: dict[str, Any]) -> NamedSet:
     return NamedSet(**values)
 
 
-def _where(known: NamedSet, roots: tuple[Path, ...]) -> str:
-    if known.format == "built in":
-        return "built in"
-    try:
-        located = find(known, roots)
-    except DataError as error:
-        return f"damaged: {error}"
-    return str(located.files[0].parent if len(located.files) > 1 else located.files[0]) if located else ""
-
-
 def _places(known: NamedSet, roots: tuple[Path, ...]) -> list[Path]:
     return list(dict.fromkeys(root / folder for root in roots for folder in known.folders))
-
-
-def _read_built_in(known: NamedSet) -> Source:
-    return replace(
-        BUILT_IN[known.name](),
-        title=known.title,
-        citation=known.citation,
-        licence=known.licence,
-        note=known.note,
-        label_meaning=known.label_meaning,
-    )
 
 
 def _in_folder(known: NamedSet, folder: Path) -> Located | None:
@@ -223,8 +210,7 @@ def _in_folder(known: NamedSet, folder: Path) -> Located | None:
             return _cifar_at(known, location) if location else None
         case "npz":
             path = folder / known.files[0].name
-            read = partial(_read_npz, known, path)
-            return Located(kind=f"{known.name} npz", files=(path,), read=read) if path.is_file() else None
+            return _npz_at(known, path) if path.is_file() else None
         case _:
             files = _own_files(known, folder, entries(folder))
             found = _idx_or_tables(known, files)
@@ -242,29 +228,26 @@ def _own_files(known: NamedSet, folder: Path, files: list[Entry]) -> list[Entry]
 def _idx_or_tables(known: NamedSet, files: list[Entry]) -> Located | None:
     found = find_files(files, known.prefix)
     if found is not None and found.test is not None:
-        return Located(kind=f"{known.name} idx", files=found.paths, read=partial(_read_idx, known, found, found.test))
+        pairs, first = (found.train, found.test), known.first_label
+
+        def read_idx() -> Source:
+            train, test = (idx_part(*pair, transposed=known.transposed, first_label=first) for pair in pairs)
+            return _source(known, _mapped_classes(known, found.mapping), train, test)
+
+        return Located(kind=f"{known.name} idx", files=found.paths, read=read_idx)
     by_name = {entry.name.lower(): entry for entry in files}
-    for names in known.tables:
-        if all(name in by_name for name in names):
-            train, test, mapping = by_name[names[0]], by_name[names[1]], find_mapping(files, known.prefix)
-            paths = dict.fromkeys(entry.path for entry in (train, test, mapping) if entry is not None)
-            read = partial(_read_tables, known, (train, test), mapping)
-            return Located(kind=f"{known.name} csv", files=tuple(paths), read=read)
-    return None
+    names = next((pair for pair in known.tables if all(name in by_name for name in pair)), None)
+    if names is None:
+        return None
+    tables, mapping = [by_name[name] for name in names], find_mapping(files, known.prefix)
 
+    def read_tables() -> Source:
+        parts = [pixel_table(entry, transposed=known.transposed) for entry in tables]
+        train, test = (array_part(images, labels - known.first_label) for images, labels in parts)
+        return _source(known, _mapped_classes(known, mapping), train, test)
 
-def _read_idx(known: NamedSet, files: IdxFiles, test_files: tuple[Entry, Entry]) -> Source:
-    train, test = (
-        idx_part(images, labels, transposed=known.transposed, first_label=known.first_label)
-        for images, labels in (files.train, test_files)
-    )
-    return _source(known, _mapped_classes(known, files.mapping), train, test)
-
-
-def _read_tables(known: NamedSet, pair: tuple[Entry, Entry], mapping: Entry | None) -> Source:
-    tables = [pixel_table(entry, transposed=known.transposed) for entry in pair]
-    train, test = (array_part(images, labels - known.first_label) for images, labels in tables)
-    return _source(known, _mapped_classes(known, mapping), train, test)
+    paths = dict.fromkeys(entry.path for entry in (*tables, mapping) if entry is not None)
+    return Located(kind=f"{known.name} csv", files=tuple(paths), read=read_tables)
 
 
 def _mapped_classes(known: NamedSet, mapping: Entry | None) -> tuple[str, ...]:
@@ -272,11 +255,14 @@ def _mapped_classes(known: NamedSet, mapping: Entry | None) -> tuple[str, ...]:
     return tuple(table.get(number + known.first_label, name) for number, name in enumerate(known.classes))
 
 
-def _read_npz(known: NamedSet, path: Path) -> Source:
-    source = npz_source(path, name=known.name, classes=known.classes)
-    if source.test is None:
-        raise DataError(f"{path}: has no test part, but {known.title} has one. Fetch the file again.")
-    return _source(known, source.classes, source.train, source.test, source.preprocessing)
+def _npz_at(known: NamedSet, path: Path) -> Located:
+    def read() -> Source:
+        source = npz_source(path, name=known.name, classes=known.classes)
+        if source.test is None:
+            raise DataError(f"{path}: has no test part, but {known.title} has one. Fetch the file again.")
+        return _source(known, source.classes, source.train, source.test, source.preprocessing)
+
+    return Located(kind=f"{known.name} npz", files=(path,), read=read)
 
 
 def _cifar_at(known: NamedSet, location: Path) -> Located:

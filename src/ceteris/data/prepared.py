@@ -12,8 +12,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -43,7 +42,7 @@ def prepare(source: Source, folder: Path) -> DataSet:
     """
     if source.test is None:
         raise DataError(f"{source.name}: a source without a test part has to be split before it is prepared.")
-    with _write_errors(folder):
+    try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         for abandoned in folder.parent.glob(".unfinished-*"):  # a killed process left it
             with suppress(OSError):
@@ -55,6 +54,12 @@ def prepare(source: Source, folder: Path) -> DataSet:
             _publish(unfinished, folder)
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        fix = "The disk is full: free some space" if full else "Check the folder's permissions"
+        raise DataError(
+            f"{folder}: the prepared copy cannot be written ({error.strerror or error}). {fix} or name another cache folder."
+        ) from error
     return open_prepared(folder)
 
 
@@ -74,6 +79,8 @@ def open_prepared(folder: Path) -> DataSet:
     """
     meta = _meta(folder)
     channels, height, width = meta["image_shape"]
+    stored = meta.get("understood", {})  # copies of an earlier version hold nothing of it
+    texts = {name: tuple(stored.get(name, ())) for name in ("train", "test", "notes")}
     test = SealedTest(
         read=partial(_open_part, folder, "test"),
         class_counts=np.array(meta["test"]["class_counts"], dtype=np.int64),
@@ -90,17 +97,11 @@ def open_prepared(folder: Path) -> DataSet:
         label_meaning=meta["label_meaning"],
         warnings=tuple(meta["warnings"]),
         preprocessing=tuple(meta["preprocessing"]),
-        understood=_understood(meta.get("understood", {})),
+        understood=Understood(**texts, left_out=tuple((what, count) for what, count in stored.get("left_out", ()))),
         train=open_train(folder),
         test=test,
         prepared=folder,
     )
-
-
-def _understood(stored: dict[str, Any]) -> Understood:
-    """Read back what was understood; copies of an earlier version hold nothing of it."""
-    texts = {name: tuple(map(str, stored.get(name, ()))) for name in ("train", "test", "notes")}
-    return Understood(**texts, left_out=tuple((str(what), int(count)) for what, count in stored.get("left_out", ())))
 
 
 def open_train(folder: Path) -> ImageSet:
@@ -207,6 +208,21 @@ def _write_part(part: Part, classes: tuple[str, ...], folder: Path, name: str) -
     return about if groups is None else about | {"grouped": True}
 
 
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file that appears complete or not at all, whoever else writes it.
+
+    Raises:
+        DataError: it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as unfinished:
+            unfinished.write(text)
+        os.replace(unfinished.name, path)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error.strerror or error}). Name another folder.") from error
+
+
 def prints(images: ByteArray) -> NDArray[np.uint64]:
     """Return BLAKE2b fingerprints of 128 bits, uint64 (n, 2), of images (n, c, h, w)."""
     digests = bytearray()
@@ -260,15 +276,3 @@ def _publish(unfinished: Path, folder: Path) -> None:
         if not is_prepared(folder):  # a copy of an older format or a damaged one is in the way
             shutil.rmtree(folder, ignore_errors=True)
             unfinished.rename(folder)
-
-
-@contextmanager
-def _write_errors(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        fix = "The disk is full: free some space" if full else "Check the folder's permissions"
-        raise DataError(
-            f"{folder}: the prepared copy cannot be written ({error.strerror or error}). {fix} or name another cache folder."
-        ) from error

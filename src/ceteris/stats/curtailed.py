@@ -21,7 +21,7 @@ with t the critical value of N - 1 degrees of freedom. The differences enter by 
 """
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -130,9 +130,7 @@ def stopping_bounds(*, blocks: int, of: int, folds: int, significance: float, ri
     _check(blocks, of, significance)
     check_between("risk", risk, 0, 0.5)
     critical = _critical(blocks, folds, significance)
-
-    def gain(effect_size: float) -> float:
-        return chance_of_gain(effect_size, blocks=blocks, of=of, folds=folds, significance=significance)
+    gain = partial(chance_of_gain, blocks=blocks, of=of, folds=folds, significance=significance)
 
     def decided(effect_size: float) -> float:
         return gain(effect_size) - (1 - risk)

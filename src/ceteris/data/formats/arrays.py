@@ -79,8 +79,9 @@ def labels_from_array(array: NDArray[Any], name: str = "labels") -> tuple[NDArra
     labels = np.asarray(array)
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
-    elif labels.ndim == 2 and labels.dtype.kind in "biuf" and _is_one_hot(labels):
-        labels = labels.argmax(axis=1)
+    elif labels.ndim == 2 and labels.dtype.kind in "biuf":
+        one_hot = np.all((labels == 0) | (labels == 1)) and np.all(labels.sum(axis=1) == 1)
+        labels = labels.argmax(axis=1) if one_hot else labels
     if labels.ndim != 1:
         raise DataError(f"{name}: expected one label per image or one-hot rows, received the shape {np.shape(array)}.")
     if labels.dtype.kind in "UST" or (labels.dtype.kind == "O" and all(isinstance(label, str) for label in labels)):
@@ -140,7 +141,3 @@ def _bytes(images: NDArray[Any], name: str) -> ByteArray:
     raise DataError(
         f"{name}: values in 0..255 (or 0..1 as floats, 0..65535 as uint16) are expected, received {low:g} to {high:g}."
     )
-
-
-def _is_one_hot(labels: NDArray[Any]) -> bool:
-    return bool(np.all((labels == 0) | (labels == 1)) and np.all(labels.sum(axis=1) == 1))

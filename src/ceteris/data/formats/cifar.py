@@ -1,7 +1,6 @@
 """CIFAR-10 and CIFAR-100 (Krizhevsky 2009): per image the label bytes, then 3,072 bytes of pixels; or the Python version."""
 
 import tarfile
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -167,7 +166,13 @@ def _tar_files(path: Path, wanted: set[str]) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     try:
         with open_file(path) as file, closing(tarfile.open(fileobj=file, mode="r|*")) as archive:
-            for member in _members(archive, path):
+            total = 0
+            for number, member in enumerate(archive):
+                total += member.size
+                if number >= _MAX_MEMBERS or total > 4 * _MAX_MEMBER:
+                    raise DataError(
+                        f"{path}: the archive unpacks to more than a CIFAR archive holds; it was not read on."
+                    )
                 name = member.name.rpartition("/")[2]
                 if not member.isfile() or name not in wanted or name in files:
                     continue
@@ -185,15 +190,6 @@ def _tar_files(path: Path, wanted: set[str]) -> dict[str, bytes]:
     except (TypeError, AttributeError) as error:  # tarfile lets these escape for some forged headers
         raise DataError(f"{path}: no readable tar archive ({error}). Fetch it again.") from error
     return files
-
-
-def _members(archive: tarfile.TarFile, path: Path) -> Iterator[tarfile.TarInfo]:
-    total = 0
-    for number, member in enumerate(archive):
-        total += member.size
-        if number >= _MAX_MEMBERS or total > 4 * _MAX_MEMBER:
-            raise DataError(f"{path}: the archive unpacks to more than a CIFAR archive holds; it was not read on.")
-        yield member
 
 
 def _part(batches: list[ByteArray], layout: CifarLayout, classes: int, location: Path) -> Part:

@@ -194,14 +194,12 @@ def _encoding(start: bytes, entry: Entry, *, whole: bool) -> str:
 
 def _separator(lines: list[str]) -> str:
     """Return what parts the cells: what occurs as often in every line, as often as possible; a comma where nothing does."""
-    counts = {separator: [_outside_quotes(line).count(separator) for line in lines] for separator in _SEPARATORS}
+    counts = {
+        separator: ["".join(line.split('"')[::2]).count(separator) for line in lines] for separator in _SEPARATORS
+    }
     even = {separator: found[0] for separator, found in counts.items() if found[0] and len(set(found)) == 1}
     some = even or {separator: found[0] for separator, found in counts.items() if found[0]}
     return max(some, key=lambda separator: some[separator], default=",")
-
-
-def _outside_quotes(line: str) -> str:
-    return "".join(line.split('"')[::2])
 
 
 def _cells(text: str, separator: str, entry: Entry) -> Iterator[list[str]]:

@@ -12,8 +12,7 @@ import numpy as np
 
 from ceteris.data.formats import tables
 from ceteris.data.formats.entries import read_errors
-from ceteris.data.formats.folder_layout import Layout, NoClassFoldersError, part_of, understand
-from ceteris.data.formats.folder_tree import Folder, read_tree
+from ceteris.data.formats.folder_layout import Folder, Layout, NoClassFoldersError, part_of, read_tree, understand
 from ceteris.data.formats.picture_parts import check_files, file_part, preprocessing_of, sorted_classes
 from ceteris.data.formats.pictures import UNREAD_SUFFIXES
 from ceteris.data.options import ReadOptions

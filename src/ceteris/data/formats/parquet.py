@@ -1,7 +1,8 @@
-"""Parquet files with encoded pictures and labels, as Hugging Face and others write them (needs the package pyarrow)."""
+"""Columns of encoded pictures and labels: Parquet files (needs pyarrow) and sets of the Hugging Face hub (needs datasets)."""
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -26,6 +27,7 @@ from ceteris.errors import CeterisError, ConfigError, DataError
 _IMAGE_COLUMNS = ("image", "img", "picture", "bytes", "image_bytes", "data", "pixel_values")
 _LABEL_COLUMNS = (*LABEL_COLUMNS, "fine_label", "digit", "character")
 _ROWS = 256
+_HUB = "hf:"
 
 
 class Rows(Protocol):
@@ -54,6 +56,13 @@ def match(path: Path, options: ReadOptions) -> Located | None:
     if not inside and not any((path / "data").glob("*.parquet")):
         return None
     return Located(kind="parquet folder", files=tuple(sorted(path.rglob("*.parquet"))), read=read)
+
+
+def match_hub(name: str, options: ReadOptions) -> Located | None:
+    """Return how the set ``hf:owner/name[:configuration]`` of the hub is read, or None for another name."""
+    if not name.startswith(_HUB):
+        return None
+    return Located(kind=name, files=(), read=partial(_hub_source, name, options))
 
 
 def rows_source(train: Sequence[Rows], test: Sequence[Rows], options: ReadOptions, *, name: str, title: str) -> Source:
@@ -123,6 +132,49 @@ class _ParquetFile:
         return tuple(str(name) for name in names) or None
 
 
+class _Split:
+    """One split of a set, its pictures left encoded."""
+
+    def __init__(self, name: str, split: Any, datasets: Any) -> None:
+        self.name = name
+        self.columns: list[str] = list(split.features)
+        self._split = split.cast_column(_find(self, _IMAGE_COLUMNS, "image"), datasets.Image(decode=False))
+
+    def values(self, column: str) -> list[Any]:
+        return list(self._split[column])
+
+    def cells(self, column: str) -> Iterator[Any]:
+        return iter(self._split[column])
+
+    def class_names(self, column: str) -> tuple[str, ...] | None:
+        names = getattr(self._split.features[column], "names", None)
+        return tuple(map(str, names)) if names else None
+
+
+def _hub_source(name: str, options: ReadOptions) -> Source:
+    """Return a set of the hub; its test split, else its validation split, is the test part.
+
+    Raises:
+        ConfigError: the package ``datasets`` is not installed.
+        DataError: the set cannot be fetched, or has no image or label column.
+    """
+    path, _, configuration = name.removeprefix(_HUB).partition(":")
+    try:
+        datasets = import_module("datasets")
+    except ImportError as error:
+        raise ConfigError(f"{name}: needs the package datasets: pip install datasets.") from error
+    try:
+        loaded = datasets.load_dataset(path, configuration or None)
+    except Exception as error:  # the hub's client raises many types of its own
+        raise DataError(f"{name}: cannot be fetched from the Hugging Face hub ({str(error)[:300]}).") from error
+    if "train" not in loaded:
+        raise DataError(f"{name}: has no split 'train'; its splits are {', '.join(loaded)}.")
+    test = next((split for split in ("test", "validation", "valid") if split in loaded), None)
+    splits = [_Split(f"{name}, {split}", loaded[split], datasets) for split in ("train", test) if split]
+    source = rows_source(splits[:1], splits[1:], options, name=path.rpartition("/")[2], title=path)
+    return replace(source, citation=f"Hugging Face hub, {path}", licence="see the set's card on the hub")
+
+
 def parquet_source(path: Path, options: ReadOptions) -> Source:
     """Return a Parquet file, or a folder of them (train*, validation*, test*), as a source.
 
@@ -153,15 +205,6 @@ def _files_of_parts(path: Path) -> tuple[list[Path], list[Path]]:
     return ([*rest, *validation], test) if test else (rest, validation)
 
 
-def find_image_column(rows: Rows) -> str:
-    """Return the name of the column with the pictures.
-
-    Raises:
-        DataError: there is none of a usual name.
-    """
-    return _find(rows, _IMAGE_COLUMNS, "image")
-
-
 def _find(rows: Rows, names: Sequence[str], what: str) -> str:
     found = next((column for name in names for column in rows.columns if column.lower() == name.lower()), None)
     if found is None:
@@ -183,7 +226,7 @@ def _labels(rows: Rows, column: str) -> list[int | str]:
 
 def _pictures(parts: Sequence[Rows]) -> Iterator[tuple[str, bytes]]:
     for rows in parts:
-        for number, cell in enumerate(rows.cells(find_image_column(rows))):
+        for number, cell in enumerate(rows.cells(_find(rows, _IMAGE_COLUMNS, "image"))):
             content = cell.get("bytes") if isinstance(cell, dict) else cell
             if not isinstance(content, bytes):
                 raise DataError(

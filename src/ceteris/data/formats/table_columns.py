@@ -24,6 +24,8 @@ _SPLIT_COLUMNS = ("split", "part", "subset", "set", "usage", "data set")
 _PIXEL_TEXT_COLUMNS = ("pixels", "pixel_values")
 _INDEX_COLUMNS = ("", "index", "idx", "id", "row", "row_id", "unnamed: 0")
 _NUMBERED = re.compile(r"(?:pixel|pix|px|p|x|f|feature|v|value|col|column|c|attr|attribute|dim)?\d+(?:x\d+)?[rgb]?")
+_LABEL_POSITIONS = {"first": 0, "last": -1}  # where the table has no header line
+_MARKS = {"0", "1", "0.0", "1.0"}
 _SAMPLE = 50  # rows
 
 
@@ -88,7 +90,8 @@ def find_columns(table: CsvFile, options: ReadOptions, names_picture: Callable[[
         labels = [index for index in rest if not _is_index(header[index])]
         if label is None and len(labels) == 1:
             label = labels[0]
-        one_hot = tuple(labels) if label is None and _is_one_hot(sample, labels) else ()
+        marks = {row[index].strip() for row in sample for index in labels}
+        one_hot = tuple(labels) if label is None and len(labels) >= 2 and marks and marks <= _MARKS else ()
         if label is None and not one_hot:
             raise _no_label(table, header)
         unused = () if one_hot else tuple(header[index] for index in labels if index != label)
@@ -110,8 +113,12 @@ def _without_header(table: CsvFile, options: ReadOptions) -> Columns:
         )
     path = next((index for index, cell in enumerate(table.first) if is_picture_name(cell)), None)
     if path is None:
-        last = table.columns - 1
-        label = {"first": 0, "last": last}.get((options.label_column or _label_without_header(table)).lower(), 0)
+        label = _LABEL_POSITIONS.get((options.label_column or "").lower())
+        if label is None:  # first, unless that column never changes and the last one does
+            rows = next(table.number_rows(), np.zeros((1, table.columns), dtype=np.int64))
+            first, last = (len(np.unique(rows[:, column])) for column in (0, -1))
+            label = -1 if first == 1 and 1 < last <= max(2, len(rows) // 2) else 0
+        label %= table.columns
         return Columns(label=label, pixels=tuple(index for index in range(table.columns) if index != label))
     if table.columns != 2:
         raise DataError(
@@ -119,14 +126,6 @@ def _without_header(table: CsvFile, options: ReadOptions) -> Columns:
             "holds the label. Add a first line with the names, for instance path,label."
         )
     return Columns(label=1 - path, path=path)
-
-
-def _label_without_header(table: CsvFile) -> str:
-    """Say where the label stands beside pixels: first, unless that column never changes and the last one does."""
-    rows = next(table.number_rows(), None)
-    if rows is None or rows.shape[1] < 2 or len(np.unique(rows[:, 0])) > 1:
-        return "first"
-    return "last" if 1 < len(np.unique(rows[:, -1])) <= max(2, len(rows) // 2) else "first"
 
 
 def _path_column(
@@ -180,8 +179,3 @@ def _compact(name: str) -> str:
 
 def _is_index(name: str) -> bool:
     return _compact(name) in {_compact(index) for index in _INDEX_COLUMNS}
-
-
-def _is_one_hot(sample: list[list[str]], columns: list[int]) -> bool:
-    cells = {row[index].strip() for row in sample for index in columns}
-    return len(columns) >= 2 and bool(cells) and cells <= {"0", "1", "0.0", "1.0"}

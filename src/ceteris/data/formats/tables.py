@@ -2,18 +2,19 @@
 
 import math
 import os
+import unicodedata
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-from ceteris.data.formats.csv_file import CsvFile, read_csv
+from ceteris.data.formats.csv_file import CsvFile, is_picture_name, read_csv
 from ceteris.data.formats.entries import Entry
-from ceteris.data.formats.folder_layout import PartName, part_of
-from ceteris.data.formats.picture_finder import PictureFinder
+from ceteris.data.formats.folder_layout import PartName, part_of, read_tree
 from ceteris.data.formats.picture_parts import check_files, class_numbers, file_part, preprocessing_of, sorted_classes
 from ceteris.data.formats.table_columns import Columns, find_columns
 from ceteris.data.options import ReadOptions
@@ -27,6 +28,71 @@ _EMPTY = ("", "nan")
 _PIXEL_OPTIONS = ("label_column", "group_column", "test_fraction")
 
 Rows = list[tuple[int, list[str]]]  # number in the file, cells
+
+
+class PictureFinder:
+    """Finds the pictures that a table names, as people write such names: without suffix, with backslashes, from elsewhere."""
+
+    def __init__(self, table: Path) -> None:
+        self._table = table
+        self._folder = str(table.parent)
+
+    def exists(self, cell: str) -> bool:
+        """Tell whether a cell names a picture that is there."""
+        try:
+            return os.path.isfile(self.find(cell))
+        except (DataError, ValueError):
+            return False
+
+    def find(self, cell: str) -> str:
+        """Return the path of the picture; where there is none, the path at which it should be.
+
+        Leading folders that are not here are left out one by one until what is left names a picture; letter case, the
+        Unicode form and a missing suffix make no difference.
+
+        Raises:
+            DataError: several pictures of that name.
+        """
+        direct = os.path.join(self._folder, cell.strip())
+        if "\0" in cell or os.path.isfile(direct):
+            return direct
+        target = _plain(cell.strip().replace("\\", "/"))
+        stem = os.path.splitext(target)[0] if is_picture_name(target) else target
+        parts = [part for part in stem.split("/") if part not in ("", ".", "..")]
+        pictures, folders = self._pictures
+        for start in range(len(parts)):
+            tail, named = "/".join(parts[start:]), pictures.get(parts[-1], ())
+            found = [path for path in named if f"/{_plain(os.path.splitext(path)[0])}".endswith(f"/{tail}")]
+            same_suffix = [path for path in found if _plain(path).endswith(f"{tail}{target[len(stem) :]}")]
+            found = same_suffix or found
+            if len(found) > 1:
+                part = part_of(Entry(self._table).name.partition(".")[0])  # train.csv means pictures in train/
+                found = [path for path in found if part_of(path.partition("/")[0]) == part] or found
+            if len(found) > 1:
+                raise DataError(
+                    f"{self._table}: {cell!r} can mean {found[0]} or {found[1]}. Write the path from the table's folder."
+                )
+            if found:
+                return os.path.join(self._folder, found[0])
+            if parts[start] in folders:  # another picture of the same name in another folder is not meant
+                break
+        return direct
+
+    @cached_property
+    def _pictures(self) -> tuple[dict[str, list[str]], set[str]]:
+        """Paths of all pictures relative to the folder, by their plain name without suffix; the names of all folders."""
+        by_name: dict[str, list[str]] = defaultdict(list)
+        folders: set[str] = set()
+        for path in read_tree(self._folder).all_pictures():
+            relative = os.path.relpath(path, self._folder).replace(os.sep, "/")
+            *above, name = relative.split("/")
+            by_name[_plain(os.path.splitext(name)[0])].append(relative)
+            folders |= {_plain(folder) for folder in above}
+        return by_name, folders
+
+
+def _plain(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def match(path: Path, options: ReadOptions) -> Located | None:

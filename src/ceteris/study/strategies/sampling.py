@@ -5,7 +5,7 @@ tells all over again, with the known records, and arrives where it was.
 """
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, assert_never
@@ -92,14 +92,22 @@ class FixedSequence:
 
 
 class _Learning:
-    """Optuna (Akiba et al. 2019): points that are asked and not told yet count as mediocre, so that a round spreads out."""
+    """Optuna (Akiba et al. 2019): points that were asked for and not told yet count as mediocre, so that a round spreads out.
+
+    Tree-structured Parzen estimators (Bergstra et al. 2011), a Gaussian process, or CMA-ES (Hansen & Ostermeier 2001).
+    """
 
     def __init__(self, kind: str, space: Space, seed: int) -> None:
         import optuna
 
         self._dimensions = space.dimensions
         with _quiet():
-            self._study = optuna.create_study(direction="maximize", sampler=_optuna_sampler(kind, seed))
+            samplers: dict[str, Callable[[], Any]] = {
+                "tpe": lambda: optuna.samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True),
+                "gp": lambda: optuna.samplers.GPSampler(seed=seed),
+                "cma-es": lambda: optuna.samplers.CmaEsSampler(seed=seed),
+            }
+            self._study = optuna.create_study(direction="maximize", sampler=samplers[kind]())
             self._distributions = {str(place): _distribution(one) for place, one in enumerate(space.dimensions)}
 
     def ask(self) -> tuple[int, Point]:
@@ -115,17 +123,6 @@ class _Learning:
     def tell(self, ticket: int, score: float) -> None:
         with _quiet():
             self._study.tell(ticket, score)
-
-
-def _optuna_sampler(kind: str, seed: int) -> Any:
-    """Tree-structured Parzen estimators (Bergstra et al. 2011), a Gaussian process, or CMA-ES (Hansen & Ostermeier 2001)."""
-    from optuna import samplers
-
-    if kind == "tpe":
-        return samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True)
-    if kind == "gp":
-        return samplers.GPSampler(seed=seed)
-    return samplers.CmaEsSampler(seed=seed)
 
 
 def _distribution(dimension: Dimension) -> Any:
