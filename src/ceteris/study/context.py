@@ -7,7 +7,7 @@ from pathlib import Path
 from ceteris.data import DataSet, load
 from ceteris.execution.pools import process_count
 from ceteris.execution.populations import Stacking
-from ceteris.execution.stacking_speed import stacking_on
+from ceteris.execution.device_table import table_for
 from ceteris.study.study import Study
 from ceteris.study.trials import ExperimentContext, Extension
 from ceteris.training import resolve_device
@@ -60,7 +60,7 @@ def context_of(study: Study, data_set: DataSet, options: RunOptions) -> Experime
         data=data_set.train.digest,
         device=device,
         extension=extension,
-        stacking=stacking_on(device) if options.stacking is None else options.stacking,
+        stacking=options.stacking or Stacking(table=table_for(device)),
         imports=options.imports,
     )
 
