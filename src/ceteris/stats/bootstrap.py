@@ -80,15 +80,13 @@ def bootstrap_accuracy(
     if rows.shape != correct.shape or not correct.size:
         raise ConfigError(f"strata must have one entry per answer, received {rows.shape} for answers {correct.shape}")
     _, rows = np.unique(rows, return_inverse=True)
-    table = np.bincount(2 * rows + correct, minlength=2 * (int(rows.max()) + 1)).reshape(-1, 2)
+    table = np.bincount(2 * rows + correct, minlength=2 * (int(rows.max()) + 1)).reshape(-1, 2).astype(np.int64)
+
+    def share_right(tables: IntArray) -> FloatArray:
+        return np.asarray(tables[..., -1].sum(axis=-1) / tables.sum(axis=(-2, -1)))
+
     return bootstrap_interval(
-        table.astype(np.int64),
-        lambda tables: np.asarray(tables[..., -1].sum(axis=-1) / tables.sum(axis=(-2, -1))),
-        generator=generator,
-        stratified=True,
-        method=method,
-        confidence=confidence,
-        resamples=resamples,
+        table, share_right, generator=generator, method=method, confidence=confidence, resamples=resamples
     )
 
 

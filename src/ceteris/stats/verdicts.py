@@ -78,12 +78,7 @@ class _Rules:
 
 
 def compare_levels(
-    incumbent: FloatArray,
-    levels: Mapping[str, FloatArray],
-    *,
-    folds: int,
-    significance: float = 0.05,
-    margin: float,
+    incumbent: FloatArray, levels: Mapping[str, FloatArray], *, folds: int, significance: float = 0.05, margin: float
 ) -> dict[str, Comparison]:
     """Compare every level of a factor with the incumbent over the blocks that both finished.
 

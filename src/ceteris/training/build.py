@@ -147,6 +147,18 @@ def _custom_model(
     return network
 
 
+def summary_of(choice: recipe.Recipe, train: ImageSet, *, imports: ImportPolicy) -> ModelSummary:
+    """Return the layers of a recipe's model for images shaped like those of a training set."""
+    network = build_model(
+        choice.model,
+        input_shape=train.shape,
+        classes=len(train.classes),
+        generator=torch.Generator().manual_seed(0),
+        imports=imports,
+    )
+    return summarise(network, train.shape)
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Steps of the training
 
@@ -426,15 +438,3 @@ def can_step_together(choices: Sequence[recipe.Recipe]) -> bool:
 def attacks_the_model(operations: Sequence[recipe.Augmentation]) -> bool:
     """Say whether an augmentation depends on the model's weights, so that no two models see the same images."""
     return any(isinstance(operation, recipe.AdversarialNoise) for operation in operations)
-
-
-def summary_of(choice: recipe.Recipe, train: ImageSet, *, imports: ImportPolicy) -> ModelSummary:
-    """Return the layers of a recipe's model for images shaped like those of a training set."""
-    network = build_model(
-        choice.model,
-        input_shape=train.shape,
-        classes=len(train.classes),
-        generator=torch.Generator().manual_seed(0),
-        imports=imports,
-    )
-    return summarise(network, train.shape)

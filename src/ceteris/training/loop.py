@@ -5,7 +5,7 @@ of three convolutional networks (one core, medians of 4 to 5 rounds; docs/perfor
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar
@@ -64,8 +64,8 @@ class Trainee(Protocol[Targets]):
     average: ExponentialMovingAverage | None
     runs: list["Run"]  # one for every model that still trains
 
-    def batches(self, epoch: int) -> Iterator[Batch]:
-        """Yield the mini-batches of an epoch, from 0."""
+    def batches(self, epoch: int) -> list[Batch]:
+        """Return the mini-batches of an epoch, from 0."""
         ...
 
     def inputs(self, batch: Batch) -> tuple[Tensor | list[Tensor], Targets]:
@@ -105,10 +105,11 @@ def fit(trainee: Trainee[Targets], on_epoch: OnEpoch = lambda epoch: None) -> li
     """
     runs = trainee.runs
     for epoch in range(trainee.config.epochs):
-        started, trace = time.perf_counter(), EpochTrace()
+        started, batches = time.perf_counter(), trainee.batches(epoch)
         trainee.model.train()
-        for batch in trainee.batches(epoch):
-            trace.note(*train_step(trainee, batch), batch.labels)
+        trace = EpochTrace([batch.labels for batch in batches])
+        for batch in batches:
+            trace.note(*train_step(trainee, batch))
         wait_for(trainee.config.device)
         seconds = (time.perf_counter() - started) / len(trainee.runs)
         with trainee.average.applied() if trainee.average else nullcontext():

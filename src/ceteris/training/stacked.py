@@ -6,7 +6,7 @@ where no model asks for a step it is left out.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -54,8 +54,8 @@ class StackedTrainee:
         smoothings = {build.smoothing_of(recipe.loss) for recipe in recipes}
         self._smoothing = smoothings.pop() if len(smoothings) == 1 else None
 
-    def batches(self, epoch: int) -> Iterator[Batch]:
-        """Yield the mini-batches (K, b) of a shuffled pass, every member's in the order that it would have alone."""
+    def batches(self, epoch: int) -> list[Batch]:
+        """Return the mini-batches (K, b) of a shuffled pass, every member's in the order that it would have alone."""
         config, order = self.config, self._images.order([member.objects.streams.order for member in self._members])
         return batches(
             self._images.table.labels, order, batch_size=config.batch_size, epoch=epoch, epochs=config.epochs
