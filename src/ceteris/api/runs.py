@@ -78,7 +78,9 @@ def run_study(
     check_plan(stages, data_set, imports=options.imports)
     works = [
         [
-            Work(model=stage.model, stage=stage.stage, kind=stage.kind, epochs=trial.recipe.epochs, units=size_of(trial))
+            Work(
+                model=stage.model, stage=stage.stage, kind=stage.kind, epochs=trial.recipe.epochs, units=size_of(trial)
+            )
             for trial in stage.trials
         ]
         for stage in stages

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ceteris.data import DataSet, load
+from ceteris.execution.device_table import table_for
 from ceteris.execution.pools import process_count
 from ceteris.execution.populations import Stacking
-from ceteris.execution.device_table import table_for
 from ceteris.study.study import Study
 from ceteris.study.trials import ExperimentContext, Extension
 from ceteris.training import resolve_device
