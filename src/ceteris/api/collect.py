@@ -38,8 +38,8 @@ from ceteris.records import Failed, Finished, FloatArray, Record, Split
 from ceteris.seeds import generator, stream_seed
 from ceteris.store import Store, TestResult, looks_at, read_findings, record_look, write_findings
 from ceteris.study import ExperimentContext, Study, study_toml, without_residual
-from ceteris.study.context import RunOptions
 from ceteris.study.model_experiment import ModelResult
+from ceteris.study.trials import RunOptions
 from ceteris.training import environment, one_thread, standardisation_of
 from ceteris.training.build import build_model, summary_of
 from ceteris.training.device import full_float32
