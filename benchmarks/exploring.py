@@ -13,9 +13,9 @@ from ceteris.findings import Confirmation
 from ceteris.records import Finished, Record
 from ceteris.store import Store
 from ceteris.study import ExperimentContext, ModelSpec, SearchResult, Study
-from ceteris.study.context import RunOptions, context_of, open_data
 from ceteris.study.model_experiment import confirm
 from ceteris.study.strategies import search_of
+from ceteris.study.trials import RunOptions, context_of, open_data
 from ceteris.user_code import NO_IMPORTS
 
 

@@ -19,7 +19,7 @@ from ceteris.execution.progress import Progress, Work
 from ceteris.planning.estimate import PlanEstimate, plan_study
 from ceteris.records import Record
 from ceteris.study import read_study
-from ceteris.study.context import RunOptions
+from ceteris.study.trials import RunOptions
 
 Stage = tuple[str, str, str]  # model, kind, name
 

@@ -2,16 +2,21 @@
 
 import ast
 import importlib
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import tomli_w
 
 import ceteris
 from ceteris import recipe
+from ceteris.cli.app import run_command
 from ceteris.study.strategies import STRATEGIES
+from ceteris.training import trial
+from tests.api.tiny import TINY
 
 SOURCE = Path(ceteris.__file__).parent
 
@@ -45,6 +50,8 @@ WITHOUT_TORCH = {
     "store",
     "analysis",
     "figures",
+    "report",
+    "formats",
 }
 CHOICE_GROUPS = (
     "ACTIVATIONS", "AUGMENTATIONS", "AVERAGINGS", "CLIPPINGS", "LOSSES", "MODELS", "OPTIMIZERS",
@@ -251,3 +258,77 @@ def test_every_draw_of_torch_names_its_generator() -> None:
         if called in DRAWING_OF_TORCH and "generator" not in {keyword.arg for keyword in call.keywords}
     ]
     assert silent == []
+
+
+DOCS = Path(__file__).parents[1] / "docs" / "architecture.md"
+
+
+class AtTheLoopError(BaseException):
+    """Raised where the loop would begin, with the functions on the way to it."""
+
+
+def way_from_the_command_to_the_loop(folder: Path, patch: pytest.MonkeyPatch) -> list[str]:
+    """Every function of ceteris between the command ``run`` and ``fit``, both included, as "file: name"."""
+
+    def stop(*arguments: object, **named: object) -> None:
+        way, frame = ["training/loop.py: fit"], sys._getframe(1)
+        while frame.f_code.co_name != "run_command" and frame.f_back:
+            path = Path(frame.f_code.co_filename)
+            if path.is_relative_to(SOURCE):
+                way.append(f"{path.relative_to(SOURCE).as_posix()}: {frame.f_code.co_name}")
+            frame = frame.f_back
+        raise AtTheLoopError(way[::-1])
+
+    (folder / "study.toml").write_text(tomli_w.dumps(TINY), encoding="utf-8")
+    patch.setattr(trial, "fit", stop)
+    with pytest.raises(AtTheLoopError) as reached:
+        run_command(["run", str(folder / "study.toml"), "--workers", "0", "--out", str(folder / "out")])
+    way: list[str] = reached.value.args[0]
+    return way
+
+
+def test_from_the_command_to_the_loop_it_is_six_calls_and_the_page_names_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    way = way_from_the_command_to_the_loop(tmp_path, monkeypatch)
+    assert len(way) - 1 <= 6, way
+    page = DOCS.read_text(encoding="utf-8")
+    missing = [step for step in way if not re.search(rf"{step.split(': ')[0]} +(\w+\.)?{step.split(': ')[1]}\b", page)]
+    assert missing == []
+
+
+def test_every_room_and_every_file_that_the_page_names_exists() -> None:
+    page = DOCS.read_text(encoding="utf-8")
+    rooms = {room(name) for name in MODULES} - {"ceteris"} - DATA_ONLY
+    assert {name for name in rooms if f"`{name}`" not in page} == set()
+    named = set(re.findall(r"`?((?:\w+/)+\w+)(?:\.py)?`", page)) - {"study/strategies/"}
+    assert {
+        name
+        for name in named
+        if not (SOURCE / f"{name}.py").exists()
+        and not (SOURCE / name).is_dir()
+        and not (DOCS.parents[1] / f"{name}.py").exists()
+    } == set()
+
+
+def test_a_single_training_never_meets_population_code() -> None:
+    for name in ("loop", "single", "trial"):
+        assert not {
+            other
+            for other in imported_modules(f"ceteris.training.{name}")
+            if other.endswith((".population", ".stacked"))
+        }
+
+
+def test_no_module_makes_sentences_of_findings_but_the_report_and_the_strategies() -> None:
+    """The types of the findings hold no prose: no field is called sentence, text, summary or decision."""
+    prose = [
+        (name, node.target.id)
+        for name in ("ceteris.findings", "ceteris.stats.verdicts", "ceteris.study.decide")
+        for node in ast.walk(TREES[name])
+        if isinstance(node, ast.AnnAssign)
+        and isinstance(node.target, ast.Name)
+        and node.target.id in {"sentence", "sentences", "told", "decision", "prospect"}
+        and ast.unparse(node.annotation) == "str"
+    ]
+    assert prose == []

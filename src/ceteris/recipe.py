@@ -5,24 +5,10 @@ their allowed ranges. The study file, the command line's overrides and the JSON 
 checks values wherever a recipe is made. Nothing here behaves: ``ceteris.training.build`` turns a recipe into objects.
 """
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
-
-__all__ = [
-    "ACTIVATIONS", "ASGD", "AUGMENTATIONS", "AVERAGINGS", "BY_KIND", "CLIPPINGS", "CNN", "ELU", "GELU", "INITIALISATIONS",
-    "L1", "L2", "LOSSES", "MLP", "MODELS", "MODEL_PRESETS", "NAMED", "OPTIMIZERS", "PENALTIES", "SCHEDULES", "SELU", "SGD",
-    "Activation", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "AdversarialNoise", "Augmentation",
-    "Averaging", "BrightnessContrast", "ClipNorm", "ClipValue", "Clipping", "Constant", "Cosine", "CosineRestarts",
-    "Count", "CropWithPadding", "CrossEntropy", "CustomLoss", "CustomModel", "CutMix", "Cutout",
-    "DecoupledWeightDecay", "Elastic", "Exponential", "ExponentialMovingAverage", "Flag", "Flip", "Focal",
-    "InitialWeights", "Initialisation", "LeakyReLU", "Linear", "Loss", "MeanSquaredError", "Mish", "Mixup",
-    "Model", "MultiStep", "Muon", "NAdam", "NoAveraging", "NoClipping", "NoPenalty", "Noise", "NotNegative",
-    "Number", "OddSize", "OneCycle", "OpenShare", "Optimizer", "PReLU", "Penalty", "Positive", "RAdam", "RMSprop",
-    "ReLU", "Recipe", "ReduceOnPlateau", "ResNet", "Rotate", "Scale", "Schedule", "Share", "Shear", "Shift",
-    "SiLU", "Sigmoid", "Softplus", "Step", "Tanh", "WholeNumber",
-]  # fmt: skip
 
 Count = Annotated[int, Field(strict=True, ge=1, le=10**9)]
 WholeNumber = Annotated[int, Field(strict=True, ge=0, le=10**9)]
@@ -46,8 +32,7 @@ Flag = Annotated[bool, Field(strict=True)]
 
 _FROZEN = ConfigDict(extra="forbid", defer_build=True)  # checks are built when first needed: a worker needs none
 
-# ---------------------------------------------------------------------------------------------------------------------
-# Activations
+# --- Activations
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
@@ -131,8 +116,7 @@ class Softplus:
     beta: Positive = 1.0
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# Initial weights
+# --- Initial weights
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
@@ -152,8 +136,7 @@ class Initialisation:
     ]
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# Optimizers (defaults are the framework's)
+# --- Optimizers (defaults are the framework's)
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
@@ -168,51 +151,47 @@ class SGD:
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
-class Adam:
-    """Adam (Kingma & Ba 2015)."""
+class _AdamMoments:
+    """What Adam and its variants share."""
 
-    kind: Literal["adam"] = "adam"
+    kind: str
     lr: Positive = 1e-3
     beta1: OpenShare = 0.9
     beta2: OpenShare = 0.999
     epsilon: Positive = 1e-8
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Adam(_AdamMoments):
+    """Adam (Kingma & Ba 2015)."""
+
+    kind: Literal["adam"] = "adam"
     amsgrad: Flag = False
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
-class AdamW:
+class AdamW(_AdamMoments):
     """Adam with decoupled weight decay on every weight (Loshchilov & Hutter 2019)."""
 
     kind: Literal["adamw"] = "adamw"
-    lr: Positive = 1e-3
-    beta1: OpenShare = 0.9
-    beta2: OpenShare = 0.999
-    epsilon: Positive = 1e-8
     weight_decay: NotNegative = 0.01
     amsgrad: Flag = False
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
-class NAdam:
+class NAdam(_AdamMoments):
     """Adam with Nesterov momentum (Dozat 2016)."""
 
     kind: Literal["nadam"] = "nadam"
     lr: Positive = 2e-3
-    beta1: OpenShare = 0.9
-    beta2: OpenShare = 0.999
-    epsilon: Positive = 1e-8
     momentum_decay: NotNegative = 4e-3
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
-class RAdam:
+class RAdam(_AdamMoments):
     """Rectified Adam (Liu et al. 2020)."""
 
     kind: Literal["radam"] = "radam"
-    lr: Positive = 1e-3
-    beta1: OpenShare = 0.9
-    beta2: OpenShare = 0.999
-    epsilon: Positive = 1e-8
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
@@ -248,14 +227,11 @@ class Adadelta:
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
-class Adamax:
+class Adamax(_AdamMoments):
     """Adam with the infinity norm (Kingma & Ba 2015)."""
 
     kind: Literal["adamax"] = "adamax"
     lr: Positive = 2e-3
-    beta1: OpenShare = 0.9
-    beta2: OpenShare = 0.999
-    epsilon: Positive = 1e-8
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
@@ -285,8 +261,7 @@ class Muon:
     adamw_epsilon: Positive = 1e-8
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# Learning-rate schedules. Lengths are shares of the whole training, so that a shorter training keeps its shape.
+# --- Learning-rate schedules. Lengths are shares of the whole training, so that a shorter training keeps its shape.
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
@@ -377,8 +352,7 @@ class Linear:
     final: Share = 0.0
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# Losses
+# --- Losses
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
@@ -412,8 +386,7 @@ class CustomLoss:
     path: str = Field(pattern=r"^[\w.]+:[\w.]+$")
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# Penalties on weights (matrices and filters; biases and normalisation parameters are left alone)
+# --- Penalties on weights (matrices and filters; biases and normalisation parameters are left alone)
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
@@ -447,8 +420,7 @@ class DecoupledWeightDecay:
     strength: NotNegative = 1e-2
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# Gradient clipping
+# --- Gradient clipping
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
@@ -474,8 +446,7 @@ class ClipValue:
     maximum: Positive = 0.5
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# Averaging of weights
+# --- Averaging of weights
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
@@ -493,8 +464,7 @@ class ExponentialMovingAverage:
     decay: OpenShare = 0.99
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# Augmentation: operations on batches of tensors, applied in the order in which they are listed
+# --- Augmentation: operations on batches of tensors, applied in the order in which they are listed
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
@@ -605,8 +575,7 @@ class AdversarialNoise:
     share: Share = 0.5
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# Every choice as one type; in a study file the name alone ("adam") stands for the choice with its defaults
+# --- Every choice as one type; in a study file the name alone ("adam") stands for the choice with its defaults
 
 
 def _named(value: Any) -> Any:
@@ -614,44 +583,26 @@ def _named(value: Any) -> Any:
 
 
 NAMED, BY_KIND = BeforeValidator(_named), Field(discriminator="kind")
+_Union = TypeVar("_Union")
+_Choice = Annotated[_Union, BY_KIND, NAMED]
 
-Activation = Annotated[
-    ReLU | LeakyReLU | ELU | SELU | GELU | SiLU | Mish | PReLU | Tanh | Sigmoid | Softplus, BY_KIND, NAMED
-]
+Activation = _Choice[ReLU | LeakyReLU | ELU | SELU | GELU | SiLU | Mish | PReLU | Tanh | Sigmoid | Softplus]
 InitialWeights = Annotated[Initialisation, NAMED]
-Optimizer = Annotated[
-    SGD | Adam | AdamW | NAdam | RAdam | RMSprop | Adagrad | Adadelta | Adamax | ASGD | Muon, BY_KIND, NAMED
+Optimizer = _Choice[SGD | Adam | AdamW | NAdam | RAdam | RMSprop | Adagrad | Adadelta | Adamax | ASGD | Muon]
+Schedule = _Choice[
+    Constant | Step | MultiStep | Exponential | Cosine | CosineRestarts | OneCycle | ReduceOnPlateau | Linear
 ]
-Schedule = Annotated[
-    Constant | Step | MultiStep | Exponential | Cosine | CosineRestarts | OneCycle | ReduceOnPlateau | Linear,
-    BY_KIND,
-    NAMED,
-]
-Loss = Annotated[CrossEntropy | Focal | MeanSquaredError | CustomLoss, BY_KIND, NAMED]
-Penalty = Annotated[NoPenalty | L1 | L2 | DecoupledWeightDecay, BY_KIND, NAMED]
-Clipping = Annotated[NoClipping | ClipNorm | ClipValue, BY_KIND, NAMED]
-Averaging = Annotated[NoAveraging | ExponentialMovingAverage, BY_KIND, NAMED]
-Augmentation = Annotated[
-    Shift
-    | Rotate
-    | Scale
-    | Shear
-    | Elastic
-    | Flip
-    | CropWithPadding
-    | Cutout
-    | Noise
-    | BrightnessContrast
-    | Mixup
-    | CutMix
-    | AdversarialNoise,
-    BY_KIND,
-    NAMED,
-]
+Loss = _Choice[CrossEntropy | Focal | MeanSquaredError | CustomLoss]
+Penalty = _Choice[NoPenalty | L1 | L2 | DecoupledWeightDecay]
+Clipping = _Choice[NoClipping | ClipNorm | ClipValue]
+Averaging = _Choice[NoAveraging | ExponentialMovingAverage]
+Augmentation = _Choice[
+    Shift | Rotate | Scale | Shear | Elastic | Flip | CropWithPadding | Cutout | Noise | BrightnessContrast
+    | Mixup | CutMix | AdversarialNoise
+]  # fmt: skip
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# Models, described by plain values
+# --- Models, described by plain values
 
 
 def _one_per_block(name: str, values: tuple[int, ...], other: str, others: tuple[int, ...]) -> None:

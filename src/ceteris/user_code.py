@@ -7,7 +7,7 @@ import importlib.util
 import inspect
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -135,19 +135,16 @@ def imported_names(source: bytes, package: str) -> frozenset[str]:
         tree = ast.parse(source)
     except (SyntaxError, ValueError):
         return frozenset()
-    modules = {name for node in ast.walk(tree) for name in _named_by(node, package)}
+    modules = set[str]()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            modules.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            try:
+                start = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+            except ImportError:
+                continue  # more dots than packages: it cannot be imported
+            modules |= {start, *(f"{start}.{alias.name}" for alias in node.names if alias.name != "*")}
     return frozenset(
         ".".join(parts[:count]) for name in modules for parts in [name.split(".")] for count in range(1, len(parts) + 1)
     )
-
-
-def _named_by(statement: ast.AST, package: str) -> Iterator[str]:
-    if isinstance(statement, ast.Import):
-        yield from (alias.name for alias in statement.names)
-    elif isinstance(statement, ast.ImportFrom):
-        try:
-            start = importlib.util.resolve_name("." * statement.level + (statement.module or ""), package)
-        except ImportError:
-            return  # more dots than packages: it cannot be imported
-        yield start
-        yield from (f"{start}.{alias.name}" for alias in statement.names if alias.name != "*")

@@ -1,7 +1,7 @@
 import copy
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import make_dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,14 @@ class Counting(Progress):
     def __init__(self) -> None:
         self.trained: list[str] = []
         self.reused = 0
+        self.stages: set[tuple[str, str, str]] = set()  # model, kind, name: planned
+        self.unplanned: list[Work] = []
+
+    def planned(self, stages: Sequence[Sequence[Work]]) -> None:
+        self.stages = {(work.model, work.kind, work.stage) for works in stages for work in works}
+
+    def asked(self, work: Sequence[Work]) -> None:
+        self.unplanned += [one for one in work if (one.model, one.kind, one.stage) not in self.stages]
 
     def finished(self, digest: str, work: Work, record: Record, *, reused: bool) -> None:
         if reused:
@@ -82,6 +90,7 @@ def test_the_second_run_trains_nothing_and_gives_the_same_numbers(finished: cete
     )
     assert listener.trained == []
     assert listener.reused > 0
+    assert (len(listener.stages), listener.unplanned) == (9, [])  # the display counts what it was told to expect
     assert csv_files(again.folder) == csv_files(finished.folder)
 
 

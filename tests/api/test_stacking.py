@@ -9,7 +9,7 @@ from ceteris.execution.progress import Work
 from ceteris.records import Record
 from ceteris.store import Store
 from ceteris.study import study_from_tree
-from ceteris.study.context import RunOptions
+from ceteris.study.trials import RunOptions
 from tests.api.test_running import Counting, csv_files
 from tests.api.tiny import TINY
 

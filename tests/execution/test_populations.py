@@ -8,7 +8,7 @@ from tests.tiny_trials import CNN, MLP, RESNET, tiny_trial
 
 from ceteris import recipe as r
 from ceteris.execution.device_table import DeviceTable, Place, Speed
-from ceteris.execution.populations import NEVER, Stacking, as_population, stacked_block, stacked_folds, tasks_of
+from ceteris.execution.populations import NEVER, Stacking, as_population, stacked_folds, tasks_of
 from ceteris.records import CrossValidationSplit, Trial
 from ceteris.study import exploration_trials
 
@@ -60,7 +60,7 @@ def test_a_population_s_address_tells_its_members_and_their_order() -> None:
 
 def test_without_a_table_every_trial_is_trained_alone() -> None:
     trials = tuple(folds(MLP, 5, 0, 1))
-    assert stacked_folds(trials, NEVER) == stacked_block(trials, NEVER) == trials
+    assert stacked_folds(trials, NEVER) == trials
 
 
 @pytest.mark.parametrize(
@@ -102,17 +102,6 @@ def test_the_exploration_of_a_study_stacks_the_folds_of_a_repetition() -> None:
     found = exploration_trials(stacked, MLP)
     assert {trial.execution.members for trial in found} == {3}
     assert found == stacked_folds(exploration_trials(alone, MLP), stacking())
-
-
-def test_arms_of_one_block_are_stacked_by_shape_in_the_order_asked() -> None:
-    rates = [replace(MLP, optimizer=r.SGD(lr=rate)) for rate in (0.1, 0.2, 0.3)]
-    wider = [replace(MLP, model=r.MLP(hidden=(20,)), optimizer=r.SGD(lr=rate)) for rate in (0.1, 0.2)]
-    own = replace(MLP, model=r.CustomModel(path="a.b:C"))
-    asked = [tiny_trial(recipe) for recipe in (rates[0], wider[0], rates[1], own, wider[1], rates[2])]
-    found = stacked_block(asked, stacking())
-    assert [trial.recipe for trial in found] == [trial.recipe for trial in asked]
-    assert [trial.execution.members for trial in found] == [3, 2, 3, 1, 2, 3]
-    assert sizes(found) == [3, 2, 1]
 
 
 @given(count=st.integers(1, 60), curve=st.lists(st.floats(1.0, 1000.0), min_size=3, max_size=3))

@@ -14,7 +14,7 @@ from ceteris.models import CNN, MLP, ResNet
 
 PIXELS = np.round(load_digits().images[:60] * 255 / 16).astype(np.uint8)[:, None]  # (60, 1, 8, 8)
 LABELS = load_digits().target[:60].astype(np.int64)
-MEAN, DEVIATION = np.array([78.0]), np.array([96.0])
+MEAN, STD = np.array([78.0]), np.array([96.0])
 SHOWN, EMBEDDED = np.array([7, 3, 9]), np.arange(40)
 
 
@@ -75,14 +75,14 @@ def build(kind: str) -> nn.Module:
 
 def explained(model: nn.Module, **changes: Any) -> Explanation:
     arguments: dict[str, Any] = {"shown": SHOWN, "embedded": EMBEDDED, "seed": 0} | changes
-    return explain(model, name="m", images=PIXELS, labels=LABELS, mean=MEAN, deviation=DEVIATION, **arguments)
+    return explain(model, name="m", images=PIXELS, labels=LABELS, mean=MEAN, std=STD, **arguments)
 
 
 @every_model
 def test_describes_the_images_asked_for(kind: str) -> None:
     model = build(kind)
     result = explained(model)
-    pixels = standardise(PIXELS[SHOWN], mean=MEAN, deviation=DEVIATION, model=model)
+    pixels = standardise(PIXELS[SHOWN], mean=MEAN, std=STD, model=model)
     np.testing.assert_array_equal(result.images, PIXELS[SHOWN])
     np.testing.assert_array_equal(result.labels, LABELS[SHOWN])
     np.testing.assert_array_equal(result.predictions, model.eval()(pixels).argmax(dim=1))
@@ -111,7 +111,7 @@ def test_names_the_layers_it_looked_at(kind: str, layer: str, features: list[str
 def test_the_heat_speaks_for_the_predicted_class() -> None:
     model = build("cnn")
     result = explained(model)
-    pixels = standardise(PIXELS[SHOWN], mean=MEAN, deviation=DEVIATION, model=model)
+    pixels = standardise(PIXELS[SHOWN], mean=MEAN, std=STD, model=model)
     np.testing.assert_array_equal(result.heat, grad_cam(model, pixels, torch.tensor(result.predictions)))
 
 
@@ -136,8 +136,8 @@ def test_too_few_images_for_tsne_give_an_empty_embedding() -> None:
 
 def test_images_are_standardised_channel_by_channel() -> None:
     images = np.random.default_rng(0).integers(0, 256, size=(2, 3, 4, 4), dtype=np.uint8)
-    mean, deviation = np.array([1.0, 2.0, 3.0]), np.array([10.0, 20.0, 30.0])
-    expected = np.stack([(images[:, c] - mean[c]) / deviation[c] for c in range(3)], axis=1)
-    pixels = standardise(images, mean=mean, deviation=deviation, model=nn.Flatten())
+    mean, std = np.array([1.0, 2.0, 3.0]), np.array([10.0, 20.0, 30.0])
+    expected = np.stack([(images[:, c] - mean[c]) / std[c] for c in range(3)], axis=1)
+    pixels = standardise(images, mean=mean, std=std, model=nn.Flatten())
     assert pixels.dtype == torch.float32
     np.testing.assert_allclose(pixels, expected, rtol=1e-6)

@@ -10,7 +10,7 @@ from ceteris.errors import ConfigError
 from ceteris.explain import feature_maps, first_features
 from ceteris.records import ByteArray, FloatArray
 
-MEAN, DEVIATION = np.array([100.0, 90.0]), np.array([60.0, 50.0])
+MEAN, STD = np.array([100.0, 90.0]), np.array([60.0, 50.0])
 
 
 def image() -> ByteArray:
@@ -18,7 +18,7 @@ def image() -> ByteArray:
 
 
 def standardised() -> FloatArray:
-    pixels: FloatArray = (image() - MEAN[:, None, None]) / DEVIATION[:, None, None]
+    pixels: FloatArray = (image() - MEAN[:, None, None]) / STD[:, None, None]
     return pixels
 
 
@@ -30,7 +30,7 @@ def convolutional() -> nn.Sequential:
 
 def test_a_convolution_shows_its_mean_weights_and_its_own_output() -> None:
     model: Any = convolutional()
-    maps = feature_maps(model, image(), "0", mean=MEAN, deviation=DEVIATION)
+    maps = feature_maps(model, image(), "0", mean=MEAN, std=STD)
     weights, bias = model[0].weight.detach().numpy(), model[0].bias.detach().numpy()
     np.testing.assert_allclose(maps.filters, weights[:16].mean(axis=1), rtol=1e-5, atol=1e-7)
     expected = [
@@ -43,7 +43,7 @@ def test_a_convolution_shows_its_mean_weights_and_its_own_output() -> None:
 
 def test_the_first_two_convolutions_are_shown_at_most_sixteen_filters_each() -> None:
     model = nn.Sequential(convolutional(), nn.Conv2d(5, 3, 3))
-    first, second = first_features(model, image(), mean=MEAN, deviation=DEVIATION)
+    first, second = first_features(model, image(), mean=MEAN, std=STD)
     assert (first.layer, first.filters.shape, first.maps.shape) == ("0.0", (16, 3, 3), (16, 8, 7))
     assert (second.layer, second.filters.shape, second.maps.shape) == ("0.3", (5, 5, 5), (5, 4, 3))
     assert first.maps.dtype == first.filters.dtype == np.float32
@@ -51,7 +51,7 @@ def test_the_first_two_convolutions_are_shown_at_most_sixteen_filters_each() -> 
 
 def test_a_fully_connected_network_shows_what_each_pixel_adds_to_each_unit() -> None:
     model: Any = nn.Sequential(nn.Flatten(), nn.Linear(2 * 8 * 7, 20), nn.ReLU(), nn.Linear(20, 3))
-    (features,) = first_features(model, image(), mean=MEAN, deviation=DEVIATION)
+    (features,) = first_features(model, image(), mean=MEAN, std=STD)
     assert (features.layer, features.filters.shape, features.maps.shape) == ("1", (16, 8, 7), (16, 8, 7))
     weights = model[1].weight.detach().view(20, 2, 8, 7)
     np.testing.assert_allclose(features.filters, weights.sum(dim=1)[:16], rtol=1e-5, atol=1e-7)
@@ -62,12 +62,12 @@ def test_a_fully_connected_network_shows_what_each_pixel_adds_to_each_unit() -> 
 
 def test_a_model_without_such_layers_shows_nothing() -> None:
     model = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 3))
-    assert first_features(model, image(), mean=MEAN, deviation=DEVIATION) == ()
+    assert first_features(model, image(), mean=MEAN, std=STD) == ()
 
 
 def test_later_changes_of_the_weights_do_not_reach_the_pictures() -> None:
     model: Any = convolutional()
-    (first, _) = first_features(model, image(), mean=MEAN, deviation=DEVIATION)
+    (first, _) = first_features(model, image(), mean=MEAN, std=STD)
     before = first.filters.copy()
     nn.init.zeros_(model[0].weight)
     np.testing.assert_array_equal(first.filters, before)
@@ -88,7 +88,7 @@ class Idle(nn.Module):
 
 def test_errors_name_the_layer_and_the_choice() -> None:
     with pytest.raises(ConfigError, match='"2" is a ReLU'):
-        feature_maps(convolutional(), image(), "2", mean=MEAN, deviation=DEVIATION)
+        feature_maps(convolutional(), image(), "2", mean=MEAN, std=STD)
     with pytest.raises(ConfigError, match=r'"waits" does not run.*runs'):
-        feature_maps(Idle(), image(), "waits", mean=MEAN, deviation=DEVIATION)
-    assert [maps.layer for maps in first_features(Idle(), image(), mean=MEAN, deviation=DEVIATION)] == ["runs"]
+        feature_maps(Idle(), image(), "waits", mean=MEAN, std=STD)
+    assert [maps.layer for maps in first_features(Idle(), image(), mean=MEAN, std=STD)] == ["runs"]

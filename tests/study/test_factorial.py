@@ -19,7 +19,7 @@ from ceteris.report.search_words import failure_text, search_text
 from ceteris.stats import effect_coding
 from ceteris.study import Exploration, Factor, Level, SearchResult, parse_study
 from ceteris.study.strategies import search_of
-from ceteris.study.strategies.grid import GridFit, check_grid
+from ceteris.study.strategies.factorial import GridFit, check_grid
 from ceteris.study.study import Factorial
 
 EPOCHS = Factor(
@@ -122,9 +122,9 @@ def test_effects_of_a_part_of_a_grid_are_those_of_ordinary_least_squares(seed: i
         predicted = found.reshape(sizes)
         for level in (1, 2):
             expected = (predicted[:, level] - predicted[:, 0]).mean()
-            assert effect(fit.main_effect(1, level))[block] == pytest.approx(expected)
+            assert effect(fit.effect((1, level)))[block] == pytest.approx(expected)
         corner = predicted[1, 2] - predicted[0, 2] - predicted[1, 0] + predicted[0, 0]
-        assert effect(fit.interaction((0, 1), (1, 2)))[block] == pytest.approx(corner.mean(), abs=1e-9)
+        assert effect(fit.effect((0, 1), (1, 2)))[block] == pytest.approx(corner.mean(), abs=1e-9)
         assert effect(fit.marginal_mean(2, 1))[block] == pytest.approx(predicted[:, :, 1].mean())
 
 
@@ -136,8 +136,8 @@ def effect(values: NDArray[np.float64] | None) -> NDArray[np.float64]:
 def test_an_effect_that_the_cells_cannot_tell_is_not_invented() -> None:
     full = np.array(list(product(range(2), range(2))), dtype=np.int64)
     fit = GridFit(sizes=(2, 2), possible=full, trained=full[:2], results=np.ones((2, 4)), interactions=False)
-    assert fit.main_effect(0, 1) is None
-    np.testing.assert_allclose(effect(fit.main_effect(1, 1)), 0, atol=1e-12)
+    assert fit.effect((0, 1)) is None
+    np.testing.assert_allclose(effect(fit.effect((1, 1))), 0, atol=1e-12)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

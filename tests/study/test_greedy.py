@@ -24,7 +24,7 @@ from ceteris.study import (
 )
 from ceteris.study.arms import arms_of
 from ceteris.study.model_experiment import ModelResult
-from ceteris.study.strategies.greedy import greedy
+from ceteris.study.strategies.greedy import factor_by_factor
 from ceteris.user_code import ALL_IMPORTS
 
 
@@ -41,7 +41,7 @@ def by_rate(trial: Trial) -> float:
 
 def explored(accuracy: Accuracy = by_rate, **other: object) -> tuple[list[Request], SearchResult]:
     place = example_context(**other)
-    return driven(greedy(place, place.study.models[0]), accuracy)
+    return driven(factor_by_factor(place, place.study.models[0]), accuracy)
 
 
 def test_every_factor_is_one_request_of_all_its_arms_on_all_blocks() -> None:

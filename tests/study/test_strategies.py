@@ -18,8 +18,7 @@ from ceteris.report.search_words import confirmation_sentence, decision_text, se
 from ceteris.study import ExperimentContext, Exploration, Extension, Factor, Level, SearchResult, parse_study
 from ceteris.study.model_experiment import confirm
 from ceteris.study.strategies import search_of
-from ceteris.study.strategies.budget import reserve
-from ceteris.study.strategies.comparison import looks_of
+from ceteris.study.strategies.comparison import looks_of, reserve
 from ceteris.study.strategies.tuning import tune_arms
 from ceteris.study.study import ConfirmationDesign, LeaveOneOut, Nuisance, OneAtATime, Study, nuisances_of
 from ceteris.study.trials import CONFIRMATION_REPETITION, TUNING_REPETITION, exploration_trials

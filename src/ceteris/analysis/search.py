@@ -168,32 +168,32 @@ def _reversed(found: Comparison) -> Comparison:
 
 @dataclass(frozen=True, kw_only=True)
 class Undecided:
-    """An undecided level; ``more`` blocks would decide it, None where no number of repetitions would.
-
-    ``seconds`` is the training time of these blocks on one core, level and incumbent together.
-    """
+    """A level whose comparison with the incumbent is undecided."""
 
     model: ModelFinding
     factor: FactorFinding
     level: LevelFinding
     comparison: Comparison
-    more: int | None
-    seconds: float | None
+
+    @property
+    def more(self) -> int | None:
+        """How many blocks more would decide the level, None where no number of repetitions would."""
+        found = self.comparison
+        return found.blocks_to_decide - found.blocks if found.blocks_to_decide > found.blocks else None
+
+    @property
+    def seconds(self) -> float | None:
+        """The training time of these blocks on one core, level and incumbent together."""
+        pair = [self.level] if self.factor.incumbent is None else [self.level, self.factor.incumbent]
+        return None if self.more is None else self.more * sum(mean_of_finished(arm.train_seconds) for arm in pair)
 
 
 def undecided(findings: StudyFindings) -> list[Undecided]:
     """Return all undecided comparisons in the study's order."""
     return [
-        _undecided(model, factor, level, level.comparison)
+        Undecided(model=model, factor=factor, level=level, comparison=level.comparison)
         for model in findings.models
         for factor in model.factors
         for level in factor.levels
         if level.comparison is not None and level.comparison.verdict == "undecided"
     ]
-
-
-def _undecided(model: ModelFinding, factor: FactorFinding, level: LevelFinding, found: Comparison) -> Undecided:
-    more = found.blocks_to_decide - found.blocks if found.blocks_to_decide > found.blocks else None
-    pair = [mean_of_finished(entry.train_seconds) for entry in (level, factor.incumbent) if entry is not None]
-    seconds = more * sum(pair) if more is not None else None
-    return Undecided(model=model, factor=factor, level=level, comparison=found, more=more, seconds=seconds)

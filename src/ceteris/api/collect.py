@@ -38,8 +38,8 @@ from ceteris.records import Failed, Finished, FloatArray, Record, Split
 from ceteris.seeds import generator, stream_seed
 from ceteris.store import Store, TestResult, looks_at, read_findings, record_look, write_findings
 from ceteris.study import ExperimentContext, Study, study_toml, without_residual
-from ceteris.study.context import RunOptions
 from ceteris.study.model_experiment import ModelResult
+from ceteris.study.trials import RunOptions
 from ceteris.training import environment, one_thread, standardisation_of
 from ceteris.training.build import build_model, summary_of
 from ceteris.training.device import full_float32
@@ -389,7 +389,7 @@ def _explanation(trained: TrainedStudy, final: FinalModel, test: ImageSet) -> Ex
         images=test.images,
         labels=test.labels,
         mean=np.array(final.card.mean),
-        deviation=np.array(final.card.deviation),
+        std=np.array(final.card.deviation),
         shown=first[classes].astype(np.int64),
         embedded=np.sort(order[:_EMBEDDED]),
         seed=stream_seed(seed, 0, "explanation") % 2**31,
@@ -412,6 +412,6 @@ def _residual(trained: TrainedStudy) -> ResidualFinding | None:
     networks = initial(recipe), initial(plain)
     places = np.sort(generator(study.seed, 0, "explanation").permutation(len(train))[:_GRADIENT_BATCH])
     pixels = train.images[places]
-    mean, deviation = pixels.mean(axis=(0, 2, 3)), np.maximum(pixels.std(axis=(0, 2, 3)), 1.0)
-    images = standardise(pixels, mean=mean, deviation=deviation, model=networks[0])
+    mean, std = pixels.mean(axis=(0, 2, 3)), np.maximum(pixels.std(axis=(0, 2, 3)), 1.0)
+    images = standardise(pixels, mean=mean, std=std, model=networks[0])
     return residual_finding(*networks, images, torch.from_numpy(train.labels[places]))

@@ -28,7 +28,7 @@ from ceteris.records import Float32Array, IntArray
 from ceteris.stats import Interval, wilson_interval
 from ceteris.store import from_tree, looks_at, record_look, write_bytes
 from ceteris.study import Study
-from ceteris.study.context import RunOptions, open_data
+from ceteris.study.trials import RunOptions, open_data
 from ceteris.training.batches import ResidentImages, resident
 from ceteris.training.build import build_model, summary_of
 from ceteris.training.device import full_float32

@@ -1,7 +1,5 @@
 """What a study gives back: its findings as tables and figures, and the folder with its report and its models."""
 
-import csv
-import io
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -15,6 +13,7 @@ from ceteris.errors import ConfigError, did_you_mean
 from ceteris.figures import figures
 from ceteris.findings import StudyFindings
 from ceteris.report import Table, tables, write_report
+from ceteris.report.table import columns, made
 from ceteris.store import read_findings, write_bytes, write_findings
 
 
@@ -122,17 +121,13 @@ def _write_model_folder(folder: Path, final: FinalModel, trained: TrainedStudy) 
         "learning_rate": log.learning_rate.tolist(),
     }
     write_bytes(folder / "iterations.csv", _csv(iterations))
-    columns = {field.name: getattr(epochs, field.name).tolist() for field in fields(epochs)}
-    write_bytes(folder / "epochs.csv", _csv({"epoch": range(1, len(epochs.seconds) + 1)} | columns))
+    history = {field.name: getattr(epochs, field.name).tolist() for field in fields(epochs)}
+    write_bytes(folder / "epochs.csv", _csv({"epoch": range(1, len(epochs.seconds) + 1)} | history))
     write_bytes(folder / "README.md", _readme(final.card, folder.name).encode())
 
 
-def _csv(columns: Mapping[str, Iterable[float]]) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(zip(*columns.values(), strict=True))
-    return text.getvalue().encode()
+def _csv(titles: Mapping[str, Iterable[float]]) -> bytes:
+    return made("log", "", columns(*titles), zip(*titles.values(), strict=True)).csv().encode()
 
 
 def _readme(card: ModelCard, folder: str) -> str:

@@ -32,8 +32,8 @@ from ceteris.report import check_formats
 from ceteris.store import Store
 from ceteris.store.atomic import write_error
 from ceteris.study import ModelSpec, Study, model_experiment, parse_study, study_text, study_toml
-from ceteris.study.context import RunOptions, context_of, open_data
 from ceteris.study.model_experiment import ModelResult
+from ceteris.study.trials import RunOptions, context_of, open_data
 from ceteris.training.build import build_loss, summary_of
 from ceteris.user_code import ALL_IMPORTS, ImportPolicy
 

@@ -14,7 +14,7 @@ from ceteris.errors import CeterisError, ConfigError
 
 if TYPE_CHECKING:
     from ceteris.study import Study
-    from ceteris.study.context import RunOptions
+    from ceteris.study.trials import RunOptions
 
 app = App(
     name="ceteris",
@@ -74,7 +74,7 @@ class StudyOptions:
 
     def run_options(self, study: "Study") -> "RunOptions":
         """Return how and where a study runs."""
-        from ceteris.study.context import RunOptions
+        from ceteris.study.trials import RunOptions
         from ceteris.user_code import ALL_IMPORTS, NO_IMPORTS
 
         if self.allow_imports and os.getcwd() not in sys.path:

@@ -173,7 +173,7 @@ class WorkerPool:
     def _start(self, number: int) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=serve, args=(theirs, self._config, number), daemon=True)
-        with environment_of_workers(), _main_thread_prepared(hide_main=self._config.imports == NO_IMPORTS):
+        with environment_of_workers(), main_thread_prepared(hide_main=self._config.imports == NO_IMPORTS):
             process.start()
         theirs.close()
         return _Worker(process=process, pipe=ours)
@@ -201,7 +201,7 @@ def environment_of_workers() -> Iterator[None]:
 
 
 @contextmanager
-def _main_thread_prepared(*, hide_main: bool) -> Iterator[None]:
+def main_thread_prepared(*, hide_main: bool) -> Iterator[None]:
     """Let a process that is started inside ignore Ctrl-C from the first, since the parent answers it and ends the workers.
 
     With ``hide_main`` it does not import the program that runs here either: each worker would import the command line, or

@@ -5,7 +5,7 @@ exploration and the device alone, never from what is finished already, so that a
 the same way and their records are found again.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
@@ -28,10 +28,10 @@ class Stacking:
     def sizes(self, trial: Trial, count: int) -> list[int]:
         """Return the sizes of the populations into which ``count`` trials shaped like ``trial`` are divided, in order.
 
-        They are as equal as possible. A size for which stacking is not worth it becomes so many times 1.
+        They are as equal as possible. A size for which stacking is not worth it, or not possible, becomes so many times 1.
         """
         network = network_like(trial.recipe)
-        if self.table is None or network is None:
+        if self.table is None or network is None or shape_key(trial) is None:
             return [1] * count
         populations = -(-count // self.table.fastest(network, count))
         small, larger = divmod(count, populations)
@@ -56,35 +56,14 @@ def as_population(trials: Sequence[Trial]) -> tuple[Trial, ...]:
 
 def stacked_folds(trials: Sequence[Trial], stacking: Stacking) -> tuple[Trial, ...]:
     """Let the folds of each repetition of an arm form populations, where stacking pays for its model."""
-    arms = groupby(trials, key=lambda trial: (trial.recipe, trial.seed))
-    return tuple(trial for _, folds in arms for trial in _divided(list(folds), stacking))
-
-
-def stacked_block(trials: Sequence[Trial], stacking: Stacking) -> tuple[Trial, ...]:
-    """Let many arms' trials of one block form populations, where they have the same shape and stacking pays for it.
-
-    The trials come back in the order given; members are those next to each other among the trials of a shape.
-    """
-    if stacking.table is None:
-        return tuple(trials)
-    shapes: dict[str, list[int]] = {}
-    for index, trial in enumerate(trials):
-        shapes.setdefault(shape_key(trial) or f"alone {index}", []).append(index)
-    marked = {
-        index: trial
-        for indices in shapes.values()
-        for index, trial in zip(indices, _divided([trials[index] for index in indices], stacking), strict=True)
-    }
-    return tuple(marked[index] for index in range(len(trials)))
-
-
-def _divided(trials: Sequence[Trial], stacking: Stacking) -> Iterator[Trial]:
-    """Yield the trials, all of one shape, as members of populations."""
-    can_stack = stacking.table is not None and len(trials) > 1 and shape_key(trials[0]) is not None
-    first = 0
-    for size in stacking.sizes(trials[0], len(trials)) if can_stack else [1] * len(trials):
-        yield from as_population(trials[first : first + size])
-        first += size
+    marked: list[Trial] = []
+    for _, group in groupby(trials, key=lambda trial: (trial.recipe, trial.seed)):
+        folds = list(group)
+        first = 0
+        for size in stacking.sizes(folds[0], len(folds)):
+            marked += as_population(folds[first : first + size])
+            first += size
+    return tuple(marked)
 
 
 def tasks_of(trials: Iterable[Trial]) -> list[Task]:

@@ -11,19 +11,19 @@ from ceteris.models import convolutions, device_of, evaluating, layer_named
 from ceteris.records import ByteArray, FloatArray
 
 
-def standardise(images: ByteArray, *, mean: FloatArray, deviation: FloatArray, model: nn.Module) -> Tensor:
-    """Return (images - mean) / deviation as float32 (n, channels, height, width) on the model's device.
+def standardise(images: ByteArray, *, mean: FloatArray, std: FloatArray, model: nn.Module) -> Tensor:
+    """Return (images - mean) / std as float32 (n, channels, height, width) on the model's device.
 
     Args:
         images: uint8 (n, channels, height, width).
         mean: (channels,) in 0..255.
-        deviation: (channels,) in 0..255, above 0.
+        std: (channels,) in 0..255, above 0.
         model: only its device is used.
     """
     device = device_of(model)
     pixels = torch.tensor(images, device=device).float()
     centre = torch.as_tensor(mean, dtype=torch.float32, device=device)[:, None, None]
-    scale = torch.as_tensor(deviation, dtype=torch.float32, device=device)[:, None, None]
+    scale = torch.as_tensor(std, dtype=torch.float32, device=device)[:, None, None]
     return (pixels - centre) / scale
 
 

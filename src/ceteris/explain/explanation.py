@@ -20,7 +20,7 @@ def explain(
     images: ByteArray,
     labels: IntArray,
     mean: FloatArray,
-    deviation: FloatArray,
+    std: FloatArray,
     shown: IntArray,
     embedded: IntArray,
     seed: int,
@@ -36,20 +36,20 @@ def explain(
         images: uint8 (n, channels, height, width).
         labels: int64 (n,).
         mean: (channels,) in 0..255, as in training.
-        deviation: (channels,) in 0..255, as in training.
+        std: (channels,) in 0..255, as in training.
         shown: places of the images whose heat maps are drawn, at least one; the first also shows the features.
         embedded: places of the images in the t-SNE picture; about 1,000 take a few seconds.
         seed: of the t-SNE.
     """
     pictures = images[shown]
-    pixels = standardise(pictures, mean=mean, deviation=deviation, model=model)
+    pixels = standardise(pictures, mean=mean, std=std, model=model)
     with torch.no_grad(), evaluating(model):
         predictions = model(pixels).argmax(dim=1)
     layer, heat = "", np.zeros((0, *pixels.shape[2:]), dtype=np.float32)
     if convolutions(model):
         layer = grad_cam_layer(model, pixels[0])
         heat = grad_cam(model, pixels, predictions, layer)
-    others = standardise(images[embedded], mean=mean, deviation=deviation, model=model)
+    others = standardise(images[embedded], mean=mean, std=std, model=model)
     place = embedding_layer(model, others[0]) if len(others) >= FEWEST_IMAGES else ""
     points = tsne(embed(model, others), seed=seed) if place else np.zeros((0, 2), dtype=np.float32)
     return Explanation(
@@ -59,7 +59,7 @@ def explain(
         labels=labels[shown],
         predictions=predictions.cpu().numpy(),
         heat=heat,
-        features=first_features(model, pictures[0], mean=mean, deviation=deviation),
+        features=first_features(model, pictures[0], mean=mean, std=std),
         embedding_layer=place,
         embedding=points,
         embedding_labels=labels[embedded][: len(points)],

@@ -13,9 +13,7 @@ from ceteris.records import ByteArray, Float32Array, FloatArray
 LARGEST_NUMBER_OF_FILTERS = 16
 
 
-def feature_maps(
-    model: nn.Module, image: ByteArray, layer: str, *, mean: FloatArray, deviation: FloatArray
-) -> FeatureMaps:
+def feature_maps(model: nn.Module, image: ByteArray, layer: str, *, mean: FloatArray, std: FloatArray) -> FeatureMaps:
     """Return the first filters of one layer as pictures and their responses to ``image``, at most 16.
 
     For a convolution the pictures are the weights averaged over the input channels, the responses its output before
@@ -28,12 +26,12 @@ def feature_maps(
         image: uint8 (channels, height, width).
         layer: name of the layer.
         mean: (channels,) in 0..255, as in training.
-        deviation: (channels,) in 0..255, as in training.
+        std: (channels,) in 0..255, as in training.
 
     Raises:
         ConfigError: no such layer, or one of another kind.
     """
-    pixels = standardise(image[None], mean=mean, deviation=deviation, model=model)[0]
+    pixels = standardise(image[None], mean=mean, std=std, model=model)[0]
     match layer_named(model, layer):
         case nn.Conv2d() as convolution:
             filters = convolution.weight.mean(dim=1)  # (filters, kernel, kernel)
@@ -50,18 +48,16 @@ def feature_maps(
     return FeatureMaps(layer=layer, image=image, filters=_first(filters), maps=_first(maps))
 
 
-def first_features(
-    model: nn.Module, image: ByteArray, *, mean: FloatArray, deviation: FloatArray
-) -> tuple[FeatureMaps, ...]:
+def first_features(model: nn.Module, image: ByteArray, *, mean: FloatArray, std: FloatArray) -> tuple[FeatureMaps, ...]:
     """Return the features of the two convolutions that run first, without convolutions those of the first linear layer.
 
     Empty for a model that has neither; arguments as in :func:`feature_maps`.
     """
-    pixels = standardise(image[None], mean=mean, deviation=deviation, model=model)[0]
+    pixels = standardise(image[None], mean=mean, std=std, model=model)[0]
     names = list(convolution_outputs(model, pixels))[:2]
     if not names:
         names = [name for name, module in linears(model).items() if module.in_features == image.size][:1]
-    return tuple(feature_maps(model, image, name, mean=mean, deviation=deviation) for name in names)
+    return tuple(feature_maps(model, image, name, mean=mean, std=std) for name in names)
 
 
 def _response(model: nn.Module, pixels: Tensor, layer: str) -> Tensor:

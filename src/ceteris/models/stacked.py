@@ -69,18 +69,18 @@ class StackedModel(nn.Module):
                     own.grad = row
 
     @torch.no_grad()
-    def keep(self, places: Sequence[int]) -> list[nn.Module]:
-        """Go on with the members at ``places`` only; the others are returned with weights of their own."""
-        leaving = [member for place, member in enumerate(self._members) if place not in places]
+    def keep(self, indices: Sequence[int]) -> list[nn.Module]:
+        """Go on with the members at ``indices`` only; the others are returned with weights of their own."""
+        leaving = [member for index, member in enumerate(self._members) if index not in indices]
         for member in leaving:
             _own_weights(member)
-        self._members = [self._members[place] for place in places]
+        self._members = [self._members[index] for index in indices]
         for tensor in [*self.parameters(), *self.buffers()]:
-            tensor.data = rows_of(tensor, places)
+            tensor.data = select(tensor, indices)
             tensor.grad = None
         for module in self.modules():
             if isinstance(module, StackedDropout):
-                module.keep(places)
+                module.keep(indices)
         self._hand_out()
         return leaving
 
@@ -92,13 +92,13 @@ class StackedModel(nn.Module):
                 own.data = row
 
 
-def rows_of(tensor: Tensor, places: Sequence[int]) -> Tensor:
+def select(tensor: Tensor, indices: Sequence[int]) -> Tensor:
     """Return the rows of a stacked tensor as a tensor of its own in the same memory order."""
     chosen = torch.empty_strided(
-        (len(places), *tensor.shape[1:]), tensor.stride(), dtype=tensor.dtype, device=tensor.device
+        (len(indices), *tensor.shape[1:]), tensor.stride(), dtype=tensor.dtype, device=tensor.device
     )
-    for row, place in zip(chosen, places, strict=True):
-        row.copy_(tensor.detach()[place])
+    for row, index in zip(chosen, indices, strict=True):
+        row.copy_(tensor.detach()[index])
     return chosen
 
 
@@ -270,9 +270,9 @@ class StackedDropout(nn.Module):
         self._layers = [layer if layer is not None and layer.p > 0 else None for layer in layers]
         self._note_rates()
 
-    def keep(self, places: Sequence[int]) -> None:
-        """Go on with the members at ``places`` only."""
-        self._layers = [self._layers[place] for place in places]
+    def keep(self, indices: Sequence[int]) -> None:
+        """Go on with the members at ``indices`` only."""
+        self._layers = [self._layers[index] for index in indices]
         self._note_rates()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -323,8 +323,8 @@ def stacked_parameter(rows: Sequence[Tensor]) -> nn.Parameter:
     first = rows[0].detach()
     strides = (first.numel(), *first.stride())
     stacked = torch.empty_strided((len(rows), *first.shape), strides, dtype=first.dtype, device=first.device)
-    for place, row in enumerate(rows):
-        stacked[place].copy_(row.detach())
+    for index, row in enumerate(rows):
+        stacked[index].copy_(row.detach())
     return nn.Parameter(stacked)
 
 
@@ -383,9 +383,9 @@ def _cheapest_order(layers: list[nn.Module]) -> list[nn.Module]:
     only a quarter of the values is left to be rectified.
     """
     ordered = list(layers)
-    for place, (before, after) in enumerate(pairwise(layers)):
+    for index, (before, after) in enumerate(pairwise(layers)):
         if is_unweighted(before, nn.ReLU) and is_unweighted(after, nn.MaxPool2d):
-            ordered[place], ordered[place + 1] = after, before
+            ordered[index], ordered[index + 1] = after, before
     return ordered
 
 

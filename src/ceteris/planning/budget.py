@@ -7,7 +7,7 @@ from functools import cache
 
 from ceteris.planning.estimate import PlanEstimate, Planner
 from ceteris.study import Exploration, Study
-from ceteris.study.context import RunOptions
+from ceteris.study.trials import RunOptions
 
 LEAST_IMAGES, LEAST_FOLDS = 1000, 3
 

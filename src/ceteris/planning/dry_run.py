@@ -211,24 +211,19 @@ class Notes:
         return self._nulls.record(trial) if trial else None
 
     def noted(self, experiment: Generator[Request, Records, T]) -> Generator[Request, Records, T]:
-        """Pass on an experiment's requests, each noted before it is answered."""
+        """Pass on an experiment's requests, each noted before it is answered; what its model asked for before is not new."""
         records: Records | None = None
         while True:
             try:
                 request = next(experiment) if records is None else experiment.send(records)
             except StopIteration as stop:
                 return stop.value  # type: ignore[no-any-return]
-            self._note(request)
+            new = {trial.digest: trial for trial in request.trials if trial.digest not in self._seen[request.model]}
+            self._seen[request.model].update(new)
+            self._known |= {digest: trial for digest, trial in new.items() if self._is_known(trial)}
+            self._stages.setdefault((request.model, request.kind, request.stage), []).append((request, new))
             self._nulls.observe(request)
             records = yield request
-
-    def _note(self, request: Request) -> None:
-        """Add a request to its stage; a trial that its model asked for before is not new."""
-        seen = self._seen[request.model]
-        new = {digest: trial for trial in request.trials if (digest := trial.digest) not in seen}
-        seen.update(new)
-        self._known |= {digest: trial for digest, trial in new.items() if self._is_known(trial)}
-        self._stages.setdefault((request.model, request.kind, request.stage), []).append((request, new))
 
     def stages(self, seconds: Mapping[str, float]) -> Iterator[PlannedStage]:
         """Yield the stages, model after model, with the seconds of their trials by digest (0 of those that are known)."""

@@ -13,8 +13,8 @@ from ceteris.planning.timing import Timing, calibrate, images_fitted, images_hel
 from ceteris.records import Trial
 from ceteris.store import Store
 from ceteris.study import ExperimentContext, Study, exploration_trials, strategy_of
-from ceteris.study.context import RunOptions, context_of, open_data
-from ceteris.study.strategies.budget import SECONDS_TO_REPORT, SECONDS_TO_REPORT_MODEL, SECONDS_TO_START
+from ceteris.study.strategies.comparison import SECONDS_TO_REPORT, SECONDS_TO_REPORT_MODEL, SECONDS_TO_START
+from ceteris.study.trials import RunOptions, context_of, open_data
 from ceteris.training.compiler import put_off_compiler
 
 # More repetitions for which the plan says what they would find.

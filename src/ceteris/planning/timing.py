@@ -26,7 +26,7 @@ from ceteris.data import DataSet, ImageSet, open_train
 from ceteris.digests import digest_of, plain
 from ceteris.errors import CeterisError, ConfigError
 from ceteris.execution.device_table import DeviceTable, network_like
-from ceteris.execution.pools import environment_of_workers, worker_context
+from ceteris.execution.pools import environment_of_workers, main_thread_prepared, worker_context
 from ceteris.execution.worker import exit_with_parent
 from ceteris.findings import ModelSummary
 from ceteris.recipe import Recipe
@@ -35,7 +35,7 @@ from ceteris.training import measure_step, one_thread
 from ceteris.training.build import summary_of
 from ceteris.training.compiler import put_off_compiler
 from ceteris.training.device import processor_name
-from ceteris.user_code import ImportPolicy
+from ceteris.user_code import NO_IMPORTS, ImportPolicy
 
 _OVERHEAD = 26e-6  # seconds per layer and step
 _UPDATE = 1.2e-9  # seconds per weight and step
@@ -49,10 +49,8 @@ _EVALUATED_AT_ONCE = 128
 _SECONDS_PER_RECORD, _SECONDS_PER_EPOCH = 0.012, 0.001
 _SECONDS_PER_LABEL, _SECONDS_PER_BYTE = 1.5e-7, 4e-9
 
-_SECONDS_OF_MEASURING, _SECONDS_OF_STARTING = (
-    3.0,
-    10.0,
-)  # in all, after the first result; until the first result, at most
+_SECONDS_OF_STARTING = 10.0  # until the first measurement, at most
+_SECONDS_OF_MEASURING = 2.5  # from then on, in all
 _LEAST_SECONDS, _MOST_SECONDS = 0.1, 1.0  # for one kind of training
 
 
@@ -289,7 +287,7 @@ def _measured_here(
 def _measured_by_processes(
     kinds: Sequence[Trial], seconds: float, prepared: Path, imports: ImportPolicy, processes: int
 ) -> Iterator[tuple[Trial, Step]]:
-    with environment_of_workers():
+    with environment_of_workers(), main_thread_prepared(hide_main=imports == NO_IMPORTS):
         pool = worker_context().Pool(processes, _begin_measuring, (prepared, imports))
     with pool:  # its processes are ended with it, whatever they do
         results = pool.imap_unordered(_measure, [(trial, seconds) for trial in kinds])

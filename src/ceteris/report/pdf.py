@@ -263,20 +263,19 @@ def effects(findings: StudyFindings, most_rows: int) -> dict[str, Any]:
 
 
 def _reduced(grouped: dict[str, _Levels], most_rows: int) -> dict[str, _Levels]:
+    def telling(level: LevelFinding) -> bool:
+        better = level.comparison is not None and level.comparison.verdict == "better"
+        return level.incumbent or level.chosen or better
+
     if sum(map(len, grouped.values())) <= most_rows:
         return grouped
     kept: dict[str, _Levels] = {}
     for name, levels in grouped.items():
-        telling = {label: found for label, found in levels.items() if any(map(_is_telling, found.values()))}
-        if sum(map(len, kept.values())) + len(telling) > most_rows:
+        shown = {label: found for label, found in levels.items() if any(map(telling, found.values()))}
+        if sum(map(len, kept.values())) + len(shown) > most_rows:
             break
-        kept[name] = telling
+        kept[name] = shown
     return kept
-
-
-def _is_telling(level: LevelFinding) -> bool:
-    better = level.comparison is not None and level.comparison.verdict == "better"
-    return level.incumbent or level.chosen or better
 
 
 def _cell(level: LevelFinding | None) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What a search did and found, in words: comparisons, decisions, tuning, candidates, and how each strategy searches."""
 
 from collections.abc import Iterator, Sequence
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 import numpy as np
 
@@ -15,7 +15,6 @@ from ceteris.findings import (
     Comparison,
     Confirmation,
     Eliminated,
-    Elimination,
     FactorFinding,
     FactorPath,
     Failure,
@@ -36,10 +35,11 @@ from ceteris.findings import (
     candidate_label,
 )
 from ceteris.formats import p_value, percent, plain_points, rough_duration, several, signed_points
-from ceteris.study.strategies import SearchResult, Strategy, strategy_named
+
+if TYPE_CHECKING:  # a report is written, and read in its notebook, without torch
+    from ceteris.study.strategies import SearchResult, Strategy
 
 BASELINE = candidate_label(0, (), ())
-Searched = ModelFinding | SearchResult
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -137,10 +137,21 @@ def confirmation_sentence(found: Confirmation) -> str:
 
 def decision_text(factor: FactorFinding) -> str:
     """Say which level is kept and why, who left a race, whose tuning ended at an edge and what did not fit."""
+    before = factor.incumbent.label if factor.incumbent else ""
+    left_because = {
+        "better": "better, and no other level could overtake it any more",
+        "worse": f"worse than {before}",
+        "futile": "it could hardly be found better or worse any more on the blocks that were left",
+        "overtaken": "better, but another level had overtaken it",
+        "broken": "a training did not finish",
+    }
     return " ".join(
         [
             _reason_sentence(factor),
-            *(_elimination_sentence(entry, factor) for entry in factor.eliminations),
+            *(
+                f"{left.label} left after {left.blocks} of {left.design} blocks: {left_because[left.reason]}."
+                for left in factor.eliminations
+            ),
             *(
                 f"{level.label}: {tuned.field} = {tuned.chosen:g} lies at the edge of the values tried."
                 for level in factor.levels
@@ -185,18 +196,6 @@ def _reason_sentence(factor: FactorFinding) -> str:
             return level_sentence(factor, lacking) or f"{factor.label} back to {lacking.label} did not finish."
         case _:
             assert_never(factor.reason)
-
-
-def _elimination_sentence(left: Elimination, factor: FactorFinding) -> str:
-    incumbent = factor.incumbent.label if factor.incumbent else ""
-    reason = {
-        "better": "better, and no other level could overtake it any more",
-        "worse": f"worse than {incumbent}",
-        "futile": "it could hardly be found better or worse any more on the blocks that were left",
-        "overtaken": "better, but another level had overtaken it",
-        "broken": "a training did not finish",
-    }[left.reason]
-    return f"{left.label} left after {left.blocks} of {left.design} blocks: {reason}."
 
 
 def to_decide_text(factor: FactorFinding) -> str:
@@ -246,7 +245,20 @@ def failure_text(failure: Failure | CellFailures, candidates: Sequence[Candidate
 
 def candidate_remark(candidate: Candidate) -> str:
     """Say what became of a candidate, or how it compares with the baseline, and which of its settings have no effect."""
-    text = _left_text(candidate) or _against_baseline(candidate)
+    match candidate.left:
+        case None:
+            text = _against_baseline(candidate)
+        case Pruned(blocks=blocks, design=design, behind=behind):
+            behind_best = f"{plain_points(behind)} points behind the best one on the same blocks"
+            text = f"left after {blocks} of {design} blocks, {behind_best}"
+        case Broken(failure=failure, rung=rung):
+            text = f"in rung {rung}: {failure_text(failure)}" if rung else failure_text(failure)
+        case Eliminated(rung=rung, place=place, candidates=count, promoted=promoted):
+            text = f"eliminated in rung {rung}: place {place} of {count}, the first {promoted} went on"
+        case _:
+            assert_never(candidate.left)
+    if candidate.left and candidate.status == "finished":
+        text += "; trained in full because the others are compared with it"
     idle = _idle_text(candidate.idle)
     return f"{text} ({idle})" if idle else text
 
@@ -258,23 +270,6 @@ def _against_baseline(candidate: Candidate) -> str:
 
 def _idle_text(idle: Sequence[tuple[str, str]]) -> str:
     return "; ".join(f'{name}: the recipe has no field "{field}", so it has no effect' for name, field in idle)
-
-
-def _left_text(candidate: Candidate) -> str:
-    match candidate.left:
-        case None:
-            return ""
-        case Pruned(blocks=blocks, design=design, behind=behind):
-            behind_best = f"{plain_points(behind)} points behind the best one on the same blocks"
-            return f"left after {blocks} of {design} blocks, {behind_best}"
-        case Broken(failure=failure, rung=rung):
-            text = f"in rung {rung}: {failure_text(failure)}" if rung else failure_text(failure)
-        case Eliminated(rung=rung, place=place, candidates=count, promoted=promoted):
-            text = f"eliminated in rung {rung}: place {place} of {count}, the first {promoted} went on"
-        case _:
-            assert_never(candidate.left)
-    all_the_same = candidate.status == "finished"
-    return f"{text}; trained in full because the others are compared with it" if all_the_same else text
 
 
 def selection_sentence(candidates: Sequence[Candidate]) -> str:
@@ -313,7 +308,7 @@ def _mean(candidate: Candidate) -> str:
 # The search as a whole
 
 
-def search_text(found: Searched) -> str:
+def search_text(found: "ModelFinding | SearchResult") -> str:
     """Say what a search did with one model, and what that is worth."""
     search = found.search
     match search:
@@ -372,7 +367,7 @@ def _path_sentences(path: FactorPath, saved: int) -> Iterator[str]:
         )
 
 
-def _grid_sentences(grid: GridSearch, found: Searched) -> Iterator[str]:
+def _grid_sentences(grid: GridSearch, found: "ModelFinding | SearchResult") -> Iterator[str]:
     trained = len(found.candidates)
     if trained == grid.size:
         yield f"All {trained} cells of the grid were trained on every block."
@@ -433,6 +428,8 @@ def _most_frequent(groups: Sequence[PassedOver]) -> tuple[int, str]:
 # Strategies
 
 
-def strategy_words(findings: StudyFindings) -> Strategy:
+def strategy_words(findings: StudyFindings) -> "Strategy":
     """Return the study's strategy, with its words: its name, how it searches, and its limits."""
+    from ceteris.study.strategies import strategy_named
+
     return strategy_named(next((model.strategy for model in findings.models), "greedy"))

@@ -42,12 +42,16 @@ class Block:
 
     where: tuple[Medium, ...] = LONG
 
+    @property
+    def kind(self) -> str:
+        """The name of its class, for templates."""
+        return type(self).__name__.lower()
+
 
 @dataclass(frozen=True, kw_only=True)
 class Heading(Block):
     """The title of what follows; one with an ``anchor`` stands in the list of contents."""
 
-    kind: Literal["heading"] = "heading"
     title: str
     anchor: str = ""
     level: Literal[3, 4] = 3
@@ -57,7 +61,6 @@ class Heading(Block):
 class Text(Block):
     """A paragraph; ``style`` says what it is."""
 
-    kind: Literal["text"] = "text"
     text: str
     style: Literal["", "answer", "note", "decision", "why", "code"] = ""
 
@@ -66,7 +69,6 @@ class Text(Block):
 class Bullets(Block):
     """A list of sentences."""
 
-    kind: Literal["bullets"] = "bullets"
     texts: Sequence[str]
 
 
@@ -74,7 +76,6 @@ class Bullets(Block):
 class Rows(Block):
     """A table; a ``folded`` one opens on demand. In the notebook the whole table of that name is shown."""
 
-    kind: Literal["rows"] = "rows"
     table: Table
     folded: bool = False
     caption: bool = True
@@ -84,7 +85,6 @@ class Rows(Block):
 class Picture(Block):
     """A figure; the PDF shows it where there is room."""
 
-    kind: Literal["picture"] = "picture"
     figure: ReportFigure
     where: tuple[Medium, ...] = ALL
 
@@ -104,7 +104,6 @@ class Card:
 class Cards(Block):
     """One card per model."""
 
-    kind: Literal["cards"] = "cards"
     cards: Sequence[Card]
     where: tuple[Medium, ...] = PAGE
 
@@ -113,7 +112,6 @@ class Cards(Block):
 class Decisions(Block):
     """What was kept of every factor for every model."""
 
-    kind: Literal["decisions"] = "decisions"
     info: DecisionsInfo
     where: tuple[Medium, ...] = PAGE
 
@@ -122,7 +120,6 @@ class Decisions(Block):
 class Levels(Block):
     """Everything about the levels of one factor, opened on demand."""
 
-    kind: Literal["levels"] = "levels"
     title: str
     table: Table
     texts: Sequence[str]
@@ -133,7 +130,6 @@ class Levels(Block):
 class Judgements(Block):
     """For and against each model."""
 
-    kind: Literal["judgements"] = "judgements"
     judged: Sequence[words.Judgement]
     where: tuple[Medium, ...] = ("page", "pdf")
 
@@ -142,7 +138,6 @@ class Judgements(Block):
 class Verbatim(Block):
     """A text as it stands in a file, opened on demand."""
 
-    kind: Literal["verbatim"] = "verbatim"
     title: str
     text: str
     where: tuple[Medium, ...] = PAGE
@@ -152,7 +147,6 @@ class Verbatim(Block):
 class Compact(Block):
     """The place of a table that only the PDF has."""
 
-    kind: Literal["compact"] = "compact"
     name: Literal["results", "facts", "models", "explored", "effects"]
     where: tuple[Medium, ...] = PDF
 
@@ -192,7 +186,7 @@ def sections(findings: StudyFindings, results: ResultsInfo, figures: Sequence[Re
         ("data", "Data", _data(study)),
         ("models", "Models", _models(study)),
         ("exploration", "Exploration", _exploration(study)),
-        ("outlook", "What would decide it", _outlook(study)),
+        ("outlook", "What would decide it", _what_would_decide(study)),
         ("training", "Final training", _training(study)),
         ("results", "Test results", _results(study)),
         ("residual", "Residual connections", _residual(study)),
@@ -326,7 +320,7 @@ def _explored_factor(findings: StudyFindings, model: ModelFinding, factor: Facto
     )
 
 
-def _outlook(study: _Study) -> Iterator[Block]:
+def _what_would_decide(study: _Study) -> Iterator[Block]:
     findings = study.findings
     text, command = " ".join(words.to_decide_sentences(findings)), words.command(findings)
     if not text:

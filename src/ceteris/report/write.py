@@ -45,7 +45,7 @@ def write_report(
         findings: what the study found.
         folder: made when absent; files of the same names are replaced.
         formats: any of "html", "pdf", "ipynb".
-        progress: told in a few words what is being done.
+        progress: is given a few words on what is being done.
 
     Returns:
         The files that were written.

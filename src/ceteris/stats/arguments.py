@@ -7,12 +7,12 @@ from ceteris.errors import ConfigError
 from ceteris.records import FloatArray
 
 
-def paired_differences(values: ArrayLike, *, at_least: int = 2, purpose: str) -> FloatArray:
-    """Return values as float64 (blocks,) or raise ConfigError when they are too few or not finite."""
+def paired_differences(values: ArrayLike, *, purpose: str) -> FloatArray:
+    """Return values as float64 (blocks,) or raise ConfigError when they are fewer than 2 or not finite."""
     differences = np.asarray(values, dtype=np.float64)
-    if differences.ndim != 1 or len(differences) < at_least:
+    if differences.ndim != 1 or len(differences) < 2:
         raise ConfigError(
-            f"{purpose} needs at least {at_least} paired blocks in an array (blocks,), "
+            f"{purpose} needs at least 2 paired blocks in an array (blocks,), "
             f"received shape {differences.shape}; use more folds or seeds"
         )
     if not np.isfinite(differences).all():

@@ -80,20 +80,14 @@ def bootstrap_accuracy(
     if rows.shape != correct.shape or not correct.size:
         raise ConfigError(f"strata must have one entry per answer, received {rows.shape} for answers {correct.shape}")
     _, rows = np.unique(rows, return_inverse=True)
-    table = np.bincount(2 * rows + correct, minlength=2 * (int(rows.max()) + 1)).reshape(-1, 2)
+    table = np.bincount(2 * rows + correct, minlength=2 * (int(rows.max()) + 1)).reshape(-1, 2).astype(np.int64)
+
+    def share_right(tables: IntArray) -> FloatArray:
+        return np.asarray(tables[..., -1].sum(axis=-1) / tables.sum(axis=(-2, -1)))
+
     return bootstrap_interval(
-        table.astype(np.int64),
-        _share_in_last_column,
-        generator=generator,
-        stratified=True,
-        method=method,
-        confidence=confidence,
-        resamples=resamples,
+        table, share_right, generator=generator, method=method, confidence=confidence, resamples=resamples
     )
-
-
-def _share_in_last_column(tables: IntArray) -> FloatArray:
-    return np.asarray(tables[..., -1].sum(axis=-1) / tables.sum(axis=(-2, -1)))
 
 
 def _resampled_values(
@@ -116,22 +110,17 @@ def _influence(table: IntArray, metric: Metric, stratified: bool) -> tuple[Float
     """Return per occupied cell: its images, their influence on the metric (jackknife), and its stratum's images."""
     row, column = np.nonzero(table)
     counts = table[row, column].astype(np.float64)
-    chunk = _tables_per_chunk(table)
-    values = np.concatenate(
-        [metric(_without_one(table, row[i : i + chunk], column[i : i + chunk])) for i in range(0, len(row), chunk)]
-    )
+    values, chunk = np.empty(len(row)), _tables_per_chunk(table)
+    for start in range(0, len(row), chunk):
+        cells = slice(start, start + chunk)
+        without_one = np.repeat(table[None], len(row[cells]), axis=0)
+        without_one[np.arange(len(without_one)), row[cells], column[cells]] -= 1
+        values[cells] = metric(without_one)
     group = row if stratified else np.zeros_like(row)
     sizes = np.bincount(group, weights=counts)
     means = np.bincount(group, weights=counts * values) / np.maximum(sizes, 1)
     sizes_of_cell = np.asarray(sizes[group], dtype=np.float64)
     return counts, (sizes_of_cell - 1) * (means[group] - values), sizes_of_cell
-
-
-def _without_one(table: IntArray, row: NDArray[np.intp], column: NDArray[np.intp]) -> IntArray:
-    """Return copies of the table, each with one image less in one cell."""
-    tables = np.repeat(table[None], len(row), axis=0)
-    tables[np.arange(len(row)), row, column] -= 1
-    return tables
 
 
 def _tables_per_chunk(table: IntArray) -> int:

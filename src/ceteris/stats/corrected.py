@@ -133,16 +133,10 @@ def bayesian_correlated_t_test(differences: ArrayLike, *, test_share: float, mar
     check_not_negative("test_share", test_share)
     check_not_negative("margin", margin)
     if all_equal(values):
-        return _point_mass(float(values.mean()), margin)
+        difference = float(values.mean())
+        inside = abs(difference) <= margin + 1e-12
+        worse, better = float(difference < 0 and not inside), float(difference > 0 and not inside)
+        return RopeProbabilities(worse=worse, equivalent=float(inside), better=better)
     posterior = stats.t(len(values) - 1, loc=values.mean(), scale=corrected_standard_error(values, test_share))
     worse, better = float(posterior.cdf(-margin)), float(posterior.sf(margin))
     return RopeProbabilities(worse=worse, equivalent=max(0.0, 1 - worse - better), better=better)
-
-
-def _point_mass(difference: float, margin: float) -> RopeProbabilities:
-    inside = abs(difference) <= margin + 1e-12
-    return RopeProbabilities(
-        worse=float(difference < 0 and not inside),
-        equivalent=float(inside),
-        better=float(difference > 0 and not inside),
-    )

@@ -1,4 +1,4 @@
-"""What the corrected t-test will say once all blocks are trained, told from the first of them.
+"""Stochastic curtailment: what the corrected t-test will say once all blocks are trained, by the first of them.
 
 Stochastic curtailment (Lan, Simon & Halperin, Stochastically curtailed tests in long-term clinical trials, Sequential
 Analysis 1, 1982) with predictive probabilities (Spiegelhalter, Freedman & Blackburn, Monitoring clinical trials:
@@ -21,7 +21,7 @@ with t the critical value of N - 1 degrees of freedom. The differences enter by 
 """
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -122,7 +122,7 @@ def stopping_bounds(*, blocks: int, of: int, folds: int, significance: float, ri
 
     It may end as decided when the last test will claim the same with probability 1 - ``risk`` and the test on the blocks
     so far claims it too, as futile when the last test will claim anything with probability ``risk`` at most and the test
-    so far claims nothing. So what is told of the blocks so far agrees with what is expected of all of them.
+    so far claims nothing. So what is said of the blocks so far agrees with what is expected of all of them.
 
     Raises:
         ConfigError: an argument out of its range.
@@ -130,9 +130,7 @@ def stopping_bounds(*, blocks: int, of: int, folds: int, significance: float, ri
     _check(blocks, of, significance)
     check_between("risk", risk, 0, 0.5)
     critical = _critical(blocks, folds, significance)
-
-    def gain(effect_size: float) -> float:
-        return chance_of_gain(effect_size, blocks=blocks, of=of, folds=folds, significance=significance)
+    gain = partial(chance_of_gain, blocks=blocks, of=of, folds=folds, significance=significance)
 
     def decided(effect_size: float) -> float:
         return gain(effect_size) - (1 - risk)

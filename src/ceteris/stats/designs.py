@@ -22,17 +22,14 @@ def effect_coding(cells: IntArray, sizes: tuple[int, ...], *, interactions: bool
     Columns: the constant, the main effects factor by factor, then all two-way interactions where they are asked for.
     """
     constant = np.ones((len(cells), 1))
-    mains = [_coded(cells[:, place], size) for place, size in enumerate(sizes)]
+    codes = [np.concatenate([-np.ones((1, size - 1)), np.eye(size - 1)]) for size in sizes]  # (levels, columns) each
+    mains = [code[cells[:, place]] for place, code in enumerate(codes)]
     pairs = [
         (first[:, :, None] * second[:, None, :]).reshape(len(cells), -1)
         for first, second in combinations(mains, 2)
         if interactions
     ]
     return np.concatenate([constant, *mains, *pairs], axis=1)
-
-
-def _coded(levels: IntArray, size: int) -> FloatArray:
-    return np.concatenate([-np.ones((1, size - 1)), np.eye(size - 1)])[levels]
 
 
 def estimable_effects(matrix: FloatArray) -> int:
@@ -81,24 +78,21 @@ def _start(basis: FloatArray, cells: int, order: IntArray) -> IntArray:
 
 
 def _exchanged(basis: FloatArray, design: IntArray) -> IntArray:
-    """Exchange cells until no exchange raises the determinant; place 0 keeps row 0."""
+    """Exchange cells until no exchange raises the determinant; place 0 keeps row 0.
+
+    Fedorov's delta is the share by which the determinant rises when a row is put in a place.
+    """
     design, improved = design.copy(), True
     while improved:
         improved = False
         for place in range(1, len(design)):
-            row, gain = _best_exchange(basis, design, place)
-            if gain > _GAIN:
+            chosen = basis[design]
+            spread = np.linalg.solve(chosen.T @ chosen, basis.T).T  # (rows, effects)
+            variance = (spread * basis).sum(axis=1)
+            own, common = variance[design[place]], spread @ chosen[place]
+            delta = variance - (variance * own - common**2) - own
+            delta[design] = -np.inf
+            row = int(delta.argmax())
+            if delta[row] > _GAIN:
                 design[place], improved = row, True
     return design
-
-
-def _best_exchange(basis: FloatArray, design: IntArray, place: int) -> tuple[int, float]:
-    """Return the row to put in a place and Fedorov's delta, the share by which the determinant rises."""
-    chosen = basis[design]
-    spread = np.linalg.solve(chosen.T @ chosen, basis.T).T  # (rows, effects)
-    variance = (spread * basis).sum(axis=1)
-    own, common = variance[design[place]], spread @ basis[design[place]]
-    delta = variance - (variance * own - common**2) - own
-    delta[design] = -np.inf
-    row = int(delta.argmax())
-    return row, float(delta[row])

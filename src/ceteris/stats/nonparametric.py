@@ -67,19 +67,14 @@ def sign_flip_test(differences: ArrayLike) -> SignFlipResult:
         )
     observed = abs(float(values.sum()))
     tolerance = 1e-9 * max(float(np.abs(values).sum()), 1e-300)
-    at_least = _count_sums_from(values, observed - tolerance)
+    half = len(values) // 2  # the sum of an assignment of signs is that of one half plus that of the other
+    first, second = np.sort(_signed_sums(values[:half])), np.sort(_signed_sums(values[half:]))
+    missing = np.searchsorted(second, observed - tolerance - first, side="left")
+    at_least = int((len(second) - missing).sum())
     p_value = 1.0 if observed <= tolerance else 2 * at_least / 2.0 ** len(values)
     return SignFlipResult(
         difference=float(values.mean()), p_value=min(1.0, p_value), smallest_p=2.0 ** (1 - len(values))
     )
-
-
-def _count_sums_from(values: FloatArray, threshold: float) -> int:
-    """Count the assignments of signs whose sum reaches the threshold: each sum is one of either half."""
-    half = len(values) // 2
-    first, second = _signed_sums(values[:half]), np.sort(_signed_sums(values[half:]))
-    missing = np.searchsorted(second, threshold - np.sort(first), side="left")
-    return int((len(second) - missing).sum())
 
 
 def _signed_sums(values: FloatArray) -> FloatArray:
@@ -140,8 +135,7 @@ def friedman_test(results: ArrayLike, *, significance: float = 0.05) -> Friedman
     blocks, arms = table.shape
     ranks = stats.rankdata(-table, axis=1)  # (blocks, arms)
     mean_ranks = ranks.mean(axis=0)
-    chi_square = _friedman_chi_square(ranks)
-    statistic, p_value = _iman_davenport(chi_square, blocks, arms)
+    chi_square, statistic, p_value = _friedman_statistics(ranks)
     error = float(np.sqrt(arms * (arms + 1) / (6 * blocks)))
     apart = np.abs(mean_ranks[:, None] - mean_ranks) / error * np.sqrt(2)
     return FriedmanResult(
@@ -166,18 +160,15 @@ def _signed_rank_p(ranks: FloatArray, smaller: float) -> float:
     return min(1.0, float(2 * chances[: round(2 * smaller) + 1].sum()))
 
 
-def _friedman_chi_square(ranks: FloatArray) -> float:
-    """Return between-arm over total variation of the ranks, scaled to chi-square; 0 when every block is one tie."""
+def _friedman_statistics(ranks: FloatArray) -> tuple[float, float, float]:
+    """Return chi-square (0 when every block is one tie), Iman & Davenport's F and its p-value of ranks (blocks, arms)."""
     blocks, arms = ranks.shape
     total = float(((ranks - (arms + 1) / 2) ** 2).sum()) / (arms - 1)
     between = blocks**2 * float(((ranks.mean(axis=0) - (arms + 1) / 2) ** 2).sum())
-    return between / total if total > 0 else 0.0
-
-
-def _iman_davenport(chi_square: float, blocks: int, arms: int) -> tuple[float, float]:
+    chi_square = between / total if total > 0 else 0.0
     rest = blocks * (arms - 1) - chi_square
     if rest <= 1e-9 * blocks:
         # All blocks rank the arms alike: the chance of that among the arms! orders of every block.
-        return float("inf"), float(factorial(arms)) ** (1 - blocks)
+        return chi_square, float("inf"), float(factorial(arms)) ** (1 - blocks)
     statistic = (blocks - 1) * chi_square / rest
-    return statistic, float(stats.f.sf(statistic, arms - 1, (arms - 1) * (blocks - 1)))
+    return chi_square, statistic, float(stats.f.sf(statistic, arms - 1, (arms - 1) * (blocks - 1)))

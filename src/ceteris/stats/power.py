@@ -1,4 +1,4 @@
-"""What a design can find out, told before anything is trained.
+"""The power of a design: which differences, or equivalences, it can find. Known before anything is trained.
 
 Under the model of the corrected t-test its statistic is noncentral t with n - 1 degrees of freedom and noncentrality
 difference / (spread * sqrt(1/n + test_share)). Because test_share does not shrink with n, repeating a

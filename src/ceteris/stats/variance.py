@@ -58,13 +58,14 @@ def variance_by_source(results: Mapping[str, ArrayLike], *, confidence: float = 
     runs = {source: paired_differences(values, purpose=f'the source "{source}"') for source, values in results.items()}
     variances = {source: 0.0 if all_equal(values) else float(values.var(ddof=1)) for source, values in runs.items()}
     total = sum(variances.values())
-    return {
-        source: SourceVariance(
-            deviation=_deviation_interval(variance, len(runs[source]) - 1, confidence),
-            share=variance / total if total else 0.0,
-        )
-        for source, variance in variances.items()
-    }
+    found = {}
+    for source, variance in variances.items():
+        degrees = len(runs[source]) - 1
+        quantiles = stats.chi2.ppf([(1 + confidence) / 2, (1 - confidence) / 2], degrees)
+        low, high = np.sqrt(degrees * variance / quantiles)
+        deviation = Interval(estimate=float(np.sqrt(variance)), low=float(low), high=float(high))
+        found[source] = SourceVariance(deviation=deviation, share=variance / total if total else 0.0)
+    return found
 
 
 def sampling_deviation(accuracy: float, images: int) -> float:
@@ -117,9 +118,3 @@ def crossed_variance(results: ArrayLike) -> CrossedVariance:
         columns=max(0.0, float(column_means.var(ddof=1)) - rest / rows),
         rest=rest,
     )
-
-
-def _deviation_interval(variance: float, degrees: int, confidence: float) -> Interval:
-    upper, lower = stats.chi2.ppf([(1 + confidence) / 2, (1 - confidence) / 2], degrees)
-    low, high = np.sqrt(degrees * variance / np.array([upper, lower]))
-    return Interval(estimate=float(np.sqrt(variance)), low=float(low), high=float(high))

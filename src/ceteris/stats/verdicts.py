@@ -17,6 +17,8 @@ from ceteris.stats.power import blocks_to_decide
 
 @dataclass(frozen=True, kw_only=True)
 class _Rules:
+    """What the levels of one factor are judged by."""
+
     folds: int
     significance: float
     margin: float
@@ -24,14 +26,59 @@ class _Rules:
     def share(self, blocks: int) -> float:
         return overlap_share(folds=self.folds, blocks=blocks)
 
+    def comparison(self, differences: FloatArray, adjusted_p: float, levels: int) -> Comparison:
+        share = self.share(len(differences))
+        test = corrected_t_test(differences, test_share=share)
+        narrow = corrected_t_test(differences, test_share=share, confidence=1 - 2 * self.significance)
+        probability = bayesian_correlated_t_test(differences, test_share=share, margin=self.margin)
+        verdict = self.verdict(test.difference, narrow, adjusted_p)
+        return Comparison(
+            difference=test.difference,
+            low=test.low,
+            high=test.high,
+            p_value=test.p_value,
+            adjusted_p=adjusted_p,
+            probability_worse=probability.worse,
+            probability_equivalent=probability.equivalent,
+            probability_better=probability.better,
+            effect_size=test.effect_size,
+            blocks=len(differences),
+            verdict=verdict,
+            levels=levels,
+            folds=self.folds,
+            margin=self.margin,
+            narrow_low=narrow.low,
+            narrow_high=narrow.high,
+            confidence=1 - 2 * self.significance,
+            blocks_to_decide=self.blocks_to_decide(differences, levels) if verdict == "undecided" else 0,
+        )
+
+    def verdict(self, difference: float, narrow: PairedResult, adjusted_p: float) -> Verdict:
+        if adjusted_p < self.significance:
+            return "better" if difference > 0 else "worse"
+        exactly_zero = narrow.low == narrow.high == 0
+        if exactly_zero or (-self.margin < narrow.low and narrow.high < self.margin):
+            return "equivalent"
+        return "undecided"
+
+    def blocks_to_decide(self, differences: FloatArray, levels: int) -> int:
+        """Return the fewest blocks, in whole cross-validations, if the observed difference and spread are the true ones."""
+        significance = self.significance / levels
+        if all_equal(differences):  # judged by the sign test: see corrected_t_test
+            return -(-wilcoxon_blocks_needed(significance) // self.folds) * self.folds
+        return blocks_to_decide(
+            float(differences.mean()),
+            spread=float(differences.std(ddof=1)),
+            test_share=self.share(max(len(differences), self.folds) + 1),  # more blocks are repetitions
+            margin=self.margin,
+            significance=self.significance,
+            difference_significance=significance,
+            multiple_of=self.folds,
+        )
+
 
 def compare_levels(
-    incumbent: FloatArray,
-    levels: Mapping[str, FloatArray],
-    *,
-    folds: int,
-    significance: float = 0.05,
-    margin: float,
+    incumbent: FloatArray, levels: Mapping[str, FloatArray], *, folds: int, significance: float = 0.05, margin: float
 ) -> dict[str, Comparison]:
     """Compare every level of a factor with the incumbent over the blocks that both finished.
 
@@ -59,76 +106,21 @@ def compare_levels(
     check_between("significance", significance, 0, 0.5)
     check_not_negative("margin", margin)
     rules = _Rules(folds=folds, significance=significance, margin=margin)
-    paired = {label: _common_differences(incumbent, results, label) for label, results in levels.items()}
-    paired = {label: differences for label, differences in paired.items() if len(differences) >= 2}
+    paired = {}
+    for label, results in levels.items():
+        if incumbent.shape != results.shape or incumbent.ndim != 1:
+            raise ConfigError(
+                f'level "{label}" must have one result per block as the incumbent has (nan where a training failed), '
+                f"received {results.shape} and {incumbent.shape}"
+            )
+        differences = results - incumbent
+        if np.isfinite(differences).sum() >= 2:
+            paired[label] = differences[np.isfinite(differences)]
     p_values = [corrected_t_test(d, test_share=rules.share(len(d))).p_value for d in paired.values()]
     return {
-        label: _comparison(differences, float(adjusted_p), len(paired), rules)
+        label: rules.comparison(differences, float(adjusted_p), len(paired))
         for (label, differences), adjusted_p in zip(paired.items(), holm(p_values), strict=True)
     }
-
-
-def _common_differences(incumbent: FloatArray, level: FloatArray, label: str) -> FloatArray:
-    if incumbent.shape != level.shape or incumbent.ndim != 1:
-        raise ConfigError(
-            f'level "{label}" must have one result per block as the incumbent has (nan where a training failed), '
-            f"received {level.shape} and {incumbent.shape}"
-        )
-    differences = level - incumbent
-    return differences[np.isfinite(differences)]
-
-
-def _comparison(differences: FloatArray, adjusted_p: float, levels: int, rules: _Rules) -> Comparison:
-    share = rules.share(len(differences))
-    test = corrected_t_test(differences, test_share=share)
-    narrow = corrected_t_test(differences, test_share=share, confidence=1 - 2 * rules.significance)
-    probability = bayesian_correlated_t_test(differences, test_share=share, margin=rules.margin)
-    verdict = _verdict(test.difference, narrow, adjusted_p, rules)
-    return Comparison(
-        difference=test.difference,
-        low=test.low,
-        high=test.high,
-        p_value=test.p_value,
-        adjusted_p=adjusted_p,
-        probability_worse=probability.worse,
-        probability_equivalent=probability.equivalent,
-        probability_better=probability.better,
-        effect_size=test.effect_size,
-        blocks=len(differences),
-        verdict=verdict,
-        levels=levels,
-        folds=rules.folds,
-        margin=rules.margin,
-        narrow_low=narrow.low,
-        narrow_high=narrow.high,
-        confidence=1 - 2 * rules.significance,
-        blocks_to_decide=_blocks_to_decide(differences, levels, rules) if verdict == "undecided" else 0,
-    )
-
-
-def _verdict(difference: float, narrow: PairedResult, adjusted_p: float, rules: _Rules) -> Verdict:
-    if adjusted_p < rules.significance:
-        return "better" if difference > 0 else "worse"
-    exactly_zero = narrow.low == narrow.high == 0
-    if exactly_zero or (-rules.margin < narrow.low and narrow.high < rules.margin):
-        return "equivalent"
-    return "undecided"
-
-
-def _blocks_to_decide(differences: FloatArray, levels: int, rules: _Rules) -> int:
-    """Take the observed difference and spread for the true ones and ask for the fewest blocks, in whole cross-validations."""
-    significance = rules.significance / levels
-    if all_equal(differences):  # judged by the sign test: see corrected_t_test
-        return -(-wilcoxon_blocks_needed(significance) // rules.folds) * rules.folds
-    return blocks_to_decide(
-        float(differences.mean()),
-        spread=float(differences.std(ddof=1)),
-        test_share=rules.share(max(len(differences), rules.folds) + 1),  # more blocks are repetitions
-        margin=rules.margin,
-        significance=rules.significance,
-        difference_significance=significance,
-        multiple_of=rules.folds,
-    )
 
 
 def holm(p_values: ArrayLike) -> FloatArray:

@@ -9,6 +9,7 @@ import types
 import typing
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from itertools import repeat
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
@@ -139,15 +140,20 @@ def _unpack(hint: Any, tree: Any, arrays: Mapping[str, NDArray[Any]]) -> Any:
     if origin in (typing.Union, types.UnionType):
         return _unpack(_member(parts, tree), tree, arrays)
     if dataclasses.is_dataclass(hint):
-        hints = get_type_hints(hint, include_extras=True)
-        fields = {name: _unpack(hints[name], part, arrays) for name, part in tree.items()}
-        return typing.cast(Any, hint)(**fields)
+        kind = typing.cast(Any, hint)
+        hints = _type_hints(kind)
+        return kind(**{name: _unpack(hints[name], part, arrays) for name, part in tree.items()})
     if origin is tuple:
         hints_of_parts = repeat(parts[0], len(tree)) if parts[1:] == (Ellipsis,) else parts
         return tuple(_unpack(part, branch, arrays) for part, branch in zip(hints_of_parts, tree, strict=True))
     if origin is dict:
         return {key: _unpack(parts[1], part, arrays) for key, part in tree.items()}
     return tree
+
+
+@cache
+def _type_hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind, include_extras=True)
 
 
 def _member(options: tuple[Any, ...], tree: Any) -> Any:

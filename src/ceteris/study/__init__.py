@@ -10,7 +10,7 @@ from ceteris.study.files import (
     study_text,
     study_toml,
 )
-from ceteris.study.model_experiment import ModelResult, final_recipes, model_experiment
+from ceteris.study.model_experiment import ModelResult, model_experiment
 from ceteris.study.strategies import SearchResult, Strategy, search_of, strategy_named, strategy_of
 from ceteris.study.study import Exploration, Factor, Final, Level, ModelSpec, Study, factors_of
 from ceteris.study.trials import ExperimentContext, Extension, exploration_trials, final_trials, without_residual
@@ -30,7 +30,6 @@ __all__ = [
     "arm",
     "exploration_trials",
     "factors_of",
-    "final_recipes",
     "final_trials",
     "model_experiment",
     "parse_study",

@@ -43,6 +43,19 @@ def accuracies(records: Sequence[Record | None]) -> FloatArray:
     return np.array([record.accuracy if isinstance(record, Finished) else np.nan for record in records])
 
 
+def compare_blocks(
+    study: Study, incumbent: FloatArray, levels: Mapping[str, FloatArray], *, looks: int = 1
+) -> dict[str, Comparison]:
+    """Compare accuracies per block as the study asks, see ``compare_levels``; ``looks`` as for :func:`decide`."""
+    return compare_levels(
+        incumbent,
+        levels,
+        folds=study.exploration.folds,
+        significance=study.significance / looks,
+        margin=study.equivalence_margin,
+    )
+
+
 def decide(study: Study, incumbent: str, records: Mapping[str, Sequence[Record | None]], *, looks: int = 1) -> Decision:
     """Compare every level with the incumbent on the same blocks and choose.
 
@@ -55,13 +68,8 @@ def decide(study: Study, incumbent: str, records: Mapping[str, Sequence[Record |
             (Bonferroni), so that looking again does not make chance differences significant.
     """
     results = {label: accuracies(block) for label, block in records.items()}
-    comparisons = compare_levels(
-        results[incumbent],
-        {label: values for label, values in results.items() if label != incumbent},
-        folds=study.exploration.folds,
-        significance=study.significance / looks,
-        margin=study.equivalence_margin,
-    )
+    others = {label: values for label, values in results.items() if label != incumbent}
+    comparisons = compare_blocks(study, results[incumbent], others, looks=looks)
     label, reason = _choice(incumbent, records, results, comparisons)
     return Decision(incumbent=incumbent, label=label, reason=reason, comparisons=comparisons)
 

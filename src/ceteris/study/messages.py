@@ -30,18 +30,16 @@ _TABLES = (study.Study, study.Exploration, study.Final, study.Factor, ReadOption
 
 def explain_invalid(error: ValidationError, tree: Any) -> str:
     """Return one line per problem of a tree of plain values that pydantic refused; at most eight lines."""
-    lines = [f"{what}.{advice}" for what, advice in _problems(error, tree)]
+    lines = [
+        f"{what}.{advice}" for what, advice in (_problem(problem, tree) for problem in error.errors(include_url=False))
+    ]
     more = [f"… and {len(lines) - 8} more problems"] if len(lines) > 8 else []
     return "\n".join(lines[:8] + more)
 
 
 def first_problem(error: ValidationError, tree: Any) -> str:
     """Return what is wrong first in a tree that pydantic refused, as a clause without advice."""
-    return _problems(error, tree)[0][0]
-
-
-def _problems(error: ValidationError, tree: Any) -> list[tuple[str, str]]:
-    return [_problem(problem, tree) for problem in error.errors(include_url=False)]
+    return _problem(error.errors(include_url=False)[0], tree)[0]
 
 
 def _problem(problem: Any, tree: Any) -> tuple[str, str]:

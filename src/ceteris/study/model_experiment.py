@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from ceteris.findings import Confirmation, Version
 from ceteris.recipe import Recipe
 from ceteris.records import Record
-from ceteris.stats import compare_levels
-from ceteris.study.decide import accuracies
+from ceteris.study.decide import accuracies, compare_blocks
 from ceteris.study.strategies import Search, SearchResult, search_of
 from ceteris.study.study import ModelSpec
 from ceteris.study.trials import (
@@ -40,7 +39,9 @@ def model_experiment(
     """
     found = yield from search(context, model)
     confirmation = yield from confirm(context, model, found.best)
-    recipes = final_recipes(model.recipe, found.best)
+    recipes: dict[Version, Recipe] = {"baseline": model.recipe, "best": found.best}
+    if plain := without_residual(found.best):
+        recipes["plain"] = plain
     trials = {version: final_trials(context, recipe) for version, recipe in recipes.items()}
     records = yield from train(model.name, "final", trials, "final")
     finals = {version: tuple(of_version) for version, of_version in records.items()}
@@ -59,18 +60,5 @@ def confirm(context: ExperimentContext, model: ModelSpec, best: Recipe) -> Exper
     trials = {"baseline": confirmation_trials(context, model.recipe), "best": confirmation_trials(context, best)}
     records = yield from train(model.name, "confirmation", trials, "confirmation")
     baseline, improved = accuracies(records["baseline"]), accuracies(records["best"])
-    comparisons = compare_levels(
-        baseline,
-        {"best": improved},
-        folds=study.exploration.folds,
-        significance=study.significance,
-        margin=study.equivalence_margin,
-    )
+    comparisons = compare_blocks(study, baseline, {"best": improved})
     return Confirmation(baseline=baseline, best=improved, comparison=comparisons.get("best"))
-
-
-def final_recipes(baseline: Recipe, best: Recipe) -> dict[Version, Recipe]:
-    """Return the recipes that are trained on the whole training set."""
-    recipes: dict[Version, Recipe] = {"baseline": baseline, "best": best}
-    plain = without_residual(best)
-    return recipes | ({"plain": plain} if plain else {})

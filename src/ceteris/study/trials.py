@@ -1,16 +1,20 @@
-"""From a recipe to its trials: one for every block, and those that meet the test set at the end; and their records."""
+"""How and where a study runs, the trials of a recipe there, one for every block, and what asks for their records."""
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TypeVar
 
+from ceteris.data import DataSet, load
+from ceteris.execution.pools import process_count
 from ceteris.execution.populations import NEVER, Stacking, stacked_folds
 from ceteris.execution.progress import StageKind
 from ceteris.execution.queue import Records, Request, SizeOf
+from ceteris.execution.stacking_speed import stacking_on
 from ceteris.recipe import CustomLoss, CustomModel, Recipe
 from ceteris.records import CrossValidationSplit, HoldoutSplit, Record, Trial
 from ceteris.study.study import Study
-from ceteris.training import execution_of
+from ceteris.training import execution_of, resolve_device
 from ceteris.user_code import NO_IMPORTS, ImportPolicy
 
 T = TypeVar("T")
@@ -20,6 +24,37 @@ Experiment = Generator[Request, Records, T]  # asks for trials, receives their r
 # Repetitions beyond those of the design: far enough from the study's seed that no number of repetitions meets them.
 TUNING_REPETITION = 100_000
 CONFIRMATION_REPETITION = 200_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """How and where a study runs; none of it changes what comes out, except the device and, in the
+    last digits, the stacking.
+
+    ``out`` receives the report; ``store`` keeps finished trainings for every study. ``workers`` 0 trains in this process;
+    None takes one worker per core, or on CUDA one per GPU. ``imports`` lets a study name code of the user's own.
+    ``offline`` True never uses the network; None asks the environment variable CETERIS_OFFLINE. ``until_decided`` trains
+    more repetitions where the design leaves something undecided, as long as the whole run stays within
+    ``budget_seconds`` (None: no limit).
+    ``stacking`` says which trainings are done in lockstep as one; None asks this machine's device table.
+    """
+
+    out: Path
+    store: Path
+    data_dir: Path | None = None
+    device: str = "auto"
+    workers: int | None = None
+    imports: ImportPolicy = NO_IMPORTS
+    offline: bool | None = None
+    formats: Sequence[str] = ("html", "pdf", "ipynb")
+    until_decided: bool = False
+    budget_seconds: float | None = None
+    stacking: Stacking | None = None
+
+    @property
+    def processes(self) -> int:
+        """The number of training processes, 0 for this one; see :func:`ceteris.execution.pools.process_count`."""
+        return process_count(self.workers, self.device)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +86,38 @@ class ExperimentContext:
     extension: Extension | None = None
     stacking: Stacking = NEVER
     imports: ImportPolicy = NO_IMPORTS
+
+
+def context_of(study: Study, data_set: DataSet, options: RunOptions) -> ExperimentContext:
+    """Return what is the same for all trials of a study on this machine.
+
+    Raises:
+        ConfigError: when the device is not on this machine.
+    """
+    extension = (
+        Extension(budget_seconds=options.budget_seconds, workers=options.processes) if options.until_decided else None
+    )
+    device = resolve_device(options.device)
+    return ExperimentContext(
+        study=study,
+        data=data_set.train.digest,
+        device=device,
+        extension=extension,
+        stacking=stacking_on(device) if options.stacking is None else options.stacking,
+        imports=options.imports,
+    )
+
+
+def open_data(study: Study, options: RunOptions, tell: Callable[[str], None] = lambda text: None) -> DataSet:
+    """Return the data set of a study, prepared in the store's folder for memory-mapped reading."""
+    return load(
+        study.data,
+        data_dir=options.data_dir,
+        cache_dir=options.store / "data",
+        options=study.reading,
+        offline=options.offline,
+        progress=lambda transfer: tell(f"fetching {transfer.name}: {transfer.done / 2**20:.0f} MiB"),
+    )
 
 
 def train(

@@ -111,8 +111,8 @@ class Muon(torch.optim.Optimizer):
 
 
 def _indices_by_shape(weights: list[Tensor]) -> list[list[int]]:
-    """Return the places of weights of equal shape together, so that they are orthogonalised in one batch."""
-    places: dict[tuple[int, ...], list[int]] = defaultdict(list)
-    for place, weight in enumerate(weights):
-        places[tuple(weight.shape)].append(place)
-    return list(places.values())
+    """Return the indices of weights of equal shape together, so that they are orthogonalised in one batch."""
+    indices: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    for index, weight in enumerate(weights):
+        indices[tuple(weight.shape)].append(index)
+    return list(indices.values())

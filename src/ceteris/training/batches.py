@@ -1,6 +1,6 @@
 """Images resident on the device as bytes: a batch is one gather and one fused standardisation, without a DataLoader."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -24,8 +24,8 @@ def batch_count(images: int, batch_size: int) -> int:
     return max(1, images // batch_size)
 
 
-def batches(labels: Tensor, order: Tensor, *, batch_size: int, epoch: int, epochs: int) -> Iterator[Batch]:
-    """Yield the mini-batches of one pass.
+def batches(labels: Tensor, order: Tensor, *, batch_size: int, epoch: int, epochs: int) -> list[Batch]:
+    """Return the mini-batches of one pass.
 
     Indices and labels go to the device all at once: moving those of every batch would wait for every step.
 
@@ -40,8 +40,7 @@ def batches(labels: Tensor, order: Tensor, *, batch_size: int, epoch: int, epoch
     steps, size = batch_count(count, batch_size), min(count, batch_size)
     indices = order[..., : steps * size].to(labels.device)
     pairs = zip(torch.split(indices, size, -1), torch.split(labels[indices], size, -1), strict=True)
-    for step, (chosen, of_chosen) in enumerate(pairs):
-        yield Batch((epoch + step / steps) / epochs, chosen, of_chosen)
+    return [Batch((epoch + step / steps) / epochs, chosen, of_chosen) for step, (chosen, of_chosen) in enumerate(pairs)]
 
 
 @dataclass(frozen=True)

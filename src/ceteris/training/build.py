@@ -6,7 +6,7 @@ it is built.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any, assert_never
 
@@ -98,50 +98,30 @@ def _allocate(network: nn.Module) -> None:
 
 
 def _network(model: recipe.MLP | recipe.CNN | recipe.ResNet, input_shape: Shape, classes: int) -> nn.Module:
-    outside: dict[str, Any] = {
-        "input_shape": input_shape,
-        "classes": classes,
-        "activation": build_activation(model.activation),
-        "batch_norm": model.batch_norm,
-        "dropout": model.dropout,
+    of_weights = ("kind", "activation", "initialisation")  # all other fields are parameters of the network
+    settings: dict[str, Any] = {
+        field.name: getattr(model, field.name) for field in fields(model) if field.name not in of_weights
     }
+    settings |= {"input_shape": input_shape, "classes": classes, "activation": build_activation(model.activation)}
     match model:
         case recipe.MLP():
-            return MLP(hidden=model.hidden, **outside)
+            return MLP(**settings)
         case recipe.CNN():
-            return CNN(
-                filters=model.filters,
-                kernels=model.kernels,
-                convolutions_per_block=model.convolutions_per_block,
-                pooling=model.pooling,
-                pool_after=model.pool_after,
-                order=model.order,
-                global_average_pooling=model.global_average_pooling,
-                head=model.head,
-                **outside,
-            )
+            return CNN(**settings)
         case recipe.ResNet():
-            return ResNet(
-                blocks=model.blocks,
-                filters=model.filters,
-                kernel=model.kernel,
-                block=model.block,
-                convolutions_per_block=model.convolutions_per_block,
-                residual=model.residual,
-                shortcut=model.shortcut,
-                stem_stride=model.stem_stride,
-                head=model.head,
-                **outside,
-            )
+            return ResNet(**settings)
         case _:
             assert_never(model)
 
 
 def _gain(activation: recipe.Activation) -> float:
     match activation:
-        case recipe.LeakyReLU(slope=parameter) | recipe.PReLU(initial_slope=parameter):
-            return techniques.gain_of(activation.kind, parameter)
-        case recipe.ELU(alpha=parameter) | recipe.Softplus(beta=parameter):
+        case (
+            recipe.LeakyReLU(slope=parameter)
+            | recipe.PReLU(initial_slope=parameter)
+            | recipe.ELU(alpha=parameter)
+            | recipe.Softplus(beta=parameter)
+        ):
             return techniques.gain_of(activation.kind, parameter)
         case _:
             return techniques.gain_of(activation.kind)
@@ -167,6 +147,18 @@ def _custom_model(
     return network
 
 
+def summary_of(choice: recipe.Recipe, train: ImageSet, *, imports: ImportPolicy) -> ModelSummary:
+    """Return the layers of a recipe's model for images shaped like those of a training set."""
+    network = build_model(
+        choice.model,
+        input_shape=train.shape,
+        classes=len(train.classes),
+        generator=torch.Generator().manual_seed(0),
+        imports=imports,
+    )
+    return summarise(network, train.shape)
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Steps of the training
 
@@ -183,7 +175,11 @@ def build_optimizer(choice: recipe.Optimizer, model: nn.Module) -> torch.optim.O
     fused = {"fused": True} if device in ("cpu", "cuda") else {"foreach": True}
     match choice:
         case recipe.SGD(lr=lr, momentum=momentum, dampening=dampening, nesterov=nesterov):
-            _check_nesterov(choice)
+            if nesterov and (momentum == 0 or dampening != 0):
+                raise ConfigError(
+                    "optimizer: nesterov needs momentum > 0 and dampening = 0, received "
+                    f"momentum = {momentum} and dampening = {dampening}. Set momentum = 0.9, for example."
+                )
             return torch.optim.SGD(weights, lr, momentum, dampening, nesterov=nesterov, **fused)
         case recipe.Adam(lr=lr, epsilon=epsilon, amsgrad=amsgrad):
             return torch.optim.Adam(weights, lr, (choice.beta1, choice.beta2), epsilon, amsgrad=amsgrad, **fused)
@@ -211,14 +207,6 @@ def build_optimizer(choice: recipe.Optimizer, model: nn.Module) -> torch.optim.O
             return _muon(choice, model)
         case _:
             assert_never(choice)
-
-
-def _check_nesterov(choice: recipe.SGD) -> None:
-    if choice.nesterov and (choice.momentum == 0 or choice.dampening != 0):
-        raise ConfigError(
-            "optimizer: nesterov needs momentum > 0 and dampening = 0, "
-            f"received momentum = {choice.momentum} and dampening = {choice.dampening}. Set momentum = 0.9, for example."
-        )
 
 
 def _muon(choice: recipe.Muon, model: nn.Module) -> techniques.Muon:
@@ -450,15 +438,3 @@ def can_step_together(choices: Sequence[recipe.Recipe]) -> bool:
 def attacks_the_model(operations: Sequence[recipe.Augmentation]) -> bool:
     """Say whether an augmentation depends on the model's weights, so that no two models see the same images."""
     return any(isinstance(operation, recipe.AdversarialNoise) for operation in operations)
-
-
-def summary_of(choice: recipe.Recipe, train: ImageSet, *, imports: ImportPolicy) -> ModelSummary:
-    """Return the layers of a recipe's model for images shaped like those of a training set."""
-    network = build_model(
-        choice.model,
-        input_shape=train.shape,
-        classes=len(train.classes),
-        generator=torch.Generator().manual_seed(0),
-        imports=imports,
-    )
-    return summarise(network, train.shape)

@@ -175,21 +175,13 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and ("out of memory" in message or "DefaultCPUAllocator" in message)
 
 
-# On a CPU the feature maps of few images stay in its caches: CNN 32-64-128 evaluates 128 at once in 60 % of the time of 1,024.
-_EVALUATED_AT_ONCE = {"cpu": 128}
-
-
-def evaluated_at_once(device: str) -> int:
-    """Return how many images a device evaluates at once where they fit into its memory."""
-    return _EVALUATED_AT_ONCE.get(device.partition(":")[0], 1024)
-
-
 class EvaluationBatch:
-    """How many images are evaluated at once: halved whenever they do not fit into the memory, and kept so."""
+    """How many images a device evaluates at once: halved whenever they do not fit into its memory, and kept so."""
 
-    def __init__(self, images: int) -> None:
-        self.images = images
-        self._first = images
+    def __init__(self, device: torch.device) -> None:
+        # On a CPU the feature maps of few images stay in its caches: CNN 32-64-128 evaluates 128 at once in 60 % of the
+        # time of 1,024.
+        self._first = self.images = 128 if device.type == "cpu" else 1024
 
     def halve(self) -> bool:
         """Halve the batch; False when it is a single image already."""

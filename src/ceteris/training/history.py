@@ -31,29 +31,36 @@ class ObservedEpoch:
 
 
 class EpochTrace:
-    """The mini-batches of one epoch, of one model or of K; the numbers leave the device once per epoch, not at each step."""
+    """The mini-batches of one epoch, of one model or of K; the numbers leave the device once per epoch, not at each step.
 
-    def __init__(self) -> None:
-        self._losses: list[Tensor] = []
-        self._predicted: list[Tensor] = []
-        self._labels: list[Tensor] = []
+    There is room for the whole epoch from the beginning: thousands of small tensors that outlive their step would tear the
+    heap apart.
+
+    Args:
+        labels: of every mini-batch, (b,) or (K, b).
+    """
+
+    def __init__(self, labels: list[Tensor]) -> None:
+        self._labels = torch.stack(labels)
+        self._predicted = torch.empty_like(self._labels)
+        self._losses = torch.empty(0)
         self._rates: list[list[float]] = []
 
-    def note(self, losses: Tensor, logits: Tensor, rates: list[float], labels: Tensor) -> None:
-        """Note a mini-batch: losses () or (K,), logits (b, classes) or (K, b, classes), rates (K,), labels like logits."""
-        self._losses.append(losses)
-        self._predicted.append(logits.argmax(-1))
-        self._labels.append(labels)
+    def note(self, losses: Tensor, logits: Tensor, rates: list[float]) -> None:
+        """Note the next mini-batch: losses () or (K,), logits (b, classes) or (K, b, classes), rates (K,)."""
+        step = len(self._rates)
+        if step == 0:
+            self._losses = losses.new_empty((len(self._labels), *losses.shape))
+        self._losses[step] = losses
+        torch.argmax(logits, -1, out=self._predicted[step])
         self._rates.append(rates)
 
     def of_models(self, gradient_norms: list[float]) -> list[ObservedEpoch]:
         """Return what every model saw, given the norm of its last gradient."""
         steps, models = len(self._rates), len(gradient_norms)
         # numpy makes the float64 numbers: not every device has them
-        losses = torch.stack(self._losses).cpu().numpy().astype(np.float64).reshape(steps, models)
-        predicted, labels = (
-            torch.stack(kept).cpu().numpy().reshape(steps, models, -1) for kept in (self._predicted, self._labels)
-        )
+        losses = self._losses.cpu().numpy().astype(np.float64).reshape(steps, models)
+        predicted, labels = (kept.cpu().numpy().reshape(steps, models, -1) for kept in (self._predicted, self._labels))
         return [
             ObservedEpoch(
                 losses=losses[:, model],

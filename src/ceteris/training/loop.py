@@ -5,7 +5,7 @@ of three convolutional networks (one core, medians of 4 to 5 rounds; docs/perfor
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ceteris.errors import DivergedError
 from ceteris.techniques import ExponentialMovingAverage
 from ceteris.training.batches import Batch, ResidentImages
-from ceteris.training.device import EvaluationBatch, autocasting, evaluated_at_once, is_out_of_memory, wait_for
+from ceteris.training.device import EvaluationBatch, autocasting, is_out_of_memory, wait_for
 from ceteris.training.history import BestEpoch, EpochTrace, History, ObservedEpoch, State, state_of
 
 OnEpoch = Callable[[int], None]
@@ -64,8 +64,8 @@ class Trainee(Protocol[Targets]):
     average: ExponentialMovingAverage | None
     runs: list["Run"]  # one for every model that still trains
 
-    def batches(self, epoch: int) -> Iterator[Batch]:
-        """Yield the mini-batches of an epoch, from 0."""
+    def batches(self, epoch: int) -> list[Batch]:
+        """Return the mini-batches of an epoch, from 0."""
         ...
 
     def inputs(self, batch: Batch) -> tuple[Tensor | list[Tensor], Targets]:
@@ -105,10 +105,11 @@ def fit(trainee: Trainee[Targets], on_epoch: OnEpoch = lambda epoch: None) -> li
     """
     runs = trainee.runs
     for epoch in range(trainee.config.epochs):
-        started, trace = time.perf_counter(), EpochTrace()
+        started, batches = time.perf_counter(), trainee.batches(epoch)
         trainee.model.train()
-        for batch in trainee.batches(epoch):
-            trace.note(*train_step(trainee, batch), batch.labels)
+        trace = EpochTrace([batch.labels for batch in batches])
+        for batch in batches:
+            trace.note(*train_step(trainee, batch))
         wait_for(trainee.config.device)
         seconds = (time.perf_counter() - started) / len(trainee.runs)
         with trainee.average.applied() if trainee.average else nullcontext():
@@ -162,7 +163,7 @@ class Run:
         self.history = History(classes)
         self.ended = False
         self._held_out = held_out
-        self._batch = evaluation_batch(held_out)
+        self._batch = EvaluationBatch(held_out.device)
         self._best = BestEpoch(patience)
         self._snapshots: list[State] | None = [] if keep_snapshots else None
         self._diverged: DivergedError | None = None
@@ -206,18 +207,13 @@ def predict(
 
     Where the memory does not suffice, ``batch`` is halved until it does.
     """
-    batch = batch or evaluation_batch(images)
+    batch = batch or EvaluationBatch(images.device)
     while True:
         try:
             return _logits(model, images, autocast, batch.images)
         except (RuntimeError, MemoryError) as error:
             if not (is_out_of_memory(error) and batch.halve()):
                 raise
-
-
-def evaluation_batch(images: ResidentImages) -> EvaluationBatch:
-    """Return how many of the images are evaluated at once at first."""
-    return EvaluationBatch(evaluated_at_once(images.device.type))
 
 
 @torch.inference_mode()

@@ -1,6 +1,6 @@
 """One model that learns by itself: its objects, and how they make a step."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -110,8 +110,8 @@ class SingleTrainee:
         self._images = images
         self._full_rates = learning_rates(objects.optimizer)
 
-    def batches(self, epoch: int) -> Iterator[Batch]:
-        """Yield the mini-batches of a shuffled pass."""
+    def batches(self, epoch: int) -> list[Batch]:
+        """Return the mini-batches of a shuffled pass."""
         order = torch.randperm(len(self._images), generator=self._objects.streams.order)
         config = self.config
         return batches(self._images.labels, order, batch_size=config.batch_size, epoch=epoch, epochs=config.epochs)

@@ -6,14 +6,14 @@ where no model asks for a step it is left out.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from ceteris.models import StackedModel
-from ceteris.models.stacked import rows_of
+from ceteris.models.stacked import select
 from ceteris.recipe import Recipe
 from ceteris.training import build
 from ceteris.training.batches import Batch, StackedImages, batches
@@ -54,8 +54,8 @@ class StackedTrainee:
         smoothings = {build.smoothing_of(recipe.loss) for recipe in recipes}
         self._smoothing = smoothings.pop() if len(smoothings) == 1 else None
 
-    def batches(self, epoch: int) -> Iterator[Batch]:
-        """Yield the mini-batches (K, b) of a shuffled pass, every member's in the order that it would have alone."""
+    def batches(self, epoch: int) -> list[Batch]:
+        """Return the mini-batches (K, b) of a shuffled pass, every member's in the order that it would have alone."""
         config, order = self.config, self._images.order([member.objects.streams.order for member in self._members])
         return batches(
             self._images.table.labels, order, batch_size=config.batch_size, epoch=epoch, epochs=config.epochs
@@ -113,7 +113,7 @@ class StackedTrainee:
         self._optimizer.keep(indices)
         self._images = self._images.keep(indices)
         if self.average:
-            self.average.follow(self._stacked, lambda average: rows_of(average, indices))
+            self.average.follow(self._stacked, lambda average: select(average, indices))
         self._prepare()
 
 
@@ -156,7 +156,7 @@ class StackedOptimizer:
         for weights, state in self._optimizers[0].state.items():
             for name, value in state.items():
                 if isinstance(value, Tensor) and value.shape[1:] == weights.shape[1:] and value.ndim == weights.ndim:
-                    state[name] = rows_of(value, indices)
+                    state[name] = select(value, indices)
 
 
 class GradientSteps:

@@ -9,10 +9,9 @@ import numpy as np
 from ceteris.findings import Broken, Candidate, Eliminated, Pruned, candidate_label
 from ceteris.recipe import Recipe
 from ceteris.records import FloatArray, Record, Trial
-from ceteris.stats import compare_levels
-from ceteris.study.decide import accuracies
+from ceteris.study.decide import accuracies, compare_blocks
+from ceteris.study.strategies.comparison import failures_of
 from ceteris.study.strategies.space import Sampled
-from ceteris.study.strategies.summaries import failures_of
 from ceteris.study.study import Study
 from ceteris.study.trials import Experiment, train
 
@@ -78,13 +77,7 @@ def select(study: Study, runs: Sequence[CandidateRun]) -> tuple[CandidateRun, tu
     early too: they were tried.
     """
     baseline, *others = runs
-    comparisons = compare_levels(
-        baseline.accuracies,
-        {run.label: run.accuracies for run in others},
-        folds=study.exploration.folds,
-        significance=study.significance,
-        margin=study.equivalence_margin,
-    )
+    comparisons = compare_blocks(study, baseline.accuracies, {run.label: run.accuracies for run in others})
     finished = [run for run in others if run.status == "finished"]
     if baseline.status == "finished":
         better = {label for label, comparison in comparisons.items() if comparison.verdict == "better"}

@@ -1,19 +1,80 @@
-"""Arms against an incumbent on the same blocks: trained, decided and, where something is undecided, trained on."""
+"""Arms against an incumbent on the same blocks: trained, decided and, where something is undecided, trained on.
+
+What more repetitions may cost is counted in recorded training times, never by the clock, so that a run that goes on after a
+stop decides as it would have.
+"""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from ceteris.findings import FactorFinding
+import numpy as np
+
+from ceteris.fields import describe_changes
+from ceteris.findings import Effort, FactorFinding, Failure, LevelFinding
 from ceteris.recipe import Recipe
-from ceteris.records import Finished, Record, Trial
-from ceteris.study.arms import arms_of
-from ceteris.study.decide import Decision, decide
-from ceteris.study.strategies.budget import Budget, seconds_of
-from ceteris.study.strategies.summaries import factor_finding
-from ceteris.study.strategies.tuning import tune_arms
+from ceteris.records import Failed, Finished, FloatArray, Record, Trial
+from ceteris.study.arms import arms_of, label_parts
+from ceteris.study.decide import Decision, accuracies, decide
+from ceteris.study.strategies.tuning import TunedArm, tune_arms
 from ceteris.study.study import Factor, ModelSpec, nuisances_of
-from ceteris.study.trials import Experiment, ExperimentContext, exploration_trials, train
+from ceteris.study.trials import (
+    Experiment,
+    ExperimentContext,
+    confirmation_trials,
+    exploration_trials,
+    final_trials,
+    train,
+)
+
+# What a run takes besides training, in wall-clock seconds: starting and reporting, of which explaining and drawing each model.
+SECONDS_TO_START, SECONDS_TO_REPORT, SECONDS_TO_REPORT_MODEL = 5.0, 5.0, 5.0
+Blocks = Mapping[str, Sequence[Record | None]]  # label -> one entry per block, None where it was not trained
+
+
+class Budget:
+    """The core-seconds of one model; what the confirmation and the final trainings will take is put aside.
+
+    ``share`` is an even part of what the run's budget leaves for training, without limit where there is no budget.
+    """
+
+    def __init__(self, context: ExperimentContext) -> None:
+        self._context = context
+        self._counted: set[str] = set()
+        self.spent = 0.0
+        self.share = float("inf")
+        extension, models = context.extension, len(context.study.models)
+        if extension is not None and extension.budget_seconds is not None:
+            besides = SECONDS_TO_START + SECONDS_TO_REPORT + SECONDS_TO_REPORT_MODEL * models
+            self.share = max(0.0, extension.budget_seconds - besides) * max(1, extension.workers) / models
+
+    def add(self, records: Iterable[Record]) -> None:
+        """Count trainings, each once."""
+        for record in records:
+            if record.digest not in self._counted:
+                self._counted.add(record.digest)
+                self.spent += seconds_of(record)
+
+    def allows(self, seconds: float, sample: Record | None) -> bool:
+        """Say whether so many core-seconds are left, when a recipe like that of ``sample`` goes into the finals."""
+        return self.spent + seconds + (reserve(self._context, sample) if sample else 0.0) <= self.share
+
+
+def seconds_of(record: Record) -> float:
+    """Return the training and evaluation time of a record in core-seconds."""
+    if isinstance(record, Failed):
+        return 0.0
+    return record.cost.train_seconds + record.epoch_count * record.cost.evaluation_seconds
+
+
+def reserve(context: ExperimentContext, sample: Record) -> float:
+    """Return the core-seconds that confirmation and finals will take if all recipes cost what ``sample`` did."""
+    if context.extension is None:
+        return 0.0
+    recipe, size_of = sample.trial.recipe, context.extension.size_of
+    versions = 3 if recipe.model.kind == "resnet" else 2
+    trials = 2 * confirmation_trials(context, recipe) + versions * final_trials(context, recipe)
+    return seconds_of(sample) / size_of(sample.trial) * sum(map(size_of, trials))
 
 
 @dataclass(kw_only=True)
@@ -67,20 +128,18 @@ class ArmComparison:
                 for label, comparison in decision.comparisons.items()
                 if comparison.verdict == "undecided" and self.records[label][design - 1] is not None
             ]
-            if not undecided or not self._can_double([self.incumbent, *undecided]):
+            again = [self.incumbent, *undecided]
+            # As many blocks again cost what an arm's blocks took on average so far.
+            taken = [[seconds_of(record) for record in self.records[label] if record] for label in again]
+            blocks = len(self.records[self.incumbent])
+            seconds = sum(sum(of_arm) / len(of_arm) * blocks for of_arm in taken if of_arm)
+            trained = (record for record in reversed(self.records[self.incumbent]) if isinstance(record, Finished))
+            if not undecided or not self.budget.allows(seconds, next(trained, None)):
                 break
-            yield from self.train_repetitions([self.incumbent, *undecided], range(repetitions, 2 * repetitions))
+            yield from self.train_repetitions(again, range(repetitions, 2 * repetitions))
             repetitions *= 2
             decision = self.decide()
         return decision
-
-    def _can_double(self, labels: Sequence[str]) -> bool:
-        """Say whether the budget allows as many blocks again, at what an arm's blocks took on average so far."""
-        blocks = len(self.records[self.incumbent])
-        taken = {label: [seconds_of(record) for record in self.records[label] if record] for label in labels}
-        seconds = sum(sum(of_arm) / len(of_arm) * blocks for of_arm in taken.values() if of_arm)
-        trained = (record for record in reversed(self.records[self.incumbent]) if isinstance(record, Finished))
-        return self.budget.allows(seconds, next(trained, None))
 
 
 Compare = Callable[[ArmComparison], Experiment[Decision]]
@@ -123,3 +182,95 @@ class FactorSearch:
         decision = replace(decision, incompatible=arms.incompatible)
         finding = factor_finding(factor, comparison.arms, comparison.records, decision, tuned)
         return finding, comparison.arms[decision.label]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What the findings hold of the arms
+
+
+def factor_finding(
+    factor: Factor,
+    arms: Mapping[str, Recipe],
+    blocks: Blocks,
+    decision: Decision,
+    tuned: Mapping[str, TunedArm] | None = None,
+) -> FactorFinding:
+    """Gather what one factor showed, level by level, in the order of the study file.
+
+    Args:
+        factor: what was varied.
+        arms: label -> the recipe that was compared.
+        blocks: label -> records, as many entries for every arm.
+        decision: which level is kept and why.
+        tuned: label -> the tuning of the arm's nuisance parameters, where there was one.
+    """
+    levels = []
+    for label, recipe in arms.items():
+        level = replace(
+            level_finding(label, blocks[label]),
+            changes=describe_changes(arms[decision.incumbent], recipe),
+            incumbent=label == decision.incumbent,
+            chosen=label == decision.label,
+            comparison=decision.comparisons.get(label),
+        )
+        if arm := (tuned or {}).get(label):
+            records = [*(record for record in blocks[label] if record), *arm.records]
+            parts = label_parts(factor, label, arm.start)
+            level = replace(level, effort=effort_of(records), tuning=arm.findings, label_parts=parts)
+        levels.append(level)
+    return FactorFinding(
+        name=factor.name,
+        title=factor.title or factor.name,
+        question=factor.question,
+        fields=factor.fields,
+        levels=tuple(levels),
+        reason=decision.reason,
+        eliminations=decision.eliminations,
+        incompatible=decision.incompatible,
+    )
+
+
+def level_finding(label: str, records: Sequence[Record | None]) -> LevelFinding:
+    """Gather the blocks of one level, not compared with any other; trials that did not finish count as NaN."""
+    trained = [record for record in records if record]
+    costs = [record.cost for record in trained if isinstance(record, Finished)]
+    return LevelFinding(
+        label=label,
+        changes=(),
+        accuracies=accuracies(records),
+        f1=_values_of(records, "f1"),
+        losses=_values_of(records, "loss"),
+        train_accuracies=_values_of(records, "train_accuracy"),
+        train_seconds=np.array(
+            [record.cost.train_seconds if isinstance(record, Finished) else np.nan for record in records]
+        ),
+        parameters=costs[0].parameters if costs else 0,
+        forward_flops_per_image=costs[0].forward_flops_per_image if costs else 0,
+        peak_memory_bytes=max((cost.peak_memory_bytes for cost in costs), default=0),
+        incumbent=False,
+        chosen=False,
+        failures=failures_of(records),
+        comparison=None,
+        effort=effort_of(trained),
+    )
+
+
+def failures_of(records: Sequence[Record | None]) -> tuple[Failure, ...]:
+    """Return how the trainings ended that did not finish."""
+    return tuple(Failure(status=record.status, error=record.error) for record in records if isinstance(record, Failed))
+
+
+def effort_of(records: Sequence[Record]) -> Effort:
+    """Return what a number of trainings took together."""
+    finished = [record for record in records if isinstance(record, Finished)]
+    return Effort(
+        trials=len(records),
+        epochs=sum(record.epoch_count for record in finished),
+        steps=sum(record.step_count for record in finished),
+        training_flops=sum(record.cost.training_flops for record in finished),
+        seconds=sum(record.cost.train_seconds for record in finished),
+    )
+
+
+def _values_of(records: Sequence[Record | None], name: str) -> FloatArray:
+    return np.array([getattr(record, name) if isinstance(record, Finished) else np.nan for record in records])

@@ -1,31 +1,46 @@
-"""A grid of all levels of all factors: what each level brings on average, and which effects depend on each other."""
+"""A grid of all levels of all factors: what each level brings on average, and which effects depend on each other.
 
-from collections.abc import Mapping, Sequence
+An effect is estimated by least squares inside every block: a contrast of the fitted cells, averaged over the settings of the
+other factors in which all its corners can be made. On a full balanced grid it is a difference of plain cell means.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import combinations, product
 
 import numpy as np
 
+from ceteris.digests import digest_of
+from ceteris.errors import ConfigError
 from ceteris.fields import describe_changes
 from ceteris.findings import (
     Broken,
     CellFailures,
-    Comparison,
     FactorFinding,
     GridSearch,
     InBestRecipe,
     Interaction,
     LevelFinding,
+    PassedOver,
 )
-from ceteris.records import FloatArray
-from ceteris.stats import compare_levels
+from ceteris.recipe import Recipe
+from ceteris.records import FloatArray, IntArray
+from ceteris.seeds import generator
+from ceteris.stats import d_optimal, effect_coding, estimable_effects
 from ceteris.study.arms import arm
+from ceteris.study.decide import compare_blocks
 from ceteris.study.strategies import SAME_BLOCKS, Search, SearchResult, Strategy
-from ceteris.study.strategies.candidates import CandidateRun, select, train_candidates
-from ceteris.study.strategies.grid import Grid, GridCell, GridFit, check_grid, chosen_cells, grid_of
-from ceteris.study.strategies.summaries import effort_of, level_finding
+from ceteris.study.strategies.candidates import CandidateRun, candidate_runs, select, train_candidates
+from ceteris.study.strategies.comparison import effort_of, level_finding
+from ceteris.study.strategies.space import Choice, Sampled, Space, space_of
 from ceteris.study.study import Factorial, Level, ModelSpec, Study, nuisances_of
 from ceteris.study.trials import ExperimentContext, exploration_trials
+
+MOST_CELLS = 2000
+_SAME = 1e-8  # how near a contrast must lie to what the cells span
 
 
 def factorial(context: ExperimentContext, model: ModelSpec) -> Search:
@@ -36,10 +51,7 @@ def factorial(context: ExperimentContext, model: ModelSpec) -> Search:
     """
     study, grid = context.study, grid_of(context.study, model)
     cells = chosen_cells(study, grid)
-    runs = [
-        CandidateRun(number=number, recipe=cell.recipe, settings=cell.settings, idle=cell.idle)
-        for number, cell in enumerate(cells)
-    ]
+    runs = candidate_runs(cells)
     trials = {run.number: exploration_trials(context, run.recipe) for run in runs}
     yield from train_candidates(model.name, "grid", trials, runs)
     best, candidates = select(study, runs)
@@ -60,6 +72,214 @@ def factorial(context: ExperimentContext, model: ModelSpec) -> Search:
             confirmed=study.confirmation.seeds > 0,
         ),
     )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The grid
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridCell(Sampled):
+    """One combination of levels that can be made, with their numbers (0 is the baseline's)."""
+
+    levels: tuple[int, ...]
+    recipe: Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """The cells of one model's grid that can be made, the baseline's first.
+
+    ``choices`` are the factors; ``labels`` per factor, the baseline's level first; ``left_out`` are those
+    that cannot be made; ``size`` counts these too.
+    """
+
+    choices: tuple[Choice, ...]
+    labels: tuple[tuple[str, ...], ...]
+    cells: tuple[GridCell, ...]
+    left_out: tuple[PassedOver, ...]
+    size: int
+
+    @property
+    def levels(self) -> IntArray:
+        """The numbers of the levels of every cell, (cells, factors)."""
+        return np.array([cell.levels for cell in self.cells], dtype=np.int64).reshape(len(self.cells), -1)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """How many levels every factor has."""
+        return tuple(map(len, self.labels))
+
+    def matrix(self, *, interactions: bool) -> FloatArray:
+        """Return the effect-coded model matrix of all cells, (cells, effects)."""
+        return effect_coding(self.levels, self.sizes, interactions=interactions)
+
+
+def grid_of(study: Study, model: ModelSpec) -> Grid:
+    """Return the grid of a model's factors; of one with more than 2,000 cells so many at random, where not all are trained.
+
+    Raises:
+        ConfigError: a grid of more than 2,000 cells, all of which should be trained.
+    """
+    assert isinstance(study.strategy, Factorial), f"a grid was asked for by {study.strategy.kind}"
+    space = space_of(study, model)
+    choices = tuple(choice for choice in space.dimensions if isinstance(choice, Choice))
+    labels = tuple((choice.start, *(label for label in choice.labels if label != choice.start)) for choice in choices)
+    sizes = tuple(map(len, labels))
+    size = math.prod(sizes)
+    if size > MOST_CELLS and not study.strategy.cells:
+        factors = " × ".join(f"{len(choice.labels)} ({choice.name})" for choice in choices)
+        raise ConfigError(
+            f"strategy: the grid of model {model.name} has {size:,} cells, {factors}; at most {MOST_CELLS:,} are trained. "
+            "Leave out levels or factors, or train a part of the cells that still tells all effects apart: "
+            'strategy = { kind = "factorial", cells = 100 }.'
+        )
+    listed: Iterable[tuple[int, ...]] = product(*map(range, sizes))
+    if size > MOST_CELLS:  # the baseline's cell and others at random, each once
+        random, drawn = generator(study.seed, 0, "search"), {(0,) * len(sizes): None}
+        while len(drawn) < MOST_CELLS:
+            drawn[tuple(int(level) for level in random.integers(sizes))] = None
+        listed = drawn
+    cells, left_out = _cells(space, labels, listed)
+    return Grid(choices=choices, labels=labels, cells=cells, left_out=left_out, size=size)
+
+
+def _cells(
+    space: Space, labels: tuple[tuple[str, ...], ...], listed: Iterable[tuple[int, ...]]
+) -> tuple[tuple[GridCell, ...], tuple[PassedOver, ...]]:
+    """Make every cell; of those that give one recipe, as a level has no effect there, only the first is kept."""
+    cells: dict[str, GridCell] = {}
+    left_out = Counter[tuple[str, tuple[tuple[str, str], ...]]]()
+    for levels in listed:
+        point = tuple(of_factor[level] for of_factor, level in zip(labels, levels, strict=True))
+        sampled = space.sampled(point)
+        if sampled.recipe is None or digest_of(sampled.recipe) in cells:
+            left_out[sampled.reason, sampled.idle] += 1
+            continue
+        cells[digest_of(sampled.recipe)] = GridCell(
+            levels=levels, recipe=sampled.recipe, settings=sampled.settings, idle=sampled.idle
+        )
+    passed_over = (PassedOver(count=count, reason=reason, idle=idle) for (reason, idle), count in left_out.items())
+    return tuple(cells.values()), tuple(passed_over)
+
+
+def chosen_cells(study: Study, grid: Grid) -> tuple[GridCell, ...]:
+    """Return the cells that are trained, the baseline's first: all, or as many as asked for, chosen D-optimally.
+
+    Raises:
+        ConfigError: fewer cells than effects that are to be told apart.
+    """
+    strategy = study.strategy
+    assert isinstance(strategy, Factorial)
+    if not strategy.cells or strategy.cells >= len(grid.cells):
+        return grid.cells
+    _check_count(strategy, grid)
+    matrix = grid.matrix(interactions=strategy.interactions)
+    rows = d_optimal(matrix, strategy.cells, generator=generator(study.seed, 0, "search"))
+    return tuple(grid.cells[row] for row in rows)
+
+
+def _check_count(strategy: Factorial, grid: Grid) -> None:
+    needed = estimable_effects(grid.matrix(interactions=strategy.interactions))
+    if strategy.cells < min(needed, len(grid.cells)):
+        what = "main effects and two-way interactions" if strategy.interactions else "main effects"
+        advice = ", or set interactions = false" if strategy.interactions else ""
+        raise ConfigError(
+            f"strategy.cells: {needed} cells are needed to tell the {what} apart (with the mean), at most {len(grid.cells)} "
+            f"can be made; received {strategy.cells}. Raise cells{advice}."
+        )
+
+
+def check_grid(study: Study) -> None:
+    """Check that the grid of every model can be trained as asked for.
+
+    Raises:
+        ConfigError: too many cells in the grid, or too few for its effects.
+    """
+    assert isinstance(study.strategy, Factorial)
+    for model in study.models:
+        grid = grid_of(study, model)
+        if study.strategy.cells and grid.choices:
+            _check_count(study.strategy, grid)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Effects
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridFit:
+    """The least-squares fit of a grid's finished cells, block by block.
+
+    ``sizes`` are the levels per factor, level 0 the baseline's; ``possible`` the numbers of the levels of all cells that
+    can be made, (cells, factors); ``trained`` those of the cells that finished on all blocks and ``results`` their
+    accuracies, (trained cells, blocks). ``interactions`` says whether two-way interactions are fitted.
+    """
+
+    sizes: tuple[int, ...]
+    possible: IntArray
+    trained: IntArray
+    results: FloatArray
+    interactions: bool
+
+    def effect(self, *changed: tuple[int, int]) -> FloatArray | None:
+        """Return what changed (factor, level)s bring against their baseline, (blocks,), as a mean over the other factors.
+
+        One is a main effect; two are an interaction, the difference of differences. None where the cells cannot tell.
+        """
+        factors, levels = zip(*changed, strict=True)
+        with_both = self.possible[(self.possible[:, factors] == levels).all(axis=1)]
+        subsets = [back for count in range(len(factors) + 1) for back in combinations(factors, count)]
+        rows = []
+        for back in subsets:
+            corner = with_both.copy()  # (cells, factors)
+            corner[:, list(back)] = 0
+            rows.append([self._row.get(tuple(cell), -1) for cell in corner.tolist()])
+        complete = np.array(rows)[:, (np.array(rows) >= 0).all(axis=0)]
+        if not complete.shape[1]:
+            return None
+        signs = [(-1) ** len(back) for back in subsets]
+        means = [self._coded[of_corner].mean(axis=0) for of_corner in complete]
+        return self._estimate(np.asarray(signs) @ np.array(means))
+
+    def marginal_mean(self, factor: int, level: int) -> FloatArray | None:
+        """Return the fitted mean of a level over the other factors, (blocks,); None where the cells cannot tell."""
+        of_level = self._coded[self.possible[:, factor] == level]
+        return self._estimate(of_level.mean(axis=0)) if len(of_level) else None
+
+    @property
+    def pairs(self) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+        """All pairs of levels of two factors, none of them the baseline's."""
+        return [
+            ((first, one), (second, other))
+            for first, second in combinations(range(len(self.sizes)), 2)
+            for one in range(1, self.sizes[first])
+            for other in range(1, self.sizes[second])
+        ]
+
+    def _estimate(self, contrast: FloatArray) -> FloatArray | None:
+        if not len(self.trained):
+            return None
+        weights = contrast @ self._inverse  # (trained cells,)
+        if not np.allclose(weights @ self._matrix, contrast, atol=_SAME):
+            return None
+        return np.asarray(weights @ self.results)
+
+    @cached_property
+    def _row(self) -> dict[tuple[int, ...], int]:
+        return {tuple(cell): row for row, cell in enumerate(self.possible.tolist())}
+
+    @cached_property
+    def _coded(self) -> FloatArray:
+        return effect_coding(self.possible, self.sizes, interactions=self.interactions)
+
+    @cached_property
+    def _matrix(self) -> FloatArray:
+        return effect_coding(self.trained, self.sizes, interactions=self.interactions)
+
+    @cached_property
+    def _inverse(self) -> FloatArray:
+        return np.asarray(np.linalg.pinv(self._matrix))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +313,7 @@ class GridResults:
     def _factor(self, place: int) -> FactorFinding:
         choice, labels = self.grid.choices[place], self.grid.labels[place]
         means = self.marginal_means(place)
-        comparisons = self._compare(means[0], dict(zip(labels[1:], means[1:], strict=True)))
+        comparisons = compare_blocks(self.study, means[0], dict(zip(labels[1:], means[1:], strict=True)))
         levels = {
             label: replace(
                 self._level(place, number, means[number]),
@@ -123,7 +343,7 @@ class GridResults:
         if baseline is None:
             observed = [run.accuracies for run in self._members(place, 0) if run.status == "finished"]
             baseline = np.mean(observed, axis=0) if observed else unknown
-        effects = [self.fit.main_effect(place, level) for level in range(1, self.grid.sizes[place])]
+        effects = [self.fit.effect((place, level)) for level in range(1, self.grid.sizes[place])]
         return [baseline, *(unknown if effect is None else baseline + effect for effect in effects)]
 
     def _members(self, place: int, level: int) -> list[CandidateRun]:
@@ -137,13 +357,17 @@ class GridResults:
         """
         choice, label, members = self.grid.choices[place], self.grid.labels[place][number], self._members(place, number)
         baseline = self.grid.cells[0].recipe
+        broken = [(run.number, run.left.failure) for run in members if isinstance(run.left, Broken)]
         alone = arm(baseline, choice.factor, Level(label=label, changes=choice.changes(label)))
         level = replace(
             level_finding(label, [None] * len(means)),
             changes=describe_changes(baseline, alone),
             accuracies=means,
             effort=effort_of([record for run in members for record in run.records if record]),
-            failures=_failures(members),
+            failures=tuple(
+                CellFailures(failed=len(broken), cells=len(members), first=first, failure=failure)
+                for first, failure in broken[:1]
+            ),
         )
         cells = [level_finding(label, run.records) for run in members if run.status == "finished"]
         if not cells:
@@ -163,10 +387,10 @@ class GridResults:
         """Return all two-way interactions that the cells can tell, adjusted by Holm over all of them; () if not asked for."""
         if not self.fit.interactions:
             return ()
-        effects = {pair: effect for pair in self.fit.pairs if (effect := self.fit.interaction(*pair)) is not None}
+        effects = {pair: effect for pair in self.fit.pairs if (effect := self.fit.effect(*pair)) is not None}
         numbered = {str(number): effect for number, effect in enumerate(effects.values())}
         additive = np.zeros(len(self.runs[0].records))
-        comparisons = self._compare(additive, numbered) if numbered else {}
+        comparisons = compare_blocks(self.study, additive, numbered) if numbered else {}
         found = []
         for number, pair in enumerate(effects):
             if comparison := comparisons.get(str(number)):
@@ -175,23 +399,6 @@ class GridResults:
                 )
                 found.append(Interaction(first=first, second=second, comparison=comparison))
         return tuple(found)
-
-    def _compare(self, incumbent: FloatArray, levels: Mapping[str, FloatArray]) -> dict[str, Comparison]:
-        return compare_levels(
-            incumbent,
-            levels,
-            folds=self.study.exploration.folds,
-            significance=self.study.significance,
-            margin=self.study.equivalence_margin,
-        )
-
-
-def _failures(members: Sequence[CandidateRun]) -> tuple[CellFailures, ...]:
-    failed = [(run.number, run.left.failure) for run in members if isinstance(run.left, Broken)]
-    if not failed:
-        return ()
-    first, failure = failed[0]
-    return (CellFailures(failed=len(failed), cells=len(members), first=first, failure=failure),)
 
 
 FACTORIAL = Strategy(

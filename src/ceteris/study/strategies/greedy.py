@@ -7,60 +7,52 @@ all others kept: what is it worth there?
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
+from typing import Literal
 
 from ceteris.fields import describe_fields, difference, merged
 from ceteris.findings import FactorFinding, FactorPath, PutBack
 from ceteris.recipe import Recipe
 from ceteris.study.decide import Decision
 from ceteris.study.strategies import SAME_BLOCKS, Search, SearchResult, Strategy
-from ceteris.study.strategies.budget import Budget
-from ceteris.study.strategies.comparison import ArmComparison, Compare, FactorSearch
-from ceteris.study.strategies.summaries import factor_finding
+from ceteris.study.strategies.comparison import ArmComparison, Budget, Compare, FactorSearch, factor_finding
 from ceteris.study.study import ModelSpec, factors_of, nuisances_of
 from ceteris.study.trials import ExperimentContext, exploration_trials, train
 
 STACK = "all choices together"
 
 
-def greedy(
+def factor_by_factor(
     context: ExperimentContext,
     model: ModelSpec,
+    around: Literal["best", "baseline"] = "best",
     budget: Budget | None = None,
     compare: Compare = ArmComparison.run,
 ) -> Search:
-    """Explore one model's factors in the order of the study; ``compare`` as for :class:`FactorSearch`."""
+    """Explore one model's factors in the order of the study, each around the best setting so far or around the baseline.
+
+    Around the baseline, the levels that won are put together at the end. ``compare`` as for :class:`FactorSearch`.
+    """
     search = FactorSearch(context=context, model=model, budget=budget or Budget(context), compare=compare)
-    best, findings, changed = model.recipe, list[FactorFinding](), 0
+    best, findings, chosen, changed = model.recipe, list[FactorFinding](), list[Recipe](), 0
     for factor in factors_of(context.study, model.name):
         finding, kept = yield from search.explore(factor, best)
         findings.append(finding)
-        changed += bool(difference(best, kept))
-        best = kept
-    if not findings:
-        yield from train(model.name, "baseline", {"baseline": exploration_trials(context, best)})
-    path = FactorPath(factors=len(findings), around="best", changed=changed)
-    return SearchResult(model=model, best=best, factors=tuple(findings), search=path)
-
-
-def one_at_a_time(context: ExperimentContext, model: ModelSpec, compare: Compare = ArmComparison.run) -> Search:
-    """Explore every factor of one model around its baseline; ``compare`` as for :class:`FactorSearch`."""
-    search = FactorSearch(context=context, model=model, budget=Budget(context), compare=compare)
-    findings, chosen = list[FactorFinding](), list[Recipe]()
-    for factor in factors_of(context.study, model.name):
-        finding, kept = yield from search.explore(factor, model.recipe)
-        findings.append(finding)
         chosen.append(kept)
+        changed += bool(difference(best, kept))
+        best = kept if around == "best" else model.recipe
     if not findings:
         yield from train(model.name, "baseline", {"baseline": exploration_trials(context, model.recipe)})
-    changed = sum(bool(difference(model.recipe, recipe)) for recipe in chosen)
-    path = FactorPath(factors=len(findings), around="baseline", changed=changed)
-    return SearchResult(model=model, best=merged(model.recipe, chosen), factors=tuple(findings), search=path)
+    if around == "baseline":
+        best = merged(model.recipe, chosen)
+    path = FactorPath(factors=len(findings), around=around, changed=changed)
+    return SearchResult(model=model, best=best, factors=tuple(findings), search=path)
 
 
 def leave_one_out(context: ExperimentContext, model: ModelSpec) -> Search:
     """Explore greedily, then compare the best recipe with itself lacking one choice at a time."""
     budget = Budget(context)
-    found = yield from greedy(context, model, budget)
+    found = yield from factor_by_factor(context, model, budget=budget)
     lacking = without_one_choice(context, model, found.best)
     assert isinstance(found.search, FactorPath)
     found = replace(found, search=replace(found.search, put_back=len(lacking)))
@@ -104,14 +96,14 @@ _HOW = (
     "the noise, or equivalent and cheaper."
 )
 GREEDY = Strategy(
-    search=greedy,
+    search=factor_by_factor,
     name="greedy, factor by factor",
     how=_HOW,
     limits="The search is greedy, one factor after another; a combination that only works together can be missed, and the "
     "order of the factors matters.",
 )
 ONE_AT_A_TIME = Strategy(
-    search=one_at_a_time,
+    search=partial(factor_by_factor, around="baseline"),
     name="one factor at a time, around the baseline",
     how=f"Every level was compared with the baseline alone, {SAME_BLOCKS}; the levels that won were then put together.",
     limits="Every effect was measured around the baseline. That the effects add up in the combination is an assumption, "

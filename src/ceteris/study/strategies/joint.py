@@ -13,7 +13,6 @@ from ceteris.digests import digest_of
 from ceteris.errors import ConfigError
 from ceteris.execution.populations import NEVER, stacked_folds
 from ceteris.findings import PassedOver, Pruned, SampledSearch
-from ceteris.recipe import Recipe
 from ceteris.records import FloatArray, Trial
 from ceteris.study.strategies import SAME_BLOCKS, Search, SearchResult, Strategy
 from ceteris.study.strategies.candidates import CandidateRun, candidate_runs, select, train_candidates
@@ -71,7 +70,13 @@ def _train_round(
     """Train recipes on their blocks, in two parts where some may be left after the first; ``finished`` are the rivals."""
     strategy = context.study.strategy
     assert isinstance(strategy, Joint)
-    trials = {run.number: _trials(context, run.recipe, pruning=strategy.pruning) for run in runs}
+    # No population reaches across the blocks after which a recipe may be left.
+    cut = FIRST_BLOCKS if strategy.pruning else 0
+    trials = dict[int, tuple[Trial, ...]]()
+    for run in runs:
+        alone = exploration_trials(replace(context, stacking=NEVER), run.recipe)
+        parts = (stacked_folds(alone[:cut], context.stacking), stacked_folds(alone[cut:], context.stacking))
+        trials[run.number] = (*parts[0], *parts[1])
     blocks = len(trials[runs[0].number])
     first = min(FIRST_BLOCKS, blocks) if strategy.pruning and len(finished) > 1 else blocks
     yield from train_candidates(model, "joint search", {run.number: trials[run.number][:first] for run in runs}, runs)
@@ -85,15 +90,6 @@ def _train_round(
         yield from train_candidates(model, "joint search", rest, going_on)
     for run in runs:
         run.records += [None] * (blocks - len(run.records))
-
-
-def _trials(context: ExperimentContext, recipe: Recipe, *, pruning: bool) -> tuple[Trial, ...]:
-    """Return a recipe's trials; where it may be left after its first blocks, no population reaches across them."""
-    if not pruning:
-        return exploration_trials(context, recipe)
-    alone = exploration_trials(replace(context, stacking=NEVER), recipe)
-    parts = (alone[:FIRST_BLOCKS], alone[FIRST_BLOCKS:])
-    return tuple(trial for part in parts for trial in stacked_folds(part, context.stacking))
 
 
 def _score(run: CandidateRun, finished: FloatArray) -> float | None:

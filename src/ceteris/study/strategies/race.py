@@ -6,6 +6,7 @@ chance differences significant: see :mod:`ceteris.stats.curtailed`. Winners leav
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -27,7 +28,7 @@ from ceteris.stats.arguments import all_equal
 from ceteris.study.decide import Decision, accuracies, is_cheaper
 from ceteris.study.strategies import SAME_BLOCKS, Search, Strategy
 from ceteris.study.strategies.comparison import ArmComparison, looks_of
-from ceteris.study.strategies.greedy import greedy, one_at_a_time
+from ceteris.study.strategies.greedy import factor_by_factor
 from ceteris.study.study import Greedy, ModelSpec, OneAtATime, Race
 from ceteris.study.trials import Experiment, ExperimentContext, exploration_trials
 
@@ -51,13 +52,12 @@ def race(context: ExperimentContext, model: ModelSpec) -> Search:
     # The folds of an arm are not trained together: it may leave between two of them.
     context, tally = replace(context, stacking=NEVER), _Tally()
 
-    def compare(comparison: ArmComparison) -> Experiment[Decision]:
-        return _race_arms(comparison, strategy, tally)
-
-    if strategy.along == "greedy":
-        found = yield from greedy(context, model, compare=compare)
-    else:
-        found = yield from one_at_a_time(context, model, compare=compare)
+    found = yield from factor_by_factor(
+        context,
+        model,
+        around="best" if strategy.along == "greedy" else "baseline",
+        compare=partial(_race_arms, strategy=strategy, tally=tally),
+    )
     assert isinstance(found.search, FactorPath)
     path = replace(found.search, raced=len(tally.design))
     return replace(found, trainings_saved=len(tally.design - tally.trained), search=path)

@@ -172,26 +172,21 @@ def space_of(study: Study, model: ModelSpec) -> Space:
         arms = arms_of(factor, model.recipe)
         if len(arms.recipes) > 1:
             dimensions.append(Choice(factor=factor, labels=tuple(arms.recipes), start=arms.incumbent))
-    numbers = (_number(span, study, model) for span in ranges_of(study))
-    return Space(baseline=model.recipe, dimensions=(*dimensions, *(number for number in numbers if number)))
+    for span in ranges_of(study):
+        if recipe := recipe_with_number(study, model, span.field):
+            whole = isinstance(number_at(recipe, span.field), int)
+            low, high = (math.ceil(span.low), math.floor(span.high)) if whole else (span.low, span.high)
+            middle = math.sqrt(low * high) if span.log else (low + high) / 2
+            start = number_at(model.recipe, span.field)
+            number = Number(name=span.field, low=low, high=high, log=span.log, whole=whole, start=middle)
+            dimensions.append(replace(number, start=number.allowed(middle) if start is None else start))
+    return Space(baseline=model.recipe, dimensions=tuple(dimensions))
 
 
 def recipe_with_number(study: Study, model: ModelSpec, field: str) -> Recipe | None:
     """Return the baseline, else the first arm of any factor, that has a number in a field; None where none has."""
     arms = (arm(model.recipe, factor, level) for factor in factors_of(study, model.name) for level in factor.levels)
     return next((recipe for recipe in (model.recipe, *arms) if number_at(recipe, field) is not None), None)
-
-
-def _number(span: Range, study: Study, model: ModelSpec) -> Number | None:
-    recipe = recipe_with_number(study, model, span.field)
-    if recipe is None:
-        return None
-    whole = isinstance(number_at(recipe, span.field), int)
-    low, high = (math.ceil(span.low), math.floor(span.high)) if whole else (span.low, span.high)
-    middle = math.sqrt(low * high) if span.log else (low + high) / 2
-    start = number_at(model.recipe, span.field)
-    number = Number(name=span.field, low=low, high=high, log=span.log, whole=whole, start=middle)
-    return replace(number, start=number.allowed(middle) if start is None else start)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
