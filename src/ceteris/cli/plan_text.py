@@ -11,8 +11,7 @@ from rich.console import Console
 
 from ceteris.cli.printing import rich_table
 from ceteris.formats import clock, plain_points
-from ceteris.planning.budget import FittedPlan
-from ceteris.planning.estimate import MORE_REPETITIONS, PlanEstimate
+from ceteris.planning.estimate import MORE_REPETITIONS, FittedPlan, PlanEstimate
 from ceteris.planning.power import Spread
 
 

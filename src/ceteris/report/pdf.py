@@ -17,8 +17,7 @@ from ceteris.analysis.search import mean_of_finished
 from ceteris.figures import ReportFigure
 from ceteris.findings import LevelFinding, StudyFindings
 from ceteris.formats import plain_points, points
-from ceteris.report.content import Report
-from ceteris.report.sections import Block, Bullets, Compact, Heading, Judgements, Section, Text
+from ceteris.report.sections import Block, Bullets, Compact, Heading, Judgements, Report, Section, Text
 from ceteris.report.tables import data_description, structures
 
 MOST_PAGES = 5
