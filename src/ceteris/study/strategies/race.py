@@ -182,7 +182,7 @@ class RaceState:
     @property
     def over(self) -> bool:
         """Whether nobody is left to run against the incumbent."""
-        return not [label for label in self.running if label != self.incumbent]
+        return not self._rivals()
 
     @property
     def undecided(self) -> list[str]:
