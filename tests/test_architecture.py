@@ -50,6 +50,8 @@ WITHOUT_TORCH = {
     "store",
     "analysis",
     "figures",
+    "report",
+    "formats",
 }
 CHOICE_GROUPS = (
     "ACTIVATIONS", "AUGMENTATIONS", "AVERAGINGS", "CLIPPINGS", "LOSSES", "MODELS", "OPTIMIZERS",

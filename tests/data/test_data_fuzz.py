@@ -19,3 +19,11 @@ def test_damaged_files_of_every_format_end_in_an_image_set_or_an_error_for_peopl
     assert (
         sum(int(columns[0]) for columns in readers) > 50
     )  # enough of them were readable for the test to mean something
+
+
+def test_no_tree_of_folders_is_silently_wrong() -> None:
+    command = [sys.executable, str(FUZZER.with_name("fuzz_folders.py")), "--trees", "400", "--seed", "7"]
+    finished = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert finished.returncode == 0, finished.stdout
+    counts = dict(outcome.rsplit(" ", 1) for outcome in finished.stdout.splitlines()[-1].split(", "))
+    assert int(counts["right"]) > 200  # enough of them are read for the test to mean something

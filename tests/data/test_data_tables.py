@@ -84,6 +84,7 @@ def test_the_label_column_may_stand_anywhere_and_be_named(tmp_path: Path) -> Non
         ("label,a\n1,-1\n", "pixel values lie in 0..255, found -1"),
         ("1," * 250_000 + "1\n", "the first line is longer"),
         ("label,a\n" + "1" * 3_000_000, "a line is longer|whole numbers"),
+        ("\r1\x01,2", "no label column"),
     ],
 )
 def test_tables_that_cannot_be_meant_are_refused(tmp_path: Path, text: str, message: str) -> None:

@@ -44,18 +44,7 @@ from ceteris.training import environment, one_thread, standardisation_of
 from ceteris.training.build import build_model, summary_of
 from ceteris.training.device import full_float32
 
-_PACKAGES = (
-    "torch",
-    "numpy",
-    "scipy",
-    "scikit-learn",
-    "matplotlib",
-    "pydantic",
-    "safetensors",
-    "typst",
-    "nbclient",
-)
-_REASON = "final comparison after all choices were made"
+_PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "matplotlib", "pydantic", "safetensors", "typst", "nbclient")
 _EMBEDDED = 1000
 _HEAT_MAPS = 10
 _GRADIENT_BATCH = 256
@@ -310,7 +299,7 @@ def _open_test(trained: TrainedStudy) -> ImageSet:
     look = Look(
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         study=trained.study.name,
-        reason=_REASON,
+        reason="final comparison after all choices were made",
         models=tuple(sorted({final.card.trial[:16] for final in trained.finals})),
     )
     root = trained.store.root

@@ -266,7 +266,7 @@ def data_describe(
     group_column:
         Column of a table that names what a split must not tear apart (a writer, a patient).
     """
-    from ceteris.cli.tables import rich_table
+    from ceteris.cli.printing import rich_table
     from ceteris.data import ReadOptions, audit, describe, load, text_tables, write_page
     from ceteris.data import as_json as json_text
 

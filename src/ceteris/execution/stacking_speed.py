@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ceteris.data import ImageSet, make_image_set
-from ceteris.execution.device_table import DeviceTable, Network, Place, Speed, table_for
-from ceteris.execution.populations import Stacking, as_population
+from ceteris.execution.device_table import DeviceTable, Network, Place, Speed
+from ceteris.execution.populations import as_population
 from ceteris.recipe import Recipe
 from ceteris.records import CrossValidationSplit, Finished, Trial
 from ceteris.seeds import generator
@@ -46,11 +46,6 @@ _ROUNDS = 3
 _SHORT, _LONG = 1, 3  # epochs of two trainings; what the longer one takes more is pure training
 _CLASSES = 10
 _FOLDS = 8
-
-
-def stacking_on(device: str) -> Stacking:
-    """Return which trials are stacked on a device: by its measured table, by the shipped one where there is none."""
-    return Stacking(table=table_for(device))
 
 
 def measure_table(place: Place, device: str, *, report: Callable[[str], None] = lambda text: None) -> DeviceTable:

@@ -1,7 +1,7 @@
 """What a search did and found, in words: comparisons, decisions, tuning, candidates, and how each strategy searches."""
 
 from collections.abc import Iterator, Sequence
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 import numpy as np
 
@@ -35,10 +35,11 @@ from ceteris.findings import (
     candidate_label,
 )
 from ceteris.formats import p_value, percent, plain_points, rough_duration, several, signed_points
-from ceteris.study.strategies import SearchResult, Strategy, strategy_named
+
+if TYPE_CHECKING:  # a report is written, and read in its notebook, without torch
+    from ceteris.study.strategies import SearchResult, Strategy
 
 BASELINE = candidate_label(0, (), ())
-Searched = ModelFinding | SearchResult
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -307,7 +308,7 @@ def _mean(candidate: Candidate) -> str:
 # The search as a whole
 
 
-def search_text(found: Searched) -> str:
+def search_text(found: "ModelFinding | SearchResult") -> str:
     """Say what a search did with one model, and what that is worth."""
     search = found.search
     match search:
@@ -366,7 +367,7 @@ def _path_sentences(path: FactorPath, saved: int) -> Iterator[str]:
         )
 
 
-def _grid_sentences(grid: GridSearch, found: Searched) -> Iterator[str]:
+def _grid_sentences(grid: GridSearch, found: "ModelFinding | SearchResult") -> Iterator[str]:
     trained = len(found.candidates)
     if trained == grid.size:
         yield f"All {trained} cells of the grid were trained on every block."
@@ -427,6 +428,8 @@ def _most_frequent(groups: Sequence[PassedOver]) -> tuple[int, str]:
 # Strategies
 
 
-def strategy_words(findings: StudyFindings) -> Strategy:
+def strategy_words(findings: StudyFindings) -> "Strategy":
     """Return the study's strategy, with its words: its name, how it searches, and its limits."""
+    from ceteris.study.strategies import strategy_named
+
     return strategy_named(next((model.strategy for model in findings.models), "greedy"))

@@ -151,7 +151,7 @@ def read_csv(entry: Entry, *, texts: bool = False) -> CsvFile:
         raise DataError(
             f"{entry}: the first line is longer than {MAX_LINE} bytes or {MAX_COLUMNS} columns; not read on."
         )
-    first = [cell.strip() for cell in next(_cells(shown[0], separator, entry))]
+    first = [cell.strip() for cell in next(_cells(shown[0], separator, entry), [])] or [""]
     no_header = all(_is_number(cell) for cell in first) or any(is_picture_name(cell) for cell in first)
     return CsvFile(
         entry=entry,

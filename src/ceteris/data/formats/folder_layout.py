@@ -72,6 +72,12 @@ class Folder:
         """Folders directly in it that hold pictures at some depth."""
         return [folder for folder in self.below if folder.count]
 
+    def all_folders(self) -> Iterator["Folder"]:
+        """Yield the folders in it at any depth."""
+        for folder in self.below:
+            yield folder
+            yield from folder.all_folders()
+
     def all_pictures(self, without: frozenset[str] = frozenset()) -> Iterator[str]:
         """Yield the paths of all its pictures, folder by folder; those of folders whose path is in ``without`` are skipped."""
         for name in self.pictures:
@@ -198,6 +204,10 @@ def part_of(name: str) -> PartName | None:
     return _PART_WORDS[found[1]] if found else None
 
 
+def _words(name: str) -> list[str]:
+    return re.findall(r"[^\W\d_]+", name.lower())
+
+
 def _letters(name: str) -> str:
     return re.sub(r"[\W\d_]", "", name.lower())
 
@@ -216,11 +226,15 @@ def _decisive(layout: Layout, folder: Folder, *, through_parts: bool) -> tuple[F
 
 
 def _masks(folder: Folder) -> list[Folder]:
-    """Return the folders of masks, boxes or thumbnails that lie beside the pictures, or beside a folder of them."""
+    """Return the folders of masks, boxes or thumbnails that lie beside the pictures, a folder of them, or the classes."""
     others = [inner for inner in folder.folders if _letters(inner.name) in _OTHER_KINDS]
     if any(_letters(inner.name) in _PICTURE_KINDS for inner in folder.folders):
         return others
-    return [inner for inner in others if inner.count <= len(folder.pictures)]
+    names = {
+        inner.name for beside in folder.folders if beside not in others for inner in (beside, *beside.all_folders())
+    }
+    mirrored = [inner for inner in others if inner.folders and {below.name for below in inner.folders} <= names]
+    return mirrored + [inner for inner in others if inner not in mirrored and inner.count <= len(folder.pictures)]
 
 
 def _without_copies(layout: Layout, below: list[Folder]) -> list[Folder]:
@@ -265,7 +279,7 @@ def _parts_with_a_common_word(layout: Layout, below: list[Folder]) -> list[tuple
     """Return parts whose names share a word that means nothing else, such as seg_train and seg_test."""
     found: dict[str, list[tuple[PartName, Folder]]] = defaultdict(list)
     for folder in below:
-        words = re.findall(r"[^\W_]+", folder.name.lower())
+        words = _words(folder.name)
         for word in set(words) & _PART_WORDS.keys():
             found[" ".join(other for other in words if other != word)].append((_PART_WORDS[word], folder))
     groups = [parts for parts in found.values() if len({part for part, _ in parts}) >= 2]
@@ -280,8 +294,8 @@ def _parts_with_a_common_word(layout: Layout, below: list[Folder]) -> list[tuple
 
 def _add_part(layout: Layout, part: PartName, folder: Folder) -> None:
     level, below = _decisive(layout, folder, through_parts=True)
-    again = [inner for inner in below if part_of(inner.name)]
-    if len(again) > 1:
+    again = [inner for inner in below if not _PART_WORDS.keys().isdisjoint(_words(inner.name))]
+    if len(again) > 1 and (len(again) == len(below) or all(part_of(inner.name) for inner in again)):
         raise DataError(
             f"{layout.root.path}: {layout.name(folder)} holds parts itself ({layout.names(again)}). Name the folder meant."
         )
@@ -338,14 +352,19 @@ def _add_classes(layout: Layout, part: PartName, level: Folder, below: list[Fold
         )
     if part == "train":
         layout.empty |= {folder.name for folder in level.below if not folder.count}
+    _add_pictures(layout, [(part, folder.name, folder) for folder in below])
+
+
+def _add_pictures(layout: Layout, found: Sequence[tuple[PartName, str, Folder]]) -> None:
+    """Add the pictures of class folders (part, class, folder) without their masks; folders inside them are warned of."""
     divided, others = [], []
-    for folder in below:
+    for part, label, folder in found:
         masks = _masks(folder)
         others += masks
         inside = [inner for inner in folder.folders if inner not in masks]
         if len(inside) + bool(folder.pictures) > 1:
             divided.append(inside[0])
-        layout.add(part, folder.name, list(folder.all_pictures(frozenset(mask.path for mask in masks))))
+        layout.add(part, label, list(folder.all_pictures(frozenset(mask.path for mask in masks))))
     if others:
         layout.leave_out(others, _LIKE_MASKS)
     if divided:
@@ -357,12 +376,12 @@ def _add_classes(layout: Layout, part: PartName, level: Folder, below: list[Fold
 
 def _add_parts_of_classes(layout: Layout, below: list[Folder]) -> bool:
     """Add classes that hold one folder per part; return False where the folders are not like that."""
-    inner = [(folder.name, part_of(part.name), part) for folder in below for part in folder.folders]
-    parts = {part for _, part, _ in inner}
-    if len(parts) < 2 or None in parts or any(folder.pictures or not folder.folders for folder in below):
+    inner = [(folder.name, part) for folder in below for part in folder.folders]
+    found = [(part, label, folder) for label, folder in inner if (part := part_of(folder.name))]
+    several = len({part for part, _, _ in found}) >= 2
+    if not several or len(found) < len(inner) or any(folder.pictures or not folder.folders for folder in below):
         return False
-    for label, name, folder in inner:
-        if name is not None:
-            layout.add(name, label, list(folder.all_pictures()))
-            layout.folders.setdefault(name, [f"*/{folder.name}/"])
+    _add_pictures(layout, found)
+    for part, _, folder in found:
+        layout.folders.setdefault(part, [f"*/{folder.name}/"])
     return True

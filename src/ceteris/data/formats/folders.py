@@ -171,10 +171,10 @@ def _from_table(tree: Folder, beside: list[Path], options: ReadOptions, reason: 
 
 def _folder_stamp(root: Path) -> str:
     """Return a digest of the paths, sizes and times of change of all files that count: it changes when they do."""
-    digest = hashlib.sha256()
-    for path in read_tree(str(root)).all_files():
-        with read_errors(path):
+    digest, start = hashlib.sha256(), str(root)
+    with read_errors(root):
+        for path in read_tree(start).all_files():
             state = os.stat(path)
-        line = f"{os.path.relpath(path, root)} {state.st_size} {state.st_mtime_ns}\n"
-        digest.update(line.encode("utf-8", "surrogateescape"))
+            line = f"{path[len(start) :]} {state.st_size} {state.st_mtime_ns}\n"
+            digest.update(line.encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
