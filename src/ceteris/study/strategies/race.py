@@ -51,7 +51,6 @@ def race(context: ExperimentContext, model: ModelSpec) -> Search:
     assert isinstance(strategy, Race)
     # The folds of an arm are not trained together: it may leave between two of them.
     context, tally = replace(context, stacking=NEVER), _Tally()
-
     found = yield from factor_by_factor(
         context,
         model,
