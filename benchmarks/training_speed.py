@@ -17,7 +17,7 @@ from pathlib import Path
 from rich.console import Console
 
 import fleet
-from ceteris.cli.tables import rich_table
+from ceteris.cli.printing import rich_table
 from ceteris.errors import CeterisError
 from ceteris.store import write_bytes
 

@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ from ceteris.execution.worker import WorkerConfig
 from ceteris.planning.dry_run import PlannedStage, planned_stages
 from ceteris.planning.timing import Timing
 from ceteris.recipe import CustomModel, Recipe
-from ceteris.records import Split, Trial
+from ceteris.records import Split
 from ceteris.report import check_formats
 from ceteris.store import Store
 from ceteris.store.atomic import write_error
@@ -77,7 +76,16 @@ def run_study(
         context = replace(context, extension=replace(context.extension, size_of=size_of))
     stages = planned_stages(context)
     check_plan(stages, data_set, imports=options.imports)
-    progress.planned([[_work(stage, trial, size_of(trial)) for trial in stage.trials] for stage in stages])
+    works = [
+        [
+            Work(
+                model=stage.model, stage=stage.stage, kind=stage.kind, epochs=trial.recipe.epochs, units=size_of(trial)
+            )
+            for trial in stage.trials
+        ]
+        for stage in stages
+    ]
+    progress.planned(works)
     store.remove_unfinished()
     with _logged_to(options.out / LOG_FILE):
         config = WorkerConfig(
@@ -95,19 +103,12 @@ def run_study(
             records=queue.records,
             seconds=time.monotonic() - started,
         )
-        tell = partial(_tell, progress)
+
+        def tell(text: str) -> None:
+            _LOG.info("%s", text)
+            progress.phase(text)
+
         return write_result(findings_of(trained, tell), trained, tell, original=original)
-
-
-def _work(stage: PlannedStage, trial: Trial, units: float) -> Work:
-    epochs = trial.recipe.epochs
-    return Work(model=stage.model, stage=stage.stage, kind=stage.kind, label="", epochs=epochs, units=units)
-
-
-def _tell(progress: Progress, text: str) -> None:
-    """Say, and log, what is done besides training."""
-    _LOG.info("%s", text)
-    progress.phase(text)
 
 
 def check_plan(stages: Sequence[PlannedStage], data_set: DataSet, *, imports: ImportPolicy) -> None:
@@ -231,10 +232,16 @@ def run(
         until_decided=until_decided,
         budget_seconds=budget_seconds,
     )
-    data_set = _data_set(data, asked.data, options.store / "data")
-    if data_set is not None:  # the study that runs names the data that it runs on, so that its file runs again
-        asked = replace(asked, data=str(data_set.prepared))
-    return run_study(asked, options, progress, data_set=data_set, original=original)
+    if data is not None and not isinstance(data, DataSet):
+        if len(data) not in (2, 4):
+            raise ConfigError(
+                "data: arrays are (train images, train labels) or these and (test images, test labels); "
+                f"received {len(data)}."
+            )
+        data = from_arrays(*data, name=asked.data, cache_dir=options.store / "data")
+    if data is not None:  # the study that runs names the data that it runs on, so that its file runs again
+        asked = replace(asked, data=str(data.prepared))
+    return run_study(asked, options, progress, data_set=data, original=original)
 
 
 def _asked(study: str | Path | Mapping[str, Any] | Study, settings: Sequence[str]) -> tuple[Study, str]:
@@ -279,16 +286,6 @@ def _with_models(study: Study, models: Mapping[str, type[torch.nn.Module]]) -> S
         for factor in study.factors
     )
     return replace(study, models=(*study.models, *own), factors=factors)
-
-
-def _data_set(data: DataSet | Arrays | None, name: str, cache_dir: Path) -> DataSet | None:
-    if data is None or isinstance(data, DataSet):
-        return data
-    if len(data) not in (2, 4):
-        raise ConfigError(
-            f"data: arrays are (train images, train labels) or these and (test images, test labels); received {len(data)}."
-        )
-    return from_arrays(*data, name=name, cache_dir=cache_dir)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

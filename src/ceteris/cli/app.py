@@ -159,13 +159,7 @@ def run(
 
 
 @app.command
-def plan(
-    study: str,
-    *,
-    where: StudyOptions = _AS_IT_IS,
-    budget: str | None = None,
-    as_json: AsJson = False,
-) -> None:
+def plan(study: str, *, where: StudyOptions = _AS_IT_IS, budget: str | None = None, as_json: AsJson = False) -> None:
     """Show what a study would train, what that takes, and which differences it can find.
 
     Parameters
@@ -266,7 +260,7 @@ def data_describe(
     group_column:
         Column of a table that names what a split must not tear apart (a writer, a patient).
     """
-    from ceteris.cli.tables import rich_table
+    from ceteris.cli.printing import rich_table
     from ceteris.data import ReadOptions, audit, describe, load, text_tables, write_page
     from ceteris.data import as_json as json_text
 
@@ -332,11 +326,7 @@ def evaluate(
     root = store_folder(store)
     trained = read_model(model, allow_imports=allow_imports)
     data_set = load(
-        data,
-        data_dir=data_dir,
-        cache_dir=root / "data",
-        options=trained.card.reading,
-        offline=offline or None,
+        data, data_dir=data_dir, cache_dir=root / "data", options=trained.card.reading, offline=offline or None
     )
     evaluation = evaluate_model(trained, data_set, root, reason=reason)
     if as_json:

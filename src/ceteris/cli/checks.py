@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -10,20 +11,11 @@ from typing import Any
 from rich.console import Console
 
 import ceteris
-from ceteris.cli.tables import rich_table
+from ceteris.cli.printing import rich_table
 
 _NEEDED = (
-    "torch",
-    "numpy",
-    "scipy",
-    "scikit-learn",
-    "matplotlib",
-    "safetensors",
-    "pydantic",
-    "typst",
-    "nbclient",
-    "ipykernel",
-)
+    "torch", "numpy", "scipy", "scikit-learn", "matplotlib", "safetensors", "pydantic", "typst", "nbclient", "ipykernel",
+)  # fmt: skip
 _LITTLE_DISK = 2 * 2**30
 
 
@@ -36,18 +28,21 @@ def diagnose(results: Path) -> tuple[dict[str, str], list[str]]:
     place = next(folder for folder in (results.resolve(), *results.resolve().parents) if folder.exists())
     free = shutil.disk_usage(place).free
     device = resolve_device("auto")
-    versions = {name: _version(name) for name in _NEEDED}
+    versions = {}
+    for name in _NEEDED:
+        with suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
     facts = {
         "ceteris": ceteris.__version__,
         **machine(device),
-        **{name: version for name, version in versions.items() if version},
+        **versions,
         "devices": ", ".join(available_devices()),
         "workers": f"{process_count(None, device)} processes with one thread each",
         "bfloat16 in hardware": "yes" if has_fast_bfloat16(device) else "no",
         "free disk": f"{free / 2**30:.1f} GiB",
         "results": str(place),
     }
-    problems = [f"{name} is not installed: pip install {name}" for name, version in versions.items() if not version]
+    problems = [f"{name} is not installed: pip install {name}" for name in _NEEDED if name not in versions]
     if free < _LITTLE_DISK:
         problems.append(
             f"Only {free / 2**30:.1f} GiB are free in {place}; a study needs up to 2 GiB. Free some, or use --out."
@@ -55,13 +50,6 @@ def diagnose(results: Path) -> tuple[dict[str, str], list[str]]:
     if not os.access(place, os.W_OK):
         problems.append(f"{place} cannot be written; use --out to name another folder.")
     return facts, problems
-
-
-def _version(name: str) -> str:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return ""
 
 
 def print_diagnosis(console: Console, facts: dict[str, str], problems: list[str]) -> None:
@@ -100,12 +88,9 @@ def print_speeds(console: Console, table: Any) -> None:
     ]
     titles = ("network", "stacked", "images/s", "gain")
     console.print(rich_table(f"Training speed on {table.place.device}, one process", titles, rows, right=(1, 2, 3)))
-    measured = table.place in known_tables()
-    told = (
-        f"Measured here, kept in {cache_file()}"
-        if measured
-        else "Shipped; ceteris doctor --measure measures this machine"
-    )
+    told = "Shipped; ceteris doctor --measure measures this machine"
+    if table.place in known_tables():
+        told = f"Measured here, kept in {cache_file()}"
     console.print(told, highlight=False, soft_wrap=True, markup=False)
 
 

@@ -162,28 +162,20 @@ class Display(Progress):
                 style="yellow",
                 markup=False,
             )
-        if not self._console.is_terminal:
-            self._line()
+        now = time.monotonic()
+        if not self._console.is_terminal and now - self._last_line >= _SECONDS_BETWEEN_LINES:
+            self._last_line = now
+            self.note(f"{self._clock()}  {self._summary()}  {'; '.join(self._running_texts())}")
 
     def phase(self, text: str) -> None:
         """Show what is done besides training."""
         self._phase = text
         if not self._console.is_terminal:
-            self._console.print(f"{self._clock()}  {text}", highlight=False, markup=False, soft_wrap=True)
+            self.note(f"{self._clock()}  {text}")
 
     def note(self, text: str) -> None:
         """Print a line that stays."""
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
-
-    def _line(self) -> None:
-        now = time.monotonic()
-        if now - self._last_line < _SECONDS_BETWEEN_LINES:
-            return
-        self._last_line = now
-        running = "; ".join(_running_text(work, epoch) for work, epoch in self._running.values())
-        self._console.print(
-            f"{self._clock()}  {self._summary()}  {running}", highlight=False, markup=False, soft_wrap=True
-        )
 
     def _summary(self) -> str:
         estimate = self.estimate
@@ -194,7 +186,7 @@ class Display(Progress):
         return f"{estimate.done} of {estimate.total} trainings{extra}; about {clock(left)} left, until {end:%H:%M:%S}"
 
     def _draw(self) -> Group:
-        running = [Text(f"  {_running_text(work, epoch)}", style="dim") for work, epoch in self._running.values()]
+        running = [Text(f"  {text}", style="dim") for text in self._running_texts()]
         head = Text(f"{self._clock()}  {self._summary() if self.estimate.total else ''}")
         return Group(head, self._bars, *running, Text(f"  {self._phase}", style="italic"))
 
@@ -215,6 +207,8 @@ class Display(Progress):
     def _clock(self) -> str:
         return clock(time.monotonic() - self._started)
 
-
-def _running_text(work: Work, epoch: int) -> str:
-    return f"{work.model} · {work.stage} · {work.label} · epoch {epoch}/{work.epochs}"
+    def _running_texts(self) -> list[str]:
+        return [
+            f"{work.model} · {work.stage} · {work.label} · epoch {epoch}/{work.epochs}"
+            for work, epoch in self._running.values()
+        ]

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from ceteris.cli.tables import rich_table
+from ceteris.cli.printing import rich_table
 from ceteris.formats import clock, plain_points
 from ceteris.planning.budget import FittedPlan
 from ceteris.planning.estimate import MORE_REPETITIONS, PlanEstimate

@@ -1,29 +1,54 @@
-"""Results in a terminal: tables for people; the same as plain values for programs."""
+"""Results in a terminal: tables for people; the same as plain values for programs.
+
+What the tables are about is imported for its types alone, so that a plan prints its own without loading reports.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from rich import box
 from rich.console import Console
+from rich.table import Table as RichTable
 
-from ceteris.api import Evaluation, Result, TrainedModel
-from ceteris.api.runs import LOG_FILE
-from ceteris.cli.tables import rich_table
-from ceteris.data import DataSet
 from ceteris.formats import clock
 from ceteris.records import Float32Array
-from ceteris.report import Table
+
+if TYPE_CHECKING:
+    from ceteris.api import Evaluation, Result, TrainedModel
+    from ceteris.data import DataSet
+    from ceteris.report import Table
 
 
-def print_table(console: Console, table: Table) -> None:
+def rich_table(
+    title: str,
+    titles: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    right: Sequence[int] = (),
+    whole: Sequence[int] = (),
+) -> RichTable:
+    """Return a plain table for the terminal; columns in ``right`` are right-aligned, those in ``whole`` never folded."""
+    made = RichTable(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    for place, name in enumerate(titles):
+        justify: Literal["left", "right"] = "right" if place in right else "left"
+        made.add_column(name, justify=justify, overflow="fold", no_wrap=place in whole)
+    for row in rows:
+        made.add_row(*row)
+    return made
+
+
+def print_table(console: Console, table: "Table") -> None:
     """Print a table of the report."""
     numbers = [place for place, column in enumerate(table.columns) if column.kind != "text"]
     console.print(rich_table(table.title, [column.title for column in table.columns], table.texts(), right=numbers))
 
 
-def print_result(console: Console, result: Result) -> None:
+def print_result(console: Console, result: "Result") -> None:
     """Print what helped, the test results and where everything lies."""
+    from ceteris.api.runs import LOG_FILE
+
     print_table(console, result.table("what_helped").only("model", "factor", "kept", "difference", "verdict"))
     print_table(console, result.table("test_results").only("model", "version", "accuracy", "low", "high", "F1", "AUC"))
     findings = result.findings
@@ -46,7 +71,7 @@ def print_result(console: Console, result: Result) -> None:
             console.print(f"{text + ':':10}{result.folder / name}", highlight=False, soft_wrap=True, markup=False)
 
 
-def result_json(result: Result) -> dict[str, Any]:
+def result_json(result: "Result") -> dict[str, Any]:
     """Return the main tables of a result and where its files lie; a number that is not finite becomes None."""
     values: dict[str, Any] = {"folder": str(result.folder), "report": str(result.report)}
     for name in ("what_helped", "test_results", "test_results_by_seed", "model_comparisons", "failures"):
@@ -81,7 +106,7 @@ def print_sets(console: Console, rows: Sequence[Any]) -> None:
     console.print("A folder of class folders, a CSV, npz or Parquet file, or a pair of IDX files is given by its path.")
 
 
-def print_evaluation(console: Console, model: TrainedModel, data_set: DataSet, evaluation: Evaluation) -> None:
+def print_evaluation(console: Console, model: "TrainedModel", data_set: "DataSet", evaluation: "Evaluation") -> None:
     """Print what a model reached on a test set."""
     rows = [
         (name, f"{precision:.4f}", f"{recall:.4f}", f"{f1:.4f}", f"{count:,}")
@@ -102,20 +127,15 @@ def print_evaluation(console: Console, model: TrainedModel, data_set: DataSet, e
     console.print(f"Looks at this test set so far: {evaluation.looks}.", highlight=False)
 
 
-def evaluation_json(evaluation: Evaluation) -> dict[str, Any]:
+def evaluation_json(evaluation: "Evaluation") -> dict[str, Any]:
     """Return an evaluation as plain values."""
     interval = evaluation.accuracy
+    shares = {"accuracy": interval.estimate, "accuracy_low": interval.low, "accuracy_high": interval.high}
+    as_it_is = ("precision", "recall", "f1", "auc", "loss", "looks")
     return {
         "images": evaluation.images,
-        "accuracy": interval.estimate,
-        "accuracy_low": interval.low,
-        "accuracy_high": interval.high,
-        "precision": evaluation.precision,
-        "recall": evaluation.recall,
-        "f1": evaluation.f1,
-        "auc": evaluation.auc,
-        "loss": evaluation.loss,
-        "looks": evaluation.looks,
+        **shares,
+        **{name: getattr(evaluation, name) for name in as_it_is},
         "per_class": [
             dict(zip(("class", "precision", "recall", "f1", "images"), row, strict=True))
             for row in evaluation.per_class

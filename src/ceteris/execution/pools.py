@@ -93,7 +93,8 @@ class InProcessPool:
 
     def events(self, timeout: float) -> Generator[Event, None, None]:
         """Train what waits and yield its records."""
-        for task in [self._waiting.pop() for _ in self._waiting[:1]]:
+        if self._waiting:
+            task = self._waiting.pop()
             records = train_and_keep(task, self._train, self._store, imports=self._imports)
             yield Done(digest=task.digest, records=records)
 

@@ -18,7 +18,7 @@ class Work:
 
     model: str
     stage: str
-    label: str
+    label: str = ""
     epochs: int
     units: float
     kind: StageKind = "search"

@@ -82,11 +82,7 @@ class Queue(Generic[T]):
     """Runs strategies side by side until each has returned its result; ``records`` are all that they met, by digest."""
 
     def __init__(
-        self,
-        store: KnownRecords,
-        pool: Pool,
-        progress: Progress,
-        size_of: SizeOf = lambda trial: 1.0,
+        self, store: KnownRecords, pool: Pool, progress: Progress, size_of: SizeOf = lambda trial: 1.0
     ) -> None:
         self.records: dict[str, Record] = {}  # light ones
         self._store, self._pool, self._progress, self._size_of = store, pool, progress, size_of
@@ -128,7 +124,17 @@ class Queue(Generic[T]):
         label_of = dict(zip((trial.digest for trial in request.trials), request.labels, strict=True))
         needed = []
         for task in tasks_of(request.trials):
-            work = {trial.digest: self._work(trial, request, label_of[trial.digest]) for trial in task.trials}
+            work = {
+                trial.digest: Work(
+                    model=request.model,
+                    stage=request.stage,
+                    label=label_of[trial.digest],
+                    epochs=trial.recipe.epochs,
+                    units=self._size_of(trial),
+                    kind=request.kind,
+                )
+                for trial in task.trials
+            }
             needed.append(self._pending.get(task.digest) or _Pending(task, work))
         new = [pending for pending in needed if pending.task.digests[0] not in self.records]
         self._progress.requested([work for pending in new for work in pending.work.values()])
@@ -144,16 +150,6 @@ class Queue(Generic[T]):
             pending.searches.append(search)
             search.missing += 1
         return found
-
-    def _work(self, trial: Trial, request: Request, label: str) -> Work:
-        return Work(
-            model=request.model,
-            stage=request.stage,
-            label=label,
-            epochs=trial.recipe.epochs,
-            units=self._size_of(trial),
-            kind=request.kind,
-        )
 
     def _known(self, pending: _Pending[T]) -> dict[str, Record]:
         """Return the records of a task if this run has met all of them or the store has them, else none."""

@@ -2,7 +2,7 @@
 
 import warnings
 from contextlib import ExitStack
-from typing import Any
+from functools import partial
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from torch import Tensor, nn
 
 from ceteris.errors import ConfigError, DataError
-from ceteris.explain.activations import outputs_kept
+from ceteris.explain.features import outputs_kept
 from ceteris.models import evaluating, linears
 from ceteris.records import Float32Array
 
@@ -64,19 +64,16 @@ def _layer_values(model: nn.Module, images: Tensor, layer: str | None) -> Tensor
 def _linear_inputs(model: nn.Module, images: Tensor) -> dict[str, Tensor]:
     """Return what goes into each linear layer, (n, d), the layer that runs last at the end."""
     inputs: dict[str, Tensor] = {}
-    with ExitStack() as stack:
-        for name, module in linears(model).items():
-            stack.enter_context(module.register_forward_pre_hook(_keeping(inputs, name)))
-        model(images)
-    return inputs
 
-
-def _keeping(inputs: dict[str, Tensor], name: str) -> Any:
-    def keep(module: nn.Module, arguments: tuple[Tensor, ...]) -> None:
+    def keep(name: str, module: nn.Module, arguments: tuple[Tensor, ...]) -> None:
         inputs.pop(name, None)  # so that a second call moves the layer to the end
         inputs[name] = arguments[0].flatten(1).clone()
 
-    return keep
+    with ExitStack() as stack:
+        for name, module in linears(model).items():
+            stack.enter_context(module.register_forward_pre_hook(partial(keep, name)))
+        model(images)
+    return inputs
 
 
 def tsne(features: Float32Array, *, seed: int) -> Float32Array:

@@ -4,9 +4,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from ceteris.explain.activations import standardise
 from ceteris.explain.embedding import FEWEST_IMAGES, embed, embedding_layer, tsne
-from ceteris.explain.features import first_features
+from ceteris.explain.features import first_features, standardise
 from ceteris.explain.gradcam import grad_cam, grad_cam_layer
 from ceteris.findings import Explanation
 from ceteris.models import convolutions, evaluating

@@ -1,16 +1,67 @@
-"""What the first layers of a model respond to."""
+"""What a model takes, what its layers put out on the way (caught by hooks), and what the first ones respond to."""
 
 import math
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from ceteris.errors import ConfigError
-from ceteris.explain.activations import convolution_outputs, standardise
 from ceteris.findings import FeatureMaps
-from ceteris.models import layer_named, linears
+from ceteris.models import convolutions, device_of, evaluating, layer_named, linears
 from ceteris.records import ByteArray, Float32Array, FloatArray
 
 LARGEST_NUMBER_OF_FILTERS = 16
+
+
+def standardise(images: ByteArray, *, mean: FloatArray, std: FloatArray, model: nn.Module) -> Tensor:
+    """Return (images - mean) / std as float32 (n, channels, height, width) on the model's device.
+
+    Args:
+        images: uint8 (n, channels, height, width).
+        mean: (channels,) in 0..255.
+        std: (channels,) in 0..255, above 0.
+        model: only its device is used.
+    """
+    device = device_of(model)
+    pixels = torch.tensor(images, device=device).float()
+    centre = torch.as_tensor(mean, dtype=torch.float32, device=device)[:, None, None]
+    scale = torch.as_tensor(std, dtype=torch.float32, device=device)[:, None, None]
+    return (pixels - centre) / scale
+
+
+@contextmanager
+def outputs_kept(model: nn.Module, layers: Collection[str]) -> Iterator[dict[str, Tensor]]:
+    """Fill the yielded dictionary with the outputs of the named layers at every forward pass.
+
+    The next layer receives a copy, so that an activation that works in place does not change what was kept.
+
+    Raises:
+        ConfigError: a layer that the model does not have.
+    """
+    outputs: dict[str, Tensor] = {}
+
+    def keep(name: str, module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
+        outputs[name] = output
+        return output.clone()
+
+    with ExitStack() as stack:
+        for name in layers:
+            stack.enter_context(layer_named(model, name).register_forward_hook(partial(keep, name)))
+        yield outputs
+
+
+def convolution_outputs(model: nn.Module, image: Tensor) -> dict[str, Tensor]:
+    """Return the maps (filters, height, width) of every convolution for one standardised image (channels, h, w).
+
+    They come in the order in which the convolutions ran; a convolution that does not run is missing.
+    """
+    with torch.no_grad(), evaluating(model), outputs_kept(model, convolutions(model)) as outputs:
+        model(image[None])
+    return {name: maps[0] for name, maps in outputs.items()}
 
 
 def feature_maps(model: nn.Module, image: ByteArray, layer: str, *, mean: FloatArray, std: FloatArray) -> FeatureMaps:
@@ -35,7 +86,12 @@ def feature_maps(model: nn.Module, image: ByteArray, layer: str, *, mean: FloatA
     match layer_named(model, layer):
         case nn.Conv2d() as convolution:
             filters = convolution.weight.mean(dim=1)  # (filters, kernel, kernel)
-            maps = _response(model, pixels, layer)
+            outputs = convolution_outputs(model, pixels)
+            if layer not in outputs:
+                raise ConfigError(
+                    f'"{layer}" does not run in this model; these convolutions do: {", ".join(outputs) or "none"}'
+                )
+            maps = outputs[layer]
         case nn.Linear() as linear if linear.in_features == image.size:
             weights = linear.weight.view(-1, *image.shape)  # (units, channels, height, width)
             filters = weights.sum(dim=1)
@@ -58,15 +114,6 @@ def first_features(model: nn.Module, image: ByteArray, *, mean: FloatArray, std:
     if not names:
         names = [name for name, module in linears(model).items() if module.in_features == image.size][:1]
     return tuple(feature_maps(model, image, name, mean=mean, std=std) for name in names)
-
-
-def _response(model: nn.Module, pixels: Tensor, layer: str) -> Tensor:
-    outputs = convolution_outputs(model, pixels)
-    if layer not in outputs:
-        raise ConfigError(
-            f'"{layer}" does not run in this model; these convolutions do: {", ".join(outputs) or "none"}'
-        )
-    return outputs[layer]
 
 
 def _first(pictures: Tensor) -> Float32Array:

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, relu
 
 from ceteris.errors import ConfigError
-from ceteris.explain.activations import convolution_outputs, outputs_kept
+from ceteris.explain.features import convolution_outputs, outputs_kept
 from ceteris.models import evaluating
 from ceteris.records import Float32Array
 

@@ -52,12 +52,8 @@ def residual_finding(with_shortcuts: nn.Module, without: nn.Module, images: Tens
     common = tuple(name for name in norms_with if name in norms_without)
     return ResidualFinding(
         layers=common,
-        gradient_norms_with=_array(norms_with, common),
-        gradient_norms_without=_array(norms_without, common),
+        gradient_norms_with=np.array([norms_with[name] for name in common], dtype=np.float64),
+        gradient_norms_without=np.array([norms_without[name] for name in common], dtype=np.float64),
         parameters_with=sum(parameter.numel() for parameter in with_shortcuts.parameters()),
         parameters_without=sum(parameter.numel() for parameter in without.parameters()),
     )
-
-
-def _array(norms: dict[str, np.float64], names: tuple[str, ...]) -> FloatArray:
-    return np.array([norms[name] for name in names], dtype=np.float64)

@@ -246,7 +246,6 @@ def draw_iteration_loss(curves: Sequence[IterationCurve], figure: Figure) -> Non
             axes.plot(every + 1, loss, color=_colour(curve), linewidth=0.5, alpha=0.25)
             _draw_iterations(axes, curve, np.maximum(curve.smooth_loss, 1e-6))
         logarithmic(axes, "y")
-    _name_versions(figure.axes[0])
 
 
 def draw_learning_rate(curves: Sequence[IterationCurve], figure: Figure) -> None:
@@ -256,12 +255,12 @@ def draw_learning_rate(curves: Sequence[IterationCurve], figure: Figure) -> None
             _draw_iterations(axes, curve, curve.learning_rate)
         axes.set_ylim(bottom=0)
         axes.yaxis.set_major_formatter(FuncFormatter(lambda rate, _: f"{rate:g}"))
-    _name_versions(figure.axes[0])
 
 
 def _iteration_panels(
     curves: Sequence[IterationCurve], figure: Figure, title: str
 ) -> Iterator[tuple[Axes, list[IterationCurve]]]:
+    """Yield a panel per model with its curves; when all are drawn the first one names the versions."""
     positions = sorted({curve.position for curve in curves})
     open_page(figure, height=0.65 + 2.05 * -(-len(positions) // 3), title=title)
     for panel, position in enumerate(positions):
@@ -271,6 +270,8 @@ def _iteration_panels(
         axes.tick_params(labelsize=7)
         _by_whole_numbers(axes, "iteration", most=4)
         yield axes, own
+    if len(figure.axes[0].get_legend_handles_labels()[1]) > 1:
+        figure.axes[0].legend(handlelength=1.4)
 
 
 def _colour(curve: IterationCurve) -> str:
@@ -281,11 +282,6 @@ def _draw_iterations(axes: Axes, curve: IterationCurve, values: FloatArray | Flo
     keep = np.unique(np.linspace(0, len(values) - 1, 600).astype(int))
     label = VERSION_TITLES[curve.version]
     axes.plot(keep + 1, values[keep], color=_colour(curve), linewidth=1.4, label=label)
-
-
-def _name_versions(axes: Axes) -> None:
-    if len(axes.get_legend_handles_labels()[1]) > 1:
-        axes.legend(handlelength=1.4)
 
 
 def draw_residual(info: ResidualCurves, figure: Figure) -> None:

@@ -35,14 +35,10 @@ def data_figures(data: DataDescription) -> Iterator[ReportFigure]:
 def draw_samples(data: DataDescription, figure: Figure) -> None:
     """Draw one column per class when there are few classes, otherwise a grid with the label under each image."""
     counts = np.bincount(data.sample_labels, minlength=len(data.classes))
-    if len(data.classes) <= 12 and counts.all() and len(set(counts)) == 1:
-        _draw_columns(data, int(counts[0]), figure)
-    else:
+    if len(data.classes) > 12 or not counts.all() or len(set(counts)) > 1:
         _draw_grid(data, figure)
-
-
-def _draw_columns(data: DataDescription, each: int, figure: Figure) -> None:
-    classes = len(data.classes)
+        return
+    classes, each = len(data.classes), int(counts[0])
     order = np.argsort(data.sample_labels, kind="stable").reshape(classes, each).T.ravel()
     side = min(0.62, (WIDTH - 0.2) / classes)
     open_page(figure, height=0.75 + side * each, title="Samples of the training set")

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ceteris.analysis.finals import shortened
@@ -22,7 +21,7 @@ from ceteris.figures.rows import (
     verdict_legend,
 )
 from ceteris.figures.style import MUTED, PAPER, axes_at, model_colour, open_page
-from ceteris.findings import Confirmation, ModelFinding, StudyFindings, Verdict
+from ceteris.findings import ModelFinding, StudyFindings, Verdict
 
 CONFIRMED_ROW, ABLATED_ROW = 0.46, 0.34  # inches
 ABLATION_WORDS: dict[Verdict, str] = {
@@ -82,7 +81,13 @@ def draw_improvement(models: tuple[ModelFinding, ...], figure: Figure, *, margin
     prepare_rows(blocks, rows, "accuracy on each fresh block, %")
     for row, (place, model, found) in enumerate(shown):
         label_row(blocks, -0.61, row + 0.5, shortened(model.label, 24), bold=True)
-        _draw_fresh_blocks(blocks, row, found, model_colour(place))
+        above, below, colour = row + 0.3, row + 0.7, model_colour(place)
+        for before, after in zip(100 * found.baseline, 100 * found.best, strict=True):
+            blocks.plot([before, after], [above, below], color=colour, linewidth=0.6, alpha=0.45, zorder=2)
+        for half, y, fill in ((found.baseline, above, PAPER), (found.best, below, colour)):
+            x = 100 * half[np.isfinite(half)]
+            blocks.scatter(x, np.full(len(x), y), s=12, facecolor=fill, edgecolor=colour, linewidth=0.8, zorder=3)
+            draw_upright(blocks, 100 * mean_of_finished(half), y, colour, half=0.13)
         gain = 100 * promised_gain(model)
         if np.isfinite(gain):
             gains.scatter(
@@ -91,16 +96,6 @@ def draw_improvement(models: tuple[ModelFinding, ...], figure: Figure, *, margin
         draw_comparison(gains, row + 0.5, found.comparison)
     told = f"open circle above, filled below: baseline and best; grey band: ±{100 * margin:g} points are equivalent"
     verdict_legend(figure, told + ("; ◇ sum of the gains that chose it" if promised else ""))
-
-
-def _draw_fresh_blocks(axes: Axes, row: int, found: Confirmation, colour: str) -> None:
-    above, below = row + 0.3, row + 0.7
-    for before, after in zip(100 * found.baseline, 100 * found.best, strict=True):
-        axes.plot([before, after], [above, below], color=colour, linewidth=0.6, alpha=0.45, zorder=2)
-    for values, y, fill in ((found.baseline, above, PAPER), (found.best, below, colour)):
-        finite = 100 * values[np.isfinite(values)]
-        axes.scatter(finite, np.full(len(finite), y), s=12, facecolor=fill, edgecolor=colour, linewidth=0.8, zorder=3)
-        draw_upright(axes, 100 * mean_of_finished(values), y, colour, half=0.13)
 
 
 def draw_ablation(choices: tuple[AblatedChoice, ...], figure: Figure, *, title: str, margin: float) -> None:

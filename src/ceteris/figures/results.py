@@ -13,17 +13,7 @@ from matplotlib.ticker import FuncFormatter
 from ceteris.analysis.finals import VERSION_TITLES, finished, shortened
 from ceteris.analysis.results import METRICS, ResultsInfo, VersionResults
 from ceteris.figures.report_figure import ReportFigure
-from ceteris.figures.style import (
-    INK,
-    MUTED,
-    PAPER,
-    axes_at,
-    compact,
-    grid,
-    logarithmic,
-    model_colour,
-    open_page,
-)
+from ceteris.figures.style import INK, MUTED, PAPER, axes_at, compact, grid, logarithmic, model_colour, open_page
 from ceteris.findings import StudyFindings, Version
 
 RESULT_ROW = 0.26  # inches

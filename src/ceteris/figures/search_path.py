@@ -97,30 +97,29 @@ def tuning_figure(model: ModelFinding) -> Iterator[ReportFigure]:
 
 def search_paths(findings: StudyFindings) -> tuple[ModelPath, ...]:
     """Collect, for every model whose search went factor by factor, the accuracy of the setting kept after each factor."""
-    return tuple(_path(model, position) for position, model in enumerate(findings.models) if has_path(model))
-
-
-def _path(model: ModelFinding, position: int) -> ModelPath:
-    kept = [(factor.label, level) for factor in model.factors for level in factor.levels if level.chosen]
-    steps = [
-        PathStep(
-            factor=factor,
-            level=level.tuned_label,
-            mean=mean_of_finished(level.accuracies),
-            changed=not level.incumbent,
-            retuned=level.retuned,
-            gain=level.comparison.difference if level.comparison and not level.incumbent else float("nan"),
-        )
-        for factor, level in kept
-    ]
-    start = model.factors[0].incumbent
-    if start is not None:
-        mean = mean_of_finished(start.accuracies)
-        first = PathStep(
-            factor="baseline", level="", mean=mean, changed=False, retuned=start.retuned, gain=float("nan")
-        )
-        steps.insert(0, first)
-    return ModelPath(model=model.label, position=position, steps=tuple(steps))
+    paths = []
+    for position, model in enumerate(findings.models):
+        if not has_path(model):
+            continue
+        steps = [
+            PathStep(
+                factor=factor.label,
+                level=level.tuned_label,
+                mean=mean_of_finished(level.accuracies),
+                changed=not level.incumbent,
+                retuned=level.retuned,
+                gain=level.comparison.difference if level.comparison and not level.incumbent else np.nan,
+            )
+            for factor in model.factors
+            for level in factor.levels
+            if level.chosen
+        ]
+        if start := model.factors[0].incumbent:
+            mean = mean_of_finished(start.accuracies)
+            first = PathStep(factor="baseline", level="", mean=mean, changed=False, retuned=start.retuned, gain=np.nan)
+            steps.insert(0, first)
+        paths.append(ModelPath(model=model.label, position=position, steps=tuple(steps)))
+    return tuple(paths)
 
 
 def has_path(model: ModelFinding) -> bool:

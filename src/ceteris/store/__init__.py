@@ -1,6 +1,6 @@
 """Records on disk by digest, written atomically; the ledger of looks at the test set."""
 
-from ceteris.store.atomic import append_line, write_bytes
+from ceteris.store.atomic import write_bytes
 from ceteris.store.codec import from_tree, read_dataclass, write_dataclass
 from ceteris.store.seal import looks_at, record_look
 from ceteris.store.store import Store, TestResult, read_findings, write_findings
@@ -8,7 +8,6 @@ from ceteris.store.store import Store, TestResult, read_findings, write_findings
 __all__ = [
     "Store",
     "TestResult",
-    "append_line",
     "from_tree",
     "looks_at",
     "read_dataclass",

@@ -53,20 +53,3 @@ def write_error(path: Path, error: OSError) -> StoreError:
             "or choose another place with --out, and run the same command again."
         )
     return StoreError(f"{path} cannot be written ({error.strerror or error}). Choose another place with --out.")
-
-
-def append_line(path: Path, line: str) -> None:
-    """Append one line to a text file and flush it to the disk; a half-written last line is ended first.
-
-    Raises:
-        StoreError: when the disk is full or the folder cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        torn = path.exists() and not path.read_bytes().endswith(b"\n")
-        with path.open("a", encoding="utf-8") as file:
-            file.write("\n" * torn + line + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise write_error(path, error) from None

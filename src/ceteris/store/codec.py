@@ -9,7 +9,7 @@ import types
 import typing
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from itertools import repeat
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
@@ -27,6 +27,7 @@ from ceteris.store.atomic import write_bytes
 T = TypeVar("T")
 _ARRAY_KEY = "$array"
 _HEADER_KEY = "ceteris"
+_TYPE_HINTS = cache(partial(get_type_hints, include_extras=True))
 
 
 class DamagedError(StoreError):
@@ -80,7 +81,8 @@ def read_record(path: Path, *, light: bool = False) -> Record:
         tree = _header(file)
         kind = Finished if tree["status"] == "finished" else Failed
         if kind is Finished:
-            tree |= {"epoch_count": _length(file, "epochs.seconds"), "step_count": _length(file, "iterations.loss")}
+            for count, key in (("epoch_count", "epochs.seconds"), ("step_count", "iterations.loss")):
+                tree[count] = int(file.get_slice(key).get_shape()[0])
         heavy = {"epochs", "iterations", "predictions"} if light else set()
         wanted = {field.name for field in dataclasses.fields(kind)} - heavy
         tree = {name: part for name, part in tree.items() if name in wanted}
@@ -113,10 +115,6 @@ def _arrays(file: Any) -> dict[str, NDArray[Any]]:
     return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - safe_open is no mapping
 
 
-def _length(file: Any, key: str) -> int:
-    return int(file.get_slice(key).get_shape()[0])
-
-
 def _pack(value: Any, place: str, arrays: dict[str, NDArray[Any]]) -> Any:
     if isinstance(value, np.ndarray):
         arrays[place] = np.ascontiguousarray(value)
@@ -141,7 +139,7 @@ def _unpack(hint: Any, tree: Any, arrays: Mapping[str, NDArray[Any]]) -> Any:
         return _unpack(_member(parts, tree), tree, arrays)
     if dataclasses.is_dataclass(hint):
         kind = typing.cast(Any, hint)
-        hints = _type_hints(kind)
+        hints = _TYPE_HINTS(kind)
         return kind(**{name: _unpack(hints[name], part, arrays) for name, part in tree.items()})
     if origin is tuple:
         hints_of_parts = repeat(parts[0], len(tree)) if parts[1:] == (Ellipsis,) else parts
@@ -149,11 +147,6 @@ def _unpack(hint: Any, tree: Any, arrays: Mapping[str, NDArray[Any]]) -> Any:
     if origin is dict:
         return {key: _unpack(parts[1], part, arrays) for key, part in tree.items()}
     return tree
-
-
-@cache
-def _type_hints(kind: Any) -> dict[str, Any]:
-    return get_type_hints(kind, include_extras=True)
 
 
 def _member(options: tuple[Any, ...], tree: Any) -> Any:

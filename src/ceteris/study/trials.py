@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from ceteris.data import DataSet, load
+from ceteris.execution.device_table import table_for
 from ceteris.execution.pools import process_count
 from ceteris.execution.populations import NEVER, Stacking, stacked_folds
 from ceteris.execution.progress import StageKind
 from ceteris.execution.queue import Records, Request, SizeOf
-from ceteris.execution.stacking_speed import stacking_on
 from ceteris.recipe import CustomLoss, CustomModel, Recipe
 from ceteris.records import CrossValidationSplit, HoldoutSplit, Record, Trial
 from ceteris.study.study import Study
@@ -103,7 +103,7 @@ def context_of(study: Study, data_set: DataSet, options: RunOptions) -> Experime
         data=data_set.train.digest,
         device=device,
         extension=extension,
-        stacking=stacking_on(device) if options.stacking is None else options.stacking,
+        stacking=options.stacking or Stacking(table=table_for(device)),
         imports=options.imports,
     )
 
