@@ -147,3 +147,27 @@ def test_a_photograph_on_its_side_fits_beside_an_upright_one(tmp_path: Path) -> 
         saved(tmp_path / "set" / f"as {suffix}", f"{orientation}.{suffix}", picture("RGB", 3), orientation)
     loaded = load(str(tmp_path / "set"), cache_dir=tmp_path / "cache")
     assert loaded.train.shape == loaded.test.open(record_look=no_look).shape == (3, HEIGHT, WIDTH)
+
+
+@pytest.mark.parametrize(
+    ("values", "high"),
+    [
+        (np.array([[0, 255]], dtype=np.uint16), 1),
+        (np.array([[0, 4080]], dtype=np.uint16), 16),
+        (np.array([[0, 1]], dtype=np.uint8), 1),
+        (np.array([[250, 255]], dtype=np.uint8), 255),
+        (np.array([[0, 65535]], dtype=np.uint16), None),
+        (np.array([[0, 1]], dtype=np.float32), None),
+        (np.array([[0, 255]], dtype=np.float32), None),
+    ],
+)
+def test_a_set_that_is_nearly_black_or_white_is_warned_of(tmp_path: Path, values: ByteArray, high: int | None) -> None:
+    for name in ("a/0.tif", "a/1.tif", "b/0.tif", "b/1.tif"):
+        (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(values).save(tmp_path / "set" / name)
+    loaded = load(str(tmp_path / "set"), cache_dir=tmp_path / "cache")
+    warned = [text for text in loaded.warnings if "nearly" in text]
+    assert len(warned) == (high is not None)
+    assert loaded.train.images.max() == (high or 255)
+    if high is not None:
+        assert f"to {high} of 0 to 255" in warned[0]

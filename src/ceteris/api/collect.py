@@ -17,7 +17,7 @@ import torch
 import ceteris
 from ceteris.analysis.images import images_to_show
 from ceteris.analysis.metrics import log_loss
-from ceteris.api.model import ModelCard, TrainedModel, restore_model
+from ceteris.api.model import ModelCard, TrainedModel, open_test, restore_model
 from ceteris.data import DataSet, ImageSet, describe
 from ceteris.digests import digest_of
 from ceteris.errors import StoreError
@@ -25,7 +25,6 @@ from ceteris.explain import explain, residual_finding, standardise
 from ceteris.findings import (
     Explanation,
     FinalFinding,
-    Look,
     ModelFinding,
     ModelSummary,
     ResidualFinding,
@@ -36,7 +35,7 @@ from ceteris.findings import (
 from ceteris.recipe import Recipe
 from ceteris.records import Failed, Finished, FloatArray, Record, Split
 from ceteris.seeds import generator, stream_seed
-from ceteris.store import Store, TestResult, looks_at, read_findings, record_look, write_findings
+from ceteris.store import Store, TestResult, looks_at, read_findings, write_findings
 from ceteris.study import ExperimentContext, Study, study_toml, without_residual
 from ceteris.study.model_experiment import ModelResult
 from ceteris.study.trials import RunOptions
@@ -167,7 +166,13 @@ def _fields(kind: Any) -> Any:
 def _collect(trained: TrainedStudy, tell: Callable[[str], None]) -> StudyFindings:
     study, data_set, records = trained.study, trained.data_set, trained.records.values()
     tell("opening the test set")
-    test = _open_test(trained)
+    test = open_test(
+        data_set,
+        trained.store.root,
+        study=study.name,
+        reason="final comparison after all choices were made",
+        trials=[final.card.trial for final in trained.finals],
+    )
     tell("asking the final models")
     finals = _final_findings(trained, _answers(trained, test))
     tell("explaining the best models")
@@ -288,22 +293,6 @@ def _final_findings(trained: TrainedStudy, answers: Mapping[str, TestResult]) ->
 
 # ---------------------------------------------------------------------------------------------------------------------
 # The test set, and what the final models answer on it
-
-
-def _open_test(trained: TrainedStudy) -> ImageSet:
-    """Open the test set for the final models; the look is in the ledger before the first image is read.
-
-    Raises:
-        StoreError: when the ledger cannot be written; the test set stays shut.
-    """
-    look = Look(
-        date=datetime.now(UTC).isoformat(timespec="seconds"),
-        study=trained.study.name,
-        reason="final comparison after all choices were made",
-        models=tuple(sorted({final.card.trial[:16] for final in trained.finals})),
-    )
-    root = trained.store.root
-    return trained.data_set.test.open(record_look=lambda fingerprint: record_look(root, fingerprint, look))
 
 
 def _answers(trained: TrainedStudy, test: ImageSet) -> dict[str, TestResult]:

@@ -5,7 +5,7 @@ that is allowed explicitly.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from ceteris.analysis.metrics import scores
-from ceteris.data import DataSet, ReadOptions, read_pictures_of_shape
+from ceteris.data import DataSet, ImageSet, ReadOptions, read_pictures_of_shape
 from ceteris.digests import plain
 from ceteris.errors import DataError, StoreError
 from ceteris.findings import Look
@@ -146,11 +146,7 @@ def restore_model(
     """
     generator = torch.Generator().manual_seed(0)  # the initial weights are overwritten
     network = build_model(
-        card.recipe.model,
-        input_shape=card.input_shape,
-        classes=len(card.classes),
-        generator=generator,
-        imports=imports,
+        card.recipe.model, input_shape=card.input_shape, classes=len(card.classes), generator=generator, imports=imports
     )
     try:
         network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in weights.items()})
@@ -182,6 +178,18 @@ class Evaluation:
     looks: int
 
 
+def open_test(data_set: DataSet, store: Path, *, study: str, reason: str, trials: Iterable[str]) -> ImageSet:
+    """Open a test set for the models of these trials; the look is in the ledger before the first image is read.
+
+    Raises:
+        StoreError: when the ledger cannot be written; the test set stays shut.
+    """
+    date = datetime.now(UTC).isoformat(timespec="seconds")
+    models = tuple(sorted({trial[:16] for trial in trials}))
+    look = Look(date=date, study=study, reason=reason, models=models)
+    return data_set.test.open(record_look=lambda fingerprint: record_look(store, fingerprint, look))
+
+
 def evaluate_model(model: TrainedModel, data_set: DataSet, store: Path, *, reason: str) -> Evaluation:
     """Evaluate a model on the test part of a data set; the look is written into the ledger first.
 
@@ -190,13 +198,7 @@ def evaluate_model(model: TrainedModel, data_set: DataSet, store: Path, *, reaso
         StoreError: when the ledger cannot be written; the test set stays shut.
     """
     _check_fit(model, data_set)
-    look = Look(
-        date=datetime.now(UTC).isoformat(timespec="seconds"),
-        study=model.card.study,
-        reason=reason,
-        models=(model.card.trial[:16],),
-    )
-    test = data_set.test.open(record_look=lambda fingerprint: record_look(store, fingerprint, look))
+    test = open_test(data_set, store, study=model.card.study, reason=reason, trials=[model.card.trial])
     probabilities = model.probabilities(test.images)
     found = scores(probabilities, test.labels)
     per_class = found.per_class

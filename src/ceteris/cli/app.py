@@ -159,13 +159,7 @@ def run(
 
 
 @app.command
-def plan(
-    study: str,
-    *,
-    where: StudyOptions = _AS_IT_IS,
-    budget: str | None = None,
-    as_json: AsJson = False,
-) -> None:
+def plan(study: str, *, where: StudyOptions = _AS_IT_IS, budget: str | None = None, as_json: AsJson = False) -> None:
     """Show what a study would train, what that takes, and which differences it can find.
 
     Parameters
@@ -331,11 +325,7 @@ def evaluate(
     root = store_folder(store)
     trained = read_model(model, allow_imports=allow_imports)
     data_set = load(
-        data,
-        data_dir=data_dir,
-        cache_dir=root / "data",
-        options=trained.card.reading,
-        offline=offline or None,
+        data, data_dir=data_dir, cache_dir=root / "data", options=trained.card.reading, offline=offline or None
     )
     evaluation = evaluate_model(trained, data_set, root, reason=reason)
     if as_json:

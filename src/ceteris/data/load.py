@@ -35,7 +35,7 @@ FORMATS = (
     idx.match,
     folders.match,
 )  # the first that matches reads
-READERS = 3  # counted up when a reader makes other pixels of the same files, so that older copies are not used
+READERS = 4  # counted up when a reader makes other pixels of the same files, so that older copies are not used
 OFFLINE_VARIABLE = "CETERIS_OFFLINE"
 _KNOWN_FORMATS = (
     "a folder of class folders, IDX files (a folder with images and labels), .csv, .npz, .parquet, "

@@ -29,6 +29,7 @@ from ceteris.errors import DataError
 from ceteris.records import ByteArray, IntArray
 
 PREPARED_FORMAT = 1
+DARK = 32  # of 255; a set with no brighter pixel is nearly black
 _ABANDONED_AFTER = 24 * 3600  # seconds
 
 
@@ -177,7 +178,7 @@ def _write(source: Source, test: Part, folder: Path) -> None:
         "note": source.note,
         "label_meaning": source.label_meaning,
         "preprocessing": source.preprocessing,
-        "warnings": (*source.warnings, *_leaks(source.train, test, folder)),
+        "warnings": (*source.warnings, *_narrow_values(folder), *_leaks(source.train, test, folder)),
         "classes": source.classes,
         "image_shape": source.train.shape,
         "understood": asdict(source.understood),
@@ -230,6 +231,18 @@ def prints(images: ByteArray) -> NDArray[np.uint64]:
         for image in np.ascontiguousarray(piece).reshape(len(piece), -1):
             digests += hashlib.blake2b(image.data, digest_size=16).digest()
     return np.frombuffer(bytes(digests), dtype="<u8").reshape(-1, 2)
+
+
+def _narrow_values(folder: Path) -> list[str]:
+    """Return a warning where the training images are nearly black or nearly white throughout."""
+    images = _mapped(folder / "train_images.npy")
+    low, high = min(int(piece.min()) for piece in pieces(images)), max(int(piece.max()) for piece in pieces(images))
+    if high > DARK and low < 255 - DARK:
+        return []
+    return [
+        f"The pixels lie in {low} to {high} of 0 to 255: all images are nearly {'black' if high <= DARK else 'white'}. Values "
+        "of 8 or 12 bits in files of 16 bits, and pixels of 0 and 1, have to be spread over the whole range first."
+    ]
 
 
 def _leaks(train: Part, test: Part, folder: Path) -> list[str]:

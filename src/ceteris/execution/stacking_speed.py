@@ -70,23 +70,24 @@ def measure_table(place: Place, device: str, *, report: Callable[[str], None] = 
 
 def _speed(recipe: Recipe, device: str, members: int, images: ImageSet) -> float:
     """Return the images per second of all members together; 0 where the training fails."""
-    short, long = (_seconds(replace(recipe, epochs=epochs), device, members, images) for epochs in (_SHORT, _LONG))
-    trained = members * len(images) * (_FOLDS - 1) / _FOLDS * (_LONG - _SHORT)
-    return trained / (long - short) if long > short > 0 else 0.0
-
-
-def _seconds(recipe: Recipe, device: str, members: int, images: ImageSet) -> float:
-    """Return the seconds that a population trains, setting up and evaluation included; 0 when a training fails."""
-    execution = execution_of(recipe, device)
-    splits = [CrossValidationSplit(folds=_FOLDS, index=member, seed=0) for member in range(members)]
-    trials = as_population(
-        [Trial(recipe=recipe, data=images.digest, split=split, seed=0, execution=execution) for split in splits]
-    )
     clock = time.process_time if device == "cpu" else time.perf_counter
-    began = clock()
-    with one_thread():
-        results = run_population(trials, images)
-    return clock() - began if all(isinstance(result.record, Finished) for result in results) else 0.0
+    splits = [CrossValidationSplit(folds=_FOLDS, index=member, seed=0) for member in range(members)]
+    seconds = []  # setting up and evaluation included
+    for epochs in (_SHORT, _LONG):
+        trained = replace(recipe, epochs=epochs)
+        execution = execution_of(trained, device)
+        trials = as_population(
+            [Trial(recipe=trained, data=images.digest, split=split, seed=0, execution=execution) for split in splits]
+        )
+        began = clock()
+        with one_thread():
+            results = run_population(trials, images)
+        seconds.append(clock() - began)
+        if not all(isinstance(result.record, Finished) for result in results):
+            return 0.0
+    short, long = seconds
+    seen = members * len(images) * (_FOLDS - 1) / _FOLDS * (_LONG - _SHORT)
+    return seen / (long - short) if long > short > 0 else 0.0
 
 
 def made_up_images(count: int, shape: tuple[int, int, int] = (1, 28, 28), classes: int = _CLASSES) -> ImageSet:

@@ -108,12 +108,7 @@ def serve(pipe: Connection, config: WorkerConfig, number: int) -> None:
 
 
 def train_and_keep(
-    task: Task,
-    train: ImageSet,
-    store: Store,
-    *,
-    on_epoch: OnEpoch = lambda epoch: None,
-    imports: ImportPolicy,
+    task: Task, train: ImageSet, store: Store, *, on_epoch: OnEpoch = lambda epoch: None, imports: ImportPolicy
 ) -> tuple[Record, ...]:
     """Train a task, write its records and return them light; one that failed is not kept, so that it is tried again.
 

@@ -24,12 +24,7 @@ __all__ = ["ReportFigure", "figures"]
 
 
 def figures(findings: StudyFindings, results: ResultsInfo | None = None) -> Iterator[ReportFigure]:
-    """Yield every figure that the findings allow; what was not recorded is left out.
-
-    Args:
-        findings: what the study found.
-        results: the evaluated finals, where the caller has them already.
-    """
+    """Yield every figure that the findings allow; ``results`` are the evaluated finals, where the caller has them already."""
     evaluated, line = results or results_info(findings), identity(findings)
     parts = [data_figures(findings.data), improvement_figure(findings), search_path_figure(findings)]
     for model in findings.models:

@@ -66,11 +66,7 @@ def effects_figures(findings: StudyFindings, model: ModelFinding) -> Iterator[Re
 def draw_effects(model: ModelFinding, figure: Figure, *, margin: float, block: str) -> None:
     """Draw one row per level: left the accuracy of every block and the mean, right the paired difference and its interval.
 
-    Args:
-        model: whose factors are drawn.
-        figure: where they are drawn.
-        margin: difference of accuracy below which levels count as equivalent.
-        block: what a block is called: "fold" where there is one repetition of the cross-validation.
+    Differences of accuracy below ``margin`` count as equivalent; ``block`` is what a block is called, such as "fold".
     """
     rows = sum(HEADER + len(factor.levels) for factor in model.factors)
     body = max(rows, 2) * ROW

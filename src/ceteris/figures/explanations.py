@@ -85,7 +85,14 @@ def draw_attention(found: Explanation, figure: Figure, *, title: str, classes: t
 def draw_features(layers: tuple[FeatureMaps, ...], figure: Figure, *, title: str) -> None:
     """Draw, per layer, the filters as pictures and what they make of one image."""
     side, gap = 0.4, 0.28
-    blocks = [_feature_blocks(layer) for layer in layers]
+    blocks: list[list[tuple[str, ByteArray]]] = []
+    for layer in layers:
+        blocks.append([])
+        if len(layer.filters) and layer.filters.shape[-1] > 1:
+            blocks[-1].append((f"{layer.layer}: weights", scaled_to_bytes(layer.filters[:32], symmetric=True)))
+        if len(layer.maps) and layer.maps.ndim == 3 and layer.maps.shape[-1] > 1:
+            told = f"{layer.layer}: responses to the image on the left"
+            blocks[-1].append((told, scaled_to_bytes(layer.maps[:32])))
     rows = [[-(-len(pictures) // FEATURES_IN_A_ROW) for _, pictures in block] for block in blocks]
     height = 0.7 + sum(sum(gap + side * count for count in counts) + 0.1 for counts in rows)
     open_page(figure, height=height, title=f"{title}: what the first layers respond to")
@@ -99,15 +106,6 @@ def draw_features(layers: tuple[FeatureMaps, ...], figure: Figure, *, title: str
             axes.set_title(told, fontsize=7.5, fontweight="normal", pad=2, color=MUTED)
             top += gap + side * count
         top += 0.1
-
-
-def _feature_blocks(layer: FeatureMaps) -> list[tuple[str, ByteArray]]:
-    blocks = []
-    if len(layer.filters) and layer.filters.shape[-1] > 1:
-        blocks.append((f"{layer.layer}: weights", scaled_to_bytes(layer.filters[:32], symmetric=True)))
-    if len(layer.maps) and layer.maps.ndim == 3 and layer.maps.shape[-1] > 1:
-        blocks.append((f"{layer.layer}: responses to the image on the left", scaled_to_bytes(layer.maps[:32])))
-    return blocks
 
 
 def draw_embedding(found: Explanation, figure: Figure, *, title: str, classes: tuple[str, ...]) -> None:

@@ -58,13 +58,8 @@ def prepare_differences(
 ) -> None:
     """Set the range of the axis in points, its rules, and the band of what counts as equivalent.
 
-    Args:
-        axes: where the differences will be drawn, one row each from 0 at the top to ``rows``.
-        comparisons: what must be readable; far outliers are left to arrows at the edge.
-        rows: height of the axes in rows.
-        margin: difference of accuracy below which settings count as equivalent.
-        title: what the axis shows.
-        extra: further differences that must lie within the range.
+    The axes are ``rows`` rows high, row 0 at the top. The comparisons will be readable (far outliers are left to arrows at
+    the edge), and ``extra`` differences lie within the range. ``margin`` is the accuracy below which settings are equivalent.
     """
     known = [entry for entry in comparisons if entry is not None]
     centre, left, right = (

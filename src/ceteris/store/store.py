@@ -160,9 +160,8 @@ def read_findings(path: Path) -> StudyFindings:
 
 def _load_tensors(path: Path) -> dict[str, NDArray[Any]]:
     try:
-        tensors: dict[str, NDArray[Any]] = load_file(path)
+        return dict(load_file(path))
     except (SafetensorError, OSError) as error:
         raise StoreError(
             f"{path} is missing or damaged ({error}). Delete its record and run the study again."
         ) from None
-    return tensors

@@ -112,20 +112,17 @@ def study_toml(study: Study) -> str:
     tree = plain(study)
     tree["models"] = {model["name"]: {"title": model["title"], **model["recipe"]} for model in tree["models"]}
     for factor in tree["factors"]:
-        factor["levels"] = [_written_level(level, factor) for level in factor["levels"]]
+        for level in factor["levels"]:
+            changes = level.pop("changes")
+            for field, value in changes.items():
+                if value is None:
+                    raise ConfigError(
+                        f'factors[{factor["name"]}].levels: level "{level["label"]}" sets {field} to None, which a study file '
+                        "cannot say. Give the value itself."
+                    )
+            value_alone = len(factor["fields"]) == len(changes) == 1
+            level.update({"value": next(iter(changes.values()))} if value_alone else changes)
     return tomli_w.dumps(_without_none(tree))
-
-
-def _written_level(level: Mapping[str, Any], factor: Mapping[str, Any]) -> dict[str, Any]:
-    for field, value in level["changes"].items():
-        if value is None:
-            raise ConfigError(
-                f'factors[{factor["name"]}].levels: level "{level["label"]}" sets {field} to None, which a study file cannot '
-                "say. Give the value itself."
-            )
-    values = list(level["changes"].values())
-    changes = {"value": values[0]} if len(factor["fields"]) == len(values) == 1 else level["changes"]
-    return {"label": level["label"], **changes}
 
 
 def _without_none(tree: Any) -> Any:

@@ -3,6 +3,7 @@
 import math
 import re
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -100,16 +101,9 @@ def idx_part(images: Entry, labels: Entry, *, transposed: bool, first_label: int
     height, width = shape[-2:][::-1] if transposed else shape[-2:]
 
     def fill(target: ByteArray) -> None:
-        step = max(1, CHUNK_BYTES // math.prod(shape[1:]))
-        buffer = np.empty((step, *shape[1:]), dtype=np.uint8)
-        with images.open() as stream:
-            _header(stream, images, (3, 4))
-            for start in range(0, shape[0], step):
-                piece = buffer[: min(step, shape[0] - start)]
-                _read_bytes(stream, piece.reshape(-1), images, shape)
-                stored = piece if piece.ndim == 4 else piece[:, None]  # (b, c, h, w)
-                target[start : start + len(piece)] = stored.swapaxes(-1, -2) if transposed else stored
-            _check_end(stream, images, shape)
+        for start, piece in _pieces(images, shape):
+            stored = piece if piece.ndim == 4 else piece[:, None]  # (b, c, h, w)
+            target[start : start + len(piece)] = stored.swapaxes(-1, -2) if transposed else stored
 
     return filled_part(numbers, (channels, height, width), fill)
 
@@ -126,10 +120,8 @@ def read_idx(entry: Entry, *, dimensions: tuple[int, ...]) -> ByteArray:
     """
     shape = idx_shape(entry, dimensions=dimensions)
     content = np.empty(shape, dtype=np.uint8)
-    with entry.open() as stream:
-        _header(stream, entry, dimensions)
-        _read_bytes(stream, content.reshape(-1), entry, shape)
-        _check_end(stream, entry, shape)
+    for start, piece in _pieces(entry, shape):
+        content[start : start + len(piece)] = piece
     return content
 
 
@@ -234,19 +226,23 @@ def _header(stream: IO[bytes], entry: Entry, dimensions: tuple[int, ...]) -> tup
     return struct.unpack(f">{start[3]}I", sizes)
 
 
-def _read_bytes(stream: IO[bytes], target: ByteArray, entry: Entry, shape: tuple[int, ...]) -> None:
-    if read_into(stream, target.data) < len(target):
-        raise DataError(
-            f"{entry}: the header claims {_times(shape)} bytes, but the file ends before that. "
-            "It is truncated; fetch it again."
-        )
-
-
-def _check_end(stream: IO[bytes], entry: Entry, shape: tuple[int, ...]) -> None:
-    if stream.read(1):
-        raise DataError(
-            f"{entry}: the file goes on after the {_times(shape)} bytes that its header claims; it is damaged."
-        )
+def _pieces(entry: Entry, shape: tuple[int, ...]) -> Iterator[tuple[int, ByteArray]]:
+    """Yield where a piece of the array starts, and the piece, until the file ends as its header claims."""
+    step = max(1, CHUNK_BYTES // max(1, math.prod(shape[1:])))
+    with entry.open() as stream:
+        _header(stream, entry, (len(shape),))
+        for start in range(0, shape[0], step):
+            piece = np.empty((min(step, shape[0] - start), *shape[1:]), dtype=np.uint8)
+            if read_into(stream, piece.reshape(-1).data) < piece.size:
+                raise DataError(
+                    f"{entry}: the header claims {_times(shape)} bytes, but the file ends before that. "
+                    "It is truncated; fetch it again."
+                )
+            yield start, piece
+        if stream.read(1):
+            raise DataError(
+                f"{entry}: the file goes on after the {_times(shape)} bytes that its header claims; it is damaged."
+            )
 
 
 def _times(shape: tuple[int, ...]) -> str:

@@ -111,9 +111,9 @@ def file_header(path: str) -> PictureHeader:
 def read_picture(content: bytes, name: str, channels: int, options: ReadOptions, *, invert: bool = False) -> ByteArray:
     """Return the pixels uint8 (channels, height, width) of a picture.
 
-    16-bit values are divided by 257, transparent pixels are laid on white, frames after the first are left out. The
-    orientation in the metadata of a photograph is applied. ``invert`` turns dark into light before the picture is
-    padded.
+    16-bit values are divided by 257, floats of 0..1 are multiplied by 255, transparent pixels are laid on white, frames
+    after the first are left out. The orientation in the metadata of a photograph is applied. ``invert`` turns dark into
+    light before the picture is padded.
 
     Raises:
         DataError: the picture cannot be decoded, or has more than MAX_PIXELS pixels.
@@ -183,8 +183,9 @@ def _pixels(image: Image.Image, mode: str, options: ReadOptions, invert: bool) -
 def _in_mode(image: Image.Image, mode: str) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":
         values = np.asarray(image, dtype=np.float64)
-        scale = 1.0 if image.mode == "F" and values.max(initial=0) <= 255 else 257.0
-        return Image.fromarray(np.clip(np.round(values / scale), 0, 255).astype(np.uint8)).convert(mode)
+        high = values.max(initial=0)
+        scale = 1 / 257 if image.mode != "F" or high > 255 else 255.0 if high <= 1 else 1.0
+        return Image.fromarray(np.clip(np.round(values * scale), 0, 255).astype(np.uint8)).convert(mode)
     if image.mode in _STEPS_BETWEEN:
         image = image.convert(_STEPS_BETWEEN[image.mode])
     if image.mode in ("LA", "RGBA", "RGBa", "PA") or "transparency" in image.info:

@@ -61,7 +61,7 @@ def factorial(context: ExperimentContext, model: ModelSpec) -> Search:
     return SearchResult(
         model=model,
         best=best.recipe,
-        factors=results.factors(),
+        factors=tuple(map(results.factor, range(len(grid.choices)))),
         interactions=results.interactions(),
         candidates=candidates,
         search=GridSearch(
@@ -110,10 +110,6 @@ class Grid:
         """How many levels every factor has."""
         return tuple(map(len, self.labels))
 
-    def matrix(self, *, interactions: bool) -> FloatArray:
-        """Return the effect-coded model matrix of all cells, (cells, effects)."""
-        return effect_coding(self.levels, self.sizes, interactions=interactions)
-
 
 def grid_of(study: Study, model: ModelSpec) -> Grid:
     """Return the grid of a model's factors; of one with more than 2,000 cells so many at random, where not all are trained.
@@ -153,12 +149,10 @@ def _cells(
     for levels in listed:
         point = tuple(of_factor[level] for of_factor, level in zip(labels, levels, strict=True))
         sampled = space.sampled(point)
-        if sampled.recipe is None or digest_of(sampled.recipe) in cells:
+        if sampled.recipe is not None and (digest := digest_of(sampled.recipe)) not in cells:
+            cells[digest] = GridCell(levels=levels, recipe=sampled.recipe, settings=sampled.settings, idle=sampled.idle)
+        else:
             left_out[sampled.reason, sampled.idle] += 1
-            continue
-        cells[digest_of(sampled.recipe)] = GridCell(
-            levels=levels, recipe=sampled.recipe, settings=sampled.settings, idle=sampled.idle
-        )
     passed_over = (PassedOver(count=count, reason=reason, idle=idle) for (reason, idle), count in left_out.items())
     return tuple(cells.values()), tuple(passed_over)
 
@@ -174,13 +168,13 @@ def chosen_cells(study: Study, grid: Grid) -> tuple[GridCell, ...]:
     if not strategy.cells or strategy.cells >= len(grid.cells):
         return grid.cells
     _check_count(strategy, grid)
-    matrix = grid.matrix(interactions=strategy.interactions)
+    matrix = effect_coding(grid.levels, grid.sizes, interactions=strategy.interactions)
     rows = d_optimal(matrix, strategy.cells, generator=generator(study.seed, 0, "search"))
     return tuple(grid.cells[row] for row in rows)
 
 
 def _check_count(strategy: Factorial, grid: Grid) -> None:
-    needed = estimable_effects(grid.matrix(interactions=strategy.interactions))
+    needed = estimable_effects(effect_coding(grid.levels, grid.sizes, interactions=strategy.interactions))
     if strategy.cells < min(needed, len(grid.cells)):
         what = "main effects and two-way interactions" if strategy.interactions else "main effects"
         advice = ", or set interactions = false" if strategy.interactions else ""
@@ -230,11 +224,12 @@ class GridFit:
         factors, levels = zip(*changed, strict=True)
         with_both = self.possible[(self.possible[:, factors] == levels).all(axis=1)]
         subsets = [back for count in range(len(factors) + 1) for back in combinations(factors, count)]
+        row_of = {tuple(cell): row for row, cell in enumerate(self.possible.tolist())}
         rows = []
         for back in subsets:
             corner = with_both.copy()  # (cells, factors)
             corner[:, list(back)] = 0
-            rows.append([self._row.get(tuple(cell), -1) for cell in corner.tolist()])
+            rows.append([row_of.get(tuple(cell), -1) for cell in corner.tolist()])
         complete = np.array(rows)[:, (np.array(rows) >= 0).all(axis=0)]
         if not complete.shape[1]:
             return None
@@ -264,10 +259,6 @@ class GridFit:
         if not np.allclose(weights @ self._matrix, contrast, atol=_SAME):
             return None
         return np.asarray(weights @ self.results)
-
-    @cached_property
-    def _row(self) -> dict[tuple[int, ...], int]:
-        return {tuple(cell): row for row, cell in enumerate(self.possible.tolist())}
 
     @cached_property
     def _coded(self) -> FloatArray:
@@ -306,11 +297,8 @@ class GridResults:
             interactions=self.study.strategy.interactions,
         )
 
-    def factors(self) -> tuple[FactorFinding, ...]:
-        """Return the main effects of every factor, as marginal means per block, compared within a factor (Holm)."""
-        return tuple(map(self._factor, range(len(self.grid.choices))))
-
-    def _factor(self, place: int) -> FactorFinding:
+    def factor(self, place: int) -> FactorFinding:
+        """Return the main effects of a factor, as marginal means per block, compared with each other (Holm)."""
         choice, labels = self.grid.choices[place], self.grid.labels[place]
         means = self.marginal_means(place)
         comparisons = compare_blocks(self.study, means[0], dict(zip(labels[1:], means[1:], strict=True)))

@@ -45,8 +45,8 @@ def joint(context: ExperimentContext, model: ModelSpec) -> Search:
             break
         fresh = candidate_runs(sampled, first=len(runs))
         finished = np.array([run.accuracies for run in runs if run.status == "finished"])
-        yield from _train_round(context, model.name, fresh, finished)
-        proposals.learn({digest_of(run.recipe): _score(run, finished) for run in fresh})
+        scores = yield from _train_round(context, model.name, fresh, finished)
+        proposals.learn(scores)
         runs += fresh
     best, candidates = select(study, runs)
     return SearchResult(
@@ -66,8 +66,11 @@ def joint(context: ExperimentContext, model: ModelSpec) -> Search:
 
 def _train_round(
     context: ExperimentContext, model: str, runs: Sequence[CandidateRun], finished: FloatArray
-) -> Experiment[None]:
-    """Train recipes on their blocks, in two parts where some may be left after the first; ``finished`` are the rivals."""
+) -> Experiment[dict[str, float | None]]:
+    """Train recipes on their blocks and return their scores by digest, None for those that failed.
+
+    They are trained in two parts where some may be left after the first; ``finished`` are the rivals.
+    """
     strategy = context.study.strategy
     assert isinstance(strategy, Joint)
     # No population reaches across the blocks after which a recipe may be left.
@@ -75,8 +78,7 @@ def _train_round(
     trials = dict[int, tuple[Trial, ...]]()
     for run in runs:
         alone = exploration_trials(replace(context, stacking=NEVER), run.recipe)
-        parts = (stacked_folds(alone[:cut], context.stacking), stacked_folds(alone[cut:], context.stacking))
-        trials[run.number] = (*parts[0], *parts[1])
+        trials[run.number] = stacked_folds(alone[:cut], context.stacking) + stacked_folds(alone[cut:], context.stacking)
     blocks = len(trials[runs[0].number])
     first = min(FIRST_BLOCKS, blocks) if strategy.pruning and len(finished) > 1 else blocks
     yield from train_candidates(model, "joint search", {run.number: trials[run.number][:first] for run in runs}, runs)
@@ -88,15 +90,12 @@ def _train_round(
     if first < blocks and going_on:
         rest = {run.number: trials[run.number][first:] for run in going_on}
         yield from train_candidates(model, "joint search", rest, going_on)
+    scores: dict[str, float | None] = {}
     for run in runs:
+        score = expected_score(run.accuracies, finished) if run.status == "pruned" else float(run.accuracies.mean())
+        scores[digest_of(run.recipe)] = None if run.status == "failed" else score
         run.records += [None] * (blocks - len(run.records))
-
-
-def _score(run: CandidateRun, finished: FloatArray) -> float | None:
-    if run.status == "failed":
-        return None
-    known = run.accuracies[np.isfinite(run.accuracies)]
-    return expected_score(known, finished) if run.status == "pruned" else float(known.mean())
+    return scores
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -51,7 +51,6 @@ def race(context: ExperimentContext, model: ModelSpec) -> Search:
     assert isinstance(strategy, Race)
     # The folds of an arm are not trained together: it may leave between two of them.
     context, tally = replace(context, stacking=NEVER), _Tally()
-
     found = yield from factor_by_factor(
         context,
         model,
@@ -182,7 +181,7 @@ class RaceState:
     @property
     def over(self) -> bool:
         """Whether nobody is left to run against the incumbent."""
-        return not [label for label in self.running if label != self.incumbent]
+        return not self._rivals()
 
     @property
     def undecided(self) -> list[str]:

@@ -5,9 +5,11 @@ tells all over again, with the known records, and arrives where it was.
 """
 
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Any, Protocol, assert_never
 
 import numpy as np
@@ -41,7 +43,8 @@ def sampler_of(study: Study, space: Space) -> Sampler:
     assert isinstance(study.strategy, Joint)
     match study.strategy.sampler:
         case "random":
-            return FixedSequence(uniform_points(space, search_generator(study)))
+            random = search_generator(study)
+            return FixedSequence(space.at(random.random(len(space.dimensions))) for _ in count())
         case "quasi-random":
             return FixedSequence(quasi_random_points(space, study))
         case "tpe" | "gp" | "cma-es":
@@ -53,12 +56,6 @@ def sampler_of(study: Study, space: Space) -> Sampler:
 def search_generator(study: Study, purpose: int = 0) -> np.random.Generator:
     """Return the generator of a search's own draws, another one for every purpose."""
     return np.random.default_rng([stream_seed(study.seed, 0, "search"), purpose])
-
-
-def uniform_points(space: Space, random: np.random.Generator) -> Iterator[Point]:
-    """Yield points drawn evenly and independently, without end."""
-    while True:
-        yield space.at(random.random(len(space.dimensions)))
 
 
 def quasi_random_points(space: Space, study: Study) -> Iterator[Point]:
@@ -178,7 +175,7 @@ class Proposals:
         self._others = space.points(search_generator(study, 1))
         self._known: dict[str, _Known] = {}
         self._incompatible_tickets: list[int] = []
-        self.incompatible: dict[str, int] = {}
+        self.incompatible = Counter[str]()
 
     def take(self, count: int) -> list[Sampled]:
         """Hand out so many recipes, the baseline first of all; fewer when there are no others left."""
@@ -200,7 +197,13 @@ class Proposals:
             sampled = self._space.sampled(point)
             if self._is_new(sampled):
                 return self._hand_out(sampled, ticket)
-            self._answer(ticket, sampled)
+            if sampled.recipe is None:
+                self.incompatible[sampled.reason] += 1
+                self._incompatible_tickets.append(ticket)
+            elif (score := self._known[digest_of(sampled.recipe)].score) is None:
+                self._known[digest_of(sampled.recipe)].waiting.append(ticket)
+            else:
+                self._sampler.tell(ticket, score)
         for point in self._others:
             sampled = self._space.sampled(point)
             if self._is_new(sampled):
@@ -228,15 +231,3 @@ class Proposals:
     def _hand_out(self, sampled: Sampled, ticket: int) -> Sampled:
         self._known[digest_of(sampled.recipe)] = _Known(waiting=[ticket])
         return sampled
-
-    def _answer(self, ticket: int, sampled: Sampled) -> None:
-        """Tell the sampler at once what is known of a suggestion, else when it is."""
-        if sampled.recipe is None:
-            self.incompatible[sampled.reason] = self.incompatible.get(sampled.reason, 0) + 1
-            self._incompatible_tickets.append(ticket)
-            return
-        known = self._known[digest_of(sampled.recipe)]
-        if known.score is None:
-            known.waiting.append(ticket)
-        else:
-            self._sampler.tell(ticket, known.score)
