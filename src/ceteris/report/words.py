@@ -10,7 +10,7 @@ from ceteris.analysis.finals import finished, model_titles
 from ceteris.analysis.metrics import most_confused
 from ceteris.analysis.results import ResultsInfo, VersionResults, compared_on_test
 from ceteris.analysis.search import promised_gain, trained_blocks, undecided, unequal_blocks
-from ceteris.findings import FactorFinding, FactorPath, LevelFinding, ModelFinding, StudyFindings
+from ceteris.findings import FactorPath, LevelFinding, ModelFinding, StudyFindings
 from ceteris.formats import duration, p_value, percent, points, several
 from ceteris.report.search_words import confirmation_sentence, search_text, strategy_words
 
@@ -153,7 +153,30 @@ def saved_sentence(model: ModelFinding) -> str:
 
 def unequal_budgets(model: ModelFinding) -> list[str]:
     """Name the factors whose arms had unequal budgets: a level that got more training has an unfair advantage."""
-    return [sentence for factor in model.factors if (sentence := _unequal(factor))]
+
+    def operations(level: LevelFinding) -> float:
+        return level.effort.training_flops / level.effort.trials
+
+    def spent_on(level: LevelFinding) -> str:
+        return f"{several(level.effort.trials, 'training')} with {level.effort.epochs:,} epochs in all"
+
+    sentences = []
+    for factor in model.factors:
+        spent = [level for level in factor.levels if level.effort.trials]
+        if not spent:
+            continue
+        most, least = (pick(spent, key=lambda level: level.effort.epochs) for pick in (max, min))
+        heavy, light = (pick(spent, key=operations) for pick in (max, min))
+        if most.effort.epochs != least.effort.epochs:
+            early = ", as levels left the comparison early" if unequal_blocks(factor) else ""
+            given = f"{most.label} was given {spent_on(most)}, {least.label} {spent_on(least)}"
+            sentences.append(f"{factor.label}: unequal budgets{early}. {given}.")
+        elif operations(light) and operations(heavy) > _UNEQUAL * operations(light):
+            ratio = f"{operations(heavy) / operations(light):.1f} times the operations of {light.label}"
+            sentences.append(
+                f"{factor.label}: the same number of epochs for all arms, but {heavy.label} takes {ratio}."
+            )
+    return sentences
 
 
 def budget_sentences(model: ModelFinding) -> list[str]:
@@ -162,28 +185,6 @@ def budget_sentences(model: ModelFinding) -> list[str]:
         return []
     equal = "Within every comparison all arms were given the same number of trainings and epochs."
     return unequal_budgets(model) or [equal]
-
-
-def _unequal(factor: FactorFinding) -> str:
-    def operations(level: LevelFinding) -> float:
-        return level.effort.training_flops / level.effort.trials
-
-    def spent_on(level: LevelFinding) -> str:
-        return f"{several(level.effort.trials, 'training')} with {level.effort.epochs:,} epochs in all"
-
-    spent = [level for level in factor.levels if level.effort.trials]
-    if not spent:
-        return ""
-    most, least = (pick(spent, key=lambda level: level.effort.epochs) for pick in (max, min))
-    if most.effort.epochs != least.effort.epochs:
-        early = ", as levels left the comparison early" if unequal_blocks(factor) else ""
-        given = f"{most.label} was given {spent_on(most)}, {least.label} {spent_on(least)}"
-        return f"{factor.label}: unequal budgets{early}. {given}."
-    heavy, light = (pick(spent, key=operations) for pick in (max, min))
-    if operations(light) and operations(heavy) > _UNEQUAL * operations(light):
-        ratio = f"{operations(heavy) / operations(light):.1f} times the operations of {light.label}"
-        return f"{factor.label}: the same number of epochs for all arms, but {heavy.label} takes {ratio}."
-    return ""
 
 
 def to_decide_sentences(findings: StudyFindings) -> list[str]:
