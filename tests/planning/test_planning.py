@@ -13,8 +13,8 @@ from ceteris import recipe as r
 from ceteris.api import budget_of, seconds_of
 from ceteris.cli.plan_text import spread_source
 from ceteris.errors import ConfigError
-from ceteris.planning.budget import settings_of, smaller_designs
 from ceteris.planning.dry_run import planned_stages
+from ceteris.planning.estimate import settings_of, smaller_designs
 from ceteris.planning.power import assumed_spread, detectable, spread_of
 from ceteris.records import CrossValidationSplit, Finished, Trial
 from ceteris.stats import corrected_t_power

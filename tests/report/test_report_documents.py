@@ -21,9 +21,9 @@ from ceteris.analysis.results import results_info
 from ceteris.errors import ConfigError, StoreError
 from ceteris.findings import StudyFindings
 from ceteris.report import compose, html_report, notebook_report, pdf_report, tables, write_report
-from ceteris.report.content import Report
 from ceteris.report.html import inlined
 from ceteris.report.pdf import LAYOUTS, MOST_PAGES, content
+from ceteris.report.sections import Report
 from ceteris.store import write_findings
 
 HOSTILE = '#panic() $x$ *b* _i_ <script>alert(1)</script> 漢字 \\ @x `y` [z] {{ 7*7 }} "q" // /* €'

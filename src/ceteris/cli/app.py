@@ -170,8 +170,7 @@ def plan(study: str, *, where: StudyOptions = _AS_IT_IS, budget: str | None = No
         A time such as 30m, 2h or 1h30m: say which design of the exploration fits into it.
     """
     from ceteris.cli.plan_text import fitted_json, plan_json, print_fitted, print_plan, tell_planning
-    from ceteris.planning.budget import fit_to_budget
-    from ceteris.planning.estimate import plan_study
+    from ceteris.planning.estimate import fit_to_budget, plan_study
 
     seconds = None
     if budget:

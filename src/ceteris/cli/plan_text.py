@@ -11,8 +11,7 @@ from rich.console import Console
 
 from ceteris.cli.printing import rich_table
 from ceteris.formats import clock, plain_points
-from ceteris.planning.budget import FittedPlan
-from ceteris.planning.estimate import MORE_REPETITIONS, PlanEstimate
+from ceteris.planning.estimate import MORE_REPETITIONS, FittedPlan, PlanEstimate
 from ceteris.planning.power import Spread
 
 
@@ -60,7 +59,28 @@ def print_plan(console: Console, estimate: PlanEstimate) -> None:
 def print_fitted(console: Console, study: str, plan: FittedPlan) -> None:
     """Print the design that fits into a time, and what it can no longer find."""
     print_plan(console, plan.fitted)
-    _print_lines(console, _fitted_lines(study, plan))
+    budget, asked, fitted = clock(plan.budget_seconds), plan.asked, plan.fitted
+    as_it_is = f"Budget {budget}: the study as it is"
+    if not plan.settings:
+        told = "fits" if plan.fits else "does not fit, and there is no smaller design"
+        _print_lines(console, [f"{as_it_is} {told}: about {clock(asked.seconds)}."])
+        return
+    if plan.fits:
+        head = f"{as_it_is} takes about {clock(asked.seconds)}; this design fits, with about {clock(fitted.seconds)}:"
+    else:
+        finals = sum(stage.seconds for stage in fitted.stages if stage.kind == "final") / max(1, fitted.workers)
+        head = (
+            f"Budget {budget}: even the smallest design does not fit: about {clock(fitted.seconds)}, of which final trainings "
+            f"take {clock(finals)} and the report {clock(fitted.report_seconds)}. Give more time or more workers, or take "
+            "out factors, models, or seeds of the final trainings (final.seeds). The smallest design is:"
+        )
+    found = [
+        f"  {model}: detectable differences were {_points(before)} points and would be {_points(after)}."
+        for model in fitted.spreads
+        if (before := _detectable(asked, model)) and (after := _detectable(fitted, model))
+    ]
+    command = "  ceteris run " + " ".join([study, *(f"--set {setting}" for setting in plan.settings)])
+    _print_lines(console, [head, command, *found])
 
 
 def _print_lines(console: Console, lines: Sequence[str]) -> None:
@@ -144,30 +164,6 @@ def spread_source(spread: Spread) -> str:
         return f"from {spread.arms} arms x {spread.blocks} blocks in the store"
     accuracy, held_out = 100 * spread.accuracy, spread.held_out
     return f"an assumption: accuracy {accuracy:.0f} %, mistakes independent, {held_out:,} images held out"
-
-
-def _fitted_lines(study: str, plan: FittedPlan) -> list[str]:
-    budget, asked, fitted = clock(plan.budget_seconds), plan.asked, plan.fitted
-    if not plan.settings:
-        told = "fits" if plan.fits else "does not fit, and there is no smaller design"
-        return [f"Budget {budget}: the study as it is {told}: about {clock(asked.seconds)}."]
-    command = "  ceteris run " + " ".join([study, *(f"--set {setting}" for setting in plan.settings)])
-    found = [
-        f"  {model}: detectable differences were {_points(before)} points and would be {_points(after)}."
-        for model in fitted.spreads
-        if (before := _detectable(asked, model)) and (after := _detectable(fitted, model))
-    ]
-    if plan.fits:
-        head = f"Budget {budget}: the study as it is takes about {clock(asked.seconds)}; this design fits, with about "
-        return [f"{head}{clock(fitted.seconds)}:", command, *found]
-    finals = sum(stage.seconds for stage in fitted.stages if stage.kind == "final") / max(1, fitted.workers)
-    return [
-        f"Budget {budget}: even the smallest design does not fit: about {clock(fitted.seconds)}, of which final trainings "
-        f"take {clock(finals)} and the report {clock(fitted.report_seconds)}. Give more time or more workers, or take "
-        "out factors, models, or seeds of the final trainings (final.seeds). The smallest design is:",
-        command,
-        *found,
-    ]
 
 
 def _detectable(estimate: PlanEstimate, model: str) -> list[float]:

@@ -18,8 +18,7 @@ from ceteris.data.formats.entries import Entry, entries
 from ceteris.data.formats.idx import UPRIGHT, find_files, find_mapping, idx_part, read_mapping
 from ceteris.data.formats.npz import npz_source
 from ceteris.data.formats.tables import pixel_table
-from ceteris.data.options import ReadOptions
-from ceteris.data.source import Located, Part, Source, array_part
+from ceteris.data.source import Located, Part, ReadOptions, Source, array_part
 from ceteris.errors import DataError, did_you_mean
 
 DATA_VARIABLE = "CETERIS_DATA"

@@ -173,15 +173,11 @@ class NullRecords:
         digest = digest_of(trial.recipe)
         share = int(digest[:4], 16) / 2**16
         swing = _STEADY_SWING if self._gains else max(_LEAST_SWING, 6 * self._study.equivalence_margin)
-        return _BASELINE + self._gains.get(digest, 0.0) + swing * (1 + share) * _sign(trial)
-
-
-def _sign(trial: Trial) -> int:
-    """Plus and minus in turns, 0 for the last of an odd number of folds, so that every repetition's mean difference is 0."""
-    split = trial.split
-    if not isinstance(split, CrossValidationSplit) or (split.folds % 2 and split.index == split.folds - 1):
-        return 0
-    return 1 - 2 * (split.index % 2)
+        # Plus and minus in turns, 0 for the last of an odd number of folds: the mean difference of every repetition is 0.
+        split, sign = trial.split, 0
+        if isinstance(split, CrossValidationSplit) and not (split.folds % 2 and split.index == split.folds - 1):
+            sign = 1 - 2 * (split.index % 2)
+        return _BASELINE + self._gains.get(digest, 0.0) + swing * (1 + share) * sign
 
 
 _NULL_COST = Cost(

@@ -1,7 +1,12 @@
-"""What a study will cost and what it can find out, before it trains: trainings, time, memory, disk, detectable differences."""
+"""What a study will cost and what it can find out, before it trains: trainings, time, memory, disk, detectable differences.
 
-from collections.abc import Callable, Iterable, Sequence
+A design that fits into a time has fewer repetitions first, then fewer images, then fewer folds; never fewer epochs.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 
 import psutil
 
@@ -12,13 +17,14 @@ from ceteris.planning.power import Spread, detectable, spread_of
 from ceteris.planning.timing import Timing, calibrate, images_fitted, images_held_out
 from ceteris.records import Trial
 from ceteris.store import Store
-from ceteris.study import ExperimentContext, Study, exploration_trials, strategy_of
+from ceteris.study import ExperimentContext, Exploration, Study, exploration_trials, strategy_of
 from ceteris.study.strategies.comparison import SECONDS_TO_REPORT, SECONDS_TO_REPORT_MODEL, SECONDS_TO_START
 from ceteris.study.trials import RunOptions, context_of, open_data
 from ceteris.training.compiler import put_off_compiler
 
 # More repetitions for which the plan says what they would find.
 MORE_REPETITIONS = 4
+LEAST_IMAGES, LEAST_FOLDS = 1000, 3  # of a design that is made smaller to fit into a time
 
 _FLOAT = 4
 # A record's predictions have a label and a place of 8 bytes each; its header and its epochs take the rest.
@@ -120,7 +126,12 @@ class Planner:
         self._progress("going through the design")
         run = self._dry_run(context)
         if not self._calibrated:
-            self._calibrate([trial for task in run.tasks for trial in task.trials])
+            trials, imports = [trial for task in run.tasks for trial in task.trials], self._options.imports
+            self._timing.learn_records(self._recorded, like=trials)
+            calibrate(
+                self._timing, trials, self.data_set, workers=self._workers, imports=imports, progress=self._progress
+            )
+            self._calibrated = True
             run = self._dry_run(context)
         missing = [trial for task in run.tasks for trial in task.trials]
         spreads: dict[str, Spread] = {}
@@ -151,12 +162,6 @@ class Planner:
 
     def _dry_run(self, context: ExperimentContext) -> DryRun:
         return dry_run(context, workers=self._workers, seconds_of=self._timing.seconds, is_known=self._store.holds)
-
-    def _calibrate(self, trials: Sequence[Trial]) -> None:
-        imports, progress = self._options.imports, self._progress
-        self._timing.learn_records(self._recorded, like=trials)
-        calibrate(self._timing, trials, self.data_set, workers=self._workers, imports=imports, progress=progress)
-        self._calibrated = True
 
     def _report_seconds(self, study: Study, trials: Iterable[Trial]) -> float:
         """Return the time after the last training: finals answer on the test set, once and after every epoch for curves."""
@@ -200,3 +205,71 @@ class Planner:
             weights += 2 * size * trial.keep_weights
             snapshots += recipe.epochs * size * trial.keep_snapshots
         return Disk(records=records, weights=weights, snapshots=snapshots)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# A design that fits into a time
+
+
+@dataclass(frozen=True, kw_only=True)
+class FittedPlan:
+    """The plan as asked, and the largest design that fits into ``budget_seconds``.
+
+    ``fitted`` is the smallest design where ``fits`` is False. ``settings`` are the ``--set`` arguments that make it.
+    """
+
+    budget_seconds: float
+    asked: PlanEstimate
+    fitted: PlanEstimate
+    fits: bool
+    settings: tuple[str, ...]
+
+
+def fit_to_budget(
+    study: Study, options: RunOptions, budget_seconds: float, *, progress: Callable[[str], None] = lambda text: None
+) -> FittedPlan:
+    """Return the largest design of a study's exploration whose predicted time is within the budget.
+
+    Raises:
+        ConfigError, DataError: as for running it.
+    """
+    planner = Planner(study, options, progress=progress)
+    designs = list(smaller_designs(study.exploration, len(planner.data_set.train)))
+
+    @cache
+    def estimate(number: int) -> PlanEstimate:
+        return planner.estimate(replace(study, exploration=designs[number]))
+
+    # each design takes less time than the one before
+    first = bisect_left(range(len(designs) - 1), True, key=lambda number: estimate(number).seconds <= budget_seconds)
+    return FittedPlan(
+        budget_seconds=budget_seconds,
+        asked=estimate(0),
+        fitted=estimate(first),
+        fits=estimate(first).seconds <= budget_seconds,
+        settings=settings_of(study.exploration, designs[first]),
+    )
+
+
+def smaller_designs(asked: Exploration, images: int) -> Iterator[Exploration]:
+    """Yield the design that is asked for, then ever smaller ones."""
+    yield asked
+    for seeds in range(asked.seeds - 1, 0, -1):
+        asked = replace(asked, seeds=seeds)
+        yield asked
+    used = min(asked.images or images, images)
+    while used > LEAST_IMAGES:
+        used = max(LEAST_IMAGES, used // 2)
+        asked = replace(asked, images=used)
+        yield asked
+    for folds in range(asked.folds - 1, LEAST_FOLDS - 1, -1):
+        yield replace(asked, folds=folds)
+
+
+def settings_of(asked: Exploration, fitted: Exploration) -> tuple[str, ...]:
+    """Return what has to be set to turn one design into the other, as "exploration.folds=3"."""
+    return tuple(
+        f"exploration.{name}={getattr(fitted, name)}"
+        for name in ("folds", "seeds", "images")
+        if getattr(fitted, name) != getattr(asked, name)
+    )

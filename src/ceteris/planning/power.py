@@ -43,7 +43,8 @@ def spread_of(recorded: Iterable[Finished], trial: Trial, held_out: int) -> Spre
     for other in like:
         split = other.trial.split
         assert split.kind == "cross-validation"
-        arms[_arm(other.trial)][split.seed, split.index] = other.accuracy
+        alike = replace(other.trial.execution, members=1, population="")  # alone or in a stack
+        arms[digest_of([other.trial.recipe, alike, other.trial.code])][split.seed, split.index] = other.accuracy
     assert trial.split.kind == "cross-validation"
     folds = trial.split.folds
     variances, count = _variances(list(arms.values()), folds)
@@ -108,7 +109,3 @@ def _design(trial: Trial) -> tuple[object, ...]:
         return ()
     model = trial.recipe.model
     return (trial.data, model.path if model.kind == "custom" else model.kind, split.folds, split.images)
-
-
-def _arm(trial: Trial) -> str:
-    return digest_of([trial.recipe, replace(trial.execution, members=1, population=""), trial.code])

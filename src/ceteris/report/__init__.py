@@ -1,12 +1,19 @@
 """The report of a study: figures and tables as files, an HTML page, a PDF of five pages, an executed notebook."""
 
-from ceteris.report.content import DrawnFigure, Report, compose
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Literal, get_args
+
+from ceteris.errors import ConfigError, did_you_mean
+from ceteris.findings import StudyFindings
 from ceteris.report.html import html_report
 from ceteris.report.notebook import notebook_report
 from ceteris.report.pdf import pdf_report
+from ceteris.report.sections import DrawnFigure, Report, compose
 from ceteris.report.table import Column, Table
 from ceteris.report.tables import tables
-from ceteris.report.write import FORMATS, Format, check_formats, write_report
+from ceteris.store import write_bytes
 
 __all__ = [
     "FORMATS",
@@ -23,3 +30,76 @@ __all__ = [
     "tables",
     "write_report",
 ]
+
+Format = Literal["html", "pdf", "ipynb"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+
+
+def check_formats(formats: Sequence[str]) -> None:
+    """Refuse a format that is not known.
+
+    Raises:
+        ConfigError: naming the format and what is allowed.
+    """
+    unknown = [name for name in formats if name not in FORMATS]
+    if unknown:
+        raise ConfigError(
+            f'formats: allowed are {", ".join(FORMATS)}; received "{unknown[0]}".{did_you_mean(unknown[0], FORMATS)}'
+        )
+
+
+def write_report(
+    findings: StudyFindings,
+    folder: Path,
+    *,
+    formats: Sequence[str] = FORMATS,
+    progress: Callable[[str], None] | None = None,
+) -> list[Path]:
+    """Write ``figures/*.svg`` and ``*.png``, ``tables/*.csv`` and the report in each of ``formats`` into ``folder``.
+
+    The notebook reads ``findings.safetensors`` beside it, which the caller has written.
+
+    Args:
+        findings: what the study found.
+        folder: made when absent; files of the same names are replaced.
+        formats: any of "html", "pdf", "ipynb".
+        progress: is given a few words on what is being done.
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        ConfigError: an unknown format.
+        StoreError: a file cannot be written, or the notebook cannot be executed.
+    """
+    check_formats(formats)
+    tell = progress or (lambda _: None)
+    with ThreadPoolExecutor(max_workers=1) as background:
+        # The notebook's kernel is a process of its own: it works while the figures are drawn here.
+        notebook = background.submit(notebook_report, findings, folder) if "ipynb" in formats else None
+        report, written = compose(findings, tell), []
+        for name, content in _files(report, formats, notebook, tell):
+            write_bytes(folder / name, content)
+            written.append(folder / name)
+    return written
+
+
+def _files(
+    report: Report, formats: Sequence[str], notebook: Future[bytes] | None, tell: Callable[[str], None]
+) -> Iterator[tuple[str, bytes]]:
+    """Yield the name inside the folder and the content of every file: figures, tables, documents."""
+    for drawn in report.drawn:
+        yield f"figures/{drawn.figure.name}.svg", drawn.svg.encode("utf-8")
+        yield f"figures/{drawn.figure.name}.png", drawn.png
+    for table in report.tables:
+        if table.exported:
+            yield f"tables/{table.name}.csv", table.csv().encode("utf-8")
+    if "html" in formats:
+        tell("writing report.html")
+        yield "report.html", html_report(report).encode("utf-8")
+    if "pdf" in formats:
+        tell("writing report.pdf")
+        yield "report.pdf", pdf_report(report)
+    if notebook is not None:
+        tell("writing report.ipynb")
+        yield "report.ipynb", notebook.result()

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from ceteris.figures import ReportFigure
 from ceteris.figures.style import ACCENT, FAINT, INK, MUTED, PAPER, VERDICT_COLOURS
 from ceteris.formats import points
-from ceteris.report.content import Report
+from ceteris.report.sections import Report
 
 NUMERIC = ("count", "share", "points", "p", "number", "seconds", "megabytes", "area")
 

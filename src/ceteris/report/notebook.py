@@ -100,6 +100,7 @@ def _execute(notebook: Any, folder: Path) -> None:
 
 
 def _cells(findings: StudyFindings) -> Iterator[tuple[str, str]]:
+    """Yield kind and source of every cell; words gather in one cell until a table or a figure follows."""
     results = results_info(findings)
     known = {table.name for table in tables(findings, results)}
     people = " · ".join(part for part in (findings.people, findings.date) if part)
@@ -109,24 +110,20 @@ def _cells(findings: StudyFindings) -> Iterator[tuple[str, str]]:
         blocks = [block for block in section.blocks if "notebook" in block.where]
         words = [f"## {section.title}"] if blocks else []
         for block in blocks:
-            if isinstance(block, Rows | Picture):
-                yield from _shown(block, words, known)
-                words = []
-            else:
+            if not isinstance(block, Rows | Picture):
                 words += _markdown(block)
+                continue
+            if isinstance(block, Picture):
+                words.append(_plain(block.figure.caption))
+            if words:
+                yield "words", "\n\n".join(words)
+            words = []
+            if isinstance(block, Picture):
+                yield "code", f"figure[{block.figure.name!r}]"
+            elif block.table.name in known:
+                yield "code", f'table["{block.table.name}"]'
         if words:
             yield "words", "\n\n".join(words)
-
-
-def _shown(block: Rows | Picture, words: list[str], known: set[str]) -> Iterator[tuple[str, str]]:
-    """Show a table or a figure, after the words that came before it."""
-    words = [*words, _plain(block.figure.caption)] if isinstance(block, Picture) else words
-    if words:
-        yield "words", "\n\n".join(words)
-    if isinstance(block, Picture):
-        yield "code", f"figure[{block.figure.name!r}]"
-    elif block.table.name in known:
-        yield "code", f'table["{block.table.name}"]'
 
 
 def _markdown(block: Block) -> list[str]:

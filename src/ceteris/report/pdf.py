@@ -17,8 +17,7 @@ from ceteris.analysis.search import mean_of_finished
 from ceteris.figures import ReportFigure
 from ceteris.findings import LevelFinding, StudyFindings
 from ceteris.formats import plain_points, points
-from ceteris.report.content import Report
-from ceteris.report.sections import Block, Bullets, Compact, Heading, Judgements, Section, Text
+from ceteris.report.sections import Block, Bullets, Compact, Heading, Judgements, Report, Section, Text
 from ceteris.report.tables import data_description, structures
 
 MOST_PAGES = 5
@@ -144,14 +143,17 @@ class _Pages:
                 cut = [shortened(text, min(self.layout.letters, 500)) for text in texts]
                 yield {"kind": "bullets", "texts": cut[:MOST_BULLETS]}
             case Judgements(judged=judged):
-                rows = [{"title": shortened(one.title, 40), "pros": one.pros, "cons": one.cons} for one in judged[:6]]
-                yield {"kind": "judgements", "rows": rows}
+                sides = [{"title": shortened(one.title, 40), "pros": one.pros, "cons": one.cons} for one in judged[:6]]
+                yield {"kind": "judgements", "rows": sides}
             case Compact(name="effects"):
                 yield effects(self.report.findings, self.layout.effect_rows)
             case Compact(name="results"):
                 yield self._results()
             case Compact(name="facts"):
-                yield self._facts()
+                rows = self._cut(data_description(self.report.findings, brief=True).texts(), 300)
+                samples = [entry.figure for entry in self.report.drawn if entry.figure.name == "samples"]
+                picture = self._drawn(samples[0]) if samples and "samples" in self.layout.figures else None
+                yield {"kind": "facts", "rows": rows, "picture": picture}
             case Compact(name="models"):
                 yield self._models()
             case Compact(name="explored"):
@@ -163,8 +165,11 @@ class _Pages:
         """Return file, caption and size of a figure, None where this layout has no room for it."""
         if figure.kind not in self.layout.figures or figure.kind == "samples":
             return None
-        if figure.model and figure.model != self._best_model(figure.kind):
-            return None
+        if figure.model:
+            models = {entry.figure.model for entry in self.report.drawn if entry.figure.kind == figure.kind}
+            having = [summary for summary in self.report.results.best if summary.model in models]
+            if not having or figure.model != max(having, key=lambda summary: summary.mean("accuracy")).model:
+                return None
         return self._drawn(figure)
 
     def _drawn(self, figure: ReportFigure) -> dict[str, Any]:
@@ -172,12 +177,6 @@ class _Pages:
         width, height = map(float, box.split('"', 1)[0].split()[2:])
         size = {"ratio": f"{height / width:.4f}", "share": share, "tallest": tallest}
         return {"kind": "picture", "name": figure.kind, "file": f"{figure.name}.svg", "caption": figure.caption, **size}
-
-    def _best_model(self, kind: str) -> str:
-        """Return the model with the best test result of those that have a figure of a kind, '' where none has."""
-        models = {entry.figure.model for entry in self.report.drawn if entry.figure.kind == kind}
-        having = [summary for summary in self.report.results.best if summary.model in models]
-        return max(having, key=lambda summary: summary.mean("accuracy")).model if having else ""
 
     # -- tables that only the PDF has
 
@@ -190,15 +189,6 @@ class _Pages:
             version = f"{shortened(summary.title, 30)}, {VERSION_TITLES[summary.version]}"
             rows.append([version, accuracy, *shares, f"{summary.mean('auc'):.4f}"])
         return {"kind": "results", "rows": rows}
-
-    def _facts(self) -> dict[str, Any]:
-        rows = self._cut(data_description(self.report.findings, brief=True).texts(), 300)
-        samples = [self._drawn(entry.figure) for entry in self.report.drawn if entry.figure.name == "samples"]
-        return {
-            "kind": "facts",
-            "rows": rows,
-            "picture": samples[0] if samples and "samples" in self.layout.figures else None,
-        }
 
     def _models(self) -> dict[str, Any]:
         """Split the properties into those that differ, as rows, and those that all models share, as one sentence."""

@@ -1,16 +1,17 @@
-"""What a report says, section by section: the one list from which the page, the PDF and the notebook are made.
+"""What a report says: tables, figures drawn once, and the sections from which the page, the PDF and the notebook are made.
 
 A section is a list of blocks. Each format shows the blocks that it can: the page all, the PDF those that are ``short``, the
 notebook those with words, tables and figures of their own.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
-from ceteris.analysis.results import ResultsInfo, VersionResults
+from ceteris.analysis.results import ResultsInfo, VersionResults, results_info
 from ceteris.analysis.search import DecisionsInfo, block_word, decisions_info
-from ceteris.figures import ReportFigure
+from ceteris.figures import ReportFigure, figures
 from ceteris.findings import FactorFinding, ModelFinding, StudyFindings
 from ceteris.formats import percent, plain_points, points
 from ceteris.report import search_tables as search
@@ -27,6 +28,7 @@ from ceteris.report.table import Table
 
 # Figures that answer the question of their strategy, and so belong into the summary.
 TELLING = ("worth", "cells", "history", "rungs")
+DPI = 200  # of PNG files
 
 Medium = Literal["page", "pdf", "notebook"]
 ALL: tuple[Medium, ...] = ("page", "pdf", "notebook")
@@ -181,20 +183,28 @@ class _Study:
 def sections(findings: StudyFindings, results: ResultsInfo, figures: Sequence[ReportFigure]) -> list[Section]:
     """Return the sections of a study's report; those that have nothing to say are left out."""
     study = _Study(findings=findings, results=results, figures=figures)
-    parts = (
+    data = [
+        Rows(table=tables.data_description(findings), caption=False),
+        Compact(name="facts"),
+        Rows(table=tables.class_counts(findings), folded=True, where=PAGE),
+        *study.pictures("data"),
+    ]
+    residual = list(study.pictures("residual"))
+    differences = words.residual_sentences(findings, results) if residual else []
+    parts: tuple[tuple[str, str, Iterable[Block]], ...] = (
         ("summary", "Summary", _summary(study)),
-        ("data", "Data", _data(study)),
+        ("data", "Data", data),
         ("models", "Models", _models(study)),
         ("exploration", "Exploration", _exploration(study)),
-        ("outlook", "What would decide it", _what_would_decide(study)),
+        ("outlook", "What would decide it", _outlook(study)),
         ("training", "Final training", _training(study)),
         ("results", "Test results", _results(study)),
-        ("residual", "Residual connections", _residual(study)),
+        ("residual", "Residual connections", [*residual, *(Text(text=text, where=ALL) for text in differences)]),
         ("explanations", "Explanations", study.pictures("explanations")),
         ("errors", "Single images", _errors(study)),
         ("conclusions", "Conclusions", _conclusions(study)),
         ("reproducibility", "Reproducibility", _reproducibility(study)),
-        ("method", "Method", _method(study)),
+        ("method", "Method", [Bullets(texts=words.method_sentences(findings), where=PAGE)]),
     )
     made = (Section(name=name, title=title, blocks=tuple(blocks)) for name, title, blocks in parts)
     return [section for section in made if section.blocks]
@@ -245,13 +255,6 @@ def _what_helped(study: _Study) -> Iterator[Block]:
         yield Rows(table=table.brief(), folded=True, where=PAGE)
     yield Rows(table=table, where=NOTEBOOK)
     yield from study.pictures("exploration", telling=True)
-
-
-def _data(study: _Study) -> Iterator[Block]:
-    yield Rows(table=tables.data_description(study.findings), caption=False)
-    yield Compact(name="facts")
-    yield Rows(table=tables.class_counts(study.findings), folded=True, where=PAGE)
-    yield from study.pictures("data")
 
 
 def _models(study: _Study) -> Iterator[Block]:
@@ -320,7 +323,7 @@ def _explored_factor(findings: StudyFindings, model: ModelFinding, factor: Facto
     )
 
 
-def _what_would_decide(study: _Study) -> Iterator[Block]:
+def _outlook(study: _Study) -> Iterator[Block]:
     findings = study.findings
     text, command = " ".join(words.to_decide_sentences(findings)), words.command(findings)
     if not text:
@@ -359,14 +362,6 @@ def _results(study: _Study) -> Iterator[Block]:
     yield Rows(table=tables.class_metrics(study.findings, study.results), folded=True)
 
 
-def _residual(study: _Study) -> Iterator[Block]:
-    pictures = list(study.pictures("residual"))
-    if pictures:
-        yield from pictures
-        for sentence in words.residual_sentences(study.findings, study.results):
-            yield Text(text=sentence, where=ALL)
-
-
 def _errors(study: _Study) -> Iterator[Block]:
     yield Bullets(texts=words.mistakes_sentences(study.findings, study.results))
     yield from study.pictures("errors")
@@ -399,5 +394,52 @@ def _reproducibility(study: _Study) -> Iterator[Block]:
     yield Verbatim(title="The study file", text=findings.study_text)
 
 
-def _method(study: _Study) -> Iterator[Block]:
-    yield Bullets(texts=words.method_sentences(study.findings), where=PAGE)
+# ---------------------------------------------------------------------------------------------------------------------
+# The whole report
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawnFigure:
+    """A figure with its drawings: SVG text and PNG bytes."""
+
+    figure: ReportFigure
+    svg: str
+    png: bytes
+
+
+@dataclass(frozen=True)
+class Report:
+    """The findings with everything that is derived from them once and used by several formats."""
+
+    findings: StudyFindings
+    results: ResultsInfo
+    tables: tuple[Table, ...]
+    drawn: tuple[DrawnFigure, ...]
+
+    def sections(self, medium: Medium) -> list[Section]:
+        """Return the sections with the blocks that a format shows, without sections that are empty then."""
+        shown = [
+            replace(section, blocks=tuple(block for block in section.blocks if medium in block.where))
+            for section in self._sections
+        ]
+        return [section for section in shown if section.blocks]
+
+    def drawing(self, figure: ReportFigure) -> DrawnFigure:
+        """Return the drawing of a figure."""
+        return next(entry for entry in self.drawn if entry.figure.name == figure.name)
+
+    @cached_property
+    def _sections(self) -> list[Section]:
+        return sections(self.findings, self.results, [entry.figure for entry in self.drawn])
+
+
+def compose(findings: StudyFindings, progress: Callable[[str], None] | None = None) -> Report:
+    """Evaluate the finals, build the tables and draw every figure once."""
+    results = results_info(findings)
+    drawn = []
+    for entry in figures(findings, results):
+        if progress is not None:
+            progress(f"drawing {entry.name}")
+        svg, png = entry.rendered(dpi=DPI)
+        drawn.append(DrawnFigure(figure=entry, svg=svg, png=png))
+    return Report(findings=findings, results=results, tables=tables.tables(findings, results), drawn=tuple(drawn))

@@ -118,25 +118,23 @@ def readable(cell: Cell, kind: Kind) -> str:
         return "–"
     if kind == "flag" or isinstance(cell, bool):
         return "yes" if cell else ""
-    return cell if isinstance(cell, str) else _number(cell, kind)
-
-
-def _number(value: float, kind: Kind) -> str:
+    if isinstance(cell, str):
+        return cell
     match kind:
         case "share":
-            return percent(value)
+            return percent(cell)
         case "points":
-            return points(value)
+            return points(cell)
         case "p":
-            return "< 0.001" if value < 0.001 else f"{value:.3f}"
+            return "< 0.001" if cell < 0.001 else f"{cell:.3f}"
         case "area":
-            return f"{value:.4f}"
+            return f"{cell:.4f}"
         case "seconds":
-            return duration(value)
+            return duration(cell)
         case "megabytes":
-            return f"{value:,.0f} MB"
+            return f"{cell:,.0f} MB"
         case _:
-            return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
+            return f"{cell:,}" if isinstance(cell, int) else f"{cell:,.4g}"
 
 
 def _exact(cell: Cell) -> str:

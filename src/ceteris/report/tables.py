@@ -62,11 +62,11 @@ def of_search(models: Sequence[ModelFinding]) -> tuple[Table, ...]:
 # Data and models
 
 
-def data_facts(findings: StudyFindings) -> list[tuple[str, str, bool]]:
-    """Answer the questions that anybody asks about a data set: (question, answer, whether a short report needs it)."""
+def data_description(findings: StudyFindings, *, brief: bool = False) -> Table:
+    """Answer the questions that anybody asks about a data set, all of them or those of a ``brief`` report."""
     data = findings.data
     channels, height, width = data.image_shape
-    facts = [
+    facts = [  # question, answer, whether a brief report needs it
         ("name", data.title or data.name, False),
         ("source", data.source, True),
         ("problem", data.problem, True),
@@ -87,18 +87,14 @@ def data_facts(findings: StudyFindings) -> list[tuple[str, str, bool]]:
     ]
     facts += [("read as", data.understood, False)] if data.understood else []
     facts += [("note", data.note, False)] if data.note else []
-    return facts + [("warning", text, False) for text in data.warnings]
+    facts += [("warning", text, False) for text in data.warnings]
+    rows = ((question, answer) for question, answer, short in facts if short or not brief)
+    return made("data", "The data", columns("question", "answer"), rows)
 
 
 def _range(counts: IntArray) -> str:
     low, high = int(counts.min(initial=counts.max(initial=0))), int(counts.max(initial=0))
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
-
-
-def data_description(findings: StudyFindings, *, brief: bool = False) -> Table:
-    """Put the facts about the data set into a table, all of them or those of a short report."""
-    rows = ((question, answer) for question, answer, short in data_facts(findings) if short or not brief)
-    return made("data", "The data", columns("question", "answer"), rows)
 
 
 def class_counts(findings: StudyFindings) -> Table:

@@ -257,24 +257,22 @@ def _fit(summary: VersionResults, results: ResultsInfo) -> str:
 
 def mistakes_sentences(findings: StudyFindings, results: ResultsInfo) -> list[str]:
     """Say for every model's best version which class is hardest and which pair is confused most often."""
-    return [_mistakes(summary, findings.data.classes) for summary in results.best]
-
-
-def _mistakes(summary: VersionResults, classes: tuple[str, ...]) -> str:
-    counts = summary.results[0].confusion
-    scores = summary.results[0].per_class.f1
-    hardest = int(scores.argmin())
-    right, total = int(counts.trace()), int(counts.sum())
-    text = f"{summary.title}: {right:,} of {total:,} right at the first seed"
-    pairs = most_confused(counts, 1)
-    if not pairs:
-        return f"{text}, no mistake at all."
-    true, taken, count = pairs[0]
-    times = "once" if count == 1 else f"{count:,} times"
-    return (
-        f"{text}; the hardest class is {classes[hardest]} (F1 {percent(float(scores[hardest]))}), "
-        f"the most frequent confusion {classes[true]} taken for {classes[taken]} ({times})."
-    )
+    classes, sentences = findings.data.classes, []
+    for summary in results.best:
+        counts, scores = summary.results[0].confusion, summary.results[0].per_class.f1
+        hardest = int(scores.argmin())
+        text = f"{summary.title}: {int(counts.trace()):,} of {int(counts.sum()):,} right at the first seed"
+        pairs = most_confused(counts, 1)
+        if not pairs:
+            sentences.append(f"{text}, no mistake at all.")
+            continue
+        true, taken, count = pairs[0]
+        times = "once" if count == 1 else f"{count:,} times"
+        sentences.append(
+            f"{text}; the hardest class is {classes[hardest]} (F1 {percent(float(scores[hardest]))}), "
+            f"the most frequent confusion {classes[true]} taken for {classes[taken]} ({times})."
+        )
+    return sentences
 
 
 def residual_sentences(findings: StudyFindings, results: ResultsInfo) -> list[str]:

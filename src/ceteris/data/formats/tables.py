@@ -17,8 +17,7 @@ from ceteris.data.formats.entries import Entry
 from ceteris.data.formats.folder_layout import PartName, part_of, read_tree
 from ceteris.data.formats.picture_parts import check_files, class_numbers, file_part, preprocessing_of, sorted_classes
 from ceteris.data.formats.table_columns import Columns, find_columns
-from ceteris.data.options import ReadOptions
-from ceteris.data.source import Located, Part, Source, Understood, array_part
+from ceteris.data.source import Located, Part, ReadOptions, Source, Understood, array_part
 from ceteris.errors import DataError
 from ceteris.records import ByteArray, IntArray
 
