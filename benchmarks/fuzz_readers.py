@@ -42,8 +42,7 @@ from ceteris.data.formats.parquet import parquet_source
 from ceteris.data.formats.pictures import picture_header, read_picture
 from ceteris.data.formats.tables import table_source
 from ceteris.data.imageset import check_labels
-from ceteris.data.options import ReadOptions
-from ceteris.data.source import Part, Source
+from ceteris.data.source import Part, ReadOptions, Source
 from ceteris.errors import CeterisError, DataError
 from ceteris.records import ByteArray
 

@@ -11,7 +11,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from ceteris import recipe
-from ceteris.analysis.images import images_to_show
+from ceteris.analysis.finals import images_to_show
 from ceteris.analysis.results import ResultsInfo, results_info
 from ceteris.findings import (
     Better,

@@ -12,8 +12,7 @@ from matplotlib.figure import Figure
 from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support, roc_auc_score
 from tests.example_findings import example_findings
 
-from ceteris.analysis.finals import finished, identity
-from ceteris.analysis.images import first_test_indices, images_to_show, random_test_indices
+from ceteris.analysis.finals import finished, first_test_indices, identity, images_to_show, random_test_indices
 from ceteris.analysis.metrics import most_confused
 from ceteris.analysis.results import ResultsInfo, results_info
 from ceteris.analysis.search import decisions_info

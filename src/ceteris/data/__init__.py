@@ -7,9 +7,9 @@ from ceteris.data.formats.pictures import read_pictures_of_shape
 from ceteris.data.imageset import ImageSet, make_image_set, standardisation
 from ceteris.data.load import from_arrays, load
 from ceteris.data.named import NamedSet, SetRow, find_named, list_sets, named_sets
-from ceteris.data.options import ReadOptions
 from ceteris.data.prepared import open_prepared, open_train
 from ceteris.data.sealed import DataSet, SealedTest, seal
+from ceteris.data.source import ReadOptions
 from ceteris.data.splits import split_indices
 
 __all__ = [

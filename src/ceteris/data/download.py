@@ -56,7 +56,7 @@ class Progress:
 
     @property
     def seconds_left(self) -> float | None:
-        """Seconds that the rest will take at this speed; None when that cannot be told."""
+        """Seconds that the rest will take at this speed; None when it is not known."""
         return (self.total - self.done) / self.speed if self.total and self.speed else None
 
 

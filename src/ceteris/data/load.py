@@ -18,10 +18,9 @@ from ceteris.data.formats.arrays import arrays_source
 from ceteris.data.formats.entries import open_file, read_errors
 from ceteris.data.imageset import content_digest
 from ceteris.data.named import NamedSet
-from ceteris.data.options import ReadOptions
 from ceteris.data.prepared import PREPARED_FORMAT, is_prepared, open_prepared, prepare, write_whole
 from ceteris.data.sealed import DataSet
-from ceteris.data.source import Located, Source
+from ceteris.data.source import Located, ReadOptions, Source
 from ceteris.data.splits import held_out_share
 from ceteris.errors import DataError
 from ceteris.records import IntArray

@@ -18,8 +18,7 @@ from ceteris.data.formats.entries import Entry, entries
 from ceteris.data.formats.idx import UPRIGHT, find_files, find_mapping, idx_part, read_mapping
 from ceteris.data.formats.npz import npz_source
 from ceteris.data.formats.tables import pixel_table
-from ceteris.data.options import ReadOptions
-from ceteris.data.source import Located, Part, Source, array_part
+from ceteris.data.source import Located, Part, ReadOptions, Source, array_part
 from ceteris.errors import DataError, did_you_mean
 
 DATA_VARIABLE = "CETERIS_DATA"
@@ -147,7 +146,7 @@ def find(known: NamedSet, roots: tuple[Path, ...]) -> Located | None:
         facts = {name: getattr(known, name) for name in ("title", "citation", "licence", "note", "label_meaning")}
         return Located(kind=known.name, files=(), read=lambda: replace(BUILT_IN[known.name](), **facts))
     problems = []
-    for folder in (folder for folder in _places(known, roots) if folder.is_dir()):
+    for folder in (folder for folder in _search_folders(known, roots) if folder.is_dir()):
         try:
             found = _in_folder(known, folder)
         except DataError as error:
@@ -169,7 +168,7 @@ def not_found(known: NamedSet, roots: tuple[Path, ...]) -> str:
         "cifar": f"{' or '.join(cifar.archive_names(known.name))} (.tar.gz, .tar.xz, .tar, .zip, or the folder that it "
         "unpacks to)",
     }[known.format]
-    return f"{known.name}: not found. Looked for {wanted} in: {', '.join(map(str, _places(known, roots)))}."
+    return f"{known.name}: not found. Looked for {wanted} in: {', '.join(map(str, _search_folders(known, roots)))}."
 
 
 def match(path: Path, options: ReadOptions) -> Located | None:
@@ -199,7 +198,7 @@ def _from_table(table: dict[str, Any], row: dict[str, Any]) -> NamedSet:
     return NamedSet(**values)
 
 
-def _places(known: NamedSet, roots: tuple[Path, ...]) -> list[Path]:
+def _search_folders(known: NamedSet, roots: tuple[Path, ...]) -> list[Path]:
     return list(dict.fromkeys(root / folder for root in roots for folder in known.folders))
 
 

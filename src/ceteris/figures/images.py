@@ -8,8 +8,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ceteris.analysis.finals import model_titles, shortened, shown
-from ceteris.analysis.images import first_test_indices, most_confident_mistakes, random_test_indices
+from ceteris.analysis.finals import (
+    first_test_indices,
+    model_titles,
+    most_confident_mistakes,
+    random_test_indices,
+    shortened,
+    shown,
+)
 from ceteris.figures.report_figure import ReportFigure
 from ceteris.figures.style import INK, MUTED, VERDICT_COLOURS, WIDTH, axes_at, blank, open_page
 from ceteris.findings import StudyFindings

@@ -1,7 +1,6 @@
 """Training techniques as pure functions on plain values; the paper of each is named in its file's header."""
 
 from ceteris.techniques import schedules
-from ceteris.techniques.adversarial import LossOf, add_adversarial_noise
 from ceteris.techniques.augmentation import (
     Augment,
     Change,
@@ -30,7 +29,7 @@ from ceteris.techniques.initialisation import gain_of, initialise_
 from ceteris.techniques.losses import cross_entropy, focal, mean_squared_error
 from ceteris.techniques.mixing import class_shares, cutmix, mixup
 from ceteris.techniques.optimizers import Muon, orthogonalise
-from ceteris.techniques.pixels import add_noise, brightness_contrast, cutout
+from ceteris.techniques.pixels import LossOf, add_adversarial_noise, add_noise, brightness_contrast, cutout
 from ceteris.techniques.regularisation import clip_by_norm_, clip_by_value_, gradient_norm, l1, l2, shrink_weights_
 
 __all__ = [

@@ -13,9 +13,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ceteris.techniques.adversarial import LossOf
 from ceteris.techniques.draws import draw_seed, substream
 from ceteris.techniques.geometric import Size, warp
+from ceteris.techniques.pixels import LossOf
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -139,14 +139,14 @@ def read_csv(entry: Entry, *, texts: bool = False) -> CsvFile:
     text = codecs.getincrementaldecoder(encoding)("replace").decode(start)  # the last character may be cut
     lines = [line.rstrip("\r") for line in text.split("\n", 20)[:20]]
     named = lines[0].strip(' "').lower()
-    told = named[4] if len(named) == 5 and named.startswith("sep=") else ""  # as Excel writes it
-    skipped = next((number for number, line in enumerate(lines) if line.strip() and (number or not told)), 0)
+    named_separator = named[4] if len(named) == 5 and named.startswith("sep=") else ""  # as Excel writes it
+    skipped = next((number for number, line in enumerate(lines) if line.strip() and (number or not named_separator)), 0)
     shown = [line for line in lines[skipped:] if line.strip()][:3]
     if not shown:
         raise DataError(
             f"{entry}: the table is empty; a label and pixel columns, or a path and a label column, are expected."
         )
-    separator = told or _separator(shown)
+    separator = named_separator or _separator(shown)
     if len(shown[0]) >= MAX_LINE or shown[0].count(separator) >= MAX_COLUMNS:
         raise DataError(
             f"{entry}: the first line is longer than {MAX_LINE} bytes or {MAX_COLUMNS} columns; not read on."

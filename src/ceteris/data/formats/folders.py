@@ -15,8 +15,7 @@ from ceteris.data.formats.entries import read_errors
 from ceteris.data.formats.folder_layout import Folder, Layout, NoClassFoldersError, part_of, read_tree, understand
 from ceteris.data.formats.picture_parts import check_files, file_part, preprocessing_of, sorted_classes
 from ceteris.data.formats.pictures import UNREAD_SUFFIXES
-from ceteris.data.options import ReadOptions
-from ceteris.data.source import Located, Source, Understood
+from ceteris.data.source import Located, ReadOptions, Source, Understood
 from ceteris.errors import DataError
 from ceteris.records import IntArray
 

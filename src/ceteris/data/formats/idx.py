@@ -12,8 +12,7 @@ import numpy as np
 
 from ceteris.data.formats.entries import Entry, entries, read_errors, read_into, read_text
 from ceteris.data.imageset import CHUNK_BYTES
-from ceteris.data.options import ReadOptions
-from ceteris.data.source import Located, Part, Source, Understood, filled_part
+from ceteris.data.source import Located, Part, ReadOptions, Source, Understood, filled_part
 from ceteris.errors import DataError
 from ceteris.records import ByteArray
 

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from ceteris.data.formats.arrays import Pair, arrays_source
 from ceteris.data.formats.entries import MAX_BYTES, open_file, read_errors
-from ceteris.data.options import ReadOptions
-from ceteris.data.source import Located, Source
+from ceteris.data.source import Located, ReadOptions, Source
 from ceteris.errors import DataError
 
 _IMAGE_WORDS = ("images", "image", "x", "data", "imgs")

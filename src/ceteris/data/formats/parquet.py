@@ -20,8 +20,7 @@ from ceteris.data.formats.picture_parts import (
     stream_part,
 )
 from ceteris.data.formats.table_columns import LABEL_COLUMNS
-from ceteris.data.options import ReadOptions
-from ceteris.data.source import Located, Part, Source
+from ceteris.data.source import Located, Part, ReadOptions, Source
 from ceteris.errors import CeterisError, ConfigError, DataError
 
 _IMAGE_COLUMNS = ("image", "img", "picture", "bytes", "image_bytes", "data", "pixel_values")

@@ -15,8 +15,7 @@ from ceteris.data.formats.pictures import (
     read_picture,
     read_picture_file,
 )
-from ceteris.data.options import ReadOptions
-from ceteris.data.source import Part, filled_part, select
+from ceteris.data.source import Part, ReadOptions, filled_part, select
 from ceteris.errors import DataError
 from ceteris.records import ByteArray, IntArray
 

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from ceteris.data.formats.entries import open_file
-from ceteris.data.options import ReadOptions
+from ceteris.data.source import ReadOptions
 from ceteris.errors import DataError
 from ceteris.records import ByteArray
 

@@ -8,7 +8,7 @@ from itertools import islice
 import numpy as np
 
 from ceteris.data.formats.csv_file import CsvFile, is_picture_name
-from ceteris.data.options import ReadOptions
+from ceteris.data.source import ReadOptions
 from ceteris.errors import DataError
 
 LABEL_COLUMNS = (

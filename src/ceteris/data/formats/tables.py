@@ -17,8 +17,7 @@ from ceteris.data.formats.entries import Entry
 from ceteris.data.formats.folder_layout import PartName, part_of, read_tree
 from ceteris.data.formats.picture_parts import check_files, class_numbers, file_part, preprocessing_of, sorted_classes
 from ceteris.data.formats.table_columns import Columns, find_columns
-from ceteris.data.options import ReadOptions
-from ceteris.data.source import Located, Part, Source, Understood, array_part
+from ceteris.data.source import Located, Part, ReadOptions, Source, Understood, array_part
 from ceteris.errors import DataError
 from ceteris.records import ByteArray, IntArray
 
@@ -290,13 +289,13 @@ def _source(
     notes: Sequence[str] = (),
 ) -> Source:
     names = [f'"{name}"' for name in table.header or ()] or [f"column {n}" for n in range(1, table.columns + 1)]
-    told = [] if columns.label is None else [f"label from {names[columns.label]}"]
+    choices = [] if columns.label is None else [f"label from {names[columns.label]}"]
     if columns.path is not None:
-        told.append(f"pictures from {names[columns.path]}")
+        choices.append(f"pictures from {names[columns.path]}")
     if columns.unused:
-        told.append(f"columns not used: {', '.join(columns.unused[:5])}{', …' if len(columns.unused) > 5 else ''}")
+        choices.append(f"columns not used: {', '.join(columns.unused[:5])}{', …' if len(columns.unused) > 5 else ''}")
     if not table.encoding.startswith("utf-8"):
-        told.append(f"text read as {table.encoding}")
+        choices.append(f"text read as {table.encoding}")
     return Source(
         name=path.stem,
         title=f"Table {path.name}",
@@ -306,7 +305,7 @@ def _source(
         test=parts[1],
         label_meaning="the class given in the label column",
         preprocessing=preprocessing_of(options),
-        understood=Understood(train=(path.name,), notes=(*told, *notes)),
+        understood=Understood(train=(path.name,), notes=(*choices, *notes)),
     )
 
 
