@@ -16,8 +16,8 @@ from ceteris.models import summarise
 from ceteris.records import Cost, Failed, Finished, FloatArray, IntArray, Predictions, Record, Trial
 from ceteris.training.batches import Batch
 from ceteris.training.device import environment, full_float32, one_thread, peak_bytes, reset_peak, wait_for
-from ceteris.training.history import State
-from ceteris.training.loop import FitResult, ProgressError, fit, predict, train_step
+from ceteris.training.history import Run, RunResult, State
+from ceteris.training.loop import ProgressError, fit, train_step
 from ceteris.training.single import single_trainee
 from ceteris.training.streams import seeded_global_rng
 from ceteris.user_code import NO_IMPORTS, ImportPolicy
@@ -61,8 +61,8 @@ def run_trial(
             trainee = single_trainee(trial, train, fitted=fitted, held_out=held_out, imports=imports)
             flops = summarise(trainee.model, train.shape).flops
             with seeded_global_rng(trial):
-                (outcome,) = fit(trainee, on_epoch)
-            return result_of(trial, train, outcome, TrialMeta(fitted=len(fitted), held_out=held_out, flops=flops))
+                (run,) = fit(trainee, on_epoch)
+            return result_of(trial, train, run, TrialMeta(fitted=len(fitted), held_out=held_out, flops=flops))
     except (DataError, ProgressError):
         raise  # what is wrong with the images is wrong for every trial; who has gone needs no more records
     except Exception as error:  # one failed trial never ends a study: it is a row that says what happened
@@ -128,16 +128,13 @@ class TrialMeta:
     flops: int  # of one image's forward pass
 
 
-def result_of(trial: Trial, train: ImageSet, outcome: FitResult | DivergedError, meta: TrialMeta) -> TrialResult:
+def result_of(trial: Trial, train: ImageSet, run: Run, meta: TrialMeta) -> TrialResult:
     """Return everything that was observed in a training that has ended."""
+    outcome = run.result()
     if isinstance(outcome, DivergedError):
         record = Failed(trial=trial, status="diverged", error=str(outcome), environment=environment())
         return TrialResult(record=record)
-    began = time.perf_counter()
-    autocast, batch = trial.execution.precision == "bfloat16", outcome.evaluation_batch
-    logits = predict(outcome.model, outcome.held_out, autocast=autocast, batch=batch)
-    seconds = time.perf_counter() - began
-    epochs, iterations, best = outcome.history.epochs(), outcome.history.iterations(), outcome.best_epoch - 1
+    epochs, best = outcome.epochs, outcome.best_epoch - 1
     return TrialResult(
         record=Finished(
             trial=trial,
@@ -147,28 +144,28 @@ def result_of(trial: Trial, train: ImageSet, outcome: FitResult | DivergedError,
             train_accuracy=float(epochs.train_accuracy[best]),
             best_epoch=outcome.best_epoch,
             epoch_count=len(epochs.seconds),
-            step_count=len(iterations.loss),
+            step_count=len(outcome.iterations.loss),
             epochs=epochs,
-            iterations=iterations,
+            iterations=outcome.iterations,
             predictions=Predictions(
-                probabilities=logits.softmax(1).cpu().numpy(),
+                probabilities=outcome.logits.softmax(1).cpu().numpy(),
                 labels=train.labels[meta.held_out],
                 indices=meta.held_out,
             ),
-            cost=_cost(outcome, meta, evaluation_seconds=seconds, device=trial.execution.device),
-            environment=environment() | ({"memory": batch.note} if batch.note else {}),
+            cost=_cost(outcome, meta, device=trial.execution.device),
+            environment=environment() | ({"memory": outcome.memory_note} if outcome.memory_note else {}),
         ),
         weights=_arrays(outcome.model.state_dict()) if trial.keep_weights else None,
         snapshots=_epoch_arrays(outcome.snapshots) if trial.keep_snapshots else None,
     )
 
 
-def _cost(outcome: FitResult, meta: TrialMeta, *, evaluation_seconds: float, device: str) -> Cost:
-    epoch_ends = outcome.history.epochs().seconds
+def _cost(outcome: RunResult, meta: TrialMeta, *, device: str) -> Cost:
+    epoch_ends = outcome.epochs.seconds
     seen, seconds = len(epoch_ends) * meta.fitted, float(epoch_ends[-1])
     return Cost(
         train_seconds=seconds,
-        evaluation_seconds=evaluation_seconds,
+        evaluation_seconds=outcome.evaluation_seconds,
         peak_memory_bytes=peak_bytes(device),
         parameters=sum(weight.numel() for weight in outcome.model.parameters()),
         forward_flops_per_image=meta.flops,
