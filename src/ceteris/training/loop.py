@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ceteris.errors import DivergedError
-from ceteris.techniques import ExponentialMovingAverage
+from ceteris.techniques.averaging import ExponentialMovingAverage
 from ceteris.training.batches import Batch, ResidentImages
 from ceteris.training.device import EvaluationBatch, autocasting, is_out_of_memory, wait_for
 from ceteris.training.history import BestEpoch, EpochTrace, History, ObservedEpoch, State, state_of

@@ -9,7 +9,9 @@ from torch import Tensor, nn
 from ceteris.data import ImageSet, standardisation
 from ceteris.models import set_dropout_generator
 from ceteris.records import FloatArray, IntArray, Trial
-from ceteris.techniques import Augment, ExponentialMovingAverage, gradient_norm, shrink_weights_
+from ceteris.techniques.augmentation import Augment
+from ceteris.techniques.averaging import ExponentialMovingAverage
+from ceteris.techniques.regularisation import gradient_norm, shrink_weights_
 from ceteris.training import build
 from ceteris.training.batches import Batch, ResidentImages, batches, resident
 from ceteris.training.device import autocasting
