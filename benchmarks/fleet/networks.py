@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ceteris.data import ImageSet, make_image_set
-from ceteris.models import summarise
+from ceteris.models.summary import summarise
 from ceteris.recipe import Recipe
 from ceteris.records import CrossValidationSplit, Trial
 from ceteris.seeds import generator

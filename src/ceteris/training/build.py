@@ -17,7 +17,10 @@ from ceteris import recipe
 from ceteris.data import ImageSet
 from ceteris.errors import ConfigError
 from ceteris.findings import ModelSummary
-from ceteris.models import CNN, MLP, ResNet, summarise
+from ceteris.models.cnn import CNN
+from ceteris.models.mlp import MLP
+from ceteris.models.resnet import ResNet
+from ceteris.models.summary import summarise
 from ceteris.techniques import geometric, mixing, pixels, schedules
 from ceteris.techniques.augmentation import (
     Augment,

@@ -15,7 +15,7 @@ import torch
 
 from ceteris.data import ImageSet, split_indices, standardisation
 from ceteris.errors import DataError
-from ceteris.models import summarise
+from ceteris.models.summary import summarise
 from ceteris.records import Trial
 from ceteris.training import build
 from ceteris.training.batches import StackedImages, batch_count, standardising

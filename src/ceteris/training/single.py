@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ceteris.data import ImageSet, standardisation
-from ceteris.models import set_dropout_generator
+from ceteris.models.dropout import set_dropout_generator
 from ceteris.records import FloatArray, IntArray, Trial
 from ceteris.techniques.augmentation import Augment
 from ceteris.techniques.averaging import ExponentialMovingAverage

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ceteris.models import StackedModel
-from ceteris.models.stacked import select
+from ceteris.models.stacked import StackedModel, select
 from ceteris.recipe import Recipe
 from ceteris.training import build
 from ceteris.training.batches import Batch, StackedImages, batches

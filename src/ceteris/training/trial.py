@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ceteris.data import ImageSet, split_indices, standardisation
 from ceteris.errors import CeterisError, DataError, DivergedError
-from ceteris.models import summarise
+from ceteris.models.summary import summarise
 from ceteris.records import Cost, Failed, Finished, FloatArray, IntArray, Predictions, Record, Trial
 from ceteris.training.batches import Batch
 from ceteris.training.device import environment, full_float32, one_thread, peak_bytes, reset_peak, wait_for
