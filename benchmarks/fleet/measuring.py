@@ -17,9 +17,10 @@ from ceteris.data import split_indices
 from ceteris.records import IntArray, Record, Trial, finished
 from ceteris.training import has_fast_bfloat16, one_thread, standardisation_of
 from ceteris.training.batches import ResidentImages
-from ceteris.training.loop import fit, predict, train_step
+from ceteris.training.history import Run, predict
+from ceteris.training.loop import fit, train_step
 from ceteris.training.population import run_population, shape_key
-from ceteris.training.single import SingleTrainee, images_on_device, run_of, single_trainee
+from ceteris.training.single import SingleTrainee, images_on_device, single_trainee
 from ceteris.user_code import NO_IMPORTS
 from fleet.networks import Load, characters, trial_of
 from fleet.products import Products
@@ -176,7 +177,7 @@ class _Training:
 
     def whole_loop(self) -> None:
         """Train as every trial does, with schedule, history and the measures of every epoch."""
-        self._trainee.runs = [run_of(self._trial, characters(), self._trainee.model, self._held_out)]
+        self._trainee.runs = [Run(self._trial, self._trainee.model, self._held_out, self._trainee.config.classes)]
         fit(self._trainee)
 
     def clocked(self, work: Callable[[], None]) -> _StepClock:

@@ -21,26 +21,22 @@ from ceteris.models.cnn import CNN
 from ceteris.models.mlp import MLP
 from ceteris.models.resnet import ResNet
 from ceteris.models.summary import summarise
-from ceteris.techniques import geometric, mixing, pixels, schedules
-from ceteris.techniques.augmentation import (
-    Augment,
-    Change,
-    Draw,
-    Motion,
-    Operation,
-    against_loss,
-    chain,
-    on_images,
-    on_images_and_targets,
+from ceteris.techniques import (
+    augmentation,
+    averaging,
+    geometric,
+    initialisation,
+    losses,
+    mixing,
+    optimizers,
+    pixels,
+    regularisation,
+    schedules,
 )
-from ceteris.techniques.averaging import ExponentialMovingAverage
-from ceteris.techniques.initialisation import gain_of, initialise_
-from ceteris.techniques.losses import cross_entropy, focal, mean_squared_error
-from ceteris.techniques.optimizers import Muon
-from ceteris.techniques.regularisation import clip_by_norm_, clip_by_value_, l1, l2
 from ceteris.user_code import NO_IMPORTS, ImportPolicy
 
 Shape = tuple[int, int, int]  # channels, height, width
+Activation = Callable[[], nn.Module]  # makes one for each place
 Schedule = Callable[[float, Sequence[float]], float]  # (progress in [0, 1), losses of the epochs) -> multiplier
 Loss = Callable[[Tensor, Tensor], Tensor]  # (logits, labels or class shares) -> scalar
 
@@ -49,7 +45,7 @@ Loss = Callable[[Tensor, Tensor], Tensor]  # (logits, labels or class shares) ->
 # Models
 
 
-def build_activation(choice: recipe.Activation) -> Callable[[], nn.Module]:
+def build_activation(choice: recipe.Activation) -> Activation:
     """Return a function that makes the activation's module, for models that need several."""
     match choice:
         case recipe.ReLU():
@@ -100,11 +96,16 @@ def build_model(
     """
     if isinstance(model, recipe.CustomModel):
         return _custom_model(model, input_shape, classes, generator, imports)
+    activation = build_activation(model.activation)
     with torch.device("meta"):  # memory and default weights would be made only to be overwritten
-        network = _network(model, input_shape, classes)
+        network = _network(model, input_shape, classes, activation)
     _allocate(network)
-    gain = gain_of(build_activation(model.activation)())
-    initialise_(network, method=model.initialisation.kind, gain=gain, generator=generator)
+    initialisation.initialise_(
+        network,
+        method=model.initialisation.kind,
+        gain=initialisation.gain_of(activation()),
+        generator=generator,
+    )
     return network
 
 
@@ -117,9 +118,11 @@ def _allocate(network: nn.Module) -> None:
             setattr(module, name, torch.empty(buffer.shape, dtype=buffer.dtype))
 
 
-def _network(model: recipe.MLP | recipe.CNN | recipe.ResNet, input_shape: Shape, classes: int) -> nn.Module:
-    settings = _settings(model, without=("activation", "initialisation"))
-    settings |= {"input_shape": input_shape, "classes": classes, "activation": build_activation(model.activation)}
+def _network(
+    model: recipe.MLP | recipe.CNN | recipe.ResNet, input_shape: Shape, classes: int, activation: Activation
+) -> nn.Module:
+    settings = _settings(model, without="initialisation") | {"activation": activation}
+    settings |= {"input_shape": input_shape, "classes": classes}
     match model:
         case recipe.MLP():
             return MLP(**settings)
@@ -131,10 +134,10 @@ def _network(model: recipe.MLP | recipe.CNN | recipe.ResNet, input_shape: Shape,
             assert_never(model)
 
 
-def _settings(choice: Any, without: Sequence[str] = ()) -> dict[str, Any]:
+def _settings(choice: Any, without: str = "") -> dict[str, Any]:
     """Return the fields of a choice by name, without its kind, for functions that call them the same."""
     names = (field.name for field in fields(choice))
-    return {name: getattr(choice, name) for name in names if name != "kind" and name not in without}
+    return {name: getattr(choice, name) for name in names if name not in ("kind", without)}
 
 
 def _custom_model(
@@ -219,11 +222,11 @@ def build_optimizer(choice: recipe.Optimizer, model: nn.Module) -> torch.optim.O
             assert_never(choice)
 
 
-def _muon(choice: recipe.Muon, model: nn.Module) -> Muon:
+def _muon(choice: recipe.Muon, model: nn.Module) -> optimizers.Muon:
     layers = [module for module in model.modules() if isinstance(module, nn.Linear | nn.Conv2d)]
     matrices = [layer.weight for layer in layers[1:-1]]
     chosen = {id(weight) for weight in matrices}
-    return Muon(
+    return optimizers.Muon(
         matrices,
         [parameter for parameter in model.parameters() if id(parameter) not in chosen],
         lr=choice.lr,
@@ -273,11 +276,11 @@ def build_loss(choice: recipe.Loss, imports: ImportPolicy = NO_IMPORTS) -> Loss:
     """
     match choice:
         case recipe.CrossEntropy(label_smoothing=share):
-            return partial(cross_entropy, label_smoothing=share)
+            return partial(losses.cross_entropy, label_smoothing=share)
         case recipe.Focal(gamma=gamma):
-            return partial(focal, gamma=gamma)
+            return partial(losses.focal, gamma=gamma)
         case recipe.MeanSquaredError():
-            return mean_squared_error
+            return losses.mean_squared_error
         case recipe.CustomLoss(path=path):
             return imports.resolve(path, "loss")
         case _:
@@ -294,9 +297,9 @@ def build_penalty(choice: recipe.Penalty, model: nn.Module) -> Callable[[], Tens
     weights = penalised_weights(model)
     match choice:
         case recipe.L1(strength=strength):
-            return lambda: strength * l1(weights)
+            return partial(regularisation.l1, weights, strength)
         case recipe.L2(strength=strength):
-            return lambda: strength * l2(weights)
+            return partial(regularisation.l2, weights, strength)
         case recipe.NoPenalty() | recipe.DecoupledWeightDecay():
             return None
         case _:
@@ -318,20 +321,20 @@ def build_clipping(choice: recipe.Clipping, model: nn.Module) -> Callable[[], Te
         case recipe.NoClipping():
             return None
         case recipe.ClipNorm(maximum=maximum):
-            return lambda: clip_by_norm_(gradients(), maximum)
+            return lambda: regularisation.clip_by_norm_(gradients(), maximum)
         case recipe.ClipValue(maximum=maximum):
-            return lambda: clip_by_value_(gradients(), maximum)
+            return lambda: regularisation.clip_by_value_(gradients(), maximum)
         case _:
             assert_never(choice)
 
 
-def build_averaging(choice: recipe.Averaging, model: nn.Module) -> ExponentialMovingAverage | None:
+def build_averaging(choice: recipe.Averaging, model: nn.Module) -> averaging.ExponentialMovingAverage | None:
     """Return the average that follows the model, which must be on its device already; None for none."""
     match choice:
         case recipe.NoAveraging():
             return None
         case recipe.ExponentialMovingAverage(decay=decay):
-            return ExponentialMovingAverage(model, decay=decay)
+            return averaging.ExponentialMovingAverage(model, decay=decay)
         case _:
             assert_never(choice)
 
@@ -340,21 +343,23 @@ def build_averaging(choice: recipe.Averaging, model: nn.Module) -> ExponentialMo
 # Augmentation
 
 
-def build_augmentation(operations: Sequence[recipe.Augmentation], *, fill: Tensor) -> Augment | None:
+def build_augmentation(operations: Sequence[recipe.Augmentation], *, fill: Tensor) -> augmentation.Augment | None:
     """Return the chain of all operations, None for none.
 
     Args:
         operations: in the order in which they act.
         fill: what a black pixel is after standardisation, per channel (c,): the background that comes in from outside.
     """
-    return chain([_operation(choice, fill) for choice in operations], fill=fill) if operations else None
+    return augmentation.chain([_operation(choice, fill) for choice in operations], fill=fill) if operations else None
 
 
-def _operation(choice: recipe.Augmentation, fill: Tensor) -> Motion | Operation:
+def _operation(choice: recipe.Augmentation, fill: Tensor) -> augmentation.Motion | augmentation.Operation:
     settings = _settings(choice)
 
-    def motion(draw: Draw, alone: Change | None = None) -> Motion:
-        return Motion(name=choice.kind, draw=partial(draw, **settings), alone=alone and partial(alone, **settings))
+    def motion(draw: augmentation.Draw, alone: augmentation.Change | None = None) -> augmentation.Motion:
+        return augmentation.Motion(
+            name=choice.kind, draw=partial(draw, **settings), alone=alone and partial(alone, **settings)
+        )
 
     match choice:
         case recipe.Shift():
@@ -372,17 +377,17 @@ def _operation(choice: recipe.Augmentation, fill: Tensor) -> Motion | Operation:
         case recipe.Elastic():
             return motion(geometric.draw_elastic)
         case recipe.Cutout():
-            return on_images(choice.kind, partial(pixels.cutout, fill=fill, **settings))
+            return augmentation.on_images(choice.kind, partial(pixels.cutout, fill=fill, **settings))
         case recipe.Noise():
-            return on_images(choice.kind, partial(pixels.add_noise, **settings))
+            return augmentation.on_images(choice.kind, partial(pixels.add_noise, **settings))
         case recipe.BrightnessContrast():
-            return on_images(choice.kind, partial(pixels.brightness_contrast, **settings))
+            return augmentation.on_images(choice.kind, partial(pixels.brightness_contrast, **settings))
         case recipe.Mixup():
-            return on_images_and_targets(choice.kind, partial(mixing.mixup, **settings))
+            return augmentation.on_images_and_targets(choice.kind, partial(mixing.mixup, **settings))
         case recipe.CutMix():
-            return on_images_and_targets(choice.kind, partial(mixing.cutmix, **settings))
+            return augmentation.on_images_and_targets(choice.kind, partial(mixing.cutmix, **settings))
         case recipe.AdversarialNoise():
-            return against_loss(choice.kind, partial(pixels.add_adversarial_noise, **settings))
+            return augmentation.against_loss(choice.kind, partial(pixels.add_adversarial_noise, **settings))
         case _:
             assert_never(choice)
 

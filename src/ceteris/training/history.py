@@ -1,5 +1,6 @@
-"""What is written down while a model trains, and which of its epochs was the best."""
+"""What is observed of a model: its mini-batches and epochs while it trains, and the held-out images after each of them."""
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ceteris.errors import DivergedError
-from ceteris.records import EpochHistory, FloatArray, IntArray, IterationHistory
+from ceteris.records import EpochHistory, Float32Array, FloatArray, IntArray, IterationHistory, Trial
+from ceteris.training.batches import ResidentImages
+from ceteris.training.device import EvaluationBatch, autocasting, is_out_of_memory
 
 State = dict[str, Tensor]
 
@@ -145,25 +148,79 @@ class History:
             )
 
 
-class BestEpoch:
-    """Remembers the weights of the epoch with the highest held-out accuracy, the lower loss deciding ties.
+class Run:
+    """One model on its way through a trial: what is observed of it after every epoch, and how it ended.
 
-    ``epoch`` is its number from 1. With ``patience`` 0 it remembers nothing, ``epoch`` 0, and never stops a training.
+    ``best_epoch`` (from 1) is the one with the highest held-out accuracy, the lower loss deciding ties; a trial with patience
+    0 runs all its epochs and takes the last one. ``snapshots`` are the weights of every epoch where the trial keeps them.
     """
 
-    def __init__(self, patience: int) -> None:
-        self._patience = patience
-        self.epoch = 0
-        self.state: State | None = None
+    def __init__(self, trial: Trial, model: nn.Module, held_out: ResidentImages, classes: int) -> None:
+        self.model = model
+        self.history = History(classes)
+        self.ended = False
+        self.diverged: DivergedError | None = None
+        self.best_epoch = 0
+        self.snapshots: list[State] = []
+        self.evaluation_batch = EvaluationBatch(held_out.device)
+        self._trial = trial
+        self._held_out = held_out
+        self._best_state: State = {}
 
-    def should_stop(self, history: History, model: nn.Module) -> bool:
-        """Look at the last epoch that was measured; say whether ``patience`` epochs went by without a better one."""
-        if not self._patience:
-            return False
-        scores = history.validation_scores
-        if not self.epoch or scores[-1] > scores[self.epoch - 1]:
-            self.epoch, self.state = len(scores), state_of(model)
-        return len(scores) - self.epoch >= self._patience
+    def close_epoch(self, observed: ObservedEpoch, seconds: float) -> None:
+        """Note an epoch that took ``seconds``, evaluate the held-out images and say in ``ended`` whether it was the last."""
+        try:
+            self.history.note_epoch(observed, seconds)
+            self.history.measure(self._evaluate(), self._held_out.labels)
+        except DivergedError as error:
+            self.diverged, self.ended = error, True
+            return
+        if self._trial.keep_snapshots:
+            self.snapshots.append(state_of(self.model))
+        scores, patience = self.history.validation_scores, self._trial.patience
+        epoch, last = len(scores), len(scores) == self._trial.recipe.epochs
+        better = not self.best_epoch or scores[-1] > scores[self.best_epoch - 1]
+        if better if patience else last:
+            self.best_epoch, self._best_state = epoch, state_of(self.model)
+        self.ended = last or 0 < patience <= epoch - self.best_epoch
+
+    def finish(self) -> None:
+        """Give the model the weights of its best epoch and take ``probabilities`` (n, classes) of the held-out images."""
+        if self.diverged:
+            return
+        self.model.load_state_dict(self._best_state)
+        began = time.perf_counter()
+        logits = self._evaluate()
+        self.evaluation_seconds = time.perf_counter() - began
+        self.probabilities: Float32Array = logits.softmax(1).cpu().numpy()
+
+    def _evaluate(self) -> Tensor:
+        autocast = self._trial.execution.precision == "bfloat16"
+        return predict(self.model, self._held_out, autocast=autocast, batch=self.evaluation_batch)
+
+
+def predict(
+    model: nn.Module, images: ResidentImages, *, autocast: bool, batch: EvaluationBatch | None = None
+) -> Tensor:
+    """Return the logits of all images in evaluation mode, float32 (n, classes).
+
+    Where the memory does not suffice, ``batch`` is halved until it does.
+    """
+    batch = batch or EvaluationBatch(images.device)
+    while True:
+        try:
+            return _logits(model, images, autocast, batch.images)
+        except (RuntimeError, MemoryError) as error:
+            if not (is_out_of_memory(error) and batch.halve()):
+                raise
+
+
+@torch.inference_mode()
+def _logits(model: nn.Module, images: ResidentImages, autocast: bool, size: int) -> Tensor:
+    model.eval()
+    with autocasting(images.device, autocast):
+        parts = [model(images.slice(start, start + size)) for start in range(0, len(images), size)]
+    return torch.cat([part.float() for part in parts])
 
 
 # ---------------------------------------------------------------------------------------------------------------------

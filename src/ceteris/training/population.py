@@ -20,8 +20,9 @@ from ceteris.records import Trial
 from ceteris.training import build
 from ceteris.training.batches import StackedImages, batch_count, standardising
 from ceteris.training.device import full_float32, is_out_of_memory, reset_peak
+from ceteris.training.history import Run
 from ceteris.training.loop import OnEpoch, ProgressError, fit
-from ceteris.training.single import config_of, images_on_device, run_of, training_objects
+from ceteris.training.single import config_of, images_on_device, training_objects
 from ceteris.training.stacked import Member, StackedTrainee
 from ceteris.training.streams import streams_of
 from ceteris.training.trial import TrialMeta, TrialResult, result_of, run_trial
@@ -81,6 +82,7 @@ def _within_memory(
         return [_noted(run_trial(trials[0], train, on_epoch=on_epoch, imports=imports), note)]
     try:
         with full_float32(trials[0].execution.device):
+            reset_peak(trials[0].execution.device)
             return [_noted(result, note) for result in _train_together(trials, train, on_epoch, imports)]
     except (DataError, ProgressError):
         raise
@@ -105,12 +107,9 @@ def _noted(result: TrialResult, note: str) -> TrialResult:
 def _train_together(
     trials: Sequence[Trial], train: ImageSet, on_epoch: OnEpoch, imports: ImportPolicy
 ) -> list[TrialResult]:
-    reset_peak(trials[0].execution.device)
     trainee, metas = stacked_trainee(trials, train, imports)
-    outcomes = fit(trainee, on_epoch)
-    return [
-        result_of(trial, train, outcome, meta) for trial, outcome, meta in zip(trials, outcomes, metas, strict=True)
-    ]
+    runs = fit(trainee, on_epoch)
+    return [result_of(trial, train, run, meta) for trial, run, meta in zip(trials, runs, metas, strict=True)]
 
 
 def stacked_trainee(
@@ -126,13 +125,14 @@ def stacked_trainee(
     splits = [split_indices(trial.split, train.labels, train.groups) for trial in trials]
     moments = [standardisation(train.images, fitted) for fitted, _ in splits]
     used = np.unique(np.concatenate([fitted for fitted, _ in splits]))
-    table = images_on_device(first, train, used, *moments[0])
+    table, config = images_on_device(first, train, used, *moments[0]), config_of(first, train)
     scales = [standardising(*of_trial, device) for of_trial in moments]  # of every trial: scale and offset
     members: list[Member] = []
     for trial, (_, held_out), of_trial, (scale, offset) in zip(trials, splits, moments, scales, strict=True):
         own_table = replace(table, scale=scale, offset=offset)
+        others = images_on_device(trial, train, held_out, *of_trial)
         objects = training_objects(trial, train, own_table, streams_of(trial), imports)
-        run = run_of(trial, train, objects.model, images_on_device(trial, train, held_out, *of_trial))
+        run = Run(trial, objects.model, others, config.classes)
         members.append(Member(recipe=trial.recipe, objects=objects, run=run))
     images = StackedImages(
         table=table,
@@ -143,7 +143,7 @@ def stacked_trainee(
     )
     flops = summarise(members[0].objects.model, train.shape).flops
     metas = [TrialMeta(fitted=len(fitted), held_out=held_out, flops=flops) for fitted, held_out in splits]
-    return StackedTrainee(members, images, config_of(first, train)), metas
+    return StackedTrainee(members, images, config), metas
 
 
 def _see_the_same(trials: Sequence[Trial]) -> bool:

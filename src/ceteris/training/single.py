@@ -15,7 +15,8 @@ from ceteris.techniques.regularisation import gradient_norm, shrink_weights_
 from ceteris.training import build
 from ceteris.training.batches import Batch, ResidentImages, batches, resident
 from ceteris.training.device import autocasting
-from ceteris.training.loop import Run, TrainingConfig
+from ceteris.training.history import Run
+from ceteris.training.loop import TrainingConfig
 from ceteris.training.streams import Streams, streams_of
 from ceteris.user_code import ImportPolicy
 
@@ -161,8 +162,8 @@ def single_trainee(
     """
     mean, std = standardisation(train.images, fitted)
     images, others = (images_on_device(trial, train, indices, mean, std) for indices in (fitted, held_out))
-    objects = training_objects(trial, train, images, streams_of(trial), imports)
-    return SingleTrainee(objects, images, run_of(trial, train, objects.model, others), config_of(trial, train))
+    objects, config = training_objects(trial, train, images, streams_of(trial), imports), config_of(trial, train)
+    return SingleTrainee(objects, images, Run(trial, objects.model, others, config.classes), config)
 
 
 def images_on_device(
@@ -178,12 +179,6 @@ def images_on_device(
         device=trial.execution.device,
         channels_last=trial.recipe.model.kind != "mlp",
     )
-
-
-def run_of(trial: Trial, train: ImageSet, model: nn.Module, held_out: ResidentImages) -> Run:
-    """Return the run of a trial's model before its first epoch."""
-    classes = len(train.classes)
-    return Run(model, held_out, classes=classes, patience=trial.patience, keep_snapshots=trial.keep_snapshots)
 
 
 def config_of(trial: Trial, train: ImageSet) -> TrainingConfig:
