@@ -10,7 +10,7 @@ from ceteris.data.named import NamedSet, SetRow, find_named, list_sets, named_se
 from ceteris.data.prepared import open_prepared, open_train
 from ceteris.data.sealed import DataSet, SealedTest, seal
 from ceteris.data.source import ReadOptions
-from ceteris.data.splits import split_indices
+from ceteris.data.splits import SplitImages, split_images, split_indices
 
 __all__ = [
     "DataAudit",
@@ -21,6 +21,7 @@ __all__ = [
     "ReadOptions",
     "SealedTest",
     "SetRow",
+    "SplitImages",
     "TextTable",
     "as_json",
     "audit",
@@ -36,6 +37,7 @@ __all__ = [
     "read_pictures_of_shape",
     "reading_lines",
     "seal",
+    "split_images",
     "split_indices",
     "standardisation",
     "text_tables",

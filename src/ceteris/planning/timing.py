@@ -30,7 +30,7 @@ from ceteris.execution.pools import environment_of_workers, main_thread_prepared
 from ceteris.execution.worker import exit_with_parent
 from ceteris.findings import ModelSummary
 from ceteris.recipe import Recipe
-from ceteris.records import Finished, HoldoutSplit, Trial
+from ceteris.records import CrossValidationSplit, Finished, HoldoutSplit, Trial
 from ceteris.training import measure_step, one_thread
 from ceteris.training.build import summary_of
 from ceteris.training.compiler import put_off_compiler
@@ -56,16 +56,25 @@ _LEAST_SECONDS, _MOST_SECONDS = 0.1, 1.0  # for one kind of training
 
 def images_fitted(trial: Trial, train_count: int) -> int:
     """Return on how many images a trial fits."""
-    if isinstance(trial.split, HoldoutSplit):
-        return round(train_count * (1 - trial.split.fraction))
-    sample = min(trial.split.images or train_count, train_count)
-    return round(sample * (1 - 1 / trial.split.folds))
+    split = trial.split
+    if isinstance(split, HoldoutSplit):
+        return round(train_count * (1 - split.fraction))
+    others = round(train_count * (1 - split.reserve))
+    if isinstance(split, CrossValidationSplit):
+        others = round(min(split.images or others, others) * (1 - 1 / split.folds))
+    return round(others * (1 - split.validation))
 
 
 def images_held_out(trial: Trial, train_count: int) -> int:
-    """Return how many images a trial holds out."""
-    used = train_count if isinstance(trial.split, HoldoutSplit) else min(trial.split.images or train_count, train_count)
-    return used - images_fitted(trial, train_count)
+    """Return how many images a trial evaluates at the end of an epoch."""
+    split, fitted = trial.split, images_fitted(trial, train_count)
+    if isinstance(split, HoldoutSplit):
+        return train_count - fitted
+    if split.validation:
+        return round(fitted * split.validation / (1 - split.validation))
+    others = round(train_count * (1 - split.reserve))
+    used = min(split.images or others, others) if isinstance(split, CrossValidationSplit) else train_count
+    return used - fitted
 
 
 @dataclass(frozen=True, kw_only=True)
