@@ -5,8 +5,8 @@ from ceteris.data.describe import TextTable, as_json, describe, reading_lines, t
 from ceteris.data.download import Progress
 from ceteris.data.formats.pictures import read_pictures_of_shape
 from ceteris.data.imageset import ImageSet, make_image_set, standardisation
-from ceteris.data.load import from_arrays, load
-from ceteris.data.named import NamedSet, SetRow, find_named, list_sets, named_sets
+from ceteris.data.load import from_arrays, list_sets, load
+from ceteris.data.named import NamedSet, SetRow, find_named, named_sets
 from ceteris.data.prepared import open_prepared, open_train
 from ceteris.data.sealed import DataSet, SealedTest, seal
 from ceteris.data.source import ReadOptions
