@@ -21,6 +21,7 @@ from ceteris.models.cnn import CNN
 from ceteris.models.mlp import MLP
 from ceteris.models.resnet import ResNet
 from ceteris.models.summary import summarise
+from ceteris.records import Trial
 from ceteris.techniques import (
     augmentation,
     averaging,
@@ -447,6 +448,11 @@ def can_step_together(choices: Sequence[recipe.Recipe]) -> bool:
     )
 
 
-def attacks_the_model(operations: Sequence[recipe.Augmentation]) -> bool:
-    """Say whether an augmentation depends on the model's weights, so that no two models see the same images."""
-    return any(isinstance(operation, recipe.AdversarialNoise) for operation in operations)
+def see_the_same(trials: Sequence[Trial]) -> bool:
+    """Say whether trials of one shape see the same images in the same order, augmented in the same way.
+
+    Adversarial noise depends on the model's weights, so that no two models see the same images.
+    """
+    operations = trials[0].recipe.augmentation
+    attacked = any(isinstance(operation, recipe.AdversarialNoise) for operation in operations)
+    return not attacked and len({repr((trial.split, trial.seed, trial.recipe.augmentation)) for trial in trials}) == 1
