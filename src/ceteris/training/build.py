@@ -288,7 +288,7 @@ def build_penalty(choice: recipe.Penalty, model: nn.Module) -> Callable[[], Tens
             return lambda: strength * techniques.l1(weights)
         case recipe.L2(strength=strength):
             return lambda: strength * techniques.l2(weights)
-        case recipe.NoPenalty() | recipe.DecoupledWeightDecay():
+        case recipe.Nothing() | recipe.DecoupledWeightDecay():
             return None
         case _:
             assert_never(choice)
@@ -306,7 +306,7 @@ def build_clipping(choice: recipe.Clipping, model: nn.Module) -> Callable[[], Te
         return [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
 
     match choice:
-        case recipe.NoClipping():
+        case recipe.Nothing():
             return None
         case recipe.ClipNorm(maximum=maximum):
             return lambda: techniques.clip_by_norm_(gradients(), maximum)
@@ -319,7 +319,7 @@ def build_clipping(choice: recipe.Clipping, model: nn.Module) -> Callable[[], Te
 def build_averaging(choice: recipe.Averaging, model: nn.Module) -> techniques.ExponentialMovingAverage | None:
     """Return the average that follows the model, which must be on its device already; None for none."""
     match choice:
-        case recipe.NoAveraging():
+        case recipe.Nothing():
             return None
         case recipe.ExponentialMovingAverage(decay=decay):
             return techniques.ExponentialMovingAverage(model, decay=decay)
