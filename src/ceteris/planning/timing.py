@@ -30,7 +30,7 @@ from ceteris.execution.pools import environment_of_workers, main_thread_prepared
 from ceteris.execution.worker import exit_with_parent
 from ceteris.findings import ModelSummary
 from ceteris.recipe import Recipe
-from ceteris.records import CrossValidationSplit, Finished, HoldoutSplit, Trial
+from ceteris.records import CrossValidationSplit, Finished, HoldoutSplit, ReserveSplit, Trial
 from ceteris.training import measure_step, one_thread
 from ceteris.training.build import summary_of
 from ceteris.training.compiler import put_off_compiler
@@ -55,14 +55,18 @@ _LEAST_SECONDS, _MOST_SECONDS = 0.1, 1.0  # for one kind of training
 
 
 def images_of(trial: Trial, train_count: int) -> tuple[int, int]:
-    """Return on how many images of a training set a trial fits, and how many it holds out."""
+    """Return on how many images of a training set a trial fits, and how many it evaluates after every epoch."""
     match trial.split:
         case HoldoutSplit(fraction=share):
+            used, validation = train_count, 0.0
+        case CrossValidationSplit(folds=folds, images=images, reserve=reserve, validation=validation):
+            others = round(train_count * (1 - reserve))
+            used, share = min(images or others, others), 1 / folds
+        case ReserveSplit(reserve=share, validation=validation):
             used = train_count
-        case CrossValidationSplit(folds=folds, images=images):
-            used, share = min(images or train_count, train_count), 1 / folds
-    fitted = round(used * (1 - share))
-    return fitted, used - fitted
+    others = round(used * (1 - share))
+    fitted = round(others * (1 - validation))
+    return fitted, others - fitted if validation else used - fitted
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -121,13 +121,11 @@ class History:
         Raises:
             DivergedError: when the loss is not a finite number.
         """
-        truth, predicted = labels.cpu().numpy(), logits.argmax(1).cpu().numpy()
-        confusion = confusion_matrix(truth, predicted, self._classes)
-        loss = float(nn.functional.cross_entropy(logits, labels))
-        self._require_finite(loss, "loss")
-        self._note("validation_loss", loss)
-        self._note("validation_accuracy", float((truth == predicted).mean()))
-        self._note("validation_f1", macro_f1(confusion))
+        scores = scores_of(logits, labels.cpu().numpy(), self._classes)
+        self._require_finite(scores.loss, "loss")
+        self._note("validation_loss", scores.loss)
+        self._note("validation_accuracy", scores.accuracy)
+        self._note("validation_f1", scores.f1)
 
     def epochs(self) -> EpochHistory:
         """Return the epochs as arrays."""
@@ -190,15 +188,18 @@ class RunResult:
 class Run:
     """One model on its way through a trial: what is observed of it after every epoch, and how it ended.
 
-    A trial with patience 0 runs all epochs and keeps the last weights; another one those of the best epoch.
+    A trial with patience 0 runs all epochs and keeps the last weights; another one those of the best epoch on the
+    ``watched`` images. What comes out is told of those ``held_out``, mostly the same.
     """
 
-    def __init__(self, trial: Trial, model: nn.Module, held_out: ResidentImages, classes: int) -> None:
+    def __init__(
+        self, trial: Trial, model: nn.Module, watched: ResidentImages, held_out: ResidentImages, classes: int
+    ) -> None:
         self.model = model
         self.history = History(classes)
         self.ended = False
         self._epochs, self._autocast = trial.recipe.epochs, trial.execution.precision == "bfloat16"
-        self._held_out = held_out
+        self._watched, self._held_out = watched, held_out
         self._batch = EvaluationBatch(held_out.device)
         self._best = BestEpoch(trial.patience)
         self._snapshots: list[State] | None = [] if trial.keep_snapshots else None
@@ -206,10 +207,10 @@ class Run:
         self._state: State = {}
 
     def close_epoch(self, observed: ObservedEpoch, seconds: float) -> None:
-        """Note an epoch that took ``seconds``, evaluate the held-out images and say in ``ended`` whether it was the last."""
+        """Note an epoch that took ``seconds``, evaluate the watched images and say in ``ended`` whether it was the last."""
         try:
             self.history.note_epoch(observed, seconds)
-            self.history.measure(self._evaluate(), self._held_out.labels)
+            self.history.measure(self._evaluate(self._watched), self._watched.labels)
         except DivergedError as error:
             self._diverged, self.ended = error, True
             return
@@ -226,7 +227,7 @@ class Run:
             return self._diverged
         self.model.load_state_dict(self._state)
         began = time.perf_counter()
-        logits = self._evaluate()
+        logits = self._evaluate(self._held_out)
         seconds = time.perf_counter() - began
         return RunResult(
             model=self.model,
@@ -239,8 +240,8 @@ class Run:
             memory_note=self._batch.note,
         )
 
-    def _evaluate(self) -> Tensor:
-        return predict(self.model, self._held_out, autocast=self._autocast, batch=self._batch)
+    def _evaluate(self, images: ResidentImages) -> Tensor:
+        return predict(self.model, images, autocast=self._autocast, batch=self._batch)
 
 
 def predict(
@@ -269,6 +270,24 @@ def _logits(model: nn.Module, images: ResidentImages, autocast: bool, size: int)
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Scores of one epoch, in numpy alone: a worker must not wait for scikit-learn to be imported
+
+
+class Scores(NamedTuple):
+    """How a model does on some images: mean cross-entropy in nats, accuracy and macro-averaged F1 in 0..1."""
+
+    loss: float
+    accuracy: float
+    f1: float
+
+
+def scores_of(logits: Tensor, labels: IntArray, classes: int) -> Scores:
+    """Return the scores of logits (n, classes) for images of these labels (n,)."""
+    predicted = logits.argmax(1).cpu().numpy()
+    return Scores(
+        loss=float(nn.functional.cross_entropy(logits, torch.from_numpy(labels).to(logits.device))),
+        accuracy=float((labels == predicted).mean()),
+        f1=macro_f1(confusion_matrix(labels, predicted, classes)),
+    )
 
 
 def confusion_matrix(labels: IntArray, predicted: IntArray, classes: int) -> IntArray:
