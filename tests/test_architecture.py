@@ -53,10 +53,6 @@ WITHOUT_TORCH = {
     "report",
     "formats",
 }
-CHOICE_GROUPS = (
-    "ACTIVATIONS", "AUGMENTATIONS", "AVERAGINGS", "CLIPPINGS", "LOSSES", "MODELS", "OPTIMIZERS",
-    "PENALTIES", "SCHEDULES",
-)  # fmt: skip
 
 
 def module_name(path: Path) -> str:
@@ -170,7 +166,7 @@ def test_importing_is_light(module: str) -> None:
 
 
 def choice_types() -> set[str]:
-    return {choice.__name__ for group in CHOICE_GROUPS for choice in getattr(recipe, group)}
+    return {choice.__name__ for group in recipe.CHOICES.values() for choice in group}
 
 
 def choices_named_in(tree: ast.Module) -> set[str]:

@@ -13,7 +13,7 @@ from ceteris import recipe as r
 from ceteris.api import budget_of, seconds_of
 from ceteris.cli.plan_text import spread_source
 from ceteris.errors import ConfigError
-from ceteris.planning.dry_run import planned_stages
+from ceteris.planning.dry_run import dry_run
 from ceteris.planning.estimate import settings_of, smaller_designs
 from ceteris.planning.power import assumed_spread, detectable, spread_of
 from ceteris.records import CrossValidationSplit, Finished, Trial
@@ -91,7 +91,7 @@ def test_the_spread_falls_with_the_square_root_of_the_held_out_images() -> None:
 
 def test_a_detectable_difference_is_found_with_power_0_8_after_bonferroni() -> None:
     place = example_context(factors=(FACTOR,))
-    rate, confirmation, final = planned_stages(place)
+    rate, confirmation, final = dry_run(place).stages
     spread = assumed_spread(200)
     found = detectable(place.study, rate, spread)
     assert found is not None

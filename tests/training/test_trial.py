@@ -118,7 +118,7 @@ def test_what_a_training_cost_is_counted() -> None:
     assert cost.peak_memory_bytes > 10**7
 
 
-@pytest.mark.parametrize("averaging", [r.NoAveraging(), r.ExponentialMovingAverage(decay=0.5)])
+@pytest.mark.parametrize("averaging", [r.Nothing(), r.ExponentialMovingAverage(decay=0.5)])
 def test_early_stopping_goes_back_to_the_best_epoch(averaging: r.Averaging) -> None:
     recipe = replace(MLP, optimizer=r.Adam(lr=0.01), epochs=20, averaging=averaging)
     trial = tiny_trial(

@@ -301,7 +301,7 @@ def build_penalty(choice: recipe.Penalty, model: nn.Module) -> Callable[[], Tens
             return partial(regularisation.l1, weights, strength)
         case recipe.L2(strength=strength):
             return partial(regularisation.l2, weights, strength)
-        case recipe.NoPenalty() | recipe.DecoupledWeightDecay():
+        case recipe.Nothing() | recipe.DecoupledWeightDecay():
             return None
         case _:
             assert_never(choice)
@@ -319,7 +319,7 @@ def build_clipping(choice: recipe.Clipping, model: nn.Module) -> Callable[[], Te
         return [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
 
     match choice:
-        case recipe.NoClipping():
+        case recipe.Nothing():
             return None
         case recipe.ClipNorm(maximum=maximum):
             return lambda: regularisation.clip_by_norm_(gradients(), maximum)
@@ -332,7 +332,7 @@ def build_clipping(choice: recipe.Clipping, model: nn.Module) -> Callable[[], Te
 def build_averaging(choice: recipe.Averaging, model: nn.Module) -> averaging.ExponentialMovingAverage | None:
     """Return the average that follows the model, which must be on its device already; None for none."""
     match choice:
-        case recipe.NoAveraging():
+        case recipe.Nothing():
             return None
         case recipe.ExponentialMovingAverage(decay=decay):
             return averaging.ExponentialMovingAverage(model, decay=decay)
