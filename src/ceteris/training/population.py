@@ -102,14 +102,6 @@ def _noted(result: TrialResult, note: str) -> TrialResult:
     return replace(result, record=replace(result.record, environment=known | {"memory": memory}))
 
 
-def _train_together(
-    trials: Sequence[Trial], train: ImageSet, on_epoch: OnEpoch, imports: ImportPolicy
-) -> list[TrialResult]:
-    trainee, metas = stacked_trainee(trials, train, imports)
-    runs = fit(trainee, on_epoch)
-    return [result_of(trial, train, run, meta) for trial, run, meta in zip(trials, runs, metas, strict=True)]
-
-
 def stacked_trainee(
     trials: Sequence[Trial], train: ImageSet, imports: ImportPolicy
 ) -> tuple[StackedTrainee, list[TrialMeta]]:
