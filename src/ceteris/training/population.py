@@ -81,7 +81,9 @@ def _within_memory(
     try:
         with full_float32(trials[0].execution.device):
             reset_peak(trials[0].execution.device)
-            return [_noted(result, note) for result in _train_together(trials, train, on_epoch, imports)]
+            trainee, metas = stacked_trainee(trials, train, imports)
+            trained = zip(trials, fit(trainee, on_epoch), metas, strict=True)
+            return [_noted(result_of(trial, train, run, meta), note) for trial, run, meta in trained]
     except (DataError, ProgressError):
         raise
     except Exception as error:
