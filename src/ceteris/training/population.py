@@ -147,4 +147,5 @@ def stacked_trainee(
 def _see_the_same(trials: Sequence[Trial]) -> bool:
     """Say whether all members see the same images in the same order, augmented in the same way."""
     attacked = build.attacks_the_model(trials[0].recipe.augmentation)
-    return not attacked and len({repr((trial.split, trial.seed, trial.recipe.augmentation)) for trial in trials}) == 1
+    seen = {repr((trial.split, trial.seed, trial.order_seed, trial.recipe.augmentation)) for trial in trials}
+    return not attacked and len(seen) == 1
