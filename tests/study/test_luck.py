@@ -11,7 +11,7 @@ from tests.tiny_trials import tiny_trial
 from ceteris.records import CrossValidationSplit, Trial
 from ceteris.study import Factor, Level
 from ceteris.study.luck import VARIANCE_REPETITION, sources_of_luck
-from ceteris.training.streams import streams_of
+from ceteris.training.single import streams_of
 
 SPREADS = {"split": 0.02, "initialisation": 0.01, "order": 0.003}
 OPTIMIZER = Factor(
