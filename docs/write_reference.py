@@ -15,15 +15,15 @@ from ceteris.study.study import STRATEGIES, ConfirmationDesign, Nuisance, Range
 
 GROUPS = {
     "Strategies (`strategy`)": STRATEGIES,
-    "Optimizers (`optimizer`)": recipe.OPTIMIZERS,
-    "Learning-rate schedules (`schedule`)": recipe.SCHEDULES,
-    "Losses (`loss`)": recipe.LOSSES,
-    "Weight penalties (`penalty`)": recipe.PENALTIES,
-    "Augmentations (`augmentation`, a list)": recipe.AUGMENTATIONS,
-    "Gradient clipping (`clipping`)": recipe.CLIPPINGS,
-    "Averaging of weights (`averaging`)": recipe.AVERAGINGS,
-    "Models (`model`)": recipe.MODELS,
-    "Activations (`model.activation`)": recipe.ACTIVATIONS,
+    "Optimizers (`optimizer`)": recipe.CHOICES["optimizer"],
+    "Learning-rate schedules (`schedule`)": recipe.CHOICES["schedule"],
+    "Losses (`loss`)": recipe.CHOICES["loss"],
+    "Weight penalties (`penalty`)": recipe.CHOICES["penalty"],
+    "Augmentations (`augmentation`, a list)": recipe.CHOICES["augmentation"],
+    "Gradient clipping (`clipping`)": recipe.CHOICES["clipping"],
+    "Averaging of weights (`averaging`)": recipe.CHOICES["averaging"],
+    "Models (`model`)": recipe.CHOICES["model"],
+    "Activations (`model.activation`)": recipe.CHOICES["activation"],
 }
 
 WORDS = {

@@ -148,7 +148,10 @@ def test_recipes_list_every_hyperparameter_with_its_default() -> None:
     assert parts["epochs"] == "10"
 
 
-@pytest.mark.parametrize("kind", [*recipe.OPTIMIZERS, *recipe.SCHEDULES, *recipe.ACTIVATIONS, *recipe.AUGMENTATIONS])
+@pytest.mark.parametrize(
+    "kind",
+    [kind for place in ("optimizer", "schedule", "activation", "augmentation") for kind in recipe.CHOICES[place]],
+)
 def test_every_choice_can_be_named_in_short(kind: type) -> None:
     assert described(kind()).startswith(kind().kind)
 

@@ -22,7 +22,8 @@ from ceteris.data import DataSet, ImageSet, ReadOptions, read_pictures_of_shape
 from ceteris.digests import plain
 from ceteris.errors import DataError, StoreError
 from ceteris.findings import Look
-from ceteris.models import device_of, set_dropout_generator, summarise, summary_text
+from ceteris.models.dropout import set_dropout_generator
+from ceteris.models.summary import device_of, summarise, summary_text
 from ceteris.recipe import Recipe
 from ceteris.records import Float32Array, IntArray
 from ceteris.stats import Interval, wilson_interval
@@ -32,7 +33,7 @@ from ceteris.study.trials import RunOptions, open_data
 from ceteris.training.batches import ResidentImages, resident
 from ceteris.training.build import build_model, summary_of
 from ceteris.training.device import full_float32
-from ceteris.training.loop import predict
+from ceteris.training.history import predict
 from ceteris.user_code import ALL_IMPORTS, NO_IMPORTS, ImportPolicy
 
 _HEADER = "ceteris.model"
