@@ -8,6 +8,8 @@ Accuracies and F1 lie in 0..1, times are in seconds, memory in bytes.
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from ceteris.recipe import Recipe
 from ceteris.records import ByteArray, Cost, EpochHistory, Float32Array, FloatArray, IntArray, IterationHistory
 
@@ -15,6 +17,12 @@ SCHEMA = 2  # of the file of a study's findings; it grows whenever a field of a 
 
 Verdict = Literal["better", "worse", "equivalent", "undecided"]
 Version = Literal["baseline", "best", "plain"]
+
+
+def mean_of_finished(values: FloatArray) -> float:
+    """Return the mean over the blocks that finished, nan when none did."""
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if finite.size else float("nan")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,6 +162,16 @@ class LevelFinding:
     label_parts: tuple[tuple[str, str], ...] = ()
 
     @property
+    def mean(self) -> float:
+        """The mean accuracy over the blocks that finished, nan when none did."""
+        return mean_of_finished(self.accuracies)
+
+    @property
+    def blocks_trained(self) -> int:
+        """On how many blocks of the comparison the level was trained, those that failed included."""
+        return int(np.isfinite(self.accuracies).sum()) + len(self.failures)
+
+    @property
     def tuned_label(self) -> str:
         """The label with the values that tuning found in place of those that it began with: "sgd (lr 0.15, tuned)"."""
         found = {
@@ -264,6 +282,11 @@ class FactorFinding:
         return self.title or self.name
 
     @property
+    def unequal_blocks(self) -> bool:
+        """Whether some levels were trained on fewer blocks than others."""
+        return len({level.blocks_trained for level in self.levels}) > 1
+
+    @property
     def incumbent(self) -> LevelFinding | None:
         """The level that the others were compared with."""
         return next((level for level in self.levels if level.incumbent), None)
@@ -352,6 +375,11 @@ class Candidate:
     comparison: Comparison | None = None
     idle: tuple[tuple[str, str], ...] = ()
     rungs: tuple[tuple[int, float], ...] = ()
+
+    @property
+    def mean(self) -> float:
+        """The mean accuracy over the blocks that finished, nan when none did."""
+        return mean_of_finished(self.accuracies)
 
     @property
     def label(self) -> str:
@@ -449,6 +477,25 @@ class Confirmation:
     comparison: Comparison | None
 
 
+LuckSource = Literal["images", "split", "initialisation", "order", "tuning", "all"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceOfLuck:
+    """How far one source of luck alone moves a recipe's accuracy: the standard deviation with its 95 % interval, in 0..1.
+
+    ``accuracies`` (runs,) are those of the trainings; () for "images", which held-out images there happen to be. "split" is
+    which images are fitted on and which are held out, "order" that of the images with augmentation and dropout, "all" all
+    of these but the tuning together.
+    """
+
+    source: LuckSource
+    accuracies: FloatArray
+    deviation: float
+    low: float
+    high: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class LayerRow:
     """One layer of a model's summary; ``output_shape`` is (channels, height, width) or (features,), without the batch."""
@@ -477,6 +524,7 @@ class ModelFinding:
     one entry per choice of the final stack that was put back to the baseline's value; ``interactions``
     belong to a factorial grid, ``candidates`` to a grid or to a search that tries whole recipes. ``trainings_saved`` counts
     the trainings of the full design that a race did not need. ``confirmation`` is None when the baseline stayed the best.
+    ``luck`` is () unless the study asks where the noise comes from.
     """
 
     name: str
@@ -493,6 +541,7 @@ class ModelFinding:
     candidates: tuple[Candidate, ...] = ()
     trainings_saved: int = 0
     confirmation: Confirmation | None = None
+    luck: tuple[SourceOfLuck, ...] = ()
 
     @property
     def label(self) -> str:
@@ -589,10 +638,9 @@ class Look:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StudyFindings:
-    """Everything a study found. ``test_labels`` and every final's ``probabilities`` are in the order of the test set."""
+class StudyFacts:
+    """What a study was: its names, its design, its data, and what it took."""
 
-    schema: int = SCHEMA
     name: str
     title: str
     question: str
@@ -605,12 +653,7 @@ class StudyFindings:
     equivalence_margin: float
     exploration_images: int
     data: DataDescription
-    models: tuple[ModelFinding, ...]
-    finals: tuple[FinalFinding, ...]
-    explanations: tuple[Explanation, ...]
     residual: ResidualFinding | None
-    test_labels: IntArray
-    test_images: TestImages
     looks: tuple[Look, ...]
     trials_total: int
     trials_failed: int
@@ -630,3 +673,15 @@ class StudyFindings:
     def people(self) -> str:
         """Group and author in one line."""
         return " · ".join(part for part in (self.group, self.author) if part)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyFindings(StudyFacts):
+    """Everything a study found. ``test_labels`` and every final's ``probabilities`` are in the order of the test set."""
+
+    schema: int = SCHEMA
+    models: tuple[ModelFinding, ...]
+    finals: tuple[FinalFinding, ...]
+    explanations: tuple[Explanation, ...]
+    test_labels: IntArray
+    test_images: TestImages

@@ -5,6 +5,8 @@ two-part test, or of the corrected t-test on n blocks, whose error is spread * s
 statistic is then noncentral t with noncentrality difference / error.
 """
 
+from functools import cache
+
 import numpy as np
 from scipy import optimize, special, stats
 
@@ -38,11 +40,16 @@ def detectable_difference(*, error: float, degrees: float, power: float = 0.8, s
     """
     _check_test(error, degrees, significance)
     check_between("power", power, significance, 1)
+    return error * detectable_shift(degrees, significance=significance, power=power)
+
+
+@cache
+def detectable_shift(degrees: float, *, significance: float = 0.05, power: float = 0.8) -> float:
+    """Return how many standard errors a true difference must measure for a two-sided t-test to find it with that power."""
     upper = 1.0
     while _two_sided(upper, degrees, significance) < power:
         upper *= 2
-    shift = optimize.brentq(lambda shift: _two_sided(shift, degrees, significance) - power, 0, upper, xtol=1e-10)
-    return float(shift) * error
+    return float(optimize.brentq(lambda shift: _two_sided(shift, degrees, significance) - power, 0, upper, xtol=1e-10))
 
 
 def equivalence_power(
