@@ -259,6 +259,7 @@ def _model_finding(trained: TrainedStudy, result: ModelResult) -> ModelFinding:
         candidates=found.candidates,
         trainings_saved=found.trainings_saved,
         confirmation=result.confirmation,
+        luck=result.luck,
     )
 
 

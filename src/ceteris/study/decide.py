@@ -28,6 +28,7 @@ from ceteris.study.trials import ExperimentContext
 
 # A doubling of the operations is worth this share of the margin; a gain is worth taking from another share of it on.
 _COST_OF_DOUBLING, _LEAST_GAIN = 1 / 5, 1 / 10
+_ROUNDING = 1e-9  # what sums of accuracies may differ by though they are the same
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +109,8 @@ def choose(
         return incumbent, Kept()
     leader = max(bets, key=lambda label: bets[label].gain - bets[label].cost)
     bet = bets[leader]
-    worth_taking = bet.gain - bet.cost > _LEAST_GAIN * study.equivalence_margin
+    least = max(_LEAST_GAIN * study.equivalence_margin, _ROUNDING)
+    worth_taking = bet.gain - bet.cost > least
     if worth_taking and chance_above(comparisons[leader], bet.cost) >= study.caution:
         return leader, bet
     if all(comparison.identical for comparison in comparisons.values()):

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from ceteris.data import ReadOptions
@@ -199,6 +199,12 @@ class ModelSpec:
     recipe: Recipe
 
 
+def _several(runs: int) -> int:
+    if runs == 1:
+        raise ValueError("one run has no spread: 0 leaves the sources of luck out, 2 or more measure them; received 1")
+    return runs
+
+
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
 class Study:
     """A whole study: what is compared, how it is searched, and what is claimed.
@@ -207,6 +213,8 @@ class Study:
     ``significance`` is two-sided after Holm; ``equivalence_margin`` is a difference of the criterion (of accuracy in 0..1).
     ``caution`` is how probably a level must be worth its cost to be taken: 0.5 takes every best bet. ``test`` is what
     claims rest on: the two-part test, or the stricter corrected t-test.
+
+    ``variance`` > 0 trains every best recipe that often with each source of luck varied alone, see ``ceteris.study.luck``.
     """
 
     name: Name
@@ -226,6 +234,7 @@ class Study:
     exploration: Exploration = Exploration()
     confirmation: ConfirmationDesign = ConfirmationDesign()
     final: Final = Final()
+    variance: Annotated[int, Field(strict=True, ge=0, le=100), AfterValidator(_several)] = 0
     models: Annotated[tuple[ModelSpec, ...], Field(min_length=1)]
     factors: tuple[Factor, ...] = ()
 
