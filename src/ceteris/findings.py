@@ -8,6 +8,8 @@ Accuracies and F1 lie in 0..1, times are in seconds, memory in bytes.
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from ceteris.recipe import Recipe
 from ceteris.records import ByteArray, Cost, EpochHistory, Float32Array, FloatArray, IntArray, IterationHistory
 
@@ -15,6 +17,12 @@ SCHEMA = 3  # of the file of a study's findings; it grows whenever a field of a 
 
 Verdict = Literal["better", "worse", "equivalent", "undecided"]
 Version = Literal["baseline", "best", "plain"]
+
+
+def mean_of_finished(values: FloatArray) -> float:
+    """Return the mean over the blocks that finished, nan when none did."""
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if finite.size else float("nan")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,6 +180,16 @@ class LevelFinding:
     label_parts: tuple[tuple[str, str], ...] = ()
 
     @property
+    def mean(self) -> float:
+        """The mean accuracy over the blocks that finished, nan when none did."""
+        return mean_of_finished(self.accuracies)
+
+    @property
+    def blocks_trained(self) -> int:
+        """On how many blocks of the comparison the level was trained, those that failed included."""
+        return int(np.isfinite(self.accuracies).sum()) + len(self.failures)
+
+    @property
     def tuned_label(self) -> str:
         """The label with the values that tuning found in place of those that it began with: "sgd (lr 0.15, tuned)"."""
         found = {
@@ -293,6 +311,11 @@ class FactorFinding:
         return self.title or self.name
 
     @property
+    def unequal_blocks(self) -> bool:
+        """Whether some levels were trained on fewer blocks than others."""
+        return len({level.blocks_trained for level in self.levels}) > 1
+
+    @property
     def incumbent(self) -> LevelFinding | None:
         """The level that the others were compared with."""
         return next((level for level in self.levels if level.incumbent), None)
@@ -381,6 +404,11 @@ class Candidate:
     comparison: Comparison | None = None
     idle: tuple[tuple[str, str], ...] = ()
     rungs: tuple[tuple[int, float], ...] = ()
+
+    @property
+    def mean(self) -> float:
+        """The mean accuracy over the blocks that finished, nan when none did."""
+        return mean_of_finished(self.accuracies)
 
     @property
     def label(self) -> str:
@@ -666,10 +694,9 @@ class Look:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StudyFindings:
-    """Everything a study found. ``test_labels`` and every final's ``probabilities`` are in the order of the test set."""
+class StudyFacts:
+    """What a study was: its names, its design, its data, and what it took."""
 
-    schema: int = SCHEMA
     name: str
     title: str
     question: str
@@ -682,12 +709,7 @@ class StudyFindings:
     equivalence_margin: float
     exploration_images: int
     data: DataDescription
-    models: tuple[ModelFinding, ...]
-    finals: tuple[FinalFinding, ...]
-    explanations: tuple[Explanation, ...]
     residual: ResidualFinding | None
-    test_labels: IntArray
-    test_images: TestImages
     looks: tuple[Look, ...]
     trials_total: int
     trials_failed: int
@@ -707,3 +729,15 @@ class StudyFindings:
     def people(self) -> str:
         """Group and author in one line."""
         return " · ".join(part for part in (self.group, self.author) if part)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyFindings(StudyFacts):
+    """Everything a study found. ``test_labels`` and every final's ``probabilities`` are in the order of the test set."""
+
+    schema: int = SCHEMA
+    models: tuple[ModelFinding, ...]
+    finals: tuple[FinalFinding, ...]
+    explanations: tuple[Explanation, ...]
+    test_labels: IntArray
+    test_images: TestImages
