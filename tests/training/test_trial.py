@@ -27,20 +27,11 @@ from ceteris.records import (
     Split,
     finished,
 )
-from ceteris.training import (
-    available_devices,
-    execution_of,
-    failed_record,
-    measure_step,
-    one_thread,
-    resolve_device,
-    run_population,
-    run_trial,
-    standardisation_of,
-)
 from ceteris.training import trial as trial_module
-from ceteris.training.device import peak_bytes, reset_peak
+from ceteris.training.device import available_devices, execution_of, one_thread, peak_bytes, reset_peak, resolve_device
 from ceteris.training.history import confusion_matrix, macro_f1
+from ceteris.training.population import run_population
+from ceteris.training.trial import failed_record, measure_step, run_trial, standardisation_of
 from ceteris.user_code import ALL_IMPORTS
 
 OWN = "tests.training.own_code:"
@@ -118,7 +109,7 @@ def test_what_a_training_cost_is_counted() -> None:
     assert cost.peak_memory_bytes > 10**7
 
 
-@pytest.mark.parametrize("averaging", [r.NoAveraging(), r.ExponentialMovingAverage(decay=0.5)])
+@pytest.mark.parametrize("averaging", [r.Nothing(), r.ExponentialMovingAverage(decay=0.5)])
 def test_early_stopping_goes_back_to_the_best_epoch(averaging: r.Averaging) -> None:
     recipe = replace(MLP, optimizer=r.Adam(lr=0.01), epochs=20, averaging=averaging)
     trial = tiny_trial(
@@ -322,3 +313,17 @@ def test_the_peak_of_memory_belongs_to_one_training() -> None:
     del block
     reset_peak("cpu")
     assert peak_bytes("cpu") < during - 30_000_000
+
+
+def test_early_stopping_on_images_of_its_own_leaves_the_held_out_ones_to_judge() -> None:
+    split = CrossValidationSplit(folds=3, index=0, seed=0, validation=0.25)
+    record = finished(run_trial(tiny_trial(split=split, patience=1), tiny_images()).record)
+    _, held_out = split_indices(split, tiny_images().labels)
+    assert record.predictions is not None
+    assert record.predicted is not None
+    assert record.log_likelihood is not None
+    np.testing.assert_array_equal(record.predictions.indices, held_out)
+    labels = tiny_images().labels[held_out]
+    assert record.accuracy == (record.predicted == labels).mean()
+    assert record.loss == pytest.approx(-record.log_likelihood.astype(float).mean(), rel=1e-3)
+    np.testing.assert_array_equal(record.predicted, record.predictions.probabilities.argmax(axis=1))

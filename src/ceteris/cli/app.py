@@ -128,6 +128,7 @@ def run(
     where: StudyOptions = _AS_IT_IS,
     until_decided: Annotated[bool, Parameter(negative="")] = False,
     budget: str | None = None,
+    variance: Annotated[bool, Parameter(negative="")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a study (a shipped one by name, or your own TOML file) and write its report.
@@ -140,6 +141,8 @@ def run(
         Train more repetitions where the design leaves something undecided.
     budget:
         With --until-decided: the time that the whole run may take, such as 30m, 2h or 1h30m.
+    variance:
+        Say where the noise comes from: train every best recipe again with one source of luck varied at a time.
     """
     from ceteris.api import budget_of, run_study
     from ceteris.cli.display import Display
@@ -148,6 +151,8 @@ def run(
 
     budget_seconds = budget_of(until_decided, budget)
     asked, text = where.study(study)
+    if variance:
+        asked = replace(asked, variance=asked.variance or 5)
     options = replace(where.run_options(asked), until_decided=until_decided, budget_seconds=budget_seconds)
     console = Console(stderr=True)
     with Display(console, process_count(where.workers, where.device)) as display:
@@ -171,6 +176,7 @@ def plan(study: str, *, where: StudyOptions = _AS_IT_IS, budget: str | None = No
     """
     from ceteris.cli.plan_text import fitted_json, plan_json, print_fitted, print_plan, tell_planning
     from ceteris.planning.estimate import fit_to_budget, plan_study
+    from ceteris.study.trials import open_data
 
     seconds = None
     if budget:
@@ -180,10 +186,12 @@ def plan(study: str, *, where: StudyOptions = _AS_IT_IS, budget: str | None = No
     asked, _ = where.study(study)
     options = where.run_options(asked)
     with tell_planning(Console(stderr=True)) as progress:
+        progress(f"reading the data: {asked.data} (prepared the first time, which may take a minute)")
+        data_set = open_data(asked, options, progress)
         if seconds:
-            fitted = fit_to_budget(asked, options, seconds, progress=progress)
+            fitted = fit_to_budget(asked, data_set, options, seconds, progress=progress)
         else:
-            estimate = plan_study(asked, options, progress=progress)
+            estimate = plan_study(asked, data_set, options, progress=progress)
     if seconds:
         _print_json(fitted_json(fitted)) if as_json else print_fitted(Console(), study, fitted)
     else:

@@ -11,7 +11,7 @@ from ceteris.data.named import NamedSet, SetRow, find_named, named_sets
 from ceteris.data.prepared import open_prepared, open_train
 from ceteris.data.sealed import DataSet, SealedTest, seal
 from ceteris.data.source import ReadOptions
-from ceteris.data.splits import split_indices
+from ceteris.data.splits import SplitImages, split_images, split_indices
 
 __all__ = [
     "DataAudit",
@@ -22,6 +22,7 @@ __all__ = [
     "ReadOptions",
     "SealedTest",
     "SetRow",
+    "SplitImages",
     "TextTable",
     "as_json",
     "audit",
@@ -40,6 +41,7 @@ __all__ = [
     "read_pictures_of_shape",
     "reading_lines",
     "seal",
+    "split_images",
     "split_indices",
     "standardisation",
     "text_tables",

@@ -13,18 +13,16 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from ceteris.data import ImageSet, split_indices, standardisation
+from ceteris.data import ImageSet, split_images, standardisation
 from ceteris.errors import DataError
-from ceteris.models import summarise
+from ceteris.models.summary import summarise
 from ceteris.records import Trial
 from ceteris.training import build
 from ceteris.training.batches import StackedImages, batch_count, standardising
 from ceteris.training.device import full_float32, is_out_of_memory, reset_peak
-from ceteris.training.history import Run
 from ceteris.training.loop import OnEpoch, ProgressError, fit
-from ceteris.training.single import config_of, images_on_device, training_objects
+from ceteris.training.single import config_of, images_on_device, run_of, streams_of, training_objects
 from ceteris.training.stacked import Member, StackedTrainee
-from ceteris.training.streams import streams_of
 from ceteris.training.trial import TrialMeta, TrialResult, result_of, run_trial
 from ceteris.user_code import NO_IMPORTS, ImportPolicy
 
@@ -66,7 +64,7 @@ def run_population(
     assert len({shape_key(trial) for trial in trials}) <= 1, "only trials of one shape form a population"
     parts: dict[object, list[int]] = defaultdict(list)  # members whose epochs have equally many batches of equal size
     for index, trial in enumerate(trials):
-        fitted, size = len(split_indices(trial.split, train.labels, train.groups)[0]), trial.recipe.batch_size
+        fitted, size = len(split_images(trial.split, train.labels, train.groups).fitted), trial.recipe.batch_size
         parts[index if shape_key(trial) is None else (batch_count(fitted, size), min(fitted, size))].append(index)
     results: dict[int, TrialResult] = {}
     for indices in parts.values():
@@ -83,7 +81,9 @@ def _within_memory(
     try:
         with full_float32(trials[0].execution.device):
             reset_peak(trials[0].execution.device)
-            return [_noted(result, note) for result in _train_together(trials, train, on_epoch, imports)]
+            trainee, metas = stacked_trainee(trials, train, imports)
+            trained = zip(trials, fit(trainee, on_epoch), metas, strict=True)
+            return [_noted(result_of(trial, train, run, meta), note) for trial, run, meta in trained]
     except (DataError, ProgressError):
         raise
     except Exception as error:
@@ -104,14 +104,6 @@ def _noted(result: TrialResult, note: str) -> TrialResult:
     return replace(result, record=replace(result.record, environment=known | {"memory": memory}))
 
 
-def _train_together(
-    trials: Sequence[Trial], train: ImageSet, on_epoch: OnEpoch, imports: ImportPolicy
-) -> list[TrialResult]:
-    trainee, metas = stacked_trainee(trials, train, imports)
-    runs = fit(trainee, on_epoch)
-    return [result_of(trial, train, run, meta) for trial, run, meta in zip(trials, runs, metas, strict=True)]
-
-
 def stacked_trainee(
     trials: Sequence[Trial], train: ImageSet, imports: ImportPolicy
 ) -> tuple[StackedTrainee, list[TrialMeta]]:
@@ -122,31 +114,24 @@ def stacked_trainee(
         ConfigError: when a recipe cannot be built.
     """
     first, device = trials[0], trials[0].execution.device
-    splits = [split_indices(trial.split, train.labels, train.groups) for trial in trials]
-    moments = [standardisation(train.images, fitted) for fitted, _ in splits]
-    used = np.unique(np.concatenate([fitted for fitted, _ in splits]))
+    splits = [split_images(trial.split, train.labels, train.groups) for trial in trials]
+    moments = [standardisation(train.images, split.fitted) for split in splits]
+    used = np.unique(np.concatenate([split.fitted for split in splits]))
     table, config = images_on_device(first, train, used, *moments[0]), config_of(first, train)
     scales = [standardising(*of_trial, device) for of_trial in moments]  # of every trial: scale and offset
     members: list[Member] = []
-    for trial, (_, held_out), of_trial, (scale, offset) in zip(trials, splits, moments, scales, strict=True):
+    for trial, split, of_trial, (scale, offset) in zip(trials, splits, moments, scales, strict=True):
         own_table = replace(table, scale=scale, offset=offset)
-        others = images_on_device(trial, train, held_out, *of_trial)
         objects = training_objects(trial, train, own_table, streams_of(trial), imports)
-        run = Run(trial, objects.model, others, config.classes)
+        run = run_of(trial, train, objects.model, split, of_trial)
         members.append(Member(recipe=trial.recipe, objects=objects, run=run))
     images = StackedImages(
         table=table,
-        indices=[torch.from_numpy(np.searchsorted(used, fitted)) for fitted, _ in splits],
+        indices=[torch.from_numpy(np.searchsorted(used, split.fitted)) for split in splits],
         scale=torch.stack([scale for scale, _ in scales])[:, None],
         offset=torch.stack([offset for _, offset in scales])[:, None],
-        shared=_see_the_same(trials),
+        shared=build.see_the_same(trials),
     )
     flops = summarise(members[0].objects.model, train.shape).flops
-    metas = [TrialMeta(fitted=len(fitted), held_out=held_out, flops=flops) for fitted, held_out in splits]
+    metas = [TrialMeta(images=split, flops=flops) for split in splits]
     return StackedTrainee(members, images, config), metas
-
-
-def _see_the_same(trials: Sequence[Trial]) -> bool:
-    """Say whether all members see the same images in the same order, augmented in the same way."""
-    attacked = build.attacks_the_model(trials[0].recipe.augmentation)
-    return not attacked and len({repr((trial.split, trial.seed, trial.recipe.augmentation)) for trial in trials}) == 1
