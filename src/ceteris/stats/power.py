@@ -5,6 +5,8 @@ difference / (spread * sqrt(1/n + test_share)). Because test_share does not shri
 cross-validation on the same images does not make the detectable difference arbitrarily small.
 """
 
+from functools import cache
+
 import numpy as np
 from scipy import optimize, stats
 
@@ -46,16 +48,28 @@ def detectable_difference(
     """
     _check_design(spread, blocks, test_share, significance)
     check_between("power", power, significance, 1)
-    critical = float(stats.t.isf(significance / 2, blocks - 1))
+    shift = detectable_shift(blocks - 1, significance=significance, power=power)
+    return shift * spread * float(np.sqrt(1 / blocks + test_share))
+
+
+@cache
+def detectable_shift(degrees: float, *, significance: float = 0.05, power: float = 0.8) -> float:
+    """Return how many standard errors a difference must measure for a two-sided t-test to find it with that power.
+
+    Args:
+        degrees: of freedom, positive; they need not be whole.
+        significance: of the test, in (0, 1).
+        power: in (significance, 1).
+    """
+    critical = float(stats.t.isf(significance / 2, degrees))
 
     def lacking(shift: float) -> float:
-        return float(_beyond(critical, blocks - 1, shift) + _beyond(critical, blocks - 1, -shift)) - power
+        return float(_beyond(critical, degrees, shift) + _beyond(critical, degrees, -shift)) - power
 
     upper = 1.0
     while lacking(upper) < 0:
         upper *= 2
-    shift = float(optimize.brentq(lacking, 0, upper, xtol=1e-10))
-    return shift * spread * float(np.sqrt(1 / blocks + test_share))
+    return float(optimize.brentq(lacking, 0, upper, xtol=1e-10))
 
 
 def equivalence_power(
@@ -127,7 +141,7 @@ def blocks_to_decide(
     return max(2, high * multiple_of)
 
 
-def _beyond(critical: float, degrees: int, shift: float) -> float:
+def _beyond(critical: float, degrees: float, shift: float) -> float:
     """Return P(T > critical) for noncentral t; where scipy's series fails, its normal limit (Johnson & Kotz 1970)."""
     if degrees <= 1000:
         value = float(stats.nct.sf(critical, degrees, shift)) if shift else float(stats.t.sf(critical, degrees))
