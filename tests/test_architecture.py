@@ -221,7 +221,7 @@ def test_nothing_seeds_or_reads_a_global_generator() -> None:
     found = [(name, called) for name, tree in TREES.items() for called, _ in calls_in(tree) if called in forbidden]
     assert found == []
     lent = [name for name, tree in TREES.items() for called, _ in calls_in(tree) if "default_generator" in called]
-    assert lent == ["ceteris.training.build", "ceteris.training.streams"]
+    assert lent == ["ceteris.training.build", "ceteris.training.single"]
 
 
 def test_random_numbers_of_numpy_come_from_a_generator_that_was_handed_in() -> None:

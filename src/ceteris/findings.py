@@ -467,6 +467,25 @@ class Confirmation:
     comparison: Comparison | None
 
 
+LuckSource = Literal["images", "split", "initialisation", "order", "tuning", "all"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceOfLuck:
+    """How far one source of luck alone moves a recipe's accuracy: the standard deviation with its 95 % interval, in 0..1.
+
+    ``accuracies`` (runs,) are those of the trainings; () for "images", which held-out images there happen to be. "split" is
+    which images are fitted on and which are held out, "order" that of the images with augmentation and dropout, "all" all
+    of these but the tuning together.
+    """
+
+    source: LuckSource
+    accuracies: FloatArray
+    deviation: float
+    low: float
+    high: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class LayerRow:
     """One layer of a model's summary; ``output_shape`` is (channels, height, width) or (features,), without the batch."""
@@ -495,6 +514,7 @@ class ModelFinding:
     one entry per choice of the final stack that was put back to the baseline's value; ``interactions``
     belong to a factorial grid, ``candidates`` to a grid or to a search that tries whole recipes. ``trainings_saved`` counts
     the trainings of the full design that a race did not need. ``confirmation`` is None when the baseline stayed the best.
+    ``luck`` is () unless the study asks where the noise comes from.
     """
 
     name: str
@@ -511,6 +531,7 @@ class ModelFinding:
     candidates: tuple[Candidate, ...] = ()
     trainings_saved: int = 0
     confirmation: Confirmation | None = None
+    luck: tuple[SourceOfLuck, ...] = ()
 
     @property
     def label(self) -> str:

@@ -13,7 +13,7 @@ from ceteris import training
 from ceteris.api import collect, runs
 from ceteris.api.collect import FinalModel, TrainedStudy
 from ceteris.api.model import TrainedModel
-from ceteris.models import device_of
+from ceteris.models.summary import device_of
 from ceteris.training.batches import ResidentImages
 from tests.api.tiny import TINY
 

@@ -16,7 +16,6 @@ from ceteris.stats import (
     BlockOutcome,
     Outcomes,
     compare_levels,
-    detectable_shift,
     judge_moments,
     paired_moments,
     two_part_test,
@@ -201,17 +200,6 @@ def test_what_a_design_detects_shrinks_with_repetitions_and_most_with_fresh_imag
     same = compare_levels(*pair, folds=FOLDS, margin=0.005)["level"]
     fresh = compare_levels(*pair, folds=FOLDS, margin=0.005, fresh_samples=True)["level"]
     assert same.detectable == fresh.detectable > same.detectable_with_more > fresh.detectable_with_more > 0
-
-
-@given(st.floats(3, 2000), st.floats(0.001, 0.1), st.floats(0.2, 0.95))
-@settings(max_examples=40, deadline=None)
-def test_the_detectable_shift_has_the_power_that_was_asked_for(
-    degrees: float, significance: float, power: float
-) -> None:
-    shift = detectable_shift(degrees, significance=significance, power=power)
-    critical = stats.t.isf(significance / 2, degrees)
-    found = stats.nct.sf(critical, degrees, shift) + stats.nct.cdf(-critical, degrees, shift)
-    assert found == pytest.approx(power, abs=2e-3)
 
 
 def test_what_cannot_be_meant_is_refused() -> None:

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ceteris.techniques import Muon, orthogonalise
+from ceteris.techniques.optimizers import Muon, orthogonalise
 
 
 def matrices(*shape: int) -> Tensor:

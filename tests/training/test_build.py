@@ -11,7 +11,9 @@ from torch import nn
 
 from ceteris import recipe
 from ceteris.errors import ConfigError
-from ceteris.models import CNN, MLP, ResNet
+from ceteris.models.cnn import CNN
+from ceteris.models.mlp import MLP
+from ceteris.models.resnet import ResNet
 from ceteris.training import build
 from ceteris.user_code import ALL_IMPORTS, NO_IMPORTS, ImportPolicy
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ceteris import recipe
-from ceteris.models import set_dropout_generator
+from ceteris.models.dropout import set_dropout_generator
 from ceteris.training import build
 
 RESNET = recipe.ResNet(blocks=(1, 1), filters=(4, 6))

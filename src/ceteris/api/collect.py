@@ -21,7 +21,9 @@ from ceteris.api.model import ModelCard, TrainedModel, open_test, restore_model
 from ceteris.data import DataSet, ImageSet, describe
 from ceteris.digests import digest_of
 from ceteris.errors import StoreError
-from ceteris.explain import explain, residual_finding, standardise
+from ceteris.explain.explanation import explain
+from ceteris.explain.features import standardise
+from ceteris.explain.residual import residual_finding
 from ceteris.findings import (
     Explanation,
     FinalFinding,
@@ -257,6 +259,7 @@ def _model_finding(trained: TrainedStudy, result: ModelResult) -> ModelFinding:
         candidates=found.candidates,
         trainings_saved=found.trainings_saved,
         confirmation=result.confirmation,
+        luck=result.luck,
     )
 
 

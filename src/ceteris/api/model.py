@@ -22,7 +22,8 @@ from ceteris.data import DataSet, ImageSet, ReadOptions, read_pictures_of_shape
 from ceteris.digests import plain
 from ceteris.errors import DataError, StoreError
 from ceteris.findings import Look
-from ceteris.models import device_of, set_dropout_generator, summarise, summary_text
+from ceteris.models.dropout import set_dropout_generator
+from ceteris.models.summary import device_of, summarise, summary_text
 from ceteris.recipe import Recipe
 from ceteris.records import Float32Array, IntArray
 from ceteris.stats import Interval, wilson_interval

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ceteris.errors import ConfigError
 from ceteris.findings import FeatureMaps
-from ceteris.models import convolutions, device_of, evaluating, layer_named, linears
+from ceteris.models.summary import convolutions, device_of, evaluating, layer_named, linears
 from ceteris.records import ByteArray, Float32Array, FloatArray
 
 LARGEST_NUMBER_OF_FILTERS = 16

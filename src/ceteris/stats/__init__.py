@@ -23,10 +23,10 @@ from ceteris.stats.outcomes import (
 )
 from ceteris.stats.power import (
     blocks_to_decide,
-    corrected_t_power,
     detectable_difference,
     detectable_shift,
     equivalence_power,
+    t_test_power,
 )
 from ceteris.stats.proportions import Interval, McNemarResult, mcnemar, wilson_interval
 from ceteris.stats.student import StudentTest
@@ -39,10 +39,10 @@ __all__ = [
     "BlockDifference", "BlockOutcome", "Criterion", "Interval", "McNemarResult", "Outcomes", "PairedMoments",
     "Posterior", "StoppingBounds", "StudentTest", "TwoPart", "TwoWay", "bayesian_correlated_t_test",
     "blocks_to_decide", "bootstrap_accuracy", "bootstrap_interval", "chance_of_equivalence", "chance_of_gain",
-    "chance_of_lead", "compare_levels", "corrected_t_power", "corrected_t_test", "crossed_variance", "d_optimal",
+    "chance_of_lead", "compare_levels", "corrected_t_test", "crossed_variance", "d_optimal",
     "detectable_difference", "detectable_shift", "effect_coding", "equivalence_power", "estimable_effects",
     "expected_gain", "friedman_test", "holm", "image_values", "judge_moments", "mcnemar", "overlap_share",
     "paired_blocks", "paired_moments", "posterior_of", "run_variance", "sampling_deviation", "sign_flip_test",
-    "stopping_bounds", "two_part_test", "two_way_bootstrap", "two_way_interval", "two_way_test",
+    "stopping_bounds", "t_test_power", "two_part_test", "two_way_bootstrap", "two_way_interval", "two_way_test",
     "variance_by_source", "weighted_outcomes", "wilcoxon_blocks_needed", "wilcoxon_test", "wilson_interval",
 ]  # fmt: skip

@@ -15,7 +15,7 @@ from ceteris.stats.corrected import corrected_standard_error, corrected_t_test, 
 from ceteris.stats.expected_gain import Posterior, expected_gain
 from ceteris.stats.nonparametric import wilcoxon_blocks_needed
 from ceteris.stats.outcomes import BlockDifference, Outcomes, paired_blocks
-from ceteris.stats.power import blocks_to_decide, detectable_difference, detectable_shift
+from ceteris.stats.power import blocks_to_decide, detectable_difference
 from ceteris.stats.student import StudentTest
 from ceteris.stats.twopart import (
     TwoPart,
@@ -69,16 +69,13 @@ class _Paired:
                 moments = with_more_repetitions(moments, more, folds=self.folds, fresh_samples=self.fresh_samples)
             repeated = is_repeated(self.blocks, self.fresh_samples) or (more > 0 and not self.fresh_samples)
             error, degrees, _ = judge_moments(moments, folds=self.folds, repeated=repeated)
-            return float(error) * detectable_shift(float(degrees), significance=significance)
+            return detectable_difference(error=float(error), degrees=float(degrees), significance=significance)
         if all_equal(self.means):
             return 0.0
         blocks = len(self.blocks) + more * self.folds
-        return detectable_difference(
-            spread=float(self.means.std(ddof=1)),
-            blocks=blocks,
-            test_share=overlap_share(folds=self.folds, blocks=blocks),
-            significance=significance,
-        )
+        share = overlap_share(folds=self.folds, blocks=blocks)
+        expected = float(self.means.std(ddof=1) * np.sqrt(1 / blocks + share))
+        return detectable_difference(error=expected, degrees=blocks - 1, significance=significance)
 
 
 def compare_levels(

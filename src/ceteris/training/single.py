@@ -1,22 +1,73 @@
-"""One model that learns by itself: its objects, and how they make a step."""
+"""One model that learns by itself: its random streams, its objects, and how they make a step."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from ceteris.data import ImageSet, SplitImages, standardisation
-from ceteris.models import set_dropout_generator
-from ceteris.records import FloatArray, IntArray, Trial
-from ceteris.techniques import Augment, ExponentialMovingAverage, gradient_norm, shrink_weights_
+from ceteris.models.dropout import set_dropout_generator
+from ceteris.records import CrossValidationSplit, FloatArray, IntArray, Trial
+from ceteris.seeds import Role, stream_seed
+from ceteris.techniques.augmentation import Augment
+from ceteris.techniques.averaging import ExponentialMovingAverage
+from ceteris.techniques.regularisation import gradient_norm, shrink_weights_
 from ceteris.training import build
 from ceteris.training.batches import Batch, ResidentImages, batches, resident
 from ceteris.training.device import autocasting
 from ceteris.training.history import Run
 from ceteris.training.loop import TrainingConfig
-from ceteris.training.streams import Streams, streams_of
 from ceteris.user_code import ImportPolicy
+
+
+@dataclass(frozen=True, kw_only=True)
+class Streams:
+    """One generator per role; none of them depends on the recipe, so that arms are compared on equal draws."""
+
+    initialisation: torch.Generator
+    order: torch.Generator
+    augmentation: torch.Generator
+    dropout: torch.Generator
+
+
+def streams_of(trial: Trial) -> Streams:
+    """Return the streams of a trial: functions of its seed, its fold and the role alone."""
+
+    def stream(role: Role, device: str) -> torch.Generator:
+        return torch.Generator(device).manual_seed(_seed_of(trial, role))
+
+    device = trial.execution.device
+    return Streams(
+        initialisation=stream("initialisation", "cpu"),
+        order=stream("order", "cpu"),
+        augmentation=stream("augmentation", device),
+        dropout=stream("dropout", device),
+    )
+
+
+@contextmanager
+def seeded_global_rng(trial: Trial) -> Iterator[None]:
+    """Let code that takes no generator draw from the trial's dropout stream inside the block.
+
+    That is a user's own model with ``torch.nn.Dropout``: without this its masks would depend on what the process trained
+    before. The global generators of the CPU and of the trial's CUDA device get their own states back afterwards.
+    """
+    device = torch.device(trial.execution.device)
+    on_cuda = device.type == "cuda"
+    with torch.random.fork_rng(devices=[device] if on_cuda else []):
+        torch.default_generator.manual_seed(_seed_of(trial, "dropout"))
+        if on_cuda:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(_seed_of(trial, "dropout"))
+        yield
+
+
+def _seed_of(trial: Trial, role: Role) -> int:
+    fold = trial.split.index if isinstance(trial.split, CrossValidationSplit) else 0
+    seed = trial.seed if role == "initialisation" or trial.order_seed is None else trial.order_seed
+    return stream_seed(seed, fold, role)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ceteris.models import StackedModel
-from ceteris.models.stacked import select
+from ceteris.models.stacked import StackedModel, select
 from ceteris.recipe import Recipe
 from ceteris.training import build
 from ceteris.training.batches import Batch, StackedImages, batches
@@ -164,15 +163,10 @@ class GradientSteps:
     """Penalty and clipping of every member, (K,) each; None where no member has one."""
 
     def __init__(self, recipes: Sequence[Recipe], device: torch.device) -> None:
-        strengths = [build.strengths_of(recipe) for recipe in recipes]
-
-        def column(values: list[float], nothing: float) -> Tensor | None:
-            return torch.tensor(values, device=device) if any(value != nothing for value in values) else None
-
-        self.l1 = column([strength.l1 for strength in strengths], 0.0)
-        self.l2 = column([strength.l2 for strength in strengths], 0.0)
-        self.largest_norm = column([strength.largest_norm for strength in strengths], math.inf)
-        self.largest_value = column([strength.largest_value for strength in strengths], math.inf)
+        self.l1, self.l2, self.largest_norm, self.largest_value = (
+            torch.tensor(values, device=device) if set(values) - {0.0, math.inf} else None
+            for values in zip(*map(build.strengths_of, recipes), strict=True)
+        )
 
     def apply(self, stacked: StackedModel) -> None:
         """Change the gradients in place: first the penalty's share is added, then they are clipped."""
