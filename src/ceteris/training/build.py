@@ -21,7 +21,7 @@ from ceteris.models.cnn import CNN
 from ceteris.models.mlp import MLP
 from ceteris.models.resnet import ResNet
 from ceteris.models.summary import summarise
-from ceteris.records import Trial
+from ceteris.records import IntArray, Trial
 from ceteris.techniques import (
     augmentation,
     averaging,
@@ -34,6 +34,7 @@ from ceteris.techniques import (
     regularisation,
     schedules,
 )
+from ceteris.training.batches import PassOrder, balanced_order, shuffled_order
 from ceteris.user_code import NO_IMPORTS, ImportPolicy
 
 Shape = tuple[int, int, int]  # channels, height, width
@@ -255,21 +256,47 @@ def build_schedule(choice: recipe.Schedule) -> Schedule:
     return lambda progress, epoch_losses: curve(progress, **settings)
 
 
-def build_loss(choice: recipe.Loss, imports: ImportPolicy = NO_IMPORTS) -> Loss:
+def build_loss(
+    choice: recipe.Loss,
+    class_counts: IntArray | None = None,
+    device: str = "cpu",
+    imports: ImportPolicy = NO_IMPORTS,
+) -> Loss:
     """Return the loss of logits (n, classes) and targets, labels (n,) or, after mixing, class shares (n, classes).
+
+    Args:
+        choice: its description.
+        class_counts: images of every class that are fitted on, (classes,), of which the weights of classes are made; None for
+            a loss that is only tried out: all classes count the same.
+        device: where the logits lie.
+        imports: whether a user's own loss may be imported.
 
     Raises:
         ConfigError: when an own loss may not or cannot be imported.
     """
+    if isinstance(choice, recipe.CustomLoss):
+        return imports.resolve(choice.path, "loss")
+    weights = None
+    if choice.class_weights != "none" and class_counts is not None:
+        weights = torch.from_numpy(losses.weights_of_classes(class_counts, choice.class_weights)).float().to(device)
     match choice:
         case recipe.CrossEntropy(label_smoothing=share):
-            return partial(losses.cross_entropy, label_smoothing=share)
+            return partial(losses.cross_entropy, label_smoothing=share, class_weights=weights)
         case recipe.Focal(gamma=gamma):
-            return partial(losses.focal, gamma=gamma)
+            return partial(losses.focal, gamma=gamma, class_weights=weights)
         case recipe.MeanSquaredError():
-            return losses.mean_squared_error
-        case recipe.CustomLoss(path=path):
-            return imports.resolve(path, "loss")
+            return partial(losses.mean_squared_error, class_weights=weights)
+        case _:
+            assert_never(choice)
+
+
+def build_sampling(choice: recipe.Sampling) -> PassOrder:
+    """Return the function that draws the order of a pass over images of given labels."""
+    match choice:
+        case "shuffled":
+            return shuffled_order
+        case "balanced":
+            return balanced_order
         case _:
             assert_never(choice)
 
@@ -416,8 +443,10 @@ def strengths_of(choice: recipe.Recipe) -> Strengths:
 
 
 def smoothing_of(choice: recipe.Loss) -> float | None:
-    """Return the label smoothing of a cross-entropy, None for every other loss."""
-    return choice.label_smoothing if isinstance(choice, recipe.CrossEntropy) else None
+    """Return the label smoothing of a cross-entropy without weights of classes, None for every other loss."""
+    if isinstance(choice, recipe.CrossEntropy) and choice.class_weights == "none":
+        return choice.label_smoothing
+    return None
 
 
 def can_step_together(choices: Sequence[recipe.Recipe]) -> bool:
@@ -441,5 +470,8 @@ def see_the_same(trials: Sequence[Trial]) -> bool:
     """
     operations = trials[0].recipe.augmentation
     attacked = any(isinstance(operation, recipe.AdversarialNoise) for operation in operations)
-    seen = {repr((trial.split, trial.seed, trial.order_seed, trial.recipe.augmentation)) for trial in trials}
+    seen = {
+        repr((trial.split, trial.seed, trial.order_seed, trial.recipe.augmentation, trial.recipe.sampling))
+        for trial in trials
+    }
     return not attacked and len(seen) == 1
