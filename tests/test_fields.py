@@ -27,7 +27,7 @@ MLP = r.Recipe(model=r.MLP(hidden=(8,)), optimizer=r.SGD(lr=0.1))
 def test_a_tree_is_what_the_store_writes_and_gives_the_recipe_back() -> None:
     recipe = replace(MLP, model=r.CustomModel(path="a:B", arguments={"rates": (0.5, 1)}), augmentation=(r.Shift(),))
     assert tree_of(recipe) == plain(recipe, whole=True)
-    assert recipe_of(plain(recipe)) == recipe
+    assert recipe_of(plain(recipe)) == recipe_of(tree_of(recipe))
     assert recipe_of(tree_of(MLP)) == MLP
 
 

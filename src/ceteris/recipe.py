@@ -256,7 +256,7 @@ class Muon:
     lr: Positive = 0.02
     momentum: OpenShare = 0.95
     nesterov: Flag = True
-    orthogonalisation_steps: Count = 5
+    orthogonalisation_steps: Annotated[int, Field(strict=True, ge=1, le=100)] = 5
     weight_decay: NotNegative = 0.0
     adamw_lr: Positive = 1e-3
     adamw_beta1: OpenShare = 0.9
@@ -527,7 +527,7 @@ class CropWithPadding:
     """Pad by ``padding`` pixels on every side and crop back to the size at a random place (He et al. 2016)."""
 
     kind: Literal["crop"] = "crop"
-    padding: WholeNumber = 4
+    padding: Annotated[int, Field(strict=True, ge=0, le=1024)] = 4
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)

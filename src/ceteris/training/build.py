@@ -17,6 +17,7 @@ from ceteris import recipe
 from ceteris.data import ImageSet
 from ceteris.errors import ConfigError
 from ceteris.findings import ModelSummary
+from ceteris.models import size
 from ceteris.models.cnn import CNN
 from ceteris.models.mlp import MLP
 from ceteris.models.resnet import ResNet
@@ -82,6 +83,7 @@ def build_model(
     input_shape: Shape,
     classes: int,
     generator: torch.Generator,
+    batch_size: int = 1,
     imports: ImportPolicy = NO_IMPORTS,
 ) -> nn.Module:
     """Return the model on the CPU with its initial weights, in training mode.
@@ -91,16 +93,31 @@ def build_model(
         input_shape: channels, height and width of an image.
         classes: number of logits.
         generator: the stream of the initial weights; every layer draws from its own part of it.
+        batch_size: images of a training step, which must fit into the memory.
         imports: whether a user's own model may be imported and run.
 
     Raises:
-        ConfigError: when an own model may not or cannot be imported or made, or the image is too small for the model.
+        ConfigError: when an own model may not or cannot be imported or made, the image is too small for the model, or the
+            model too large for this machine.
     """
     if isinstance(model, recipe.CustomModel):
         return _custom_model(model, input_shape, classes, generator, imports)
     activation = build_activation(model.activation)
+    settings = _settings(model, without="initialisation") | {"activation": activation}
+    settings |= {"input_shape": input_shape, "classes": classes}
+    make: type[nn.Module]
+    match model:
+        case recipe.MLP():
+            make, found, fields_of_size = MLP, size.mlp_size(**settings), "hidden"
+        case recipe.CNN():
+            make, found, fields_of_size = CNN, size.cnn_size(**settings), "filters, kernels or head"
+        case recipe.ResNet():
+            make, found, fields_of_size = ResNet, size.resnet_size(**settings), "blocks, filters, kernel or head"
+        case _:
+            assert_never(model)
+    size.require_buildable(found, batch_size, fields_of_size)
     with torch.device("meta"):  # memory and default weights would be made only to be overwritten
-        network = _network(model, input_shape, classes, activation)
+        network = make(**settings)
     _allocate(network)
     initialisation.initialise_(
         network,
@@ -118,22 +135,6 @@ def _allocate(network: nn.Module) -> None:
             setattr(module, name, nn.Parameter(torch.empty(weight.shape, dtype=weight.dtype)))
         for name, buffer in list(module.named_buffers(recurse=False)):
             setattr(module, name, torch.empty(buffer.shape, dtype=buffer.dtype))
-
-
-def _network(
-    model: recipe.MLP | recipe.CNN | recipe.ResNet, input_shape: Shape, classes: int, activation: Activation
-) -> nn.Module:
-    settings = _settings(model, without="initialisation") | {"activation": activation}
-    settings |= {"input_shape": input_shape, "classes": classes}
-    match model:
-        case recipe.MLP():
-            return MLP(**settings)
-        case recipe.CNN():
-            return CNN(**settings)
-        case recipe.ResNet():
-            return ResNet(**settings)
-        case _:
-            assert_never(model)
 
 
 def _settings(choice: Any, without: str = "") -> dict[str, Any]:
@@ -169,6 +170,7 @@ def summary_of(choice: recipe.Recipe, train: ImageSet, *, imports: ImportPolicy)
         input_shape=train.shape,
         classes=len(train.classes),
         generator=torch.Generator().manual_seed(0),
+        batch_size=min(choice.batch_size, len(train)),
         imports=imports,
     )
     return summarise(network, train.shape)

@@ -131,6 +131,7 @@ def training_objects(
         input_shape=train.shape,
         classes=len(train.classes),
         generator=streams.initialisation,
+        batch_size=min(recipe.batch_size, len(split.fitted)),
         imports=imports,
     ).to(device)
     if images.channels_last:
