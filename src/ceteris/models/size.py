@@ -41,7 +41,7 @@ def require_buildable(size: Size, batch_size: int, fields: str) -> None:
     ):
         if found > allowed:
             limit = f"{memory / 2**30:,.1f} GiB, the memory of this machine" if allowed == memory else f"{allowed:,}"
-            raise ConfigError(f"model: it would have {what}; the limit is {limit}. Choose smaller {fields}.")
+            raise ConfigError(f"the model would have {what}; the limit is {limit}. Choose smaller {fields}.")
 
 
 def training_bytes(size: Size, batch_size: int) -> int:
