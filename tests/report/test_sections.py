@@ -10,7 +10,6 @@ from tests.example_searches import search_findings
 
 from ceteris.analysis.results import results_of
 from ceteris.findings import StudyFindings
-from ceteris.report.pdf import effects
 from ceteris.report.search_tables import decisions
 from ceteris.report.sections import (
     Block,
@@ -87,5 +86,3 @@ def test_models_and_factors_of_the_same_title_keep_their_own_rows() -> None:
     assert [len(table.rows) for table in efforts] == [sum(levels[:3]), sum(levels[3:])]
     assert decisions(results_of(alike).models).decisions == decisions(results_of(made).models).decisions
     assert [len(block.info.factors) for block in _all(alike, Decisions)] == [3]
-    # Both models have the same levels, in one row each.
-    assert len(effects(results_of(alike).models, 100)["rows"]) == sum(levels[:3])

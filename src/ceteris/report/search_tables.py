@@ -52,6 +52,16 @@ def what_helped(models: Sequence[ModelResults]) -> Table:
     return made("what_helped", "What helped, factor by factor", titles, rows)
 
 
+def explored(models: Sequence[ModelResults]) -> Table:
+    """Name every factor once with its question and the models for which it was explored."""
+    seen: dict[str, tuple[str, str, list[str]]] = {}
+    for model in models:
+        for factor in model.factors:
+            seen.setdefault(factor.name, (factor.label, factor.question, []))[2].append(model.label)
+    rows = ((title, question, ", ".join(labels)) for title, question, labels in seen.values())
+    return made("explored", "What was explored", columns("factor", "question", "models"), rows, exported=False)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Decision:
     """The level that was kept; ``difference`` and ``verdict`` against the level before, None where that one stayed."""

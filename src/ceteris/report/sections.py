@@ -154,14 +154,6 @@ class Verbatim(Block):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compact(Block):
-    """The place of a table that only the PDF has."""
-
-    name: Literal["results", "facts", "models", "explored", "effects"]
-    where: tuple[Medium, ...] = PDF
-
-
-@dataclass(frozen=True, kw_only=True)
 class Section:
     """A section of the report with its blocks in their order; ``name`` is its anchor."""
 
@@ -240,8 +232,7 @@ def _summary(study: _Study) -> Iterator[Block]:
     yield from study.picture("improvement")
     yield from _what_helped(study)
     yield Heading(title="On the test set")
-    yield Rows(table=tables.metrics_on_test(results).brief(), caption=False)
-    yield Compact(name="results")
+    yield Rows(table=tables.metrics_on_test(results).brief(), caption=False, where=ALL)
     yield from study.picture("test-results")
 
 
@@ -272,14 +263,16 @@ def _what_helped(study: _Study) -> Iterator[Block]:
 
 def _data(study: _Study) -> Iterator[Block]:
     yield Rows(table=tables.data_description(study.results), caption=False)
-    yield Compact(name="facts")
+    yield Rows(table=tables.data_description(study.results, brief=True), where=PDF)
     yield Rows(table=tables.class_counts(study.results), folded=True, where=PAGE)
     yield from study.pictures("data")
 
 
 def _models(study: _Study) -> Iterator[Block]:
     yield Rows(table=tables.structures(study.results), caption=False)
-    yield Compact(name="models")
+    differing, shared = tables.differing(tables.structures(study.results))
+    yield Rows(table=differing, where=PDF)
+    yield Text(text=shared, where=PDF)
     yield Heading(title="Layer by layer", where=PAGE)
     yield from (Rows(table=table, folded=True, where=PAGE) for table in tables.layers(study.results))
 
@@ -289,9 +282,9 @@ def _exploration(study: _Study) -> Iterator[Block]:
     yield Text(text=words.exploration_text(results))
     yield Text(text=f"Strategy: {strategy_words(results.models).name}.")
     yield Text(text=words.method_text(results), where=PDF)
-    yield Compact(name="explored")
+    yield Rows(table=search.explored(results.models), where=PDF)
     yield Bullets(texts=words.search_sentences(results), where=PDF)
-    yield Compact(name="effects")
+    yield Rows(table=search.what_helped(results.models).brief(), where=PDF)
     yield from study.picture("search-path")
     for model in results.models:
         yield from _explored_model(study, model)

@@ -14,6 +14,8 @@ from ceteris.formats import duration, percent, points
 Cell = str | int | float | bool | None
 Kind = Literal["text", "count", "share", "points", "p", "number", "seconds", "megabytes", "flag", "area"]
 
+NUMERIC = ("count", "share", "points", "p", "number", "seconds", "megabytes", "area")
+
 
 @dataclass(frozen=True)
 class Column:
