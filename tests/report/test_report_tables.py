@@ -90,7 +90,7 @@ def test_factor_tables_hold_every_fold_and_every_comparison(findings: StudyFindi
         for factor in model.factors:
             for level in factor.levels:
                 row = next(rows)
-                assert (row["factor"], row["level"]) == (factor.title, level.label)
+                assert (row["factor"], row["level"]) == (factor.title, level.tuned_label)
                 folds = [float(row[f"fold {number}"] or "nan") for number in range(1, 6)]
                 np.testing.assert_array_equal(folds, level.accuracies)
                 if level.comparison:

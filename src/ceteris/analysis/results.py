@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from ceteris.analysis.metrics import Scores, scores
 from ceteris.analysis.test_images import ShownImages, shown_images
@@ -24,12 +25,13 @@ from ceteris.findings import (
     ModelFinding,
     StudyFacts,
     StudyFindings,
+    Taken,
     Verdict,
     Version,
     mean_of_finished,
 )
 from ceteris.recipe import Recipe
-from ceteris.records import Cost, EpochHistory, FloatArray
+from ceteris.records import Cost, EpochHistory, FloatArray, IntArray
 from ceteris.stats import Interval, McNemarResult, mcnemar, wilson_interval
 
 VERSION_TITLES: dict[Version, str] = {"baseline": "baseline", "best": "best", "plain": "best, no shortcuts"}
@@ -37,6 +39,7 @@ METRICS = (
     ("accuracy", "accuracy, %"), ("precision", "macro precision, %"), ("recall", "macro recall, %"),
     ("f1", "macro F1, %"), ("auc", "macro AUC, %"),
 )  # fmt: skip
+MORE_REPETITIONS = 2  # those that ``detectable_with_more`` of a comparison speaks of
 _OPPOSITE: dict[Verdict, Verdict] = {
     "better": "worse", "worse": "better", "equivalent": "equivalent", "undecided": "undecided",
 }  # fmt: skip
@@ -93,6 +96,30 @@ class VersionResults:
         """The expected calibration error, mean over the seeds."""
         return float(np.mean([result.calibration.error for result in self.results]))
 
+    @property
+    def f1(self) -> FloatArray:
+        """F1 of every class, mean over the seeds, (classes,)."""
+        return np.asarray(np.mean([result.per_class.f1 for result in self.results], axis=0))
+
+    @property
+    def hard_classes(self) -> IntArray:
+        """The classes with more mistakes than chance would spread there, the hardest first.
+
+        A one-sided binomial test of the mean over the seeds against the rate of all classes, Bonferroni over the classes, 5 %.
+        """
+        counts = np.mean([result.confusion for result in self.results], axis=0)
+        images, wrong = counts.sum(axis=1), counts.sum(axis=1) - counts.diagonal()
+        rate = wrong.sum() / images.sum()
+        p = stats.binom.sf(np.rint(wrong) - 1, np.rint(images).astype(int), rate) * len(images)
+        hard = np.flatnonzero((p < 0.05) & (wrong >= 3))
+        return np.asarray(hard[np.argsort(-(wrong / np.maximum(images, 1))[hard], kind="stable")], dtype=np.int64)
+
+    @property
+    def collapsed(self) -> int:
+        """How many trainings learned nothing: no better than always naming the most frequent class, within a point."""
+        frequent = [result.confusion.sum(axis=1).max() / result.confusion.sum() for result in self.results]
+        return sum(result.accuracy <= share + 0.01 for result, share in zip(self.results, frequent, strict=True))
+
     def mean(self, metric: str) -> float:
         """Return the mean of a score over the seeds."""
         return float(np.mean([getattr(result, metric) for result in self.results]))
@@ -122,19 +149,20 @@ class AblatedChoice:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Undecided:
-    """A level whose comparison with the incumbent is undecided.
+class Open:
+    """An option of which nothing was shown. ``trainings`` are those of two more repetitions, option and current setting.
 
-    ``more`` blocks would decide it, None where no number of repetitions would; ``seconds`` is the training time of these on
-    one core, level and incumbent together.
+    ``seconds`` is their training time on one core. It ``matters`` where the option is expected to move more than half the
+    margin, for better or worse.
     """
 
     model: str
     factor: str
     level: str
     comparison: Comparison
-    more: int | None
-    seconds: float | None
+    trainings: int
+    seconds: float
+    matters: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,8 +170,8 @@ class ModelResults(ModelFinding):
     """What was found for one model, and what follows from it.
 
     ``versions`` are those with a finished final, in the order baseline, best, plain. ``choices`` are the choices of the best
-    recipe that were put back, the most valuable first. ``promised_gain`` is the sum of the differences with which levels won,
-    nan where the search was not factor by factor.
+    recipe that were put back, the most valuable first. ``promised_gain`` is the sum of what was expected of the options that
+    were taken, nan where the search was not factor by factor.
     """
 
     position: int
@@ -151,7 +179,7 @@ class ModelResults(ModelFinding):
     versions: tuple[VersionResults, ...]
     choices: tuple[AblatedChoice, ...]
     promised_gain: float
-    undecided: tuple[Undecided, ...]
+    open: tuple[Open, ...]
     explanation: Explanation | None
 
     @property
@@ -196,9 +224,9 @@ class Results(StudyFacts):
         return tuple(version for version in self.versions if version.version == "best")
 
     @property
-    def undecided(self) -> tuple[Undecided, ...]:
-        """All undecided comparisons."""
-        return tuple(entry for model in self.models for entry in model.undecided)
+    def open(self) -> tuple[Open, ...]:
+        """All options of which nothing was shown."""
+        return tuple(entry for model in self.models for entry in model.open)
 
     def title_of(self, model: str) -> str:
         """Return the title of a model, its name where the study does not have it."""
@@ -226,7 +254,7 @@ def _model(findings: StudyFindings, model: ModelFinding, position: int) -> Model
         block="fold" if max((len(arm.accuracies) for arm in arms), default=0) == findings.folds else "block",
         choices=_choices(model),
         promised_gain=_promised_gain(model),
-        undecided=tuple(_undecided(model)),
+        open=tuple(_open(model)),
         explanation=next((entry for entry in findings.explanations if entry.model == model.name), None),
         versions=tuple(_version(findings, model, position, version, own) for version, own in finals.items() if own),
     )
@@ -294,6 +322,8 @@ def _reversed(found: Comparison) -> Comparison:
         probability_worse=found.probability_better,
         probability_better=found.probability_worse,
         effect_size=-found.effect_size,
+        expected_gain=-found.expected_gain,
+        chance=1 - found.chance,
         verdict=_OPPOSITE[found.verdict],
         narrow_low=-found.narrow_high,
         narrow_high=-found.narrow_low,
@@ -301,19 +331,28 @@ def _reversed(found: Comparison) -> Comparison:
 
 
 def _promised_gain(model: ModelFinding) -> float:
-    won = [factor.winner for factor in model.factors]
-    gains = [level.comparison.difference for level in won if level is not None and level.comparison is not None]
+    gains = [factor.reason.gain for factor in model.factors if isinstance(factor.reason, Taken)]
     return float(sum(gains)) if gains and not model.candidates else float("nan")
 
 
-def _undecided(model: ModelFinding) -> Iterator[Undecided]:
+def still_open(found: Comparison) -> bool:
+    """Tell whether nothing was shown, though the trainings differed."""
+    return found.verdict == "undecided" and not found.identical
+
+
+def _open(model: ModelFinding) -> Iterator[Open]:
     for factor in model.factors:
         for level in factor.levels:
-            if (found := level.comparison) is None or found.verdict != "undecided":
+            if (found := level.comparison) is None or not still_open(found):
                 continue
-            more = found.blocks_to_decide - found.blocks if found.blocks_to_decide > found.blocks else None
-            pair = [level, *([factor.incumbent] if factor.incumbent else [])]
-            seconds = more and more * sum(mean_of_finished(arm.train_seconds) for arm in pair)
-            yield Undecided(
-                model=model.label, factor=factor.label, level=level.label, comparison=found, more=more, seconds=seconds
+            arms = [level, *([factor.incumbent] if factor.incumbent else [])]
+            blocks = MORE_REPETITIONS * found.folds
+            yield Open(
+                model=model.label,
+                factor=factor.label,
+                level=level.tuned_label,
+                comparison=found,
+                trainings=blocks * len(arms),
+                seconds=blocks * sum(mean_of_finished(arm.train_seconds) for arm in arms),
+                matters=abs(found.expected_gain) > found.margin / 2,
             )

@@ -13,7 +13,7 @@ import matplotlib
 import typst
 
 from ceteris.formats import shortened
-from ceteris.report.sections import Block, Bullets, DrawnFigure, Heading, Judgements, Report, Rows, Section, Text
+from ceteris.report.sections import Block, Bullets, DrawnFigure, Heading, Judgements, Report, Rows, Section, Terms, Text
 from ceteris.report.table import NUMERIC, Table
 
 MOST_PAGES = 5
@@ -25,10 +25,10 @@ MOST_BULLETS = 14
 # are for every model, the model with the best test result is shown.
 FIGURES: dict[str, tuple[float, float]] = {
     "samples": (0.55, 8), "improvement": (0.7, 7), "search-path": (0.82, 11), "effects": (0.95, 14), "worth": (0.76, 7),
-    "cells": (0.62, 11), "interactions": (0.72, 8), "history": (0.8, 11), "rungs": (0.8, 11), "race": (0.72, 9), "tuning": (0.8, 11),
-    "test-results": (0.8, 11), "generalisation-gap": (0.66, 11), "curves": (0.86, 11), "confusion": (0.62, 7),
-    "roc": (0.8, 11), "class-scores": (0.62, 7), "costs": (0.8, 11), "residual": (0.8, 11), "attention": (0.72, 11),
-    "mistakes": (0.72, 11),
+    "cells": (0.62, 11), "interactions": (0.72, 8), "history": (0.8, 11), "rungs": (0.8, 11), "race": (0.72, 9),
+    "tuning": (0.8, 11), "test-results": (0.8, 11), "generalisation-gap": (0.66, 11), "curves": (0.86, 11),
+    "confusion": (0.62, 7), "roc": (0.8, 11), "class-scores": (0.62, 7), "costs": (0.8, 11), "residual": (0.8, 11),
+    "attention": (0.72, 11), "mistakes": (0.72, 11),
 }  # fmt: skip
 ALL_FIGURES = tuple(FIGURES)
 SEARCH_FIGURES = ("improvement", "worth", "cells", "history", "rungs")  # they answer what the strategy asks
@@ -140,6 +140,9 @@ class _Pages:
             case Judgements(judged=judged):
                 sides = [{"title": shortened(one.title, 40), "pros": one.pros, "cons": one.cons} for one in judged[:6]]
                 yield {"kind": "judgements", "rows": sides}
+            case Terms(title=title, terms=terms):
+                told = "; ".join(f"{term}: {meaning}" for term, meaning in terms)
+                yield {"kind": "text", "text": shortened(f"{title}. {told}.", self.layout.letters), "style": "note"}
             case Rows(table=table) if table.rows:
                 yield self._table(table)
 

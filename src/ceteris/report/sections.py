@@ -119,11 +119,12 @@ class Cards(Block):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Decisions(Block):
-    """What was kept of every factor for every model."""
+class Terms(Block):
+    """A box with terms and their meanings."""
 
-    info: search.DecisionsInfo
-    where: tuple[Medium, ...] = PAGE
+    title: str
+    terms: Sequence[tuple[str, str]]
+    where: tuple[Medium, ...] = ALL
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,7 +203,7 @@ def sections(results: Results, drawn: Sequence[DrawnFigure]) -> tuple[Section, .
         ("data", "Data", _data(study)),
         ("models", "Models", _models(study)),
         ("exploration", "Exploration", _exploration(study)),
-        ("outlook", "What would decide it", _outlook(study)),
+        ("outlook", "What stayed open", _outlook(study)),
         ("training", "Final training", _training(study)),
         ("results", "Test results", _results(study)),
         ("residual", "Residual connections", _residual(study)),
@@ -223,10 +224,7 @@ def _summary(study: _Study) -> Iterator[Block]:
         yield Text(text=f"About the data: {results.data.note.rstrip('.')}.", style="note", where=ALL)
     yield Cards(cards=[_card(model, best) for model in results.models if (best := model.version())])
     yield Heading(title="Improvement over the baseline", where=ALL)
-    yield Text(
-        text="Only what fresh seeds confirm is called an improvement: baseline and best recipe were trained once more on "
-        "blocks that no choice has seen."
-    )
+    yield Text(text=words.IMPROVEMENT)
     yield Bullets(texts=[words.improvement_sentence(model) for model in results.models], where=ALL)
     yield Rows(table=search.improvement(results.models), where=NOTEBOOK)
     yield from study.picture("improvement")
@@ -250,14 +248,12 @@ def _card(model: ModelResults, best: VersionResults) -> Card:
 
 def _what_helped(study: _Study) -> Iterator[Block]:
     results = study.results
-    decisions, table = search.decisions(results.models), search.what_helped(results.models)
-    on_blocks = " The differences are points of cross-validated accuracy on the blocks that chose."
-    yield Heading(title="What helped")
-    yield Text(text=strategy_words(results.models).how + (on_blocks if decisions.factors else ""))
-    if decisions.factors:
-        yield Decisions(info=decisions)
-        yield Rows(table=table.brief(), folded=True, where=PAGE)
-    yield Rows(table=table, where=NOTEBOOK)
+    table = search.what_helped(results.models)
+    yield Heading(title="What is taken, and what was shown", where=ALL)
+    yield Text(text=f"{strategy_words(results.models).how} {words.conditions_sentence(results)}".strip())
+    if table.rows:
+        yield Text(text=words.TAKEN_AND_SHOWN, where=ALL)
+        yield Rows(table=table.brief(), caption=False, where=ALL)
     yield from study.pictures("exploration", telling=True)
 
 
@@ -284,7 +280,6 @@ def _exploration(study: _Study) -> Iterator[Block]:
     yield Text(text=words.method_text(results), where=PDF)
     yield Rows(table=search.explored(results.models), where=PDF)
     yield Bullets(texts=words.search_sentences(results), where=PDF)
-    yield Rows(table=search.what_helped(results.models).brief(), where=PDF)
     yield from study.picture("search-path")
     for model in results.models:
         yield from _explored_model(study, model)
@@ -320,13 +315,13 @@ def _explored_factor(model: ModelResults, factor: FactorFinding) -> Iterator[Blo
     if text := to_decide_text(factor):
         yield Text(text=text, style="why")
     failed = (
-        f"{level.label}: {failure_text(failure, model.candidates)}"
+        f"{level.tuned_label}: {failure_text(failure, model.candidates)}"
         for level in factor.levels
         for failure in level.failures
     )
     compared = (level_sentence(factor, level) for level in factor.levels if level.comparison)
     yield Levels(
-        title=f"All levels, {model.block} by {model.block}",
+        title=f"All options, {model.block} by {model.block}",
         table=replace(search.levels(model, [factor]).brief().without(1), title=factor.label),
         texts=[*compared, *failed],
     )
@@ -341,8 +336,8 @@ def _outlook(study: _Study) -> Iterator[Block]:
     yield Text(text=f"{text} To go on: {command}." if command else text, where=PDF)
     if command:
         yield Text(
-            text="To go on until all is decided or the time is spent, with the name or the path of the study in the place of "
-            "STUDY; finished trainings are not repeated:"
+            text="To go on until all that matters is shown or the time is spent, with the name or the path of the study in the "
+            "place of STUDY; finished trainings are not repeated:"
         )
         yield Text(text=command, style="code")
     yield Rows(table=search.to_decide(results.models), caption=False)
@@ -411,6 +406,7 @@ def _reproducibility(study: _Study) -> Iterator[Block]:
 
 
 def _method(study: _Study) -> Iterator[Block]:
+    yield Terms(title="Words of this report", terms=words.GLOSSARY)
     yield Bullets(texts=words.method_sentences(study.results), where=PAGE)
 
 

@@ -315,7 +315,7 @@ def machine(results: Results) -> Table:
 def failures(results: Results) -> Table:
     """List every trial that diverged or failed."""
     rows: list[tuple[Cell, ...]] = [
-        (model.label, factor.label, level.label, failure_text(failure, model.candidates))
+        (model.label, factor.label, level.tuned_label, failure_text(failure, model.candidates))
         for model in results.models
         for factor, level in model.levels()
         for failure in level.failures
