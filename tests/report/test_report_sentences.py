@@ -84,11 +84,9 @@ def _answers(labels: Float32Array, wrong: int) -> Float32Array:
     return answers
 
 
-@pytest.mark.parametrize(
-    ("wrong", "word"), [(60, "shown on the same images"), (2, "no effect shown on the same images")]
-)
-def test_a_difference_on_the_test_set_is_claimed_only_where_mcnemar_finds_one(
-    findings: StudyFindings, wrong: int, word: str
+@pytest.mark.parametrize(("wrong", "shown"), [(60, True), (2, False)])
+def test_a_difference_on_the_test_set_is_claimed_only_where_the_test_shows_one(
+    findings: StudyFindings, wrong: int, shown: bool
 ) -> None:
     labels = findings.test_labels.astype(np.float32)
     finals = tuple(
@@ -96,7 +94,7 @@ def test_a_difference_on_the_test_set_is_claimed_only_where_mcnemar_finds_one(
         for final in findings.finals
     )
     made = replace(findings, finals=finals)
-    assert word in words.conclusions(results_of(made))[0]
+    assert ("no effect shown" in words.conclusions(results_of(made))[0]) == (not shown)
 
 
 def test_options_of_which_nothing_was_shown_are_counted(findings: StudyFindings, results: Results) -> None:

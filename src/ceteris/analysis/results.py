@@ -7,6 +7,7 @@ its final trainings answered on the test set. Nothing that is written of a study
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from itertools import combinations
 from typing import Literal
 
 import numpy as np
@@ -32,7 +33,8 @@ from ceteris.findings import (
 )
 from ceteris.recipe import Recipe
 from ceteris.records import Cost, EpochHistory, FloatArray, IntArray
-from ceteris.stats import Interval, McNemarResult, mcnemar, wilson_interval
+from ceteris.seeds import generator
+from ceteris.stats import Interval, holm, mcnemar, two_way_bootstrap, two_way_interval, two_way_test
 
 VERSION_TITLES: dict[Version, str] = {"baseline": "baseline", "best": "best", "plain": "best, no shortcuts"}
 METRICS = (
@@ -47,10 +49,10 @@ _OPPOSITE: dict[Verdict, Verdict] = {
 
 @dataclass(frozen=True, kw_only=True)
 class VersionResults:
-    """One version of a model: its finished ``finals`` by seed, their scores, and the 95 % Wilson interval of the mean accuracy.
+    """One version of a model: its finished ``finals`` by seed, their scores, and 95 % intervals of mean accuracy and macro F1.
 
-    The interval says how far the accuracy on other images of the same kind may lie; it does not hold the spread over
-    seeds, which ``results`` show one by one. ``position`` is the model's place in the study; ``right`` (seeds, images) says
+    The intervals say how far the figure on other images of the same kind may lie, over seeds and images alike; with
+    one seed they lack the luck of the training. ``position`` is the model's place in the study; ``right`` (seeds, images) says
     which test images were named right. ``train_accuracy`` is that of the restored epochs, nan where no history was kept.
     """
 
@@ -63,6 +65,7 @@ class VersionResults:
     results: tuple[Scores, ...]
     right: NDArray[np.bool_]
     accuracy_interval: Interval
+    f1_interval: Interval
     train_accuracy: float
     validation_accuracy: float
 
@@ -120,6 +123,11 @@ class VersionResults:
         frequent = [result.confusion.sum(axis=1).max() / result.confusion.sum() for result in self.results]
         return sum(result.accuracy <= share + 0.01 for result, share in zip(self.results, frequent, strict=True))
 
+    @property
+    def calibration_by_chance(self) -> float:
+        """What the calibration error of a perfectly calibrated model stays below in 95 % of such test sets, mean over seeds."""
+        return float(np.mean([result.calibration.by_chance for result in self.results]))
+
     def mean(self, metric: str) -> float:
         """Return the mean of a score over the seeds."""
         return float(np.mean([getattr(result, metric) for result in self.results]))
@@ -128,10 +136,27 @@ class VersionResults:
         """Return the mean of a cost over the seeds, nan where none was recorded."""
         return float(np.mean([getattr(cost, name) for cost in self.costs])) if self.costs else float("nan")
 
-    def compared_with(self, other: "VersionResults") -> dict[int, McNemarResult]:
-        """Compare with another version on the same test images, this one minus the other, at every seed that both have."""
-        mine, others = (dict(zip(one.seeds, one.right, strict=True)) for one in (self, other))
-        return {seed: mcnemar(others[seed], mine[seed]) for seed in sorted(mine.keys() & others.keys())}
+
+@dataclass(frozen=True, kw_only=True)
+class TestComparison:
+    """Two versions on the same test images, second minus first, over the ``seeds`` that both have.
+
+    Seeds and images both count, except where there is one seed alone. ``adjusted_p`` counts all pairs of the study (Holm);
+    the difference is ``shown`` where it is below the study's significance. They differ by ``images`` in the mean.
+    """
+
+    __test__ = False  # not a pytest class
+
+    first: VersionResults
+    second: VersionResults
+    seeds: int
+    difference: float
+    low: float
+    high: float
+    p_value: float
+    images: float
+    adjusted_p: float = 1.0
+    shown: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,6 +237,7 @@ class Results(StudyFacts):
     lost: tuple[FinalFinding, ...]
     test_count: int
     images: ShownImages
+    comparisons: tuple[TestComparison, ...]
 
     @cached_property
     def versions(self) -> tuple[VersionResults, ...]:
@@ -228,6 +254,10 @@ class Results(StudyFacts):
         """All options of which nothing was shown."""
         return tuple(entry for model in self.models for entry in model.open)
 
+    def compared(self, first: VersionResults, second: VersionResults) -> TestComparison | None:
+        """Return how two versions compare on the test set, None where no seed is common or the pair was not compared."""
+        return next((found for found in self.comparisons if found.first is first and found.second is second), None)
+
     def title_of(self, model: str) -> str:
         """Return the title of a model, its name where the study does not have it."""
         return next((entry.label for entry in self.models if entry.name == model), model)
@@ -235,9 +265,11 @@ class Results(StudyFacts):
 
 def results_of(findings: StudyFindings) -> Results:
     """Work out what a study found; every finished final is judged by the test labels."""
+    models = tuple(_model(findings, model, position) for position, model in enumerate(findings.models))
     return Results(
         **{field.name: getattr(findings, field.name) for field in fields(StudyFacts)},
-        models=tuple(_model(findings, model, position) for position, model in enumerate(findings.models)),
+        models=models,
+        comparisons=_test_comparisons(models, findings.significance),
         lost=tuple(final for final in findings.finals if final.status != "finished"),
         test_count=len(findings.test_labels),
         images=shown_images(findings),
@@ -270,8 +302,7 @@ def _version(
     findings: StudyFindings, model: ModelFinding, position: int, version: Version, finals: tuple[FinalFinding, ...]
 ) -> VersionResults:
     labels = findings.test_labels
-    results = tuple(scores(final.probabilities, labels) for final in finals)
-    correct = round(sum(result.accuracy for result in results) / len(results) * len(labels))
+    predicted = np.array([final.probabilities.argmax(axis=1) for final in finals])
     return VersionResults(
         model=model.name,
         title=model.label,
@@ -279,12 +310,56 @@ def _version(
         version=version,
         recipe=model.baseline if version == "baseline" else model.best,
         finals=finals,
-        results=results,
-        right=np.array([final.probabilities.argmax(axis=1) == labels for final in finals]),
-        accuracy_interval=wilson_interval(correct, len(labels)),
+        results=tuple(scores(final.probabilities, labels) for final in finals),
+        right=predicted == labels,
+        accuracy_interval=two_way_interval(predicted == labels),
+        f1_interval=_f1_interval(predicted, labels, finals[0].probabilities.shape[1]),
         train_accuracy=float(np.mean([_train_accuracy(final) for final in finals])),
         validation_accuracy=float(np.mean([final.validation_accuracy for final in finals])),
     )
+
+
+def _f1_interval(predicted: IntArray, labels: IntArray, classes: int) -> Interval:
+    pairs = labels * classes + predicted
+
+    def macro_f1(seed: int, drawn: IntArray) -> float:
+        counts = np.bincount(pairs[seed, drawn], minlength=classes**2).reshape(classes, classes)
+        named = counts.sum(axis=0) + counts.sum(axis=1)
+        return float(np.mean(2 * counts.diagonal()[named > 0] / named[named > 0]))
+
+    seeds, images = predicted.shape
+    return two_way_bootstrap(macro_f1, seeds=seeds, images=images, generator=generator(0, 0, "sample"), resamples=500)
+
+
+def _test_comparisons(models: tuple[ModelResults, ...], significance: float) -> tuple[TestComparison, ...]:
+    """Compare each best version with its model's others, and the best versions with each other."""
+    best = [version for model in models if (version := model.version())]
+    others: tuple[Version, ...] = ("baseline", "plain")
+    pairs = [(model.version(other), model.version()) for other in others for model in models]
+    pairs += combinations(best, 2)
+    compared = [_compared(first, second) for first, second in pairs if first is not None and second is not None]
+    found = [entry for entry in compared if entry is not None]
+    adjusted = holm([entry.p_value for entry in found]).tolist() if found else []
+    return tuple(replace(entry, adjusted_p=p, shown=p < significance) for entry, p in zip(found, adjusted, strict=True))
+
+
+def _compared(first: VersionResults, second: VersionResults) -> TestComparison | None:
+    common = sorted(set(first.seeds) & set(second.seeds))
+    if not common:
+        return None
+    before, after = (one.right[[one.seeds.index(seed) for seed in common]] for one in (first, second))
+    differences = after.astype(float) - before
+    if len(common) > 1:
+        test = two_way_test(differences)
+        low, high, p_value = test.low, test.high, test.p_value
+    else:
+        interval, p_value = two_way_interval(differences, bounded=False), mcnemar(before[0], after[0]).p_value
+        low, high = interval.low, interval.high
+    mean = float(differences.mean())
+    return TestComparison(
+        first=first, second=second, seeds=len(common), difference=mean, low=low, high=high, p_value=p_value,
+        images=abs(mean) * differences.shape[1],
+    )  # fmt: skip
 
 
 def _train_accuracy(final: FinalFinding) -> float:

@@ -3,6 +3,7 @@
 A section is a list of blocks, each of which names the formats that show it.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -314,7 +315,7 @@ def _explored_factor(model: ModelResults, factor: FactorFinding) -> Iterator[Blo
     yield Text(text=decision_text(factor), style="decision")
     if text := to_decide_text(factor):
         yield Text(text=text, style="why")
-    failed = (
+    failed = Counter(
         f"{level.tuned_label}: {failure_text(failure, model.candidates)}"
         for level in factor.levels
         for failure in level.failures
@@ -323,7 +324,7 @@ def _explored_factor(model: ModelResults, factor: FactorFinding) -> Iterator[Blo
     yield Levels(
         title=f"All options, {model.block} by {model.block}",
         table=replace(search.levels(model, [factor]).brief().without(1), title=factor.label),
-        texts=[*compared, *failed],
+        texts=[*compared, *(f"{text} ({count} times)" if count > 1 else text for text, count in failed.items())],
     )
 
 

@@ -3,14 +3,13 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 
 from ceteris.analysis.metrics import most_confused
-from ceteris.analysis.results import ModelResults, Results, VersionResults
+from ceteris.analysis.results import ModelResults, Results, TestComparison, VersionResults
 from ceteris.findings import FactorPath, LevelFinding
-from ceteris.formats import duration, p_value, percent, plain_points, points, several
+from ceteris.formats import duration, percent, plain_points, points, several
 from ceteris.report.search_words import confirmation_sentence, search_text, strategy_words
 
 LARGE_GAP = 0.03  # of accuracy: above it the training and validation part tell clearly different stories
@@ -52,23 +51,19 @@ def apart_sentence(results: Results) -> str:
     """Say whether the test set can tell the best versions apart; '' where there is only one."""
     if len(results.best) < 2:
         return ""
-    pairs = list(combinations(results.best, 2))
+    found = [one for one in results.comparisons if one.first.model != one.second.model]
     shown = [
         f"{ahead.title} is ahead of {behind.title}"
-        for pair in pairs
-        for behind, ahead in [sorted(pair, key=lambda best: best.mean("accuracy"))]
-        if _tells_apart(results, behind, ahead)
+        for one in found
+        if one.shown
+        for behind, ahead in [(one.first, one.second) if one.difference > 0 else (one.second, one.first)]
     ]
     if shown:
         return f"The test set tells apart: {', '.join(shown)}."
-    images = [round(abs(one.mean("accuracy") - other.mean("accuracy")) * results.test_count) for one, other in pairs]
+    images = [round(one.images) for one in found] or [0]
     low, high = min(images), max(images)
     apart = f"{low}" if low == high else f"{low} to {high}"
     return f"They differ by {apart} of {results.test_count:,} images: the test set cannot tell them apart."
-
-
-def _tells_apart(results: Results, first: VersionResults, second: VersionResults) -> bool:
-    return any(test.p_value < results.significance for test in list(second.compared_with(first).values())[:1])
 
 
 def _choices_sentence(results: Results) -> str:
@@ -348,38 +343,35 @@ def _model_conclusion(results: Results, model: ModelResults) -> str:
     others = f"on other images of this kind {plain_points(interval.low)} to {plain_points(interval.high)}"
     text = f"{model.label}: {percent(best.mean('accuracy'))} on the test set ({mean}{others})"
     lost = f" {best.collapsed} of {seeds} trainings learned nothing." if best.collapsed else ""
-    if baseline is None:
+    found = results.compared(baseline, best) if baseline else None
+    if found is None:
         return f"{text}; its baseline has no test result.{lost}"
-    return f"{text}, {_ahead(best, baseline)} against its baseline {_significance(results, baseline, best)}.{lost}"
+    return f"{text}; against its baseline {_against(found)}.{lost}"
 
 
 def _residual_conclusions(results: Results) -> list[str]:
     sentences = []
     for model in results.models:
         plain, best = model.version("plain"), model.version()
-        if plain is None or best is None:
+        found = results.compared(plain, best) if plain and best else None
+        if found is None:
             continue
-        lead = plain.mean("accuracy") - best.mean("accuracy")
-        size = f"{plain_points(abs(lead))} points {'more' if lead >= 0 else 'less'}"
-        shallow = len(results.residual.layers) < DEEP if results.residual else False
-        expected = " At this depth none is expected." if shallow and not _tells_apart(results, plain, best) else ""
+        size = f"{plain_points(abs(found.difference))} points {'less' if found.difference > 0 else 'more'}"
+        shown = "" if found.shown else ": no effect shown"
+        shallow = not found.shown and results.residual is not None and len(results.residual.layers) < DEEP
+        expected = " At this depth none is expected." if shallow else ""
         sentences.append(
-            f"{model.label}: without its shortcuts the same network had {size} {_significance(results, best, plain)}.{expected}"
+            f"{model.label}: without its shortcuts the same network had {size} (with them {points(found.low)} to "
+            f"{points(found.high)}){shown}.{expected}"
         )
     return sentences
 
 
-def _ahead(one: VersionResults, other: VersionResults) -> str:
-    return f"{points(one.mean('accuracy') - other.mean('accuracy'))} points"
-
-
-def _significance(results: Results, first: VersionResults, second: VersionResults) -> str:
-    tests = second.compared_with(first)
-    if not tests:
-        return "(no common seed to compare)"
-    test = next(iter(tests.values()))
-    sure = "shown" if test.p_value < results.significance else "no effect shown"
-    return f"({sure} on the same images by McNemar's test at the first seed, {p_value(test.p_value, '.3f')})"
+def _against(found: TestComparison) -> str:
+    """Say a difference on the test set with its interval, and whether it is shown."""
+    shown = "" if found.shown else ": no effect shown"
+    alone = ", one training each" if found.seeds == 1 else ""
+    return f"{points(found.difference)} points ({points(found.low)} to {points(found.high)}{alone}){shown}"
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -405,8 +397,7 @@ class Judgement:
 
 def judgements(results: Results) -> list[Judgement]:
     """Weigh every model by its time, parameters and operations, and by accuracy where the test set tells the models apart."""
-    pairs = combinations(results.best, 2)
-    apart = any(_tells_apart(results, *pair) for pair in pairs)
+    apart = any(one.shown for one in results.comparisons if one.first.model != one.second.model)
     known = {best.model: _measured(best, apart=apart) for best in results.best}
     return [
         Judgement(
@@ -541,8 +532,9 @@ def method_sentences(results: Results) -> list[str]:
         "The best of several noisy results looks better on the blocks that chose it than it is: what is expected of an option "
         "is therefore less than what was measured, and the improvement is measured again, best recipe against baseline.",
         *([_TUNING] if tuned else []),
-        "The test set stays sealed until all choices are made. Intervals of test accuracies are Wilson’s (1927) for the "
-        "sampling of test images; models are compared on the same images by McNemar’s test (1947).",
+        "The test set stays sealed until all choices are made. Intervals and comparisons of test results count the "
+        "luck of the images and that of the trainings (Owen 2007; with one training each the images alone), p-values are "
+        "adjusted for all pairs (Holm 1979).",
     ]
 
 
