@@ -158,6 +158,7 @@ class NullRecords:
             f1=accuracy,
             loss=1 - accuracy,
             train_accuracy=accuracy,
+            balanced_accuracy=accuracy,
             best_epoch=trial.recipe.epochs,
             epoch_count=trial.recipe.epochs,
             step_count=0,
