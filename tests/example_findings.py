@@ -266,7 +266,7 @@ def compared(level: FloatArray, incumbent: FloatArray) -> Comparison | None:
         verdict=verdict, levels=1, folds=5, margin=0.005, narrow_low=low, narrow_high=high, confidence=0.9,
         standard_error=half / 2.776, degrees=4.0, expected_gain=0.8 * difference,
         chance=float(norm.cdf(difference / max(half / 2.776, 1e-9))), images=1437, discordant=60,
-        identical=not differences.any(), detectable=half, detectable_with_more=0.7 * half,
+        identical=not differences.any(), detectable=1.4 * half, detectable_with_more=half,
     )  # fmt: skip
 
 

@@ -275,7 +275,7 @@ def test_what_is_open_is_told_with_the_blocks_and_the_command_that_would_decide_
     assert re.fullmatch(r"ceteris run STUDY --until-decided --budget \d+[mh]", command(results))
     first, second = to_decide_sentences(results)
     assert first.startswith(f"Of {len(found)} of ")
-    assert "finds a true difference of about" in second
+    assert "finds true differences above" in second
 
 
 def test_where_everything_is_decided_nothing_is_said_about_more_training(findings: StudyFindings) -> None:

@@ -34,14 +34,13 @@ from ceteris.findings import (
 from ceteris.recipe import Recipe
 from ceteris.records import Cost, EpochHistory, FloatArray, IntArray
 from ceteris.seeds import generator
-from ceteris.stats import Interval, holm, mcnemar, two_way_bootstrap, two_way_interval, two_way_test
+from ceteris.stats import MORE_REPETITIONS, Interval, holm, mcnemar, two_way_bootstrap, two_way_interval, two_way_test
 
 VERSION_TITLES: dict[Version, str] = {"baseline": "baseline", "best": "best", "plain": "best, no shortcuts"}
 METRICS = (
     ("accuracy", "accuracy, %"), ("precision", "macro precision, %"), ("recall", "macro recall, %"),
     ("f1", "macro F1, %"), ("auc", "macro AUC, %"),
 )  # fmt: skip
-MORE_REPETITIONS = 2  # those that ``detectable_with_more`` of a comparison speaks of
 _OPPOSITE: dict[Verdict, Verdict] = {
     "better": "worse", "worse": "better", "equivalent": "equivalent", "undecided": "undecided",
 }  # fmt: skip

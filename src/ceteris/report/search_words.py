@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, assert_never
 
 import numpy as np
 
-from ceteris.analysis.results import MORE_REPETITIONS, still_open
+from ceteris.analysis.results import still_open
 from ceteris.findings import (
     Broken,
     Candidate,
@@ -35,6 +35,7 @@ from ceteris.findings import (
     mean_of_finished,
 )
 from ceteris.formats import chance, p_value, percent, plain_points, points, rough_duration, several
+from ceteris.stats import MORE_REPETITIONS
 
 if TYPE_CHECKING:  # a report is written, and read in its notebook, without torch
     from ceteris.study.strategies import SearchResult, Strategy
@@ -81,11 +82,21 @@ def comparison_sentence(found: Comparison, option: str, current: str) -> str:
                 f"inside the margin of ±{100 * found.margin:g} points."
             )
         case "undecided":
-            return f"No difference between {option} and {current} was shown: {size}."
+            return f"No difference between {option} and {current} was shown: {size}{_what_is_found(found)}."
         case "better" | "worse":
             return f"{option} was shown to be {found.verdict} than {current}: {size}."
         case _:
             assert_never(found.verdict)
+
+
+def _what_is_found(found: Comparison) -> str:
+    """Say which true difference the design would have found, and which one with more repetitions; '' where none is known."""
+    if not found.detectable > 0:
+        return ""
+    return (
+        f"; a true difference above {plain_points(found.detectable)} points would be found on these blocks, one above "
+        f"{plain_points(found.detectable_with_more)} with {several(MORE_REPETITIONS, 'more repetition')}"
+    )
 
 
 def level_sentence(factor: FactorFinding, level: LevelFinding) -> str:
@@ -254,7 +265,7 @@ def to_decide_text(factor: FactorFinding) -> str:
     blocks = MORE_REPETITIONS * found[0].folds
     seconds = blocks * sum(mean_of_finished(level.train_seconds) for level in arms)
     told = f"{', '.join(level.tuned_label for level in open_ones)}: not shown either way."
-    if not np.isfinite(least):
+    if not least > 0:
         return told
     return (
         f"{told} A true difference above {plain_points(least)} points would be found with {blocks * len(arms)} more trainings "

@@ -9,8 +9,9 @@ import numpy as np
 from ceteris.analysis.metrics import most_confused
 from ceteris.analysis.results import ModelResults, Results, TestComparison, VersionResults
 from ceteris.findings import FactorPath, LevelFinding
-from ceteris.formats import duration, percent, plain_points, points, several
+from ceteris.formats import duration, percent, plain_points, points, points_range, several
 from ceteris.report.search_words import confirmation_sentence, search_text, strategy_words
+from ceteris.stats import MORE_REPETITIONS
 
 LARGE_GAP = 0.03  # of accuracy: above it the training and validation part tell clearly different stories
 SMALL_GAP = 0.01
@@ -223,16 +224,16 @@ def to_decide_sentences(results: Results) -> list[str]:
         f"Of {len(found)} of {_compared_levels(results)} options nothing was shown; {matter} of these are expected to move the "
         f"accuracy by more than {margin / 2:g} points."
     ]
-    known = [entry for entry in found if math.isfinite(entry.comparison.detectable_with_more)]
+    known = [entry for entry in found if entry.comparison.detectable_with_more > 0]
     if known:
-        now, more = (
-            sorted(getattr(entry.comparison, name) for entry in known)[len(known) // 2]
+        now, then = (
+            points_range([getattr(entry.comparison, name) for entry in known])
             for name in ("detectable", "detectable_with_more")
         )
+        seconds, trainings = sum(entry.seconds for entry in known), sum(entry.trainings for entry in known)
         sentences.append(
-            f"This design finds a true difference of about {100 * now:.1f} points; with two more repetitions about "
-            f"{100 * more:.1f}, for {duration(sum(entry.seconds for entry in known))} of training on one core in all. Smaller "
-            "ones stay open."
+            f"This design finds true differences above {now} points; with {MORE_REPETITIONS} more repetitions of these "
+            f"({trainings:,} trainings, {duration(seconds)} on one core) above {then}. Smaller ones stay open."
         )
     return sentences
 
