@@ -88,7 +88,6 @@ class Comparison:
     narrow_low: float
     narrow_high: float
     confidence: float
-    blocks_to_decide: int = 0
     standard_error: float = float("nan")
     degrees: float = float("nan")
     test: ComparisonTest = "corrected-t"

@@ -1,6 +1,7 @@
 """Numbers as people read them: shares, points, p-values, times; and texts cut to a length. Every room writes with these."""
 
 import math
+from collections.abc import Sequence
 
 
 def percent(share: float, digits: int = 2) -> str:
@@ -19,6 +20,12 @@ def points(difference: float, digits: int = 2, *, zero: str = "") -> str:
 def plain_points(share: float) -> str:
     """Write a share in percentage points, without a sign where it is positive."""
     return f"{100 * share:.2f}"
+
+
+def points_range(shares: Sequence[float]) -> str:
+    """Write the smallest and the largest of some shares in percentage points: "1.19 to 1.62", or one number."""
+    low, high = map(plain_points, (min(shares), max(shares)))
+    return low if low == high else f"{low} to {high}"
 
 
 def signed_points(share: float) -> str:

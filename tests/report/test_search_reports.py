@@ -264,26 +264,27 @@ def test_a_race_says_which_share_of_the_trainings_it_saved(searches: dict[Kind, 
     assert saved_sentence(replace(model, trainings_saved=0)) == ""
 
 
-def test_what_is_open_is_told_with_the_blocks_and_the_command_that_would_decide_it(results: Results) -> None:
+def test_what_is_open_is_told_with_what_more_repetitions_would_find_and_the_command(results: Results) -> None:
     found = results.undecided
     assert found
     assert all(entry.comparison.verdict == "undecided" for entry in found)
     for entry in found:
-        assert (entry.more is None) == (entry.comparison.blocks_to_decide < 0)
-        if entry.more is not None:
-            assert entry.more == entry.comparison.blocks_to_decide - entry.comparison.blocks
-            assert entry.seconds is not None
-            assert entry.seconds > 0
+        assert entry.more == 2 * 2 * entry.comparison.folds  # two repetitions of level and incumbent
+        assert entry.seconds > 0
     assert len(next(table for table in tables(results) if table.name == "costs_to_decide").rows) == len(found)
     assert re.fullmatch(r"ceteris run STUDY --until-decided --budget \d+[mh]", command(results))
-    assert to_decide_sentences(results)[0].startswith(f"{len(found)} of ")
+    first, second = to_decide_sentences(results)
+    assert first.startswith(f"{len(found)} of ")
+    assert re.match(
+        r"True differences above [\d.]+ to [\d.]+ points would be found with 2 more repetitions of these", second
+    )
 
 
 def test_where_everything_is_decided_nothing_is_said_about_more_training(findings: StudyFindings) -> None:
     def decided(level: LevelFinding) -> LevelFinding:
         if level.comparison is None:
             return level
-        return replace(level, comparison=replace(level.comparison, verdict="worse", blocks_to_decide=0))
+        return replace(level, comparison=replace(level.comparison, verdict="worse"))
 
     models = tuple(
         replace(

@@ -30,7 +30,7 @@ from ceteris.findings import (
 )
 from ceteris.recipe import Recipe
 from ceteris.records import Cost, EpochHistory, FloatArray
-from ceteris.stats import Interval, McNemarResult, mcnemar, wilson_interval
+from ceteris.stats import MORE_REPETITIONS, Interval, McNemarResult, mcnemar, wilson_interval
 
 VERSION_TITLES: dict[Version, str] = {"baseline": "baseline", "best": "best", "plain": "best, no shortcuts"}
 METRICS = (
@@ -125,16 +125,16 @@ class AblatedChoice:
 class Undecided:
     """A level whose comparison with the incumbent is undecided.
 
-    ``more`` blocks would decide it, None where no number of repetitions would; ``seconds`` is the training time of these on
-    one core, level and incumbent together.
+    ``more`` trainings, of level and incumbent, are two more repetitions, of which the comparison says what they would find;
+    they take ``seconds`` of one core.
     """
 
     model: str
     factor: str
     level: str
     comparison: Comparison
-    more: int | None
-    seconds: float | None
+    more: int
+    seconds: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -311,9 +311,8 @@ def _undecided(model: ModelFinding) -> Iterator[Undecided]:
         for level in factor.levels:
             if (found := level.comparison) is None or found.verdict != "undecided":
                 continue
-            more = found.blocks_to_decide - found.blocks if found.blocks_to_decide > found.blocks else None
-            pair = [level, *([factor.incumbent] if factor.incumbent else [])]
-            seconds = more and more * sum(mean_of_finished(arm.train_seconds) for arm in pair)
+            pair, blocks = [level, *([factor.incumbent] if factor.incumbent else [])], MORE_REPETITIONS * found.folds
+            more, seconds = len(pair) * blocks, blocks * sum(mean_of_finished(arm.train_seconds) for arm in pair)
             yield Undecided(
                 model=model.label, factor=factor.label, level=level.label, comparison=found, more=more, seconds=seconds
             )

@@ -269,21 +269,21 @@ def effort(models: Sequence[ModelResults]) -> Table:
 
 
 def to_decide(models: Sequence[ModelResults]) -> Table:
-    """List every undecided comparison with the blocks and the time that would decide it."""
+    """List every undecided comparison with what it finds now, and what more repetitions would find in which time."""
     titles = columns(
         "model", "factor", "level", ("difference", "points"), ("low", "points"), ("high", "points"), ("blocks", "count"),
-        ("blocks that would decide", "count"), ("more blocks", "count"), ("training time of these", "seconds"),
+        ("finds now", "points"), ("with more", "points"), ("more trainings", "count"), ("time of these", "seconds"),
     )  # fmt: skip
     rows = (
         (
             entry.model, entry.factor, entry.level, found.difference, found.low, found.high, found.blocks,
-            entry.more and found.blocks + entry.more, entry.more, entry.seconds,
+            found.detectable, found.detectable_with_more, entry.more, entry.seconds,
         )
         for model in models
         for entry in model.undecided
         for found in [entry.comparison]
     )  # fmt: skip
-    return made("costs_to_decide", "What would decide it", titles, rows)
+    return made("costs_to_decide", "What more repetitions would find", titles, rows)
 
 
 # These are always there; those of a strategy have no rows where another one searched.

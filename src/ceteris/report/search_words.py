@@ -34,6 +34,7 @@ from ceteris.findings import (
     mean_of_finished,
 )
 from ceteris.formats import p_value, percent, plain_points, rough_duration, several, signed_points
+from ceteris.stats import MORE_REPETITIONS
 
 if TYPE_CHECKING:  # a report is written, and read in its notebook, without torch
     from ceteris.study.strategies import SearchResult, Strategy
@@ -59,7 +60,7 @@ def comparison_sentence(found: Comparison, level: str, incumbent: str) -> str:
         case "undecided":
             return (
                 f"It is undecided whether {level} differs from {incumbent}: {signed_points(found.difference)} points "
-                f"({_evidence(found, found.low, found.high)}); {_what_would_decide(found)}."
+                f"({_evidence(found, found.low, found.high)}){_what_is_found(found)}."
             )
         case "better" | "worse":
             # "Worse by 2 points" speaks of the size, so the interval is turned with it.
@@ -72,15 +73,14 @@ def comparison_sentence(found: Comparison, level: str, incumbent: str) -> str:
             assert_never(found.verdict)
 
 
-def _what_would_decide(found: Comparison) -> str:
-    more = found.blocks_to_decide - found.blocks
-    if more <= 0:
-        return (
-            "no number of repetitions on these images would decide a difference of this size: use more images or folds"
-        )
-    repetitions = -(-more // found.folds)
-    needed = f"{several(more, 'more block')} ({several(repetitions, 'more repetition')})"
-    return f"about {needed} would decide a difference of this size"
+def _what_is_found(found: Comparison) -> str:
+    """Say which true difference the design would have found, and which one with more repetitions; '' where none is known."""
+    if not found.detectable > 0:
+        return ""
+    return (
+        f"; a true difference above {plain_points(found.detectable)} points would be found on these blocks, one above "
+        f"{plain_points(found.detectable_with_more)} with {several(MORE_REPETITIONS, 'more repetition')}"
+    )
 
 
 def _evidence(found: Comparison, low: float, high: float) -> str:
@@ -202,24 +202,24 @@ def _reason_sentence(factor: FactorFinding) -> str:
 
 
 def to_decide_text(factor: FactorFinding) -> str:
-    """Say what more blocks would decide in a factor, and what they cost; '' where all is decided."""
+    """Say what more repetitions would find in a factor, and what they cost; '' where all is decided."""
     if isinstance(factor.reason, InBestRecipe | PutBack) or factor.incumbent is None:
         return ""
     parts = []
     for level in factor.levels:
         found = level.comparison
-        if found is None or found.verdict != "undecided":
+        if found is None or found.verdict != "undecided" or not found.detectable_with_more > 0:
             continue
-        more = found.blocks_to_decide - found.blocks
-        if more <= 0:
-            parts.append(f"{level.label}: no number of repetitions would decide a difference of this size")
-            continue
-        seconds = more * sum(mean_of_finished(entry.train_seconds) for entry in (level, factor.incumbent))
+        blocks = MORE_REPETITIONS * found.folds
+        seconds = blocks * sum(mean_of_finished(entry.train_seconds) for entry in (level, factor.incumbent))
         parts.append(
-            f"{level.label}: about {more} more blocks ({-(-more // found.folds)} more repetitions, "
-            f"{rough_duration(seconds)} of training on one core)"
+            f"above {plain_points(found.detectable_with_more)} points for {level.label} "
+            f"({rough_duration(seconds)} of training on one core)"
         )
-    return f"To decide: {'; '.join(parts)}." if parts else ""
+    if not parts:
+        return ""
+    more = several(MORE_REPETITIONS, "more repetition")
+    return f"{more} would find true differences {', '.join(parts)}; smaller ones would stay open."
 
 
 def tuning_sentence(tuned: TuningFinding) -> str:

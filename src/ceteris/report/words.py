@@ -9,8 +9,9 @@ import numpy as np
 from ceteris.analysis.metrics import most_confused
 from ceteris.analysis.results import ModelResults, Results, VersionResults
 from ceteris.findings import FactorPath, LevelFinding
-from ceteris.formats import duration, p_value, percent, points, several
+from ceteris.formats import duration, p_value, percent, points, points_range, several
 from ceteris.report.search_words import confirmation_sentence, search_text, strategy_words
+from ceteris.stats import MORE_REPETITIONS
 
 LARGE_GAP = 0.03  # of accuracy: above it the training and validation part tell clearly different stories
 SMALL_GAP = 0.01
@@ -186,32 +187,27 @@ def budget_sentences(model: ModelResults) -> list[str]:
 
 
 def to_decide_sentences(results: Results) -> list[str]:
-    """Say how much more training would decide what is open; empty where everything is decided."""
+    """Say what more training would find of what is open; empty where everything is decided."""
     found = results.undecided
     if not found:
         return []
-    within = [entry for entry in found if entry.more is not None]
     sentences = [f"{len(found)} of {_compared_levels(results)} comparisons are undecided."]
-    if within:
-        seconds = sum(entry.seconds or 0.0 for entry in within)
+    if known := [entry.comparison for entry in found if entry.comparison.detectable_with_more > 0]:
+        seconds, trainings = sum(entry.seconds for entry in found), sum(entry.more for entry in found)
+        now, then = ([c.detectable for c in known], [c.detectable_with_more for c in known])
         sentences.append(
-            f"{len(within):,} of them would be decided by more repetitions, if the true differences are as large as "
-            f"the observed ones (power 0.8): {duration(seconds)} of training on one core in all."
-        )
-    if len(within) < len(found):
-        sentences.append(
-            f"{len(found) - len(within):,} of them no practicable number of repetitions would decide: the observed "
-            "difference is too small beside the noise between training sets. More data or a wider margin of equivalence would."
+            f"True differences above {points_range(then)} points would be found with {MORE_REPETITIONS} more repetitions of "
+            f"these ({trainings:,} trainings, {duration(seconds)} on one core; now {points_range(now)}); smaller ones "
+            "would stay open."
         )
     return sentences
 
 
 def command(results: Results) -> str:
-    """Return the command that goes on until all is decided or the budget is spent; '' where nothing can be decided."""
-    within = [entry for entry in results.undecided if entry.more]
-    if not within:
+    """Return the command that goes on until all is decided or the budget is spent; '' where everything is decided."""
+    if not results.undecided:
         return ""
-    seconds = sum(entry.seconds or 0.0 for entry in within)
+    seconds = sum(entry.seconds for entry in results.undecided)
     minutes = max(1, -(-int(1.5 * seconds / max(1, results.workers)) // 60))
     budget = f"{minutes}m" if minutes < 120 else f"{-(-minutes // 60)}h"
     return f"ceteris run STUDY --until-decided --budget {budget}"
