@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from cyclopts import App, Parameter
+from cyclopts import App, CycloptsError, Parameter, UnknownCommandError
 from rich.console import Console
 
 from ceteris.errors import CeterisError, ConfigError
@@ -20,7 +20,8 @@ app = App(
     name="ceteris",
     help="Controlled experiments on image classifiers: one change at a time, everything else equal.",
     version_flags=["--version"],
-    suppress_keyboard_interrupt=False,  # answered below, with a word on how to go on
+    help_format="plaintext",  # markup would swallow <name> and [name]
+    suppress_keyboard_interrupt=False,  # main() answers, with a word on how to go on
 )
 data_app = App(name="data", help="List the known data sets; describe one.")
 app.command(data_app)
@@ -100,22 +101,20 @@ def store_folder(given: Path | None, *, beside: Path = RESULTS / "any") -> Path:
     return given or (Path(named) if named else beside.parent / "store")
 
 
-def main() -> None:
-    """Run the command line; a mistake of the user ends with one short message and status 1."""
-    sys.exit(run_command(sys.argv[1:]))
-
-
 def run_command(arguments: list[str]) -> int:
-    """Run one command and return its exit status: 0, 1 for the user's mistakes, 130 when it was interrupted."""
-    errors = Console(stderr=True, soft_wrap=True)
+    """Run one command and return its exit status: 0, or 1 for the user's mistakes."""
     try:
-        app(arguments, result_action="return_value", console=Console(soft_wrap=False), error_console=errors)
-    except CeterisError as error:
-        errors.print(f"error: {error}", style="red", markup=False, highlight=False)
+        app(arguments, result_action="return_value", console=Console(), print_error=False, exit_on_error=False)
+    except (CeterisError, CycloptsError) as error:
+        told = str(error)
+        if isinstance(error, CycloptsError):
+            error.verbose = False
+            told = str(error)
+            if isinstance(error, UnknownCommandError):  # which lists a few of them
+                known = [name for name in error.app or app if not name.startswith("-")]
+                told = f"{told.partition(' Available commands')[0]} Commands: {', '.join(sorted(known))}."
+        Console(stderr=True, soft_wrap=True).print(f"error: {told}", style="red", markup=False, highlight=False)
         return 1
-    except KeyboardInterrupt:
-        errors.print("Stopped. What was finished is kept: the same command goes on from there.", highlight=False)
-        return 130
     except BrokenPipeError:
         return 1
     return 0

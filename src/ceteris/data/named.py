@@ -95,7 +95,8 @@ def unknown_name(name: str) -> DataError:
     """Return the error for a name that is neither a known set nor a path."""
     known = [entry.name for entry in named_sets()]
     return DataError(
-        f'"{name}" is neither a known data set nor an existing path.{did_you_mean(name.lower(), known)} '
+        f'"{name}" is neither a known data set nor an existing path: there is no {Path(name).expanduser().absolute()}.'
+        f"{did_you_mean(name.lower(), known)} "
         f"Known: {', '.join(known)}; or name a folder or file."
     )
 
