@@ -19,7 +19,7 @@ from ceteris.execution.progress import Progress, Work
 from ceteris.planning.estimate import PlanEstimate, plan_study
 from ceteris.records import Record
 from ceteris.study import read_study
-from ceteris.study.trials import RunOptions
+from ceteris.study.trials import RunOptions, open_data
 
 Stage = tuple[str, str, str]  # model, kind, name
 
@@ -74,7 +74,7 @@ def main() -> None:
             out=place / "out", store=place / "store", data_dir=arguments.data_dir, workers=arguments.workers
         )
         began = time.monotonic()
-        estimate = plan_study(study, options)
+        estimate = plan_study(study, open_data(study, options), options)
         planned = time.monotonic() - began
         clock = Clock()
         try:

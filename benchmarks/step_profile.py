@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from ceteris.data import standardisation
+from ceteris.data import SplitImages, standardisation
 from ceteris.recipe import Recipe
 from ceteris.training import one_thread, predict
 from ceteris.training.batches import Batch
@@ -73,7 +73,7 @@ class Step:
         changed = Recipe(**NETWORKS[network] | {"augmentation": augmentation}, batch_size=batch_size, precision="auto")
         trial = replace(trial, recipe=changed)
         chosen = np.arange(batch_size)
-        self.trainee = single_trainee(trial, characters(), fitted=chosen, held_out=chosen[:1], imports=NO_IMPORTS)
+        self.trainee = single_trainee(trial, characters(), SplitImages(fitted=chosen, held_out=chosen[:1]), NO_IMPORTS)
         self.images = images_on_device(trial, characters(), chosen, *standardisation(characters().images, chosen))
         self.batch = Batch(0.0, torch.arange(batch_size), self.images.labels)
         self.trainee.model.train()

@@ -13,13 +13,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from ceteris.data import split_indices
+from ceteris.data import SplitImages, split_indices
 from ceteris.records import IntArray, Record, Trial, finished
 from ceteris.training import has_fast_bfloat16, one_thread, standardisation_of
 from ceteris.training.batches import ResidentImages
-from ceteris.training.loop import fit, predict, train_step
+from ceteris.training.history import Run, predict
+from ceteris.training.loop import fit, train_step
 from ceteris.training.population import run_population, shape_key
-from ceteris.training.single import SingleTrainee, images_on_device, run_of, single_trainee
+from ceteris.training.single import SingleTrainee, images_on_device, single_trainee
 from ceteris.user_code import NO_IMPORTS
 from fleet.networks import Load, characters, trial_of
 from fleet.products import Products
@@ -170,13 +171,17 @@ class _Training:
         held_out = others[:1]  # a single one: what evaluating costs is measured elsewhere
         self._trial = trial
         self._trainee: SingleTrainee = single_trainee(
-            trial, characters(), fitted=fitted[: load.batch_size * load.steps], held_out=held_out, imports=NO_IMPORTS
+            trial,
+            characters(),
+            SplitImages(fitted=fitted[: load.batch_size * load.steps], held_out=held_out),
+            NO_IMPORTS,
         )
         self._held_out = _resident(trial, held_out)
 
     def whole_loop(self) -> None:
         """Train as every trial does, with schedule, history and the measures of every epoch."""
-        self._trainee.runs = [run_of(self._trial, characters(), self._trainee.model, self._held_out)]
+        held_out, classes = self._held_out, self._trainee.config.classes
+        self._trainee.runs = [Run(self._trial, self._trainee.model, held_out, held_out, classes)]
         fit(self._trainee)
 
     def clocked(self, work: Callable[[], None]) -> _StepClock:
@@ -229,6 +234,6 @@ def _products(network: str, batch_size: int) -> Products:
     trial = trial_of(network, load)
     chosen = np.arange(batch_size)
     images = _resident(trial, chosen)
-    model = single_trainee(trial, characters(), fitted=chosen, held_out=chosen[:1], imports=NO_IMPORTS).model
+    model = single_trainee(trial, characters(), SplitImages(fitted=chosen, held_out=chosen[:1]), NO_IMPORTS).model
     precisions = (torch.float32, torch.bfloat16) if has_fast_bfloat16("cpu") else (torch.float32,)
     return Products(model.eval(), images.slice(0, batch_size), precisions)

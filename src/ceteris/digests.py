@@ -8,16 +8,24 @@ from typing import Any
 
 import numpy as np
 
+ADDED = {"added": True}  # the metadata of a dataclass's field that came later than digests of the type
+
 
 def plain(value: Any, place: str = "") -> Any:
     """Return a frozen dataclass, mapping or sequence as JSON-able dicts, lists and scalars; arrays are not allowed.
+
+    A field that was :data:`ADDED` to a type is left out at its default, so that older digests stay what they were.
 
     Raises:
         TypeError: for a value that has no plain form, with its dotted ``place``.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        names = [field.name for field in dataclasses.fields(value)]
-        return {name: plain(getattr(value, name), f"{place}.{name}") for name in names}
+        parts = {field: getattr(value, field.name) for field in dataclasses.fields(value)}
+        return {
+            field.name: plain(part, f"{place}.{field.name}")
+            for field, part in parts.items()
+            if not (field.metadata.get("added") and part == field.default)
+        }
     if isinstance(value, Mapping):
         return {str(key): plain(part, f"{place}.{key}") for key, part in value.items()}
     if isinstance(value, tuple | list):

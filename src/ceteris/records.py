@@ -1,30 +1,39 @@
 """The vocabulary that comes out of a single training: everything that was observed, frozen, without behaviour."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ceteris.digests import digest_of
+from ceteris.digests import ADDED, digest_of
 from ceteris.recipe import Recipe
 
 FloatArray = NDArray[np.float64]
 Float32Array = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 ByteArray = NDArray[np.uint8]
+ClassArray = NDArray[np.uint8] | NDArray[np.uint16]
+Float16Array = NDArray[np.float16]
 
 
 @dataclass(frozen=True, kw_only=True)
 class CrossValidationSplit:
-    """Fold ``index`` of ``folds`` stratified folds is held out; ``images`` > 0 first draws a stratified sample of that size."""
+    """Fold ``index`` of ``folds`` stratified folds is held out; ``images`` > 0 first draws a stratified sample of that size.
+
+    A share ``reserve`` of all images, drawn with ``reserve_seed``, takes no part; see :class:`ReserveSplit`. Early stopping
+    looks at a share ``validation`` of the images that would be fitted on; at 0 it looks at the held-out ones.
+    """
 
     folds: int
     index: int
     seed: int
     images: int = 0
     kind: Literal["cross-validation"] = "cross-validation"
+    reserve: float = field(default=0.0, metadata=ADDED)
+    reserve_seed: int = field(default=0, metadata=ADDED)
+    validation: float = field(default=0.0, metadata=ADDED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +45,21 @@ class HoldoutSplit:
     kind: Literal["holdout"] = "holdout"
 
 
-Split = CrossValidationSplit | HoldoutSplit
+@dataclass(frozen=True, kw_only=True)
+class ReserveSplit:
+    """The share ``reserve`` that the cross-validations with this ``reserve_seed`` left alone is held out.
+
+    Of all other images a share ``validation``, drawn with ``seed``, is what early stopping looks at.
+    """
+
+    reserve: float
+    reserve_seed: int
+    seed: int
+    validation: float
+    kind: Literal["reserve"] = "reserve"
+
+
+Split = CrossValidationSplit | HoldoutSplit | ReserveSplit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +161,9 @@ class Finished:
 
     Accuracy, F1 (both in 0..1) and loss are those of the held-out images at the restored epoch ``best_epoch`` (from 1;
     the last one without early stopping). ``epoch_count`` and ``step_count`` are the epochs and mini-batches that were
-    trained. The histories and predictions are None in a light record, which is what travels between processes.
+    trained. ``predicted`` is the class given to every held-out image, (n,) in the rising order of the images, and
+    ``log_likelihood`` the natural logarithm of the probability of its true class, (n,). The histories and full
+    predictions are None in a light record, which is what travels between processes.
     """
 
     trial: Trial
@@ -155,6 +180,8 @@ class Finished:
     iterations: IterationHistory | None = None
     predictions: Predictions | None = None
     status: Literal["finished"] = "finished"
+    predicted: ClassArray | None = None
+    log_likelihood: Float16Array | None = None
 
     @property
     def digest(self) -> str:
@@ -162,8 +189,19 @@ class Finished:
         return self.trial.digest
 
     def light(self) -> "Finished":
-        """Return the record without its arrays."""
-        return replace(self, epochs=None, iterations=None, predictions=None)
+        """Return the record without its histories and full predictions."""
+        found = self if self.predicted is not None or self.predictions is None else self.per_image()
+        return replace(found, epochs=None, iterations=None, predictions=None)
+
+    def per_image(self) -> "Finished":
+        """Return the record with what its full predictions say of every image, in 3 bytes each (4 from 257 classes on)."""
+        assert self.predictions is not None, "a light record has no predictions"
+        order = np.argsort(self.predictions.indices)
+        probabilities, labels = self.predictions.probabilities[order], self.predictions.labels[order]
+        of_class = np.maximum(probabilities[np.arange(len(labels)), labels], np.finfo(np.float32).tiny)
+        kind = np.uint8 if probabilities.shape[1] <= 256 else np.uint16
+        predicted = probabilities.argmax(axis=1).astype(kind)
+        return replace(self, predicted=predicted, log_likelihood=np.log(of_class).astype(np.float16))
 
 
 @dataclass(frozen=True, kw_only=True)

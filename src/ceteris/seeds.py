@@ -11,7 +11,7 @@ import numpy as np
 
 Role = Literal[
     "split", "initialisation", "order", "augmentation", "dropout", "adversary", "explanation", "bootstrap", "sample",
-    "search",
+    "search", "reserve", "validation",
 ]  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from ceteris.errors import ConfigError
 from ceteris.execution.device_table import DeviceTable, Place, Speed
 from ceteris.execution.populations import as_population
 from ceteris.planning import timing as timing_module
-from ceteris.planning.timing import Timing, calibrate, images_fitted, images_held_out
+from ceteris.planning.timing import Timing, calibrate, images_of
 from ceteris.records import Finished, HoldoutSplit, Trial
 from ceteris.training import measure_step
 from ceteris.training.device import processor_name
@@ -78,7 +78,7 @@ def test_a_population_gains_what_the_device_table_says() -> None:
 
 def test_images_are_shared_as_the_split_says() -> None:
     holdout = tiny_trial(split=HoldoutSplit(fraction=0.25, seed=0))
-    assert (images_fitted(holdout, 120), images_held_out(holdout, 120)) == (90, 30)
+    assert images_of(holdout, 120) == (90, 30)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -100,7 +100,8 @@ def test_a_step_that_took_longer_makes_all_of_its_kind_longer_and_others_by_thei
     # the same kind: 10 times; another kind of the same network, once known: 30 times; anything else: the median, 20 times
     assert after[1] - after[0] == pytest.approx(before[1] - before[0])
     assert after[2] > after[1]
-    assert model.evaluation_seconds(other) == pytest.approx(20 * timing().evaluation_seconds(other))
+    expected = 20 * timing().workload(other).evaluation_seconds
+    assert model.workload(other).evaluation_seconds == pytest.approx(expected)
 
 
 def test_finished_records_of_this_processor_are_learned_from() -> None:
@@ -116,7 +117,7 @@ def test_finished_records_of_this_processor_are_learned_from() -> None:
     assert model.unknown([trial]) == [trial]
     model.learn_records([recorded(trial, here)], like=[trial])
     assert model.unknown([trial]) == []
-    assert model.seconds([trial]) > trial.recipe.epochs * images_fitted(trial, len(tiny_images())) / 2
+    assert model.seconds([trial]) > trial.recipe.epochs * images_of(trial, len(tiny_images()))[0] / 2
 
 
 def test_the_kinds_that_take_most_of_the_time_are_measured_first() -> None:

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from tests.example_records import assert_same, example_record
+from tests.example_records import assert_same, example_record, finished_record
 from tests.example_searches import KINDS, Kind, search_findings
 from tests.tiny_trials import tiny_trial
 
 from ceteris.digests import canonical_json, digest_of, plain
 from ceteris.errors import StoreError
 from ceteris.findings import StudyFindings
-from ceteris.records import FloatArray, HoldoutSplit, IntArray
+from ceteris.records import FloatArray, HoldoutSplit, IntArray, finished
 from ceteris.store import from_tree, read_dataclass, read_findings, write_dataclass, write_findings
 from ceteris.store.codec import read_record
 
@@ -139,3 +139,12 @@ def test_plain_values_have_one_text_and_one_digest() -> None:
     assert canonical_json({"b": (1, 2.50), "a": None}) == '{"a":null,"b":[1,2.5]}'
     assert digest_of({"a": 1, "b": 2}) == digest_of({"b": 2, "a": 1})
     assert digest_of({"a": 1}) != digest_of({"a": 2})
+
+
+def test_a_light_record_says_what_every_image_was_taken_for_whenever_it_was_written(tmp_path: Path) -> None:
+    old, new = finished_record(), finished_record().per_image()
+    for record in (old, new):
+        write_dataclass(record, tmp_path / "record")
+        light = finished(read_record(tmp_path / "record", light=True))
+        assert light.predictions is None
+        assert_same(light, new.light())

@@ -8,7 +8,7 @@ from tests.tiny_trials import MLP, RESNET, tiny_trial
 from ceteris import recipe as r
 from ceteris.execution.queue import Request
 from ceteris.findings import Failure
-from ceteris.planning.timing import images_fitted
+from ceteris.planning.timing import images_of
 from ceteris.records import HoldoutSplit, Trial
 from ceteris.report.search_words import decision_text
 from ceteris.study import (
@@ -202,11 +202,11 @@ def test_there_is_nothing_to_take_away_where_there_are_no_residual_connections(r
 @pytest.mark.parametrize(("images", "fitted"), [(0, 80), (60, 40), (500, 80)])
 def test_the_images_that_a_trial_fits_on_are_counted(images: int, fitted: int) -> None:
     (trial, *_) = exploration_trials(example_context(exploration=Exploration(folds=3, images=images)), MLP)
-    assert images_fitted(trial, 120) == fitted
+    assert images_of(trial, 120)[0] == fitted
 
 
 def test_a_holdout_leaves_the_rest_to_fit_on() -> None:
-    assert images_fitted(tiny_trial(split=HoldoutSplit(fraction=0.25, seed=0)), 120) == 90
+    assert images_of(tiny_trial(split=HoldoutSplit(fraction=0.25, seed=0)), 120) == (90, 30)
 
 
 def test_own_code_is_part_of_a_trial_s_address() -> None:

@@ -19,7 +19,7 @@ from ceteris import recipe as r
 from ceteris.data import ImageSet, make_image_set, split_indices
 from ceteris.errors import DataError
 from ceteris.records import Failed, HoldoutSplit, Record, Trial, finished
-from ceteris.training import TrialResult, loop, one_thread, population, run_population, shape_key
+from ceteris.training import TrialResult, history, one_thread, population, run_population, shape_key
 from ceteris.user_code import ALL_IMPORTS
 
 MEASURED = frozenset({"seconds", "cost"})
@@ -302,7 +302,7 @@ def test_images_that_cannot_be_split_are_wrong_for_all() -> None:
 def small_memory(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """A memory into which two members fit and four images of an evaluation; returns the populations tried."""
     tried: list[int] = []
-    real_make, real_logits = population.stacked_trainee, loop._logits
+    real_make, real_logits = population.stacked_trainee, history._logits
 
     def make(trials: Any, *other: Any) -> Any:
         tried.append(len(trials))
@@ -316,7 +316,7 @@ def small_memory(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return real_logits(model, images, autocast, size)
 
     monkeypatch.setattr(population, "stacked_trainee", make)
-    monkeypatch.setattr(loop, "_logits", logits)
+    monkeypatch.setattr(history, "_logits", logits)
     return tried
 
 
@@ -348,7 +348,7 @@ def test_an_evaluation_that_never_fits_is_a_failed_row(monkeypatch: pytest.Monke
     def never(*arguments: Any) -> Any:
         raise torch.OutOfMemoryError("out of memory")
 
-    monkeypatch.setattr(loop, "_logits", never)
+    monkeypatch.setattr(history, "_logits", never)
     results = together(folds_of(MLP, 2))
     assert [result.record.status for result in results] == ["failed", "failed"]
     assert isinstance(results[0].record, Failed)

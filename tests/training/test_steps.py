@@ -13,7 +13,7 @@ from tests.tiny_trials import CNN, MLP, RESNET, tiny_images, tiny_trial
 from torch import Tensor, nn
 
 from ceteris import recipe as r
-from ceteris.data import split_indices, standardisation
+from ceteris.data import SplitImages, split_indices, standardisation
 from ceteris.records import FloatArray
 from ceteris.training import build
 from ceteris.training.batches import ResidentImages, batches, resident
@@ -182,9 +182,8 @@ def test_the_batches_of_stacked_models_are_those_of_each_of_them() -> None:
 
 
 def test_two_passes_come_in_different_orders() -> None:
-    trainee = single_trainee(
-        tiny_trial(), tiny_images(), fitted=np.arange(32), held_out=np.arange(1), imports=NO_IMPORTS
-    )
+    split = SplitImages(fitted=np.arange(32), held_out=np.arange(1))
+    trainee = single_trainee(tiny_trial(), tiny_images(), split, NO_IMPORTS)
     first, second = (torch.cat([batch.indices for batch in trainee.batches(epoch)]) for epoch in (0, 1))
     assert sorted(first.tolist()) == sorted(second.tolist()) == list(range(32))
     assert not torch.equal(first, second)

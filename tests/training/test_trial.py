@@ -322,3 +322,17 @@ def test_the_peak_of_memory_belongs_to_one_training() -> None:
     del block
     reset_peak("cpu")
     assert peak_bytes("cpu") < during - 30_000_000
+
+
+def test_early_stopping_on_images_of_its_own_leaves_the_held_out_ones_to_judge() -> None:
+    split = CrossValidationSplit(folds=3, index=0, seed=0, validation=0.25)
+    record = finished(run_trial(tiny_trial(split=split, patience=1), tiny_images()).record)
+    _, held_out = split_indices(split, tiny_images().labels)
+    assert record.predictions is not None
+    assert record.predicted is not None
+    assert record.log_likelihood is not None
+    np.testing.assert_array_equal(record.predictions.indices, held_out)
+    labels = tiny_images().labels[held_out]
+    assert record.accuracy == (record.predicted == labels).mean()
+    assert record.loss == pytest.approx(-record.log_likelihood.astype(float).mean(), rel=1e-3)
+    np.testing.assert_array_equal(record.predicted, record.predictions.probabilities.argmax(axis=1))

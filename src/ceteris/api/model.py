@@ -32,7 +32,7 @@ from ceteris.study.trials import RunOptions, open_data
 from ceteris.training.batches import ResidentImages, resident
 from ceteris.training.build import build_model, summary_of
 from ceteris.training.device import full_float32
-from ceteris.training.loop import predict
+from ceteris.training.history import predict
 from ceteris.user_code import ALL_IMPORTS, NO_IMPORTS, ImportPolicy
 
 _HEADER = "ceteris.model"

@@ -170,6 +170,7 @@ def plan(study: str, *, where: StudyOptions = _AS_IT_IS, budget: str | None = No
     """
     from ceteris.cli.plan_text import fitted_json, plan_json, print_fitted, print_plan, tell_planning
     from ceteris.planning.estimate import fit_to_budget, plan_study
+    from ceteris.study.trials import open_data
 
     seconds = None
     if budget:
@@ -179,10 +180,12 @@ def plan(study: str, *, where: StudyOptions = _AS_IT_IS, budget: str | None = No
     asked, _ = where.study(study)
     options = where.run_options(asked)
     with tell_planning(Console(stderr=True)) as progress:
+        progress(f"reading the data: {asked.data} (prepared the first time, which may take a minute)")
+        data_set = open_data(asked, options, progress)
         if seconds:
-            fitted = fit_to_budget(asked, options, seconds, progress=progress)
+            fitted = fit_to_budget(asked, data_set, options, seconds, progress=progress)
         else:
-            estimate = plan_study(asked, options, progress=progress)
+            estimate = plan_study(asked, data_set, options, progress=progress)
     if seconds:
         _print_json(fitted_json(fitted)) if as_json else print_fitted(Console(), study, fitted)
     else:

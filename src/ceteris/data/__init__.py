@@ -5,12 +5,12 @@ from ceteris.data.describe import TextTable, as_json, describe, reading_lines, t
 from ceteris.data.download import Progress
 from ceteris.data.formats.pictures import read_pictures_of_shape
 from ceteris.data.imageset import ImageSet, make_image_set, standardisation
-from ceteris.data.load import from_arrays, load
-from ceteris.data.named import NamedSet, SetRow, find_named, list_sets, named_sets
+from ceteris.data.load import from_arrays, list_sets, load
+from ceteris.data.named import NamedSet, SetRow, find_named, named_sets
 from ceteris.data.prepared import open_prepared, open_train
 from ceteris.data.sealed import DataSet, SealedTest, seal
 from ceteris.data.source import ReadOptions
-from ceteris.data.splits import split_indices
+from ceteris.data.splits import SplitImages, split_images, split_indices
 
 __all__ = [
     "DataAudit",
@@ -21,6 +21,7 @@ __all__ = [
     "ReadOptions",
     "SealedTest",
     "SetRow",
+    "SplitImages",
     "TextTable",
     "as_json",
     "audit",
@@ -36,6 +37,7 @@ __all__ = [
     "read_pictures_of_shape",
     "reading_lines",
     "seal",
+    "split_images",
     "split_indices",
     "standardisation",
     "text_tables",

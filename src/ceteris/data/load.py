@@ -13,27 +13,29 @@ from numpy.typing import NDArray
 
 from ceteris.data import named
 from ceteris.data.download import Progress, fetch
-from ceteris.data.formats import folders, idx, npz, parquet, tables
+from ceteris.data.formats import built_in, cifar, folders, idx, npz, parquet, tables
 from ceteris.data.formats.arrays import arrays_source
 from ceteris.data.formats.entries import open_file, read_errors
 from ceteris.data.imageset import content_digest
-from ceteris.data.named import NamedSet
+from ceteris.data.named import Location, NamedSet, SetRow
 from ceteris.data.prepared import PREPARED_FORMAT, is_prepared, open_prepared, prepare, write_whole
 from ceteris.data.sealed import DataSet
-from ceteris.data.source import Located, ReadOptions, Source
+from ceteris.data.source import Reader, ReadOptions, Source
 from ceteris.data.splits import held_out_share
 from ceteris.errors import DataError
 from ceteris.records import IntArray
 from ceteris.seeds import generator
 
-FORMATS = (
-    tables.match,
-    npz.match,
-    parquet.match,
-    named.match,
-    idx.match,
-    folders.match,
-)  # the first that matches reads
+# Every format recognises and reads itself; the first that recognises what lies there reads it.
+FORMATS: tuple[Callable[[Location], Reader | None], ...] = (
+    built_in.detect,
+    idx.detect,
+    tables.detect,
+    npz.detect,
+    parquet.detect,
+    cifar.detect,
+    folders.detect,
+)
 READERS = 4  # counted up when a reader makes other pixels of the same files, so that older copies are not used
 OFFLINE_VARIABLE = "CETERIS_OFFLINE"
 _KNOWN_FORMATS = (
@@ -72,19 +74,38 @@ def load(
     if (path / "train_prints.npy").is_file() and is_prepared(path):
         return open_prepared(path)
     reading, cache = options or ReadOptions(), Path(cache_dir).resolve()
-    known, located = named.find_named(name_or_path), parquet.match_hub(name_or_path, reading)
-    if located is None and known is not None:
+    known, reader = named.find_named(name_or_path), parquet.detect_hub(name_or_path, reading)
+    if reader is None and known is not None:
         reading.only(f"the named set {known.name}", *(("test_fraction",) if known.name == "digits" else ()))
         wished = os.environ.get(OFFLINE_VARIABLE, "").strip().lower() not in ("", "0", "false", "no")
         no_network = wished if offline is None else offline
-        located = _find_or_fetch(known, named.search_roots(data_dir, cache), no_network, progress)
-    elif located is None:
+        reader = _find_or_fetch(known, named.search_roots(data_dir, cache), no_network, progress)
+    elif reader is None:
         if not path.exists():
             raise named.unknown_name(name_or_path)
-        located = next((found for match in FORMATS if (found := match(path, reading)) is not None), None)
-    if located is None:
+        reader = detect(Location(path=path, options=reading))
+    if reader is None:
         raise DataError(f"{path}: no data set in a format that is known. Known: {_KNOWN_FORMATS}.")
-    return _prepared(cache / "prepared" / _key(located, reading, cache), located.read, reading, cache)
+    return _prepared(cache / "prepared" / _key(reader, reading, cache), reader.read, reading, cache)
+
+
+def detect(location: Location) -> Reader | None:
+    """Return the reader of the first format that recognises what lies there, or None."""
+    return next((reader for recognise in FORMATS if (reader := recognise(location)) is not None), None)
+
+
+def list_sets(data_dir: Path | None, *, cache_dir: Path) -> tuple[SetRow, ...]:
+    """Return a row for every named set, found below ``data_dir`` (default: CETERIS_DATA) or among the downloads."""
+    roots, rows = named.search_roots(data_dir, cache_dir), []
+    for known in named.named_sets():
+        try:
+            reader = _find(known, roots)
+            files = () if reader is None else reader.files
+            where = str(files[0].parent if len(files) > 1 else files[0]) if files else ""
+        except DataError as error:
+            where = f"damaged: {error}"
+        rows.append(SetRow.of(known, where="built in" if known.format == "built in" else where))
+    return tuple(rows)
 
 
 def from_arrays(
@@ -127,20 +148,43 @@ def from_arrays(
 
 def _find_or_fetch(
     known: NamedSet, roots: tuple[Path, ...], offline: bool, progress: Callable[[Progress], None] | None
-) -> Located:
-    found = named.find(known, roots)
+) -> Reader:
+    found = _find(known, roots)
+    if found is not None:
+        return found
+    missing = f"{known.name}: not found. Looked for {known.wanted} in: "
+    missing += f"{', '.join(map(str, named.search_folders(known, roots)))}."
+    if not known.files:
+        raise DataError(f"{missing} Put the files there; this set cannot be downloaded.")
+    try:
+        for remote in known.files:
+            fetch(remote, roots[-1] / known.folders[0], offline=offline, progress=progress)
+    except DataError as error:
+        raise DataError(f"{missing} {error}") from error
+    found = _find(known, roots)
     if found is None:
-        if not known.files:
-            raise DataError(f"{named.not_found(known, roots)} Put the files there; this set cannot be downloaded.")
-        try:
-            for remote in known.files:
-                fetch(remote, roots[-1] / known.folders[0], offline=offline, progress=progress)
-        except DataError as error:
-            raise DataError(f"{named.not_found(known, roots)} {error}") from error
-        found = named.find(known, roots)
-    if found is None:
-        raise DataError(f"{named.not_found(known, roots)} What was downloaded does not hold it.")
+        raise DataError(f"{missing} What was downloaded does not hold it.")
     return found
+
+
+def _find(known: NamedSet, roots: tuple[Path, ...]) -> Reader | None:
+    """Return the reader of a named set that lies below one of the folders ``roots``, or None.
+
+    Raises:
+        DataError: not found, and an archive in which it may be cannot be opened.
+    """
+    problems = []
+    for folder in (folder for folder in named.search_folders(known, roots) if folder.is_dir()):
+        try:
+            found = detect(Location(path=folder, known=known))
+        except DataError as error:
+            problems.append(error)
+        else:
+            if found:
+                return found
+    if problems:
+        raise problems[0]
+    return None
 
 
 def _prepared(folder: Path, read: Callable[[], Source], options: ReadOptions, cache: Path) -> DataSet:
@@ -212,23 +256,23 @@ def _classes_missing(source: Source) -> list[str]:
     return warnings
 
 
-def _key(located: Located, options: ReadOptions, cache: Path) -> str:
+def _key(reader: Reader, options: ReadOptions, cache: Path) -> str:
     """Return the key of the prepared copy: of the content of the source, looked up by its files' sizes and times."""
     groups = " with groups" if options.group_column else ""  # earlier copies did not keep them
-    reading = f"{PREPARED_FORMAT} {READERS} {located.kind} {options.key()}{groups}\n{located.stamp()}"
+    reading = f"{PREPARED_FORMAT} {READERS} {reader.kind} {options.key()}{groups}\n{reader.stamp()}"
     stamp = hashlib.sha256(reading.encode("utf-8", "surrogateescape"))
-    with read_errors(located.kind):
-        for path in located.files:
+    with read_errors(reader.kind):
+        for path in reader.files:
             state = path.stat()
             file = f"{path.resolve()} {state.st_size} {state.st_mtime_ns} {state.st_ino}\n"
             stamp.update(file.encode("utf-8", "surrogateescape"))
-    if not located.files:
+    if not reader.files:
         return stamp.hexdigest()[:32]
     known = cache / "stamps" / stamp.hexdigest()[:32]
     if known.is_file():
         return known.read_text(encoding="ascii").strip()
     content = hashlib.sha256(reading.encode("utf-8", "surrogateescape"))
-    for path in located.files:
+    for path in reader.files:
         with open_file(path) as stream:
             name = path.name.encode("utf-8", "surrogateescape")
             content.update(name + hashlib.file_digest(stream, "sha256").digest())

@@ -1,5 +1,4 @@
-"""What a user may say about how a source is to be read, and what a reader hands over: where a set lies, what is known of it
-before its pixels are read, and how to read them."""
+"""What a user may say about how a source is to be read, and what a format hands over: a reader, and what it reads."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -69,8 +68,8 @@ class Source:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Located:
-    """Where a set lies and how to read it: ``kind`` names the reading, ``files`` and ``stamp`` show when it has changed."""
+class Reader:
+    """How a set that was detected is read; ``kind`` names the reading, ``files`` and ``stamp`` show when it has changed."""
 
     kind: str
     files: tuple[Path, ...]

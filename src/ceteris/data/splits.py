@@ -4,20 +4,47 @@ Where images belong together (one writer, one patient), whole groups are dealt o
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from ceteris.errors import DataError
-from ceteris.records import CrossValidationSplit, HoldoutSplit, IntArray, Split
+from ceteris.records import CrossValidationSplit, HoldoutSplit, IntArray, ReserveSplit, Split
 from ceteris.seeds import generator
 
 _DIGITS = 12  # sums of shares are compared rounded, so that the last bit of a float never decides where a group goes
 
 
+@dataclass(frozen=True, kw_only=True)
+class SplitImages:
+    """Sorted indices, int64: of the images that are fitted on, those held out, and those that early stopping looks at.
+
+    ``watched`` None means the held-out ones.
+    """
+
+    fitted: IntArray
+    held_out: IntArray
+    watched: IntArray | None = None
+
+
+def split_images(
+    split: Split, labels: IntArray, groups: IntArray | None = None, *, classes: Sequence[str] = ()
+) -> SplitImages:
+    """Return what every image is for; see :func:`split_indices`."""
+    fitted, held_out = split_indices(split, labels, groups, classes=classes)
+    validation = 0.0 if isinstance(split, HoldoutSplit) else split.validation
+    if not validation:
+        return SplitImages(fitted=fitted, held_out=held_out)
+    fold = split.index if isinstance(split, CrossValidationSplit) else 0
+    own_groups = None if groups is None else groups[fitted]
+    watched = held_out_share(labels[fitted], own_groups, validation, generator(split.seed, fold, "validation"), classes)
+    return SplitImages(fitted=np.delete(fitted, watched), held_out=held_out, watched=fitted[watched])
+
+
 def split_indices(
     split: Split, labels: IntArray, groups: IntArray | None = None, *, classes: Sequence[str] = ()
 ) -> tuple[IntArray, IntArray]:
-    """Return the sorted indices to fit on and those held out, each int64.
+    """Return the sorted indices that are not held out and those that are, each int64; a reserve is in neither.
 
     In cross-validation every class is spread over the folds so that its share differs by at most one image between two
     folds, and so do the folds' sizes. The folds depend on the seed, the labels and the groups, never on ``split.index``.
@@ -26,7 +53,7 @@ def split_indices(
     (``split.images``) is drawn image by image also then, since images that are left out cannot leak.
 
     Args:
-        split: a fold of a cross-validation, or a holdout.
+        split: a fold of a cross-validation, a holdout or the reserve of a study.
         labels: int64 (n,) of the training part.
         groups: int64 (n,), equal for images that belong together (one writer, one patient); None for no such groups.
         classes: names of the classes for messages.
@@ -37,11 +64,18 @@ def split_indices(
     """
     if groups is not None and groups.shape != labels.shape:
         raise DataError(f"groups: expected one group per image, shape {labels.shape}, received shape {groups.shape}.")
-    random = generator(split.seed, 0, "split")
+    random, everything = generator(split.seed, 0, "split"), np.arange(len(labels))
     if isinstance(split, HoldoutSplit):
         held_out = held_out_share(labels, groups, split.fraction, random, classes)
-        return np.setdiff1d(np.arange(len(labels)), held_out), held_out
-    return _fold(split, labels, groups, random, classes)
+        return np.setdiff1d(everything, held_out), held_out
+    if isinstance(split, CrossValidationSplit) and not split.reserve:
+        return _fold(split, labels, groups, random, classes)
+    reserve = held_out_share(labels, groups, split.reserve, generator(split.reserve_seed, 0, "reserve"), classes)
+    others = np.setdiff1d(everything, reserve)
+    if isinstance(split, ReserveSplit):
+        return others, reserve
+    fit, held_out = _fold(split, labels[others], None if groups is None else groups[others], random, classes)
+    return others[fit], others[held_out]
 
 
 def held_out_share(

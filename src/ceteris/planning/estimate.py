@@ -4,27 +4,28 @@ A design that fits into a time has fewer repetitions first, then fewer images, t
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
 import psutil
 
 from ceteris.data import DataSet, reading_lines
-from ceteris.execution.worker import Task
 from ceteris.planning.dry_run import DryRun, PlannedStage, dry_run
 from ceteris.planning.power import Spread, detectable, spread_of
-from ceteris.planning.timing import Timing, calibrate, images_fitted, images_held_out
+from ceteris.planning.timing import Timing, Workload, calibrate, images_of
 from ceteris.records import Trial
 from ceteris.store import Store
 from ceteris.study import ExperimentContext, Exploration, Study, exploration_trials, strategy_of
 from ceteris.study.strategies.comparison import SECONDS_TO_REPORT, SECONDS_TO_REPORT_MODEL, SECONDS_TO_START
-from ceteris.study.trials import RunOptions, context_of, open_data
+from ceteris.study.trials import RunOptions, context_of
 from ceteris.training.compiler import put_off_compiler
 
 # More repetitions for which the plan says what they would find.
 MORE_REPETITIONS = 4
 LEAST_IMAGES, LEAST_FOLDS = 1000, 3  # of a design that is made smaller to fit into a time
+
+Planned = tuple[Trial, Workload]
 
 _FLOAT = 4
 # A record's predictions have a label and a place of 8 bytes each; its header and its epochs take the rest.
@@ -95,53 +96,46 @@ class PlanEstimate:
 
 
 def plan_study(
-    study: Study, options: RunOptions, *, progress: Callable[[str], None] = lambda text: None
+    study: Study, data_set: DataSet, options: RunOptions, *, progress: Callable[[str], None] = lambda text: None
 ) -> PlanEstimate:
-    """Return what a study would train and how long that takes, measured for a few seconds on this machine.
+    """Return what a study would train on its data and how long that takes, measured for a few seconds on this machine.
 
     Raises:
         ConfigError, DataError: as for running it.
     """
-    return Planner(study, options, progress=progress).estimate(study)
+    return Planner(study, data_set, options, progress).estimate(study)
 
 
 class Planner:
-    """Estimates designs of one study: the store is read and the machine measured once."""
+    """Estimates designs of one study: the store is read and the machine measured once, by the study as it is given."""
 
-    def __init__(self, study: Study, options: RunOptions, *, progress: Callable[[str], None]) -> None:
+    def __init__(
+        self, study: Study, data_set: DataSet, options: RunOptions, progress: Callable[[str], None] = lambda text: None
+    ) -> None:
         put_off_compiler()  # nothing is compiled here, and importing it takes more than a second
-        self._options, self._progress = options, progress
+        self._data_set, self._options, self._progress = data_set, options, progress
         self._store, self._workers = Store(options.store), options.processes
-        progress(f"reading the data: {study.data} (prepared the first time, which may take a minute)")
-        self.data_set: DataSet = open_data(study, options, progress)
-        context = context_of(study, self.data_set, options)
-        self._on_cpu = context.device == "cpu"
-        self._timing = Timing(self.data_set.train, imports=options.imports, table=context.stacking.table)
+        context = context_of(study, data_set, options)
+        self._timing = Timing(data_set.train, imports=options.imports, table=context.stacking.table)
         self._recorded = list(self._store.finished(context.data))
-        self._calibrated = False
+        trials = [trial for task in self._dry_run(context).tasks for trial in task.trials]
+        self._timing.learn_records(self._recorded, like=trials)
+        calibrate(self._timing, trials, data_set, workers=self._workers, imports=options.imports, progress=progress)
 
     def estimate(self, study: Study) -> PlanEstimate:
         """Return the plan of the study in one of its designs."""
-        context = context_of(study, self.data_set, self._options)
-        self._progress("going through the design")
+        context = context_of(study, self._data_set, self._options)
         run = self._dry_run(context)
-        if not self._calibrated:
-            trials, imports = [trial for task in run.tasks for trial in task.trials], self._options.imports
-            self._timing.learn_records(self._recorded, like=trials)
-            calibrate(
-                self._timing, trials, self.data_set, workers=self._workers, imports=imports, progress=self._progress
-            )
-            self._calibrated = True
-            run = self._dry_run(context)
-        missing = [trial for task in run.tasks for trial in task.trials]
+        tasks = [[(trial, self._timing.workload(trial)) for trial in task.trials] for task in run.tasks]
+        missing = [pair for task in tasks for pair in task]
         spreads: dict[str, Spread] = {}
         for model in study.models:
             trial = exploration_trials(context, model.recipe)[0]
-            held_out = images_held_out(trial, len(self.data_set.train))
+            held_out = images_of(trial, len(self._data_set.train))[1]
             spreads[model.name] = spread_of(self._recorded, trial, held_out)
         return PlanEstimate(
             study=study,
-            data=tuple(reading_lines(self.data_set)),
+            data=tuple(reading_lines(self._data_set)),
             stages=tuple(
                 replace(
                     stage,
@@ -154,56 +148,54 @@ class Planner:
             preparing_seconds=SECONDS_TO_START,
             training_seconds=run.seconds,
             report_seconds=self._report_seconds(study, missing),
-            memory=self._memory(run.tasks),
+            memory=self._memory(tasks, on_cpu=context.device == "cpu"),
             disk=self._disk(missing),
             spreads=spreads,
             at_most=strategy_of(study).leaves_early(study.strategy),
         )
 
     def _dry_run(self, context: ExperimentContext) -> DryRun:
+        self._progress("going through the design")
         return dry_run(context, workers=self._workers, seconds_of=self._timing.seconds, is_known=self._store.holds)
 
-    def _report_seconds(self, study: Study, trials: Iterable[Trial]) -> float:
+    def _report_seconds(self, study: Study, trials: Iterable[Planned]) -> float:
         """Return the time after the last training: finals answer on the test set, once and after every epoch for curves."""
         answering = sum(
-            (1 + trial.recipe.epochs * trial.keep_snapshots) * self._timing.evaluation_seconds(trial)
-            for trial in trials
+            (1 + trial.recipe.epochs * trial.keep_snapshots) * work.evaluation_seconds
+            for trial, work in trials
             if trial.keep_weights
         )
         drawing = SECONDS_TO_REPORT + SECONDS_TO_REPORT_MODEL * len(study.models)
-        return drawing + self.data_set.test.count * answering / max(1, self._workers)
+        return drawing + self._data_set.test.count * answering / max(1, self._workers)
 
-    def _memory(self, tasks: Iterable[Task]) -> Memory:
+    def _memory(self, tasks: Iterable[Sequence[Planned]], *, on_cpu: bool) -> Memory:
         """Predict the memory of the largest task, and of as many of them at a time as there are workers."""
-        train, largest = self.data_set.train, 0
-        for task in tasks:
-            size = 0
-            for trial in task.trials:
-                network, recipe = self._timing.network(trial.recipe), trial.recipe
-                floats = _FLOATS_PER_WEIGHT * network.weights + _FLOATS_PER_VALUE * network.values * recipe.batch_size
-                floats += trial.keep_snapshots * recipe.epochs * network.weights
-                images = images_fitted(trial, len(train)) + images_held_out(trial, len(train))
-                size += round(_FLOAT * floats) + images * (train.images.nbytes // len(train))
-            largest = max(largest, size)
+        images = self._data_set.train.images
+        bytes_per_image = images.nbytes // len(images)
+
+        def size(trial: Trial, work: Workload) -> int:
+            floats = _FLOATS_PER_WEIGHT * work.network.weights + _FLOATS_PER_VALUE * work.network.values * work.batch
+            floats += trial.keep_snapshots * trial.recipe.epochs * work.network.weights
+            return round(_FLOAT * floats) + (work.fitted + work.held_out) * bytes_per_image
+
+        largest = max((sum(size(*planned) for planned in task) for task in tasks), default=0)
         if not largest:
             return Memory(per_worker=0, total=0)
-        if self._on_cpu:
+        if on_cpu:
             largest += _BYTES_PER_WORKER
-        here, mapped = int(psutil.Process().memory_info().rss), train.images.nbytes if self._on_cpu else 0
+        here, mapped = int(psutil.Process().memory_info().rss), images.nbytes if on_cpu else 0
         return Memory(per_worker=largest + mapped, total=here + max(1, self._workers) * largest + mapped)
 
-    def _disk(self, trials: Iterable[Trial]) -> Disk:
+    def _disk(self, trials: Iterable[Planned]) -> Disk:
         """Predict the files of trials; those of the finals lie in the store and, without snapshots, in the result."""
-        train = self.data_set.train
+        bytes_per_prediction = _FLOAT * len(self._data_set.train.classes) + _BYTES_PER_PREDICTION
         records = weights = snapshots = 0
-        for trial in trials:
-            recipe, held_out = trial.recipe, images_held_out(trial, len(train))
-            steps = recipe.epochs * max(1, images_fitted(trial, len(train)) // recipe.batch_size)
-            records += held_out * (_FLOAT * len(train.classes) + _BYTES_PER_PREDICTION)
-            records += steps * _BYTES_PER_STEP + recipe.epochs * _BYTES_PER_EPOCH + _BYTES_PER_HEADER
-            size = _FLOAT * self._timing.network(recipe).weights
+        for trial, work in trials:
+            epochs, size = trial.recipe.epochs, _FLOAT * work.network.weights
+            records += work.held_out * bytes_per_prediction + _BYTES_PER_HEADER
+            records += epochs * (work.steps * _BYTES_PER_STEP + _BYTES_PER_EPOCH)
             weights += 2 * size * trial.keep_weights
-            snapshots += recipe.epochs * size * trial.keep_snapshots
+            snapshots += epochs * size * trial.keep_snapshots
         return Disk(records=records, weights=weights, snapshots=snapshots)
 
 
@@ -226,15 +218,20 @@ class FittedPlan:
 
 
 def fit_to_budget(
-    study: Study, options: RunOptions, budget_seconds: float, *, progress: Callable[[str], None] = lambda text: None
+    study: Study,
+    data_set: DataSet,
+    options: RunOptions,
+    budget_seconds: float,
+    *,
+    progress: Callable[[str], None] = lambda text: None,
 ) -> FittedPlan:
     """Return the largest design of a study's exploration whose predicted time is within the budget.
 
     Raises:
         ConfigError, DataError: as for running it.
     """
-    planner = Planner(study, options, progress=progress)
-    designs = list(smaller_designs(study.exploration, len(planner.data_set.train)))
+    planner = Planner(study, data_set, options, progress)
+    designs = list(smaller_designs(study.exploration, len(data_set.train)))
 
     @cache
     def estimate(number: int) -> PlanEstimate:

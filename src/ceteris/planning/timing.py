@@ -30,7 +30,7 @@ from ceteris.execution.pools import environment_of_workers, main_thread_prepared
 from ceteris.execution.worker import exit_with_parent
 from ceteris.findings import ModelSummary
 from ceteris.recipe import Recipe
-from ceteris.records import Finished, HoldoutSplit, Trial
+from ceteris.records import CrossValidationSplit, Finished, HoldoutSplit, ReserveSplit, Trial
 from ceteris.training import measure_step, one_thread
 from ceteris.training.build import summary_of
 from ceteris.training.compiler import put_off_compiler
@@ -54,18 +54,19 @@ _SECONDS_OF_MEASURING = 2.5  # from then on, in all
 _LEAST_SECONDS, _MOST_SECONDS = 0.1, 1.0  # for one kind of training
 
 
-def images_fitted(trial: Trial, train_count: int) -> int:
-    """Return on how many images a trial fits."""
-    if isinstance(trial.split, HoldoutSplit):
-        return round(train_count * (1 - trial.split.fraction))
-    sample = min(trial.split.images or train_count, train_count)
-    return round(sample * (1 - 1 / trial.split.folds))
-
-
-def images_held_out(trial: Trial, train_count: int) -> int:
-    """Return how many images a trial holds out."""
-    used = train_count if isinstance(trial.split, HoldoutSplit) else min(trial.split.images or train_count, train_count)
-    return used - images_fitted(trial, train_count)
+def images_of(trial: Trial, train_count: int) -> tuple[int, int]:
+    """Return on how many images of a training set a trial fits, and how many it evaluates after every epoch."""
+    match trial.split:
+        case HoldoutSplit(fraction=share):
+            used, validation = train_count, 0.0
+        case CrossValidationSplit(folds=folds, images=images, reserve=reserve, validation=validation):
+            others = round(train_count * (1 - reserve))
+            used, share = min(images or others, others), 1 / folds
+        case ReserveSplit(reserve=share, validation=validation):
+            used = train_count
+    others = round(used * (1 - share))
+    fitted = round(others * (1 - validation))
+    return fitted, others - fitted if validation else used - fitted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +109,28 @@ def network_of(summary: ModelSummary) -> Network:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Workload:
+    """What one trial asks of one core: its network, the images and steps of an epoch, and the seconds that they take."""
+
+    network: Network
+    fitted: int  # images
+    held_out: int
+    batch: int
+    step_seconds: float
+    evaluation_seconds: float  # of one image
+
+    @property
+    def steps(self) -> int:
+        """The mini-batches of an epoch."""
+        return max(1, self.fitted // self.batch)
+
+    @property
+    def epoch_seconds(self) -> float:
+        """The seconds of an epoch with the evaluation of the held-out images."""
+        return self.steps * self.step_seconds + self.held_out * self.evaluation_seconds
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Kind:
     """What trials have in common that differ only in sizes of numbers (a rate, a seed), epochs and images.
 
@@ -143,10 +166,24 @@ class Timing:
         except ConfigError:
             return 1.0
 
-    def evaluation_seconds(self, trial: Trial) -> float:
-        """Return the seconds in which the model of a trial answers for one image."""
+    def workload(self, trial: Trial) -> Workload:
+        """Return what a trial asks of one core, its execution in a population not counted.
+
+        Raises:
+            ConfigError: when its model cannot be built.
+        """
         kind = self._kind_of(trial)
-        return self._ratio(kind) * kind.network.evaluation_seconds(kind.precision)
+        ratio = next((median(self._ratios[level]) for level in kind.levels if level in self._ratios), 1.0)
+        fitted, held_out = images_of(trial, len(self._train))
+        batch = min(trial.recipe.batch_size, fitted)
+        return Workload(
+            network=kind.network,
+            fitted=fitted,
+            held_out=held_out,
+            batch=batch,
+            step_seconds=ratio * kind.network.step_seconds(batch, kind.precision),
+            evaluation_seconds=ratio * kind.network.evaluation_seconds(kind.precision),
+        )
 
     def network(self, recipe: Recipe) -> Network:
         """Return the network of a recipe; a middling one for a user's own model that fails.
@@ -193,19 +230,12 @@ class Timing:
         return [examples[kind] for kind in kinds if kind not in self._ratios]
 
     def _trial_seconds(self, trial: Trial) -> float:
-        kind, count = self._kind_of(trial), len(self._train)
-        fitted, held_out = images_fitted(trial, count), images_held_out(trial, count)
-        pixels = (fitted + held_out) * (self._train.images.nbytes // count)
+        work, count = self.workload(trial), len(self._train)
+        pixels = (work.fitted + work.held_out) * (self._train.images.nbytes // count)
         start = _SECONDS_PER_RECORD + _SECONDS_PER_LABEL * count + _SECONDS_PER_BYTE * pixels
-        batch = min(trial.recipe.batch_size, fitted)
-        epoch = max(1, fitted // batch) * kind.network.step_seconds(batch, kind.precision)
-        epoch += held_out * kind.network.evaluation_seconds(kind.precision)
         like = network_like(trial.recipe)
         gain = self._table.gain(like, trial.execution.members) if self._table and like else 1.0
-        return start + trial.recipe.epochs * (self._ratio(kind) * epoch + _SECONDS_PER_EPOCH) / gain
-
-    def _ratio(self, kind: _Kind) -> float:
-        return next((median(self._ratios[level]) for level in kind.levels if level in self._ratios), 1.0)
+        return start + trial.recipe.epochs * (work.epoch_seconds + _SECONDS_PER_EPOCH) / gain
 
     def _kind_of(self, trial: Trial) -> _Kind:
         key = digest_of([trial.recipe, trial.execution.precision, trial.execution.device, trial.code])

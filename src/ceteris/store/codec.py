@@ -73,7 +73,7 @@ def read_dataclass(kind: type[T], path: Path, *, schema: int = 0) -> T:
 
 
 def read_record(path: Path, *, light: bool = False) -> Record:
-    """Read the record of a trial, a light one without its arrays; raises as :func:`read_dataclass` does.
+    """Read the record of a trial, see ``Finished.light`` for a light one; raises as :func:`read_dataclass` does.
 
     Records of the first version, which had placeholders where a trial did not finish and no counts, are read as well.
     """
@@ -83,10 +83,14 @@ def read_record(path: Path, *, light: bool = False) -> Record:
         if kind is Finished:
             for count, key in (("epoch_count", "epochs.seconds"), ("step_count", "iterations.loss")):
                 tree[count] = int(file.get_slice(key).get_shape()[0])
-        heavy = {"epochs", "iterations", "predictions"} if light else set()
-        wanted = {field.name for field in dataclasses.fields(kind)} - heavy
+        wanted = {field.name for field in dataclasses.fields(kind)}
         tree = {name: part for name, part in tree.items() if name in wanted}
-        return typing.cast(Record, _unpack(kind, tree, {} if light else _arrays(file)))
+        if light and tree.get("predicted"):
+            tree |= dict.fromkeys(("epochs", "iterations", "predictions"))
+            light_arrays = {key: file.get_tensor(key) for key in ("predicted", "log_likelihood")}
+            return typing.cast(Record, _unpack(kind, tree, light_arrays))
+        record = typing.cast(Record, _unpack(kind, tree, _arrays(file)))
+        return record.light() if light else record
 
 
 @contextmanager

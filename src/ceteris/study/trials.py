@@ -1,18 +1,18 @@
 """How and where a study runs, the trials of a recipe there, one for every block, and what asks for their records."""
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from ceteris.data import DataSet, load
+from ceteris.data import DataSet, load, split_indices
 from ceteris.execution.device_table import table_for
 from ceteris.execution.pools import process_count
 from ceteris.execution.populations import NEVER, Stacking, stacked_folds
 from ceteris.execution.progress import StageKind
 from ceteris.execution.queue import Records, Request, SizeOf
 from ceteris.recipe import CustomLoss, CustomModel, Recipe
-from ceteris.records import CrossValidationSplit, HoldoutSplit, Record, Trial
+from ceteris.records import CrossValidationSplit, HoldoutSplit, IntArray, Record, Split, Trial
 from ceteris.study.study import Study
 from ceteris.training import execution_of, resolve_device
 from ceteris.user_code import NO_IMPORTS, ImportPolicy
@@ -76,6 +76,7 @@ class Extension:
 class ExperimentContext:
     """What is the same for all trials of a study: the study, the digest of its training data and the device.
 
+    ``labels`` (n,) and ``groups`` are those of the training part, None where only the course of a study matters.
     ``extension`` None keeps to the design of the study. ``stacking`` says which trials are trained in lockstep as one.
     ``imports`` says which code of the user's own may be imported.
     """
@@ -86,6 +87,16 @@ class ExperimentContext:
     extension: Extension | None = None
     stacking: Stacking = NEVER
     imports: ImportPolicy = NO_IMPORTS
+    labels: IntArray | None = field(default=None, repr=False, compare=False)
+    groups: IntArray | None = field(default=None, repr=False, compare=False)
+    _held_out: dict[Split, IntArray] = field(default_factory=dict, repr=False, compare=False)
+
+    def held_out(self, split: Split) -> IntArray:
+        """Return the sorted numbers of the images that a split holds out, int64 (n,)."""
+        assert self.labels is not None, "the context of a study without its labels was asked for images"
+        if split not in self._held_out:
+            self._held_out[split] = split_indices(split, self.labels, self.groups)[1]
+        return self._held_out[split]
 
 
 def context_of(study: Study, data_set: DataSet, options: RunOptions) -> ExperimentContext:
@@ -105,6 +116,8 @@ def context_of(study: Study, data_set: DataSet, options: RunOptions) -> Experime
         extension=extension,
         stacking=options.stacking or Stacking(table=table_for(device)),
         imports=options.imports,
+        labels=data_set.train.labels,
+        groups=data_set.train.groups,
     )
 
 

@@ -8,7 +8,7 @@ from ceteris.training.device import (
     one_thread,
     resolve_device,
 )
-from ceteris.training.loop import predict
+from ceteris.training.history import predict
 from ceteris.training.population import run_population, shape_key
 from ceteris.training.trial import TrialResult, failed_record, measure_step, run_trial, standardisation_of
 

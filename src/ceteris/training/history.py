@@ -1,7 +1,8 @@
-"""What is written down while a model trains, and which of its epochs was the best."""
+"""What is observed of a model: its mini-batches and epochs while it trains, and the held-out images after each of them."""
 
+import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -9,7 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ceteris.errors import DivergedError
-from ceteris.records import EpochHistory, FloatArray, IntArray, IterationHistory
+from ceteris.records import EpochHistory, FloatArray, IntArray, IterationHistory, Trial
+from ceteris.training.batches import ResidentImages
+from ceteris.training.device import EvaluationBatch, autocasting, is_out_of_memory
 
 State = dict[str, Tensor]
 
@@ -118,13 +121,11 @@ class History:
         Raises:
             DivergedError: when the loss is not a finite number.
         """
-        truth, predicted = labels.cpu().numpy(), logits.argmax(1).cpu().numpy()
-        confusion = confusion_matrix(truth, predicted, self._classes)
-        loss = float(nn.functional.cross_entropy(logits, labels))
-        self._require_finite(loss, "loss")
-        self._note("validation_loss", loss)
-        self._note("validation_accuracy", float((truth == predicted).mean()))
-        self._note("validation_f1", macro_f1(confusion))
+        scores = scores_of(logits, labels.cpu().numpy(), self._classes)
+        self._require_finite(scores.loss, "loss")
+        self._note("validation_loss", scores.loss)
+        self._note("validation_accuracy", scores.accuracy)
+        self._note("validation_f1", scores.f1)
 
     def epochs(self) -> EpochHistory:
         """Return the epochs as arrays."""
@@ -166,8 +167,127 @@ class BestEpoch:
         return len(scores) - self.epoch >= self._patience
 
 
+@dataclass(frozen=True, kw_only=True)
+class RunResult:
+    """What came out of a training: the model with the weights of its ``best_epoch`` (from 1) and all that was observed.
+
+    ``logits`` (n, classes) are those of the held-out images, which took ``evaluation_seconds``; ``snapshots`` the weights of
+    every epoch; ``memory_note`` says whether fewer images had to be evaluated at once.
+    """
+
+    model: nn.Module
+    epochs: EpochHistory
+    iterations: IterationHistory
+    best_epoch: int
+    snapshots: list[State]
+    logits: Tensor
+    evaluation_seconds: float
+    memory_note: str
+
+
+class Run:
+    """One model on its way through a trial: what is observed of it after every epoch, and how it ended.
+
+    A trial with patience 0 runs all epochs and keeps the last weights; another one those of the best epoch on the
+    ``watched`` images. What comes out is told of those ``held_out``, mostly the same.
+    """
+
+    def __init__(
+        self, trial: Trial, model: nn.Module, watched: ResidentImages, held_out: ResidentImages, classes: int
+    ) -> None:
+        self.model = model
+        self.history = History(classes)
+        self.ended = False
+        self._epochs, self._autocast = trial.recipe.epochs, trial.execution.precision == "bfloat16"
+        self._watched, self._held_out = watched, held_out
+        self._batch = EvaluationBatch(held_out.device)
+        self._best = BestEpoch(trial.patience)
+        self._snapshots: list[State] | None = [] if trial.keep_snapshots else None
+        self._diverged: DivergedError | None = None
+        self._state: State = {}
+
+    def close_epoch(self, observed: ObservedEpoch, seconds: float) -> None:
+        """Note an epoch that took ``seconds``, evaluate the watched images and say in ``ended`` whether it was the last."""
+        try:
+            self.history.note_epoch(observed, seconds)
+            self.history.measure(self._evaluate(self._watched), self._watched.labels)
+        except DivergedError as error:
+            self._diverged, self.ended = error, True
+            return
+        if self._snapshots is not None:
+            self._snapshots.append(state_of(self.model))
+        stops = self._best.should_stop(self.history, self.model)
+        self.ended = stops or len(self.history.train_losses) == self._epochs
+        if self.ended:
+            self._state = self._best.state or state_of(self.model)
+
+    def result(self) -> RunResult | DivergedError:
+        """Return how a run that has ended did so, its model with the weights of its best epoch."""
+        if self._diverged:
+            return self._diverged
+        self.model.load_state_dict(self._state)
+        began = time.perf_counter()
+        logits = self._evaluate(self._held_out)
+        seconds = time.perf_counter() - began
+        return RunResult(
+            model=self.model,
+            epochs=self.history.epochs(),
+            iterations=self.history.iterations(),
+            best_epoch=self._best.epoch or len(self.history.train_losses),
+            snapshots=self._snapshots or [],
+            logits=logits,
+            evaluation_seconds=seconds,
+            memory_note=self._batch.note,
+        )
+
+    def _evaluate(self, images: ResidentImages) -> Tensor:
+        return predict(self.model, images, autocast=self._autocast, batch=self._batch)
+
+
+def predict(
+    model: nn.Module, images: ResidentImages, *, autocast: bool, batch: EvaluationBatch | None = None
+) -> Tensor:
+    """Return the logits of all images in evaluation mode, float32 (n, classes).
+
+    Where the memory does not suffice, ``batch`` is halved until it does.
+    """
+    batch = batch or EvaluationBatch(images.device)
+    while True:
+        try:
+            return _logits(model, images, autocast, batch.images)
+        except (RuntimeError, MemoryError) as error:
+            if not (is_out_of_memory(error) and batch.halve()):
+                raise
+
+
+@torch.inference_mode()
+def _logits(model: nn.Module, images: ResidentImages, autocast: bool, size: int) -> Tensor:
+    model.eval()
+    with autocasting(images.device, autocast):
+        parts = [model(images.slice(start, start + size)) for start in range(0, len(images), size)]
+    return torch.cat([part.float() for part in parts])
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Scores of one epoch, in numpy alone: a worker must not wait for scikit-learn to be imported
+
+
+class Scores(NamedTuple):
+    """How a model does on some images: mean cross-entropy in nats, accuracy and macro-averaged F1 in 0..1."""
+
+    loss: float
+    accuracy: float
+    f1: float
+
+
+def scores_of(logits: Tensor, labels: IntArray, classes: int) -> Scores:
+    """Return the scores of logits (n, classes) for images of these labels (n,)."""
+    predicted = logits.argmax(1).cpu().numpy()
+    return Scores(
+        loss=float(nn.functional.cross_entropy(logits, torch.from_numpy(labels).to(logits.device))),
+        accuracy=float((labels == predicted).mean()),
+        f1=macro_f1(confusion_matrix(labels, predicted, classes)),
+    )
 
 
 def confusion_matrix(labels: IntArray, predicted: IntArray, classes: int) -> IntArray:

@@ -13,11 +13,10 @@ from typing import NamedTuple, Protocol, TypeVar
 import torch
 from torch import Tensor, nn
 
-from ceteris.errors import DivergedError
 from ceteris.techniques import ExponentialMovingAverage
-from ceteris.training.batches import Batch, ResidentImages
-from ceteris.training.device import EvaluationBatch, autocasting, is_out_of_memory, wait_for
-from ceteris.training.history import BestEpoch, EpochTrace, History, ObservedEpoch, State, state_of
+from ceteris.training.batches import Batch
+from ceteris.training.device import autocasting, wait_for
+from ceteris.training.history import EpochTrace, Run
 
 OnEpoch = Callable[[int], None]
 Targets = TypeVar(
@@ -40,21 +39,6 @@ class TrainingConfig:
     device: torch.device
 
 
-@dataclass(frozen=True, kw_only=True)
-class FitResult:
-    """A trained model with the weights of its ``best_epoch`` (from 1), its history and the weights of every epoch.
-
-    ``evaluation_batch`` has the size with which the held-out images fitted into the memory.
-    """
-
-    model: nn.Module
-    held_out: ResidentImages
-    history: History
-    best_epoch: int
-    snapshots: list[State]
-    evaluation_batch: EvaluationBatch
-
-
 class Trainee(Protocol[Targets]):
     """What :func:`fit` trains: one model, or K models stacked into one. A loss is () of one model, (K,) of K models."""
 
@@ -62,7 +46,7 @@ class Trainee(Protocol[Targets]):
     model: nn.Module
     weights: list[nn.Parameter]
     average: ExponentialMovingAverage | None
-    runs: list["Run"]  # one for every model that still trains
+    runs: list[Run]  # one for every model that still trains
 
     def batches(self, epoch: int) -> list[Batch]:
         """Return the mini-batches of an epoch, from 0."""
@@ -93,8 +77,8 @@ class Trainee(Protocol[Targets]):
         ...
 
 
-def fit(trainee: Trainee[Targets], on_epoch: OnEpoch = lambda epoch: None) -> list[FitResult | DivergedError]:
-    """Train to the end; return what came out for every model, in their order.
+def fit(trainee: Trainee[Targets], on_epoch: OnEpoch = lambda epoch: None) -> list[Run]:
+    """Train to the end; return the run of every model, in their order.
 
     Args:
         trainee: one model or several.
@@ -114,7 +98,7 @@ def fit(trainee: Trainee[Targets], on_epoch: OnEpoch = lambda epoch: None) -> li
         seconds = (time.perf_counter() - started) / len(trainee.runs)
         with trainee.average.applied() if trainee.average else nullcontext():
             for run, observed in zip(trainee.runs, trace.of_models(trainee.gradient_norms()), strict=True):
-                run.close_epoch(observed, seconds, trainee.config)
+                run.close_epoch(observed, seconds)
         try:
             on_epoch(epoch + 1)
         except OSError as error:
@@ -124,7 +108,7 @@ def fit(trainee: Trainee[Targets], on_epoch: OnEpoch = lambda epoch: None) -> li
             break
         if len(staying) < len(trainee.runs):
             trainee.keep(staying)
-    return [run.result() for run in runs]
+    return runs
 
 
 class Step(NamedTuple):
@@ -148,77 +132,3 @@ def train_step(trainee: Trainee[Targets], batch: Batch) -> Step:
     if trainee.average:
         trainee.average.update()
     return Step(losses.detach(), logits.detach(), rates)
-
-
-class Run:
-    """One model on its way through a training: what is observed of it after every epoch, and how it ended.
-
-    With ``patience`` 0 it runs all epochs and keeps the last weights; otherwise those of the best epoch.
-    """
-
-    def __init__(
-        self, model: nn.Module, held_out: ResidentImages, *, classes: int, patience: int, keep_snapshots: bool
-    ) -> None:
-        self.model = model
-        self.history = History(classes)
-        self.ended = False
-        self._held_out = held_out
-        self._batch = EvaluationBatch(held_out.device)
-        self._best = BestEpoch(patience)
-        self._snapshots: list[State] | None = [] if keep_snapshots else None
-        self._diverged: DivergedError | None = None
-        self._state: State = {}
-
-    def close_epoch(self, observed: ObservedEpoch, seconds: float, config: TrainingConfig) -> None:
-        """Note an epoch that took ``seconds``, evaluate the held-out images and say in ``ended`` whether it was the last."""
-        try:
-            self.history.note_epoch(observed, seconds)
-            logits = predict(self.model, self._held_out, autocast=config.autocast, batch=self._batch)
-            self.history.measure(logits, self._held_out.labels)
-        except DivergedError as error:
-            self._diverged, self.ended = error, True
-            return
-        if self._snapshots is not None:
-            self._snapshots.append(state_of(self.model))
-        stops = self._best.should_stop(self.history, self.model)
-        self.ended = stops or len(self.history.train_losses) == config.epochs
-        if self.ended:
-            self._state = self._best.state or state_of(self.model)
-
-    def result(self) -> FitResult | DivergedError:
-        """Return how a run that has ended did so, its model with the weights of its best epoch."""
-        if self._diverged:
-            return self._diverged
-        self.model.load_state_dict(self._state)
-        return FitResult(
-            model=self.model,
-            held_out=self._held_out,
-            history=self.history,
-            best_epoch=self._best.epoch or len(self.history.train_losses),
-            snapshots=self._snapshots or [],
-            evaluation_batch=self._batch,
-        )
-
-
-def predict(
-    model: nn.Module, images: ResidentImages, *, autocast: bool, batch: EvaluationBatch | None = None
-) -> Tensor:
-    """Return the logits of all images in evaluation mode, float32 (n, classes).
-
-    Where the memory does not suffice, ``batch`` is halved until it does.
-    """
-    batch = batch or EvaluationBatch(images.device)
-    while True:
-        try:
-            return _logits(model, images, autocast, batch.images)
-        except (RuntimeError, MemoryError) as error:
-            if not (is_out_of_memory(error) and batch.halve()):
-                raise
-
-
-@torch.inference_mode()
-def _logits(model: nn.Module, images: ResidentImages, autocast: bool, size: int) -> Tensor:
-    model.eval()
-    with autocasting(images.device, autocast):
-        parts = [model(images.slice(start, start + size)) for start in range(0, len(images), size)]
-    return torch.cat([part.float() for part in parts])

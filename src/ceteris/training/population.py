@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from ceteris.data import ImageSet, split_indices, standardisation
+from ceteris.data import ImageSet, split_images, standardisation
 from ceteris.errors import DataError
 from ceteris.models import summarise
 from ceteris.records import Trial
@@ -65,7 +65,7 @@ def run_population(
     assert len({shape_key(trial) for trial in trials}) <= 1, "only trials of one shape form a population"
     parts: dict[object, list[int]] = defaultdict(list)  # members whose epochs have equally many batches of equal size
     for index, trial in enumerate(trials):
-        fitted, size = len(split_indices(trial.split, train.labels, train.groups)[0]), trial.recipe.batch_size
+        fitted, size = len(split_images(trial.split, train.labels, train.groups).fitted), trial.recipe.batch_size
         parts[index if shape_key(trial) is None else (batch_count(fitted, size), min(fitted, size))].append(index)
     results: dict[int, TrialResult] = {}
     for indices in parts.values():
@@ -81,6 +81,7 @@ def _within_memory(
         return [_noted(run_trial(trials[0], train, on_epoch=on_epoch, imports=imports), note)]
     try:
         with full_float32(trials[0].execution.device):
+            reset_peak(trials[0].execution.device)
             return [_noted(result, note) for result in _train_together(trials, train, on_epoch, imports)]
     except (DataError, ProgressError):
         raise
@@ -105,12 +106,9 @@ def _noted(result: TrialResult, note: str) -> TrialResult:
 def _train_together(
     trials: Sequence[Trial], train: ImageSet, on_epoch: OnEpoch, imports: ImportPolicy
 ) -> list[TrialResult]:
-    reset_peak(trials[0].execution.device)
     trainee, metas = stacked_trainee(trials, train, imports)
-    outcomes = fit(trainee, on_epoch)
-    return [
-        result_of(trial, train, outcome, meta) for trial, outcome, meta in zip(trials, outcomes, metas, strict=True)
-    ]
+    runs = fit(trainee, on_epoch)
+    return [result_of(trial, train, run, meta) for trial, run, meta in zip(trials, runs, metas, strict=True)]
 
 
 def stacked_trainee(
@@ -123,27 +121,27 @@ def stacked_trainee(
         ConfigError: when a recipe cannot be built.
     """
     first, device = trials[0], trials[0].execution.device
-    splits = [split_indices(trial.split, train.labels, train.groups) for trial in trials]
-    moments = [standardisation(train.images, fitted) for fitted, _ in splits]
-    used = np.unique(np.concatenate([fitted for fitted, _ in splits]))
-    table = images_on_device(first, train, used, *moments[0])
+    splits = [split_images(trial.split, train.labels, train.groups) for trial in trials]
+    moments = [standardisation(train.images, split.fitted) for split in splits]
+    used = np.unique(np.concatenate([split.fitted for split in splits]))
+    table, config = images_on_device(first, train, used, *moments[0]), config_of(first, train)
     scales = [standardising(*of_trial, device) for of_trial in moments]  # of every trial: scale and offset
     members: list[Member] = []
-    for trial, (_, held_out), of_trial, (scale, offset) in zip(trials, splits, moments, scales, strict=True):
+    for trial, split, of_trial, (scale, offset) in zip(trials, splits, moments, scales, strict=True):
         own_table = replace(table, scale=scale, offset=offset)
         objects = training_objects(trial, train, own_table, streams_of(trial), imports)
-        run = run_of(trial, train, objects.model, images_on_device(trial, train, held_out, *of_trial))
+        run = run_of(trial, train, objects.model, split, of_trial)
         members.append(Member(recipe=trial.recipe, objects=objects, run=run))
     images = StackedImages(
         table=table,
-        indices=[torch.from_numpy(np.searchsorted(used, fitted)) for fitted, _ in splits],
+        indices=[torch.from_numpy(np.searchsorted(used, split.fitted)) for split in splits],
         scale=torch.stack([scale for scale, _ in scales])[:, None],
         offset=torch.stack([offset for _, offset in scales])[:, None],
         shared=_see_the_same(trials),
     )
     flops = summarise(members[0].objects.model, train.shape).flops
-    metas = [TrialMeta(fitted=len(fitted), held_out=held_out, flops=flops) for fitted, held_out in splits]
-    return StackedTrainee(members, images, config_of(first, train)), metas
+    metas = [TrialMeta(images=split, flops=flops) for split in splits]
+    return StackedTrainee(members, images, config), metas
 
 
 def _see_the_same(trials: Sequence[Trial]) -> bool:

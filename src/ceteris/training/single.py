@@ -6,14 +6,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ceteris.data import ImageSet, standardisation
+from ceteris.data import ImageSet, SplitImages, standardisation
 from ceteris.models import set_dropout_generator
 from ceteris.records import FloatArray, IntArray, Trial
 from ceteris.techniques import Augment, ExponentialMovingAverage, gradient_norm, shrink_weights_
 from ceteris.training import build
 from ceteris.training.batches import Batch, ResidentImages, batches, resident
 from ceteris.training.device import autocasting
-from ceteris.training.loop import Run, TrainingConfig
+from ceteris.training.history import Run
+from ceteris.training.loop import TrainingConfig
 from ceteris.training.streams import Streams, streams_of
 from ceteris.user_code import ImportPolicy
 
@@ -149,18 +150,25 @@ class SingleTrainee:
         """Do nothing: the training of a single model is over when it leaves."""
 
 
-def single_trainee(
-    trial: Trial, train: ImageSet, *, fitted: IntArray, held_out: IntArray, imports: ImportPolicy
-) -> SingleTrainee:
-    """Return a trial that is ready to be trained on some images and evaluated on others, both given by index.
+def single_trainee(trial: Trial, train: ImageSet, split: SplitImages, imports: ImportPolicy) -> SingleTrainee:
+    """Return a trial that is ready to be trained on some images and evaluated on others.
 
     Raises:
         ConfigError: when its recipe cannot be built.
     """
-    mean, std = standardisation(train.images, fitted)
-    images, others = (images_on_device(trial, train, indices, mean, std) for indices in (fitted, held_out))
-    objects = training_objects(trial, train, images, streams_of(trial), imports)
-    return SingleTrainee(objects, images, run_of(trial, train, objects.model, others), config_of(trial, train))
+    moments = standardisation(train.images, split.fitted)
+    images = images_on_device(trial, train, split.fitted, *moments)
+    objects, config = training_objects(trial, train, images, streams_of(trial), imports), config_of(trial, train)
+    return SingleTrainee(objects, images, run_of(trial, train, objects.model, split, moments), config)
+
+
+def run_of(
+    trial: Trial, train: ImageSet, model: nn.Module, split: SplitImages, moments: tuple[FloatArray, FloatArray]
+) -> Run:
+    """Return the run of a trial's model before its first epoch; ``moments`` are mean and deviation of what it fits on."""
+    held_out = images_on_device(trial, train, split.held_out, *moments)
+    watched = held_out if split.watched is None else images_on_device(trial, train, split.watched, *moments)
+    return Run(trial, model, watched, held_out, len(train.classes))
 
 
 def images_on_device(
@@ -176,12 +184,6 @@ def images_on_device(
         device=trial.execution.device,
         channels_last=trial.recipe.model.kind != "mlp",
     )
-
-
-def run_of(trial: Trial, train: ImageSet, model: nn.Module, held_out: ResidentImages) -> Run:
-    """Return the run of a trial's model before its first epoch."""
-    classes = len(train.classes)
-    return Run(model, held_out, classes=classes, patience=trial.patience, keep_snapshots=trial.keep_snapshots)
 
 
 def config_of(trial: Trial, train: ImageSet) -> TrainingConfig:

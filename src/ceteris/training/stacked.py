@@ -17,7 +17,8 @@ from ceteris.models.stacked import select
 from ceteris.recipe import Recipe
 from ceteris.training import build
 from ceteris.training.batches import Batch, StackedImages, batches
-from ceteris.training.loop import Run, TrainingConfig
+from ceteris.training.history import Run
+from ceteris.training.loop import TrainingConfig
 from ceteris.training.single import TrainingObjects, learning_rates, set_learning_rates
 
 

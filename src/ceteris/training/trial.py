@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ceteris.data import ImageSet, split_indices, standardisation
+from ceteris.data import ImageSet, SplitImages, split_images, standardisation
 from ceteris.errors import CeterisError, DataError, DivergedError
 from ceteris.models import summarise
-from ceteris.records import Cost, Failed, Finished, FloatArray, IntArray, Predictions, Record, Trial
+from ceteris.records import Cost, Failed, Finished, FloatArray, Predictions, Record, Trial
 from ceteris.training.batches import Batch
 from ceteris.training.device import environment, full_float32, one_thread, peak_bytes, reset_peak, wait_for
-from ceteris.training.history import State
-from ceteris.training.loop import FitResult, ProgressError, fit, predict, train_step
+from ceteris.training.history import Run, RunResult, State, scores_of
+from ceteris.training.loop import ProgressError, fit, train_step
 from ceteris.training.single import single_trainee
 from ceteris.training.streams import seeded_global_rng
 from ceteris.user_code import NO_IMPORTS, ImportPolicy
@@ -57,12 +57,12 @@ def run_trial(
     try:
         with full_float32(trial.execution.device):
             reset_peak(trial.execution.device)
-            fitted, held_out = split_indices(trial.split, train.labels, train.groups)
-            trainee = single_trainee(trial, train, fitted=fitted, held_out=held_out, imports=imports)
+            images = split_images(trial.split, train.labels, train.groups)
+            trainee = single_trainee(trial, train, images, imports)
             flops = summarise(trainee.model, train.shape).flops
             with seeded_global_rng(trial):
-                (outcome,) = fit(trainee, on_epoch)
-            return result_of(trial, train, outcome, TrialMeta(fitted=len(fitted), held_out=held_out, flops=flops))
+                (run,) = fit(trainee, on_epoch)
+            return result_of(trial, train, run, TrialMeta(images=images, flops=flops))
     except (DataError, ProgressError):
         raise  # what is wrong with the images is wrong for every trial; who has gone needs no more records
     except Exception as error:  # one failed trial never ends a study: it is a row that says what happened
@@ -78,7 +78,7 @@ def failed_record(trial: Trial, message: str, trace: str = "") -> Failed:
 
 def standardisation_of(trial: Trial, train: ImageSet) -> tuple[FloatArray, FloatArray]:
     """Return mean and deviation per channel, (c,) each in 0..255, of the images that the trial fits on."""
-    return standardisation(train.images, split_indices(trial.split, train.labels, train.groups)[0])
+    return standardisation(train.images, split_images(trial.split, train.labels, train.groups).fitted)
 
 
 def measure_step(
@@ -95,7 +95,7 @@ def measure_step(
     clock = time.process_time if trial.execution.device == "cpu" else time.perf_counter
     indices = np.arange(min(len(train), trial.recipe.batch_size))
     with one_thread(), full_float32(trial.execution.device), seeded_global_rng(trial):
-        trainee = single_trainee(trial, train, fitted=indices, held_out=indices[:1], imports=imports)
+        trainee = single_trainee(trial, train, SplitImages(fitted=indices, held_out=indices[:1]), imports)
         trainee.model.train()
         device = trainee.config.device
         labels = torch.from_numpy(train.labels[indices]).to(device)
@@ -123,52 +123,48 @@ def measure_step(
 class TrialMeta:
     """What the record of a training tells besides what was observed in it."""
 
-    fitted: int  # images
-    held_out: IntArray  # indices
+    images: SplitImages
     flops: int  # of one image's forward pass
 
 
-def result_of(trial: Trial, train: ImageSet, outcome: FitResult | DivergedError, meta: TrialMeta) -> TrialResult:
+def result_of(trial: Trial, train: ImageSet, run: Run, meta: TrialMeta) -> TrialResult:
     """Return everything that was observed in a training that has ended."""
+    outcome = run.result()
     if isinstance(outcome, DivergedError):
         record = Failed(trial=trial, status="diverged", error=str(outcome), environment=environment())
         return TrialResult(record=record)
-    began = time.perf_counter()
-    autocast, batch = trial.execution.precision == "bfloat16", outcome.evaluation_batch
-    logits = predict(outcome.model, outcome.held_out, autocast=autocast, batch=batch)
-    seconds = time.perf_counter() - began
-    epochs, iterations, best = outcome.history.epochs(), outcome.history.iterations(), outcome.best_epoch - 1
+    epochs, best, held_out = outcome.epochs, outcome.best_epoch - 1, meta.images.held_out
+    predictions = Predictions(
+        probabilities=outcome.logits.softmax(1).cpu().numpy(), labels=train.labels[held_out], indices=held_out
+    )
+    scores = scores_of(outcome.logits, predictions.labels, len(train.classes))
     return TrialResult(
         record=Finished(
             trial=trial,
-            accuracy=float(epochs.validation_accuracy[best]),
-            f1=float(epochs.validation_f1[best]),
-            loss=float(epochs.validation_loss[best]),
+            accuracy=scores.accuracy,
+            f1=scores.f1,
+            loss=scores.loss,
             train_accuracy=float(epochs.train_accuracy[best]),
             best_epoch=outcome.best_epoch,
             epoch_count=len(epochs.seconds),
-            step_count=len(iterations.loss),
+            step_count=len(outcome.iterations.loss),
             epochs=epochs,
-            iterations=iterations,
-            predictions=Predictions(
-                probabilities=logits.softmax(1).cpu().numpy(),
-                labels=train.labels[meta.held_out],
-                indices=meta.held_out,
-            ),
-            cost=_cost(outcome, meta, evaluation_seconds=seconds, device=trial.execution.device),
-            environment=environment() | ({"memory": batch.note} if batch.note else {}),
-        ),
+            iterations=outcome.iterations,
+            predictions=predictions,
+            cost=_cost(outcome, meta, device=trial.execution.device),
+            environment=environment() | ({"memory": outcome.memory_note} if outcome.memory_note else {}),
+        ).per_image(),
         weights=_arrays(outcome.model.state_dict()) if trial.keep_weights else None,
         snapshots=_epoch_arrays(outcome.snapshots) if trial.keep_snapshots else None,
     )
 
 
-def _cost(outcome: FitResult, meta: TrialMeta, *, evaluation_seconds: float, device: str) -> Cost:
-    epoch_ends = outcome.history.epochs().seconds
-    seen, seconds = len(epoch_ends) * meta.fitted, float(epoch_ends[-1])
+def _cost(outcome: RunResult, meta: TrialMeta, *, device: str) -> Cost:
+    epoch_ends = outcome.epochs.seconds
+    seen, seconds = len(epoch_ends) * len(meta.images.fitted), float(epoch_ends[-1])
     return Cost(
         train_seconds=seconds,
-        evaluation_seconds=evaluation_seconds,
+        evaluation_seconds=outcome.evaluation_seconds,
         peak_memory_bytes=peak_bytes(device),
         parameters=sum(weight.numel() for weight in outcome.model.parameters()),
         forward_flops_per_image=meta.flops,

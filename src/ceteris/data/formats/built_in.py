@@ -5,7 +5,8 @@ from typing import cast
 
 import numpy as np
 
-from ceteris.data.source import Source, array_part
+from ceteris.data.named import Location, official
+from ceteris.data.source import Reader, Source, array_part
 from ceteris.records import ByteArray, IntArray
 from ceteris.seeds import generator
 
@@ -58,3 +59,11 @@ def _draw(count: int, random: np.random.Generator) -> tuple[ByteArray, IntArray]
 
 
 BUILT_IN: dict[str, Callable[[], Source]] = {"digits": digits_source, "synthetic": synthetic_source}
+
+
+def detect(location: Location) -> Reader | None:
+    """Return the reader of a built-in set; None for anything else."""
+    known = location.known
+    if known is None or known.name not in BUILT_IN:
+        return None
+    return Reader(kind=known.name, files=(), read=lambda: official(known, BUILT_IN[known.name]()))

@@ -15,7 +15,8 @@ from ceteris.data.formats.entries import read_errors
 from ceteris.data.formats.folder_layout import Folder, Layout, NoClassFoldersError, part_of, read_tree, understand
 from ceteris.data.formats.picture_parts import check_files, file_part, preprocessing_of, sorted_classes
 from ceteris.data.formats.pictures import UNREAD_SUFFIXES
-from ceteris.data.source import Located, ReadOptions, Source, Understood
+from ceteris.data.named import Location
+from ceteris.data.source import Reader, ReadOptions, Source, Understood
 from ceteris.errors import DataError
 from ceteris.records import IntArray
 
@@ -23,12 +24,13 @@ _JOINED = "the folder's validation pictures joined the training part; validation
 _MOST_TABLES = 20
 
 
-def match(path: Path, options: ReadOptions) -> Located | None:
-    """Return how a folder of pictures is read, or None for a file."""
-    if not path.is_dir():
+def detect(location: Location) -> Reader | None:
+    """Return the reader of a folder of pictures, or None for a file."""
+    path = location.path
+    if location.known is not None or not path.is_dir():
         return None
-    read = partial(folder_source, path, options)
-    return Located(kind="folder", files=(), read=read, stamp=partial(_folder_stamp, path))
+    read = partial(folder_source, path, location.options)
+    return Reader(kind="folder", files=(), read=read, stamp=partial(_folder_stamp, path))
 
 
 def folder_source(root: Path, options: ReadOptions) -> Source:

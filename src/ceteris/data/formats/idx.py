@@ -12,12 +12,14 @@ import numpy as np
 
 from ceteris.data.formats.entries import Entry, entries, read_errors, read_into, read_text
 from ceteris.data.imageset import CHUNK_BYTES
-from ceteris.data.source import Located, Part, ReadOptions, Source, Understood, filled_part
+from ceteris.data.named import Location, NamedSet, official
+from ceteris.data.source import Part, Reader, Source, Understood, filled_part
 from ceteris.errors import DataError
 from ceteris.records import ByteArray
 
 UPRIGHT = "turned upright (EMNIST's files store columns first)"
 _UNSIGNED_BYTE = 0x08
+_IMAGES = re.compile(r".*images[-_.]idx3[-_.]ubyte(\.idx)?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,38 +37,44 @@ class IdxFiles:
         return tuple(dict.fromkeys(entry.path for entry in used if entry is not None))
 
 
-def match(path: Path, options: ReadOptions) -> Located | None:
-    """Return how a folder of IDX files, or the set to which an IDX file belongs, is read; None for anything else.
+def detect(location: Location) -> Reader | None:
+    """Return the reader of IDX files: those of a named set, those in a folder, or the set of one image file; else None.
 
     Raises:
         DataError: several sets in one folder, or images without labels.
     """
-    if path.is_dir():
-        folder, wanted = path, None
-        files = entries(folder)
-        if not any(below.is_dir() for below in folder.iterdir()):
-            files += entries(folder, packed=True)
-        if not any("idx3" in entry.name.lower() for entry in files):
-            return None
-    elif "idx3" in path.name.lower():
-        folder, wanted = path.parent, path.name.lower().partition("images")[0]
-        files = entries(folder)
-    else:
+    path, known = location.path, location.known
+    if known is not None:
+        listed = location.entries() if known.format == "idx" else ()
+        complete = (found for files in listed if (found := find_files(files, known.prefix)) and found.test)
+        first = next(complete, None)
+        return None if first is None else _reader(location, f"{known.name} idx", known.prefix, first)
+    if not _IMAGES.fullmatch(Entry(path).name.lower()) and not path.is_dir():
         return None
-    options.only(f"the IDX files in {folder}", "test_fraction")
+    folder, wanted = (path, None) if path.is_dir() else (path.parent, path.name.lower().partition("images")[0])
+    files = entries(folder)
+    if path.is_dir() and not any(below.is_dir() for below in folder.iterdir()):
+        files += entries(folder, packed=True)
+    if not any("idx3" in entry.name.lower() for entry in files):
+        return None
+    location.options.only(f"the IDX files in {folder}", "test_fraction")
     prefix = _prefix(folder, files, wanted)
     found = find_files(files, prefix)
     if found is None:
         raise DataError(f"{folder}: the training labels ({prefix}train-labels-idx1-ubyte) are missing.")
-    return Located(kind=f"idx {prefix}", files=found.paths, read=lambda: _read(folder, prefix, found))
+    return _reader(location, f"idx {prefix}", prefix, found)
 
 
 def find_files(files: list[Entry], prefix: str) -> IdxFiles | None:
     """Return the IDX files whose names start with ``prefix``, in usual spellings; None where training files are missing."""
-    pairs = {}
+    pairs: dict[str, tuple[Entry, Entry] | None] = {}
     for part in ("train", "test", "t10k"):
-        found = [_file(files, prefix, part, "images", 3), _file(files, prefix, part, "labels", 1)]
-        pairs[part] = None if found[0] is None or found[1] is None else (found[0], found[1])
+        pair = []
+        for kind, dimensions in (("images", 3), ("labels", 1)):
+            pattern = re.compile(rf"{re.escape(prefix)}{part}[-_.]{kind}[-_.]idx{dimensions}[-_.]ubyte(\.idx)?")
+            pair.append(next((entry for entry in files if pattern.fullmatch(entry.name.lower())), None))
+        images, labels = pair
+        pairs[part] = None if images is None or labels is None else (images, labels)
     train, test = pairs["train"], pairs["test"] or pairs["t10k"]
     return IdxFiles(train=train, test=test, mapping=find_mapping(files, prefix)) if train else None
 
@@ -74,6 +82,12 @@ def find_files(files: list[Entry], prefix: str) -> IdxFiles | None:
 def find_mapping(files: list[Entry], prefix: str) -> Entry | None:
     """Return the file that maps labels to characters, where there is one."""
     return next((entry for entry in files if entry.name.lower() == f"{prefix}mapping.txt"), None)
+
+
+def mapped_classes(known: NamedSet, mapping: Entry | None) -> tuple[str, ...]:
+    """Return the class names of a named set, those of its mapping file where there is one."""
+    table = read_mapping(mapping) if mapping else {}
+    return tuple(table.get(number + known.first_label, name) for number, name in enumerate(known.classes))
 
 
 def idx_part(images: Entry, labels: Entry, *, transposed: bool, first_label: int = 0) -> Part:
@@ -179,26 +193,28 @@ def _prefix(folder: Path, files: list[Entry], wanted: str | None) -> str:
     return prefixes[0]
 
 
-def _file(files: list[Entry], prefix: str, part: str, kind: str, dimensions: int) -> Entry | None:
-    pattern = re.compile(rf"{re.escape(prefix)}{part}[-_.]{kind}[-_.]idx{dimensions}[-_.]ubyte(\.idx)?")
-    return next((entry for entry in files if pattern.fullmatch(entry.name.lower())), None)
+def _reader(location: Location, kind: str, prefix: str, files: IdxFiles) -> Reader:
+    folder = location.path if location.path.is_dir() else location.path.parent
+    return Reader(kind=kind, files=files.paths, read=lambda: _read(folder, prefix, files, location.known))
 
 
-def _read(folder: Path, prefix: str, files: IdxFiles) -> Source:
-    transposed = prefix.startswith("emnist-")
+def _read(folder: Path, prefix: str, files: IdxFiles, known: NamedSet | None) -> Source:
+    transposed = known.transposed if known else prefix.startswith("emnist-")
     names = read_mapping(files.mapping) if files.mapping else {}
-    first = min(names, default=0)  # EMNIST Letters counts its labels from 1
+    first = known.first_label if known else min(names, default=0)  # EMNIST Letters counts its labels from 1
     pairs = [files.train, *([files.test] if files.test else [])]
     train, *test = [idx_part(*pair, transposed=transposed, first_label=first) for pair in pairs]
     used = np.unique(np.concatenate([part.labels for part in (train, *test)])) + first
-    unknown = [int(label) for label in used if names and int(label) not in names]
+    unknown = [int(label) for label in used if names and not known and int(label) not in names]
     if unknown:
         raise DataError(f"{files.train[1]}: holds the label {unknown[0]}, which is not in the mapping {files.mapping}.")
     highest = max(int(used.max()), *names, 0)
-    return Source(
+    source = Source(
         name=prefix.strip("-_. ") or folder.resolve().name,
         title=f"IDX files in {folder.resolve().name}",
-        classes=tuple(names.get(number, str(number)) for number in range(first, highest + 1)),
+        classes=mapped_classes(known, files.mapping)
+        if known
+        else tuple(names.get(number, str(number)) for number in range(first, highest + 1)),
         train=train,
         test=test[0] if test else None,
         label_meaning="the class number in the label file",
@@ -209,6 +225,7 @@ def _read(folder: Path, prefix: str, files: IdxFiles) -> Source:
             notes=(f"labels from {first}",) if first else (),
         ),
     )
+    return official(known, source)
 
 
 def _header(stream: IO[bytes], entry: Entry, dimensions: tuple[int, ...]) -> tuple[int, ...]:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from ceteris.data.formats.arrays import Pair, arrays_source
 from ceteris.data.formats.entries import MAX_BYTES, open_file, read_errors
-from ceteris.data.source import Located, ReadOptions, Source
+from ceteris.data.named import Location, official
+from ceteris.data.source import Reader, Source
 from ceteris.errors import DataError
 
 _IMAGE_WORDS = ("images", "image", "x", "data", "imgs")
@@ -22,12 +23,21 @@ _CLASS_KEYS = ("classes", "class_names", "label_names")
 _MAX_ARRAYS = 1000
 
 
-def match(path: Path, options: ReadOptions) -> Located | None:
-    """Return how the .npz file at ``path`` is read, or None for another file."""
-    if not path.name.lower().endswith(".npz") or path.is_dir():
+def detect(location: Location) -> Reader | None:
+    """Return the reader of an .npz file, or of that of a named set in a folder; None for anything else."""
+    known, path = location.known, location.path
+    if known is not None:
+        path = path / known.files[0].name if known.format == "npz" else path
+    if not path.name.lower().endswith(".npz") or not path.is_file():
         return None
-    options.only(str(path), "test_fraction")
-    return Located(kind="npz", files=(path,), read=lambda: npz_source(path, name=path.stem))
+    if known is None:
+        location.options.only(str(path), "test_fraction")
+        return Reader(kind="npz", files=(path,), read=lambda: npz_source(path, name=path.stem))
+    return Reader(
+        kind=f"{known.name} npz",
+        files=(path,),
+        read=lambda: official(known, npz_source(path, name=known.name, classes=known.classes)),
+    )
 
 
 def npz_source(path: Path, *, name: str, classes: tuple[str, ...] | None = None) -> Source:

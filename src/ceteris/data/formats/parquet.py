@@ -20,7 +20,8 @@ from ceteris.data.formats.picture_parts import (
     stream_part,
 )
 from ceteris.data.formats.table_columns import LABEL_COLUMNS
-from ceteris.data.source import Located, Part, ReadOptions, Source
+from ceteris.data.named import Location
+from ceteris.data.source import Part, Reader, ReadOptions, Source
 from ceteris.errors import CeterisError, ConfigError, DataError
 
 _IMAGE_COLUMNS = ("image", "img", "picture", "bytes", "image_bytes", "data", "pixel_values")
@@ -45,23 +46,21 @@ class Rows(Protocol):
         """Return the names of the classes that whole numbers in the column stand for, where they are known."""
 
 
-def match(path: Path, options: ReadOptions) -> Located | None:
-    """Return how a Parquet file, or a folder with Parquet files in it or in its folder data/, is read; None otherwise."""
-    read = partial(parquet_source, path, options)
-    if not path.is_dir():
-        named = path.name.lower().endswith(".parquet")
-        return Located(kind="parquet", files=(path,), read=read) if named else None
-    inside = any(below.is_file() and below.name.lower().endswith(".parquet") for below in path.iterdir())
-    if not inside and not any((path / "data").glob("*.parquet")):
+def detect(location: Location) -> Reader | None:
+    """Return the reader of a Parquet file, or of a folder with such files in it or in its folder data/; else None."""
+    path, read = location.path, partial(parquet_source, location.path, location.options)
+    if path.is_file() and path.name.lower().endswith(".parquet"):
+        return Reader(kind="parquet", files=(path,), read=read)
+    if location.known is not None or not path.is_dir():
         return None
-    return Located(kind="parquet folder", files=tuple(sorted(path.rglob("*.parquet"))), read=read)
+    if not any(below.suffix.lower() == ".parquet" for below in (*path.iterdir(), *path.glob("data/*.parquet"))):
+        return None
+    return Reader(kind="parquet folder", files=tuple(sorted(path.rglob("*.parquet"))), read=read)
 
 
-def match_hub(name: str, options: ReadOptions) -> Located | None:
-    """Return how the set ``hf:owner/name[:configuration]`` of the hub is read, or None for another name."""
-    if not name.startswith(_HUB):
-        return None
-    return Located(kind=name, files=(), read=partial(_hub_source, name, options))
+def detect_hub(name: str, options: ReadOptions) -> Reader | None:
+    """Return the reader of the set ``hf:owner/name[:configuration]`` of the hub, or None for another name."""
+    return Reader(kind=name, files=(), read=partial(_hub_source, name, options)) if name.startswith(_HUB) else None
 
 
 def rows_source(train: Sequence[Rows], test: Sequence[Rows], options: ReadOptions, *, name: str, title: str) -> Source:

@@ -15,9 +15,11 @@ import numpy as np
 from ceteris.data.formats.csv_file import CsvFile, is_picture_name, read_csv
 from ceteris.data.formats.entries import Entry
 from ceteris.data.formats.folder_layout import PartName, part_of, read_tree
+from ceteris.data.formats.idx import UPRIGHT, find_mapping, mapped_classes
 from ceteris.data.formats.picture_parts import check_files, class_numbers, file_part, preprocessing_of, sorted_classes
 from ceteris.data.formats.table_columns import Columns, find_columns
-from ceteris.data.source import Located, Part, ReadOptions, Source, Understood, array_part
+from ceteris.data.named import Location, NamedSet, official
+from ceteris.data.source import Part, Reader, ReadOptions, Source, Understood, array_part
 from ceteris.errors import DataError
 from ceteris.records import ByteArray, IntArray
 
@@ -94,12 +96,32 @@ def _plain(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
 
 
-def match(path: Path, options: ReadOptions) -> Located | None:
-    """Return how the CSV file at ``path`` (plain or compressed) is read, or None for another file."""
-    if path.is_dir() or not is_table(path):
-        return None
-    read = partial(table_source, path, options)
-    return Located(kind="csv", files=(path,), read=read, stamp=partial(_picture_stamp, path, options))
+def detect(location: Location) -> Reader | None:
+    """Return the reader of a CSV file (plain or compressed), or of the pair of a named set in a folder; else None."""
+    known, path = location.known, location.path
+    if known is None:
+        if path.is_dir() or not is_table(path):
+            return None
+        read, stamp = partial(table_source, path, location.options), partial(_picture_stamp, path, location.options)
+        return Reader(kind="csv", files=(path,), read=read, stamp=stamp)
+    for files in location.entries() if known.tables else ():
+        by_name = {entry.name.lower(): entry for entry in files}
+        pair = next((pair for pair in known.tables if all(name in by_name for name in pair)), None)
+        if pair is not None:
+            parts, mapping = [by_name[name] for name in pair], find_mapping(files, known.prefix)
+            paths = dict.fromkeys(entry.path for entry in (*parts, mapping) if entry is not None)
+            read_pair = partial(_pair_source, known, parts, mapping)
+            return Reader(kind=f"{known.name} csv", files=tuple(paths), read=read_pair)
+    return None
+
+
+def _pair_source(known: NamedSet, tables: Sequence[Entry], mapping: Entry | None) -> Source:
+    parts = [pixel_table(entry, transposed=known.transposed) for entry in tables]
+    train, test = (array_part(images, labels - known.first_label) for images, labels in parts)
+    classes = mapped_classes(known, mapping)
+    upright = (UPRIGHT,) if known.transposed else ()
+    source = Source(name="", title="", classes=classes, train=train, test=test, preprocessing=upright)
+    return official(known, source)
 
 
 def is_table(path: Path) -> bool:
