@@ -8,13 +8,15 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from ceteris.api.collect import FinalModel, TrainedStudy
-from ceteris.api.model import ModelCard, write_model
+from ceteris.api.model import CODE_FOLDER, ModelCard, write_model
 from ceteris.errors import ConfigError, did_you_mean
 from ceteris.figures import figures
 from ceteris.findings import StudyFindings
 from ceteris.report import Table, tables, write_report
 from ceteris.report.table import columns, made
 from ceteris.store import read_findings, write_bytes, write_findings
+from ceteris.study.trials import own_code
+from ceteris.user_code import code_files
 
 
 @dataclass(frozen=True)
@@ -106,11 +108,13 @@ def write_result(
 
 
 def _write_model_folder(folder: Path, final: FinalModel, trained: TrainedStudy) -> None:
-    """Write one model's weights, its training log per iteration and per epoch, and its README."""
+    """Write one model's weights, the code that they need, its training log per iteration and epoch, and its README."""
     epochs, log = final.record.epochs, final.record.iterations
     assert epochs is not None
     assert log is not None
     write_model(folder / "model.safetensors", final.card, trained.store.weights(final.record.digest))
+    for name, content in code_files(own_code(final.card.recipe).values()).items():
+        write_bytes(folder / CODE_FOLDER / name, content)
     per_epoch = len(log.loss) // len(epochs.seconds)
     numbers = range(1, len(log.loss) + 1)
     iterations = {
@@ -123,16 +127,20 @@ def _write_model_folder(folder: Path, final: FinalModel, trained: TrainedStudy) 
     write_bytes(folder / "iterations.csv", _csv(iterations))
     history = {field.name: getattr(epochs, field.name).tolist() for field in fields(epochs)}
     write_bytes(folder / "epochs.csv", _csv({"epoch": range(1, len(epochs.seconds) + 1)} | history))
-    write_bytes(folder / "README.md", _readme(final.card, folder.name).encode())
+    write_bytes(folder / "README.md", _readme(final.card, folder.name, trained.study.data).encode())
 
 
 def _csv(titles: Mapping[str, Iterable[float]]) -> bytes:
     return made("log", "", columns(*titles), zip(*titles.values(), strict=True)).csv().encode()
 
 
-def _readme(card: ModelCard, folder: str) -> str:
+def _readme(card: ModelCard, folder: str, data: str) -> str:
     channels, height, width = card.input_shape
     note = f"\n{card.note}\n" if card.note else ""
+    own = own_code(card.recipe)
+    allow = " --allow-imports" if own else ""
+    if own:
+        note += f"\n`{CODE_FOLDER}/` holds the own code that it needs; reading the model runs it, so that has to be allowed.\n"
     return f"""# {card.name} ({card.version})
 
 Trained by the study "{card.study}" on {card.data}: {len(card.classes)} classes, images of {height} x {width} pixels with
@@ -141,15 +149,15 @@ validation images {card.validation_accuracy:.4f}.
 {note}
 `model.safetensors` holds the weights and, in its header, the recipe, the class names and how images are standardised.
 
-    ceteris predict {folder}/model.safetensors picture.png
-    ceteris evaluate {folder}/model.safetensors --data mnist
-    ceteris summary {folder}/model.safetensors
+    ceteris predict {folder} picture.png{allow}
+    ceteris evaluate {folder} --data {data}{allow}
+    ceteris summary {folder}{allow}
 
 In Python:
 
     import ceteris
-    model = ceteris.read_model("{folder}/model.safetensors")
-    probabilities = model.probabilities(images)   # images: uint8 (n, {channels}, {height}, {width})
+    model = ceteris.read_model("{folder}"{", allow_imports=True" if own else ""})
+    probabilities = model.probabilities(images)   # images: (n, {channels}, {height}, {width}), bytes or floats in 0..1
 
 `iterations.csv` is the log of the training, mini-batch by mini-batch; `epochs.csv` has one row per epoch.
 Trial {card.trial}.

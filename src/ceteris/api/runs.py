@@ -16,7 +16,7 @@ import torch
 
 from ceteris.api.collect import TrainedStudy, findings_of
 from ceteris.api.result import Result, write_result
-from ceteris.data import DataSet, from_arrays, reading_lines, split_indices
+from ceteris.data import DataSet, array_parts, from_arrays, reading_lines, split_indices
 from ceteris.digests import digest_of
 from ceteris.errors import ConfigError
 from ceteris.execution.pools import InProcessPool, WorkerPool
@@ -179,7 +179,7 @@ def run(
     study: str | Path | Mapping[str, Any] | Study,
     *,
     settings: Sequence[str] = (),
-    data: DataSet | Arrays | None = None,
+    data: DataSet | str | Path | Arrays | None = None,
     models: Mapping[str, type[torch.nn.Module]] | None = None,
     out: str | Path | None = None,
     store: str | Path | None = None,
@@ -197,7 +197,8 @@ def run(
     Args:
         study: name of a shipped study, path of a TOML file, the same as a dictionary, or a Study.
         settings: overrides such as "cnn.optimizer.lr=0.01"; a model's name or a key of the study comes first.
-        data: instead of the study's data: a DataSet, or arrays (train images, train labels[, test images, test labels]).
+        data: instead of the study's data: a DataSet, a name or path, or arrays (train images, train labels[, test images, test
+            labels]), also as the two pairs that Keras returns. Images are bytes, 16 bits, or floats in 0..1 or 0..255.
         models: own classes that take part beside the study's models, by name; each is called with ``input_shape`` and
             ``classes`` and starts from the first model's training recipe. Factors of the model's inside pass them over.
         out: folder for the result; ceteris-results/<name> without it.
@@ -216,6 +217,8 @@ def run(
     """
     budget_seconds = budget_of(until_decided, budget)
     asked, original = _asked(study, settings)
+    if isinstance(data, str | Path):
+        asked, data = replace(asked, data=str(data)), None
     if models:
         asked = _with_models(asked, models)
         workers = _workers_knowing(models, workers)
@@ -233,12 +236,8 @@ def run(
         budget_seconds=budget_seconds,
     )
     if data is not None and not isinstance(data, DataSet):
-        if len(data) not in (2, 4):
-            raise ConfigError(
-                "data: arrays are (train images, train labels) or these and (test images, test labels); "
-                f"received {len(data)}."
-            )
-        data = from_arrays(*data, name=asked.data, cache_dir=options.store / "data")
+        train, test = array_parts(data)
+        data = from_arrays(*train, *(test or ()), name="arrays", cache_dir=options.store / "data")
     if data is not None:  # the study that runs names the data that it runs on, so that its file runs again
         asked = replace(asked, data=str(data.prepared))
     return run_study(asked, options, progress, data_set=data, original=original)

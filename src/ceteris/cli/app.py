@@ -13,6 +13,7 @@ from rich.console import Console
 from ceteris.errors import CeterisError, ConfigError
 
 if TYPE_CHECKING:
+    from ceteris.api import TrainedModel
     from ceteris.study import Study
     from ceteris.study.trials import RunOptions
 
@@ -71,6 +72,8 @@ class StudyOptions:
         from ceteris.study import parse_study, study_text
 
         text = study_text(name_or_path)
+        if self.allow_imports:
+            look_for_modules(Path(name_or_path).parent, Path())
         return parse_study(text, self.set or [], origin=name_or_path), text
 
     def run_options(self, study: "Study") -> "RunOptions":
@@ -78,8 +81,6 @@ class StudyOptions:
         from ceteris.study.trials import RunOptions
         from ceteris.user_code import ALL_IMPORTS, NO_IMPORTS
 
-        if self.allow_imports and os.getcwd() not in sys.path:
-            sys.path.insert(0, os.getcwd())  # own modules lie beside the study; the workers inherit this path
         out = self.out or RESULTS / study.name
         return RunOptions(
             out=out,
@@ -99,6 +100,13 @@ def store_folder(given: Path | None, *, beside: Path = RESULTS / "any") -> Path:
     """Return the store: as given, as CETERIS_STORE says, else "store" beside the folder of a result."""
     named = os.environ.get("CETERIS_STORE")
     return given or (Path(named) if named else beside.parent / "store")
+
+
+def look_for_modules(*folders: Path) -> None:
+    """Let own modules be found in folders (beside a study, or here); training processes inherit the path."""
+    for folder in (str(folder.resolve()) for folder in folders):
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
 
 
 def run_command(arguments: list[str]) -> int:
@@ -302,6 +310,7 @@ def evaluate(
     model: Path,
     *,
     data: str,
+    part: Literal["train", "test", "all"] | None = None,
     data_dir: DataDir = None,
     store: StoreDir = None,
     offline: Offline = False,
@@ -309,31 +318,30 @@ def evaluate(
     allow_imports: AllowImports = False,
     as_json: AsJson = False,
 ) -> None:
-    """Evaluate a trained model on the test part of a data set; the look is noted in the ledger of that test set.
+    """Evaluate a trained model on labelled images; the look is noted in the ledger of that test set.
 
     Parameters
     ----------
     model:
         A model.safetensors that a study wrote, or its folder.
     data:
-        A known name or the path of a folder or file.
+        A known name or the path of a folder, table or archive. Classes are matched by their names.
+    part:
+        Which part; without it the test part, or all images of data that have no parts.
     reason:
-        Why the test set is looked at; it is written into the ledger.
+        Why the images are looked at; it is written into the ledger.
     """
-    from ceteris.api import evaluate_model, read_model
+    from ceteris.api import evaluate_model
     from ceteris.cli.printing import evaluation_json, print_evaluation
-    from ceteris.data import load
 
-    root = store_folder(store)
-    trained = read_model(model, allow_imports=allow_imports)
-    data_set = load(
-        data, data_dir=data_dir, cache_dir=root / "data", options=trained.card.reading, offline=offline or None
+    trained, root = trained_model(model, allow_imports), store_folder(store)
+    evaluation = evaluate_model(
+        trained, data, root, part=part, reason=reason, data_dir=data_dir, offline=offline or None
     )
-    evaluation = evaluate_model(trained, data_set, root, reason=reason)
     if as_json:
         _print_json(evaluation_json(evaluation))
     else:
-        print_evaluation(Console(), trained, data_set, evaluation)
+        print_evaluation(Console(), trained.card, evaluation)
 
 
 @app.command
@@ -345,6 +353,7 @@ def predict(
     invert: Annotated[
         bool, Parameter(negative="", help="Turn dark on light into light on dark, as MNIST has it.")
     ] = False,
+    csv: Annotated[Path | None, Parameter(help="Also write all probabilities to this CSV file.")] = None,
     allow_imports: AllowImports = False,
     as_json: AsJson = False,
 ) -> None:
@@ -355,19 +364,37 @@ def predict(
     model:
         A model.safetensors that a study wrote, or its folder.
     pictures:
-        One or more picture files.
+        Picture files, or folders of them.
     top:
         How many classes to show for each picture.
     """
-    from ceteris.api import predict_pictures, read_model
-    from ceteris.cli.printing import prediction_rows, print_predictions
+    from ceteris.api import picture_files, predict_pictures
+    from ceteris.cli.printing import prediction_csv, prediction_rows, print_predictions
 
-    trained = read_model(model, allow_imports=allow_imports)
-    rows = prediction_rows(trained.card.classes, pictures, predict_pictures(trained, pictures, invert=invert), top)
+    trained, files = trained_model(model, allow_imports), picture_files(pictures)
+    probabilities = predict_pictures(trained, files, invert=invert, warn=_warn)
+    if csv:
+        from ceteris.store import write_bytes
+
+        write_bytes(csv, prediction_csv(trained.card.classes, files, probabilities))
+    rows = prediction_rows(trained.card.classes, files, probabilities, top)
     if as_json:
         _print_json(rows)
     else:
         print_predictions(Console(), rows)
+
+
+def _warn(text: str) -> None:
+    Console(stderr=True, soft_wrap=True).print(f"warning: {text}", style="yellow", markup=False, highlight=False)
+
+
+def trained_model(path: Path, allow_imports: bool) -> "TrainedModel":
+    """Read a trained model; own code comes from beside its weights, else from this folder, as for a study."""
+    from ceteris.api import read_model
+
+    if allow_imports:
+        look_for_modules(Path())
+    return read_model(path, allow_imports=allow_imports)
 
 
 @app.command
@@ -390,7 +417,7 @@ def summary(
 
     path = Path(study_or_model)
     if path.suffix == ".safetensors" or (path / "model.safetensors").exists():
-        tables = model_summaries(path, allow_imports=allow_imports)
+        tables = model_summaries(trained_model(path, allow_imports))
     else:
         where = StudyOptions(set=set, store=store, data_dir=data_dir, allow_imports=allow_imports)
         asked, _ = where.study(study_or_model)

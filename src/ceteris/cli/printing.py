@@ -16,8 +16,7 @@ from ceteris.formats import clock
 from ceteris.records import Float32Array
 
 if TYPE_CHECKING:
-    from ceteris.api import Evaluation, Result, TrainedModel
-    from ceteris.data import DataSet
+    from ceteris.api import Evaluation, ModelCard, Result
     from ceteris.report import Table
 
 
@@ -106,42 +105,69 @@ def print_sets(console: Console, rows: Sequence[Any]) -> None:
     console.print("A folder of class folders, a CSV, npz or Parquet file, or a pair of IDX files is given by its path.")
 
 
-def print_evaluation(console: Console, model: "TrainedModel", data_set: "DataSet", evaluation: "Evaluation") -> None:
-    """Print what a model reached on a test set."""
+def print_evaluation(console: Console, card: "ModelCard", evaluation: "Evaluation") -> None:
+    """Print what a model reached on labelled images."""
     rows = [
-        (name, f"{precision:.4f}", f"{recall:.4f}", f"{f1:.4f}", f"{count:,}")
-        for name, precision, recall, f1, count in evaluation.per_class
+        (name, *(f"{share:.4f}" if count else "–" for share in shares), f"{count:,}")
+        for name, *shares, count in evaluation.per_class
     ]
     titles = ("class", "precision", "recall", "F1", "images")
-    title = f"{model.card.name} ({model.card.version}) on {data_set.title}"
+    title = f"{card.name} ({card.version}) on {evaluation.title}"
     console.print(rich_table(title, titles, rows, right=(1, 2, 3, 4)))
-    interval = evaluation.accuracy
-    console.print(
+    interval, absent = evaluation.accuracy, evaluation.absent
+    print_lines(
+        console,
         f"accuracy {100 * interval.estimate:.2f} % (95 % interval {100 * interval.low:.2f} to {100 * interval.high:.2f}), "
         f"macro precision {evaluation.precision:.4f}, recall {evaluation.recall:.4f}, F1 {evaluation.f1:.4f}, "
         f"ROC AUC {evaluation.auc:.4f}, loss {evaluation.loss:.4f} on {evaluation.images:,} images",
-        highlight=False,
+        absent_line(absent, len(evaluation.classes)),
+        f"Note: {evaluation.note}" if evaluation.note else "",
+        f"Looks at this test set so far: {evaluation.looks}.",
     )
-    if data_set.note:
-        console.print(f"Note: {data_set.note}", markup=False)
-    console.print(f"Looks at this test set so far: {evaluation.looks}.", highlight=False)
+
+
+def absent_line(absent: Sequence[str], classes: int) -> str:
+    """Say over which classes averages are taken, '' when over all."""
+    if not absent:
+        return ""
+    more = f" and {len(absent) - 10} more" if len(absent) > 10 else ""
+    return (
+        f"No image of {', '.join(absent[:10])}{more}: precision, recall, F1 and AUC are averages over the other "
+        f"{classes - len(absent)} of {classes} classes."
+    )
+
+
+def print_lines(console: Console, *lines: str) -> None:
+    """Print sentences, wrapped between words at the width of the terminal; empty ones are left out."""
+    for line in filter(None, lines):
+        console.print(line, highlight=False, markup=False)
 
 
 def evaluation_json(evaluation: "Evaluation") -> dict[str, Any]:
     """Return an evaluation as plain values."""
     interval = evaluation.accuracy
     shares = {"accuracy": interval.estimate, "accuracy_low": interval.low, "accuracy_high": interval.high}
-    as_it_is = ("precision", "recall", "f1", "auc", "loss", "looks")
+    as_it_is = ("images", "precision", "recall", "f1", "auc", "loss", "looks")
+    titles = ("class", "precision", "recall", "f1", "images")
     return {
-        "images": evaluation.images,
         **shares,
         **{name: getattr(evaluation, name) for name in as_it_is},
-        "per_class": [
-            dict(zip(("class", "precision", "recall", "f1", "images"), row, strict=True))
-            for row in evaluation.per_class
-        ],
+        "absent": list(evaluation.absent),
+        "per_class": [dict(zip(titles, row, strict=True)) for row in evaluation.per_class],
         "confusion": evaluation.confusion.tolist(),
     }
+
+
+def prediction_csv(classes: Sequence[str], files: Sequence[Path], probabilities: Float32Array) -> bytes:
+    """Return a CSV file with a row per picture: its path, its class and the probability of every class."""
+    from ceteris.report.table import columns, made
+
+    best = probabilities.argmax(1)
+    rows = [
+        (str(file), classes[place], *map(float, shares))
+        for file, place, shares in zip(files, best, probabilities, strict=True)
+    ]
+    return made("predictions", "", columns("file", "class", *classes), rows).csv().encode()
 
 
 def prediction_rows(

@@ -3,9 +3,11 @@
 from ceteris.data.audit import DataAudit, audit
 from ceteris.data.describe import TextTable, as_json, describe, reading_lines, text_tables, write_page
 from ceteris.data.download import Progress
-from ceteris.data.formats.pictures import read_pictures_of_shape
+from ceteris.data.formats.arrays import array_parts, images_from_array
+from ceteris.data.formats.folder_layout import pictures_in
+from ceteris.data.formats.pictures import file_header, read_pictures_of_shape
 from ceteris.data.imageset import ImageSet, make_image_set, standardisation
-from ceteris.data.load import from_arrays, list_sets, load
+from ceteris.data.load import Labelled, from_arrays, list_sets, load, load_labelled
 from ceteris.data.named import NamedSet, SetRow, find_named, named_sets
 from ceteris.data.prepared import open_prepared, open_train
 from ceteris.data.sealed import DataSet, SealedTest, seal
@@ -16,6 +18,7 @@ __all__ = [
     "DataAudit",
     "DataSet",
     "ImageSet",
+    "Labelled",
     "NamedSet",
     "Progress",
     "ReadOptions",
@@ -23,17 +26,22 @@ __all__ = [
     "SetRow",
     "SplitImages",
     "TextTable",
+    "array_parts",
     "as_json",
     "audit",
     "describe",
+    "file_header",
     "find_named",
     "from_arrays",
+    "images_from_array",
     "list_sets",
     "load",
+    "load_labelled",
     "make_image_set",
     "named_sets",
     "open_prepared",
     "open_train",
+    "pictures_in",
     "read_pictures_of_shape",
     "reading_lines",
     "seal",

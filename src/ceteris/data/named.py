@@ -111,11 +111,13 @@ class Location:
         path: a file or folder.
         options: how the user wants it read.
         known: the named set that is looked for there; None where the user named the path.
+        to_evaluate: whether one part or one class alone will do, since nothing is trained on it.
     """
 
     path: Path
     options: ReadOptions = field(default_factory=ReadOptions)
     known: NamedSet | None = None
+    to_evaluate: bool = False
 
     def entries(self) -> Iterator[list[Entry]]:
         """Yield the files of the folder that can belong to the named set, then those and the files in its zip archives."""

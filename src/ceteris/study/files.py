@@ -56,8 +56,8 @@ def study_text(name_or_path: str) -> str:
     path = Path(name_or_path)
     if path.is_dir():
         raise ConfigError(
-            f'study: "{name_or_path}" is a folder; name a study file (.toml) or a shipped study: {", ".join(shipped)}. A folder '
-            f"of pictures is the data of a study: ceteris run digits --set data={name_or_path}, for example."
+            f'study: "{name_or_path}" is a folder; name a study file (.toml) or a shipped study: {", ".join(shipped)}. '
+            f"Pictures in a folder are the data of a study, as in: ceteris run digits --set data={name_or_path}"
         )
     try:
         return path.read_text(encoding="utf-8-sig")

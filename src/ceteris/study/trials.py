@@ -173,7 +173,7 @@ def block_trial(context: ExperimentContext, recipe: Recipe, repetition: int, fol
         split=CrossValidationSplit(folds=exploration.folds, index=fold, seed=seed, images=exploration.images),
         seed=seed,
         execution=execution_of(recipe, context.device),
-        code=_code_digest(context, recipe),
+        code=context.imports.digest(own_code(recipe)),
     )
 
 
@@ -203,7 +203,7 @@ def final_trials(context: ExperimentContext, recipe: Recipe) -> tuple[Trial, ...
             patience=final.patience,
             keep_weights=True,
             keep_snapshots=final.test_curves and number == 0,
-            code=_code_digest(context, recipe),
+            code=context.imports.digest(own_code(recipe)),
         )
         for number in range(final.seeds)
     )
@@ -216,8 +216,7 @@ def without_residual(recipe: Recipe) -> Recipe | None:
     return replace(recipe, model=replace(recipe.model, residual=False))
 
 
-def _code_digest(context: ExperimentContext, recipe: Recipe) -> str:
-    """Return the digest of the user's own code in a recipe, '' when there is none; the context says what is allowed."""
+def own_code(recipe: Recipe) -> dict[str, str]:
+    """Return the import paths of the user's own code in a recipe, by the parameter that names each."""
     parts = {"model": recipe.model, "loss": recipe.loss}
-    own = {name: part.path for name, part in parts.items() if isinstance(part, CustomModel | CustomLoss)}
-    return context.imports.digest(own)
+    return {name: part.path for name, part in parts.items() if isinstance(part, CustomModel | CustomLoss)}

@@ -1,5 +1,6 @@
 """Arrays in memory, as the user of a notebook has them, to images uint8 (n, channels, height, width)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,23 @@ from ceteris.errors import DataError
 from ceteris.records import ByteArray, IntArray
 
 Pair = tuple[NDArray[Any], NDArray[Any]]  # images, labels
+
+
+def array_parts(arrays: Sequence[Any]) -> tuple[Pair, Pair | None]:
+    """Return training and test pair from (images, labels), the same with (images, labels) of a test part, or two pairs.
+
+    Raises:
+        DataError: anything else.
+    """
+    parts = list(arrays)
+    if all(isinstance(part, tuple | list) and len(part) == 2 and np.ndim(part[0]) > np.ndim(part[1]) for part in parts):
+        parts = [array for pair in parts for array in pair]  # as Keras gives them: ((images, labels), (images, labels))
+    if len(parts) not in (2, 4):
+        raise DataError(
+            "data: arrays are (train images, train labels), these and (test images, test labels), or both as two pairs; "
+            f"received {len(parts)}."
+        )
+    return (parts[0], parts[1]), ((parts[2], parts[3]) if len(parts) == 4 else None)
 
 
 def arrays_source(train: Pair, test: Pair | None, *, name: str, classes: tuple[str, ...] | None = None) -> Source:
