@@ -11,10 +11,9 @@ import pytest
 from sklearn.datasets import load_digits
 
 from ceteris import recipe
-from ceteris.analysis.finals import images_to_show
-from ceteris.analysis.results import ResultsInfo, results_info
+from ceteris.analysis.results import Results, results_of
+from ceteris.analysis.test_images import images_to_show
 from ceteris.findings import (
-    Better,
     Comparison,
     Confirmation,
     DataDescription,
@@ -25,14 +24,15 @@ from ceteris.findings import (
     Failure,
     FeatureMaps,
     FinalFinding,
+    Kept,
     LayerRow,
     LevelFinding,
     Look,
     ModelFinding,
     ModelSummary,
-    NoneBetter,
     ResidualFinding,
     StudyFindings,
+    Taken,
     TestImages,
     TuningFinding,
     Verdict,
@@ -66,9 +66,9 @@ def findings() -> StudyFindings:
 
 
 @pytest.fixture(scope="session")
-def results(findings: StudyFindings) -> ResultsInfo:
+def results(findings: StudyFindings) -> Results:
     """Its finals, evaluated once for all tests."""
-    return results_info(findings)
+    return results_of(findings)
 
 
 def example_findings(
@@ -238,7 +238,7 @@ def _factor(position: int, incumbent: FloatArray, random: np.random.Generator) -
         question=f"Does the {title.lower()} matter?",
         fields=(name,),
         levels=levels,
-        reason=Better() if chosen else NoneBetter(),
+        reason=Taken(gain=0.006, chance=0.97) if chosen else Kept(),
     )
     return finding, accuracies[chosen]
 

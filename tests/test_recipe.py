@@ -17,15 +17,15 @@ from ceteris.store import from_tree
 
 # Every union of choices, with the tuple of its members that other code may walk through.
 UNIONS: dict[str, tuple[Any, tuple[type, ...]]] = {
-    "activation": (r.Activation, r.ACTIVATIONS),
-    "augmentation": (r.Augmentation, r.AUGMENTATIONS),
-    "averaging": (r.Averaging, r.AVERAGINGS),
-    "clipping": (r.Clipping, r.CLIPPINGS),
-    "loss": (r.Loss, r.LOSSES),
-    "model": (r.Model, r.MODELS),
-    "optimizer": (r.Optimizer, r.OPTIMIZERS),
-    "penalty": (r.Penalty, r.PENALTIES),
-    "schedule": (r.Schedule, r.SCHEDULES),
+    "activation": (r.Activation, r.CHOICES["activation"]),
+    "augmentation": (r.Augmentation, r.CHOICES["augmentation"]),
+    "averaging": (r.Averaging, r.CHOICES["averaging"]),
+    "clipping": (r.Clipping, r.CHOICES["clipping"]),
+    "loss": (r.Loss, r.CHOICES["loss"]),
+    "model": (r.Model, r.CHOICES["model"]),
+    "optimizer": (r.Optimizer, r.CHOICES["optimizer"]),
+    "penalty": (r.Penalty, r.CHOICES["penalty"]),
+    "schedule": (r.Schedule, r.CHOICES["schedule"]),
 }
 MEMBERS = [(place, member) for place, (_, members) in UNIONS.items() for member in members]
 PLAIN = [(place, member) for place, member in MEMBERS if place != "model" and member is not r.CustomLoss]

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from ceteris.data import ImageSet, make_image_set
-from ceteris.models import summarise
+from ceteris.models.summary import summarise
 from ceteris.recipe import Recipe
 from ceteris.records import CrossValidationSplit, Trial
 from ceteris.seeds import generator
-from ceteris.training import execution_of
 from ceteris.training.build import build_model
-from ceteris.training.streams import streams_of
+from ceteris.training.device import execution_of
+from ceteris.training.single import streams_of
 from typical_loop import CLASSES, made_up_characters
 
 FOLDS = 5

@@ -20,16 +20,12 @@ Tree = dict[str, Any]
 _RECIPE = TypeAdapter(Recipe)
 
 
-class MissingFieldError(ConfigError):
-    """A recipe has no such field; ``reason`` says so in one clause, the message also what is allowed there."""
+class IncompatibleError(ConfigError):
+    """A recipe has no such field or does not take a value; ``reason`` says why in one clause, the message more."""
 
-    def __init__(self, reason: str, allowed: str) -> None:
-        super().__init__(f"{reason}. {allowed}")
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
         self.reason = reason
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Recipes and trees
 
 
 def tree_of(recipe: Recipe) -> Tree:
@@ -45,10 +41,6 @@ def recipe_of(tree: Mapping[str, Any]) -> Recipe:
         ValidationError: pydantic's, when it is none.
     """
     return _RECIPE.validate_json(json.dumps(tree))
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Read and write
 
 
 def value_at(recipe: Recipe, field: str) -> Any:
@@ -78,21 +70,21 @@ def put(tree: Tree, field: str, value: Any, *, new: bool = False) -> None:
     """Set a field of a tree; with ``new`` the last name may be one that is not there yet.
 
     Raises:
-        MissingFieldError: when the tree has no such field.
+        IncompatibleError: when the tree has no such field.
     """
     *path, last = field.split(".")
     branch = tree
     for name in path:
         inner = branch.get(name)
         if not isinstance(inner, dict):
-            raise MissingFieldError(f'the recipe has no field "{field}"', f"Allowed here: {', '.join(sorted(branch))}.")
+            reason = f'the recipe has no field "{field}"'
+            raise IncompatibleError(f"{reason}. Allowed here: {', '.join(sorted(branch))}.", reason)
         branch = inner
     if last not in branch and not new:
         allowed = ", ".join(sorted(key for key in branch if key != "kind"))
-        raise MissingFieldError(
-            f'"{".".join(path) or "the recipe"}" ({branch.get("kind", "recipe")}) has no field "{last}"',
-            f"Allowed: {allowed}. List the models that have it with `models = [...]`.",
-        )
+        reason = f'"{".".join(path) or "the recipe"}" ({branch.get("kind", "recipe")}) has no field "{last}"'
+        advice = "List the models that have it with `models = [...]`."
+        raise IncompatibleError(f"{reason}. Allowed: {allowed}. {advice}", reason)
     branch[last] = value
 
 

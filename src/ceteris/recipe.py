@@ -390,8 +390,8 @@ class CustomLoss:
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
-class NoPenalty:
-    """No penalty on the weights."""
+class Nothing:
+    """This is left out."""
 
     kind: Literal["none"] = "none"
 
@@ -424,13 +424,6 @@ class DecoupledWeightDecay:
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
-class NoClipping:
-    """Gradients are used as they are."""
-
-    kind: Literal["none"] = "none"
-
-
-@dataclass(frozen=True, kw_only=True, config=_FROZEN)
 class ClipNorm:
     """Scale the whole gradient down to at most ``maximum`` in Euclidean norm (Pascanu et al. 2013)."""
 
@@ -447,13 +440,6 @@ class ClipValue:
 
 
 # --- Averaging of weights
-
-
-@dataclass(frozen=True, kw_only=True, config=_FROZEN)
-class NoAveraging:
-    """The weights of the last step are evaluated."""
-
-    kind: Literal["none"] = "none"
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
@@ -593,9 +579,9 @@ Schedule = _Choice[
     Constant | Step | MultiStep | Exponential | Cosine | CosineRestarts | OneCycle | ReduceOnPlateau | Linear
 ]
 Loss = _Choice[CrossEntropy | Focal | MeanSquaredError | CustomLoss]
-Penalty = _Choice[NoPenalty | L1 | L2 | DecoupledWeightDecay]
-Clipping = _Choice[NoClipping | ClipNorm | ClipValue]
-Averaging = _Choice[NoAveraging | ExponentialMovingAverage]
+Penalty = _Choice[Nothing | L1 | L2 | DecoupledWeightDecay]
+Clipping = _Choice[Nothing | ClipNorm | ClipValue]
+Averaging = _Choice[Nothing | ExponentialMovingAverage]
 Augmentation = _Choice[
     Shift | Rotate | Scale | Shear | Elastic | Flip | CropWithPadding | Cutout | Noise | BrightnessContrast
     | Mixup | CutMix | AdversarialNoise
@@ -724,27 +710,28 @@ class Recipe:
     optimizer: Optimizer = SGD(lr=0.1)
     schedule: Schedule = Constant()
     loss: Loss = CrossEntropy()
-    penalty: Penalty = NoPenalty()
+    penalty: Penalty = Nothing()
     augmentation: tuple[Augmentation, ...] = ()
-    clipping: Clipping = NoClipping()
-    averaging: Averaging = NoAveraging()
+    clipping: Clipping = Nothing()
+    averaging: Averaging = Nothing()
     epochs: Count = 10
     batch_size: Count = 128
     precision: Literal["auto", "float32", "bfloat16"] = "float32"
 
 
-def _members(union: Any) -> tuple[type[Any], ...]:
-    """Return the types of a choice, in the order in which they are listed."""
-    return get_args(get_args(union)[0])
-
-
-ACTIVATIONS = _members(Activation)
-AUGMENTATIONS = _members(Augmentation)
-AVERAGINGS = _members(Averaging)
-CLIPPINGS = _members(Clipping)
+# The types of every choice by its place in a recipe, in the order in which they are listed
+CHOICES: dict[str, tuple[type[Any], ...]] = {
+    place: get_args(get_args(union)[0])
+    for place, union in {
+        "model": Model,
+        "activation": Activation,
+        "optimizer": Optimizer,
+        "schedule": Schedule,
+        "loss": Loss,
+        "penalty": Penalty,
+        "augmentation": Augmentation,
+        "clipping": Clipping,
+        "averaging": Averaging,
+    }.items()
+}
 INITIALISATIONS = get_args(Initialisation.__annotations__["kind"])
-LOSSES = _members(Loss)
-MODELS = _members(Model)
-OPTIMIZERS = _members(Optimizer)
-PENALTIES = _members(Penalty)
-SCHEDULES = _members(Schedule)

@@ -23,7 +23,7 @@ import fleet
 import training_speed
 import typical_loop
 from ceteris.data import split_indices
-from ceteris.models import summarise
+from ceteris.models.summary import summarise
 from ceteris.training.build import build_model
 from ceteris.training.device import one_thread
 from fleet import measuring, networks

@@ -10,7 +10,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from ceteris.models import CNN, MLP, Dropout, ResNet, set_dropout_generator, summarise
+from ceteris.models.cnn import CNN
+from ceteris.models.dropout import Dropout, set_dropout_generator
+from ceteris.models.mlp import MLP
+from ceteris.models.resnet import ResNet
+from ceteris.models.summary import summarise
 
 Shape = tuple[int, int, int]
 Builder = Callable[[Shape, int], nn.Module]

@@ -12,14 +12,14 @@ from ceteris.training import build
 
 FILL = torch.tensor([-0.4, -0.4, -0.4])
 LABELS = torch.arange(12) % 4
-BOUNDED_LOSSES = [choice for choice in recipe.LOSSES if choice is not recipe.CustomLoss]
+BOUNDED_LOSSES = [choice for choice in recipe.CHOICES["loss"] if choice is not recipe.CustomLoss]
 
 OPTIMIZER_RATES: dict[type[Any], float] = {
     recipe.SGD: 0.5, recipe.Adam: 0.01, recipe.AdamW: 0.01, recipe.NAdam: 0.01, recipe.RAdam: 0.05, recipe.RMSprop: 0.01,
     recipe.Adagrad: 0.05, recipe.Adadelta: 2.0, recipe.Adamax: 0.02, recipe.ASGD: 0.5, recipe.Muon: 0.1,
 }  # fmt: skip
 SCHEDULES: list[recipe.Schedule] = [
-    *(choice() for choice in recipe.SCHEDULES),
+    *(choice() for choice in recipe.CHOICES["schedule"]),
     recipe.Constant(warmup=0.1),
     recipe.Cosine(warmup=0.2, final=0.1),
     recipe.CosineRestarts(cycles=3, growth=1.0, warmup=0.05),
@@ -61,7 +61,7 @@ def small_network(choice: recipe.Activation | None = None, *, seed: int = 0) -> 
 # Augmentation
 
 
-@pytest.mark.parametrize("choice", recipe.AUGMENTATIONS)
+@pytest.mark.parametrize("choice", recipe.CHOICES["augmentation"])
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 9, 14)])
 def test_augmentation_keeps_shape_and_type_and_leaves_its_input_alone(
     choice: type[Any], shape: tuple[int, int, int]
@@ -83,12 +83,12 @@ def test_augmentation_keeps_shape_and_type_and_leaves_its_input_alone(
         assert torch.equal(targets, LABELS)
 
 
-@pytest.mark.parametrize("choice", recipe.AUGMENTATIONS)
+@pytest.mark.parametrize("choice", recipe.CHOICES["augmentation"])
 def test_augmentation_changes_something(choice: type[Any]) -> None:
     assert not torch.allclose(augmented((choice(),), images(3, 28, 28), seeded())[0], images(3, 28, 28), atol=1e-3)
 
 
-@pytest.mark.parametrize("choice", recipe.AUGMENTATIONS)
+@pytest.mark.parametrize("choice", recipe.CHOICES["augmentation"])
 def test_augmentation_depends_on_its_generator_alone(choice: type[Any]) -> None:
     torch.manual_seed(1)
     state = torch.get_rng_state()
@@ -103,7 +103,7 @@ def test_augmentation_depends_on_its_generator_alone(choice: type[Any]) -> None:
     assert not torch.equal(first[0], other[0])
 
 
-@pytest.mark.parametrize("choice", recipe.AUGMENTATIONS)
+@pytest.mark.parametrize("choice", recipe.CHOICES["augmentation"])
 def test_two_batches_of_one_generator_are_changed_differently(choice: type[Any]) -> None:
     generator = seeded()
 
@@ -112,7 +112,7 @@ def test_two_batches_of_one_generator_are_changed_differently(choice: type[Any])
     assert not torch.equal(first, second)
 
 
-@pytest.mark.parametrize("choice", recipe.AUGMENTATIONS)
+@pytest.mark.parametrize("choice", recipe.CHOICES["augmentation"])
 def test_every_augmentation_takes_the_same_part_of_the_stream(choice: type[Any]) -> None:
     taken, reference = seeded(), seeded()
     augmented((choice(),), images(), taken)
@@ -121,7 +121,7 @@ def test_every_augmentation_takes_the_same_part_of_the_stream(choice: type[Any])
     assert torch.equal(taken.get_state(), reference.get_state())
 
 
-@pytest.mark.parametrize("choice", recipe.AUGMENTATIONS)
+@pytest.mark.parametrize("choice", recipe.CHOICES["augmentation"])
 def test_augmentation_of_channels_last_images_has_the_same_values(choice: type[Any]) -> None:
     turned = images().contiguous(memory_format=torch.channels_last)
 
@@ -154,7 +154,7 @@ def test_adding_an_operation_leaves_the_draws_of_the_others_alone(added: recipe.
 
 
 def test_all_operations_can_follow_each_other() -> None:
-    changed, shares = augmented(tuple(choice() for choice in recipe.AUGMENTATIONS), images(), seeded())
+    changed, shares = augmented(tuple(choice() for choice in recipe.CHOICES["augmentation"]), images(), seeded())
 
     assert torch.isfinite(changed).all()
     torch.testing.assert_close(shares.sum(dim=1), torch.ones(12))
@@ -180,22 +180,22 @@ def trained_loss(choice: recipe.Optimizer, *, steps: int = 30, seed: int = 0) ->
 
 
 def test_every_optimizer_has_a_rate_for_these_tests() -> None:
-    assert set(OPTIMIZER_RATES) == set(recipe.OPTIMIZERS)
+    assert set(OPTIMIZER_RATES) == set(recipe.CHOICES["optimizer"])
 
 
-@pytest.mark.parametrize("choice", recipe.OPTIMIZERS)
+@pytest.mark.parametrize("choice", recipe.CHOICES["optimizer"])
 def test_optimizer_learns_a_separable_problem(choice: type[Any]) -> None:
     losses = trained_loss(choice(lr=OPTIMIZER_RATES[choice]))
 
     assert losses[-1] < 0.5 * losses[0]
 
 
-@pytest.mark.parametrize("choice", recipe.OPTIMIZERS)
+@pytest.mark.parametrize("choice", recipe.CHOICES["optimizer"])
 def test_optimizer_repeats_its_digits(choice: type[Any]) -> None:
     assert trained_loss(choice(), steps=5) == trained_loss(choice(), steps=5)
 
 
-@pytest.mark.parametrize("choice", recipe.OPTIMIZERS)
+@pytest.mark.parametrize("choice", recipe.CHOICES["optimizer"])
 def test_optimizer_obeys_the_rate_of_its_groups(choice: type[Any]) -> None:
     model = small_network()
     optimizer = build.build_optimizer(choice(), model)
@@ -211,7 +211,7 @@ def test_optimizer_obeys_the_rate_of_its_groups(choice: type[Any]) -> None:
     assert all(torch.equal(new, old) for new, old in zip(model.parameters(), before, strict=True))
 
 
-@pytest.mark.parametrize("choice", recipe.OPTIMIZERS)
+@pytest.mark.parametrize("choice", recipe.CHOICES["optimizer"])
 def test_optimizer_steps_every_parameter(choice: type[Any]) -> None:
     model = small_network()
     optimizer = build.build_optimizer(choice(), model)
@@ -239,7 +239,7 @@ def test_schedule_stays_between_zero_and_the_full_rate(choice: recipe.Schedule) 
     assert max(rates) > 0.99
 
 
-@pytest.mark.parametrize("choice", recipe.SCHEDULES)
+@pytest.mark.parametrize("choice", recipe.CHOICES["schedule"])
 def test_schedule_ends_where_it_says(choice: type[Any]) -> None:
     multiplier = build.build_schedule(choice())
 
@@ -278,7 +278,7 @@ def test_loss_takes_labels_and_class_shares(choice: type[Any]) -> None:
     torch.testing.assert_close(loss(logits, LABELS), loss(logits, functional.one_hot(LABELS, 4).float()))
 
 
-@pytest.mark.parametrize("choice", recipe.ACTIVATIONS)
+@pytest.mark.parametrize("choice", recipe.CHOICES["activation"])
 def test_activation_makes_a_new_smooth_enough_module_each_time(choice: type[Any]) -> None:
     make = build.build_activation(choice())
     values = torch.linspace(-4, 4, 33, requires_grad=True)
@@ -296,7 +296,7 @@ def test_activation_makes_a_new_smooth_enough_module_each_time(choice: type[Any]
 @pytest.mark.parametrize(
     ("choice", "method"),
     [
-        *((choice, "kaiming-normal") for choice in recipe.ACTIVATIONS),
+        *((choice, "kaiming-normal") for choice in recipe.CHOICES["activation"]),
         *((recipe.PReLU, method) for method in recipe.INITIALISATIONS),
     ],
 )
@@ -312,20 +312,20 @@ def test_model_with_any_activation_and_initialisation_starts_with_finite_logits(
     assert not torch.equal(logits[0], logits[2])
 
 
-@pytest.mark.parametrize("choice", recipe.PENALTIES)
+@pytest.mark.parametrize("choice", recipe.CHOICES["penalty"])
 def test_penalty_is_none_or_a_scalar_that_touches_no_bias(choice: type[Any]) -> None:
     model = small_network()
 
-    penalty = build.build_penalty(choice(strength=0.1) if choice is not recipe.NoPenalty else choice(), model)
+    penalty = build.build_penalty(choice(strength=0.1) if choice is not recipe.Nothing else choice(), model)
 
-    assert (penalty is None) == (choice in (recipe.NoPenalty, recipe.DecoupledWeightDecay))
+    assert (penalty is None) == (choice in (recipe.Nothing, recipe.DecoupledWeightDecay))
     if penalty:
         torch.autograd.backward(penalty())
         assert penalty().shape == ()
         assert all((parameter.grad is None) == (parameter.ndim < 2) for parameter in model.parameters())
 
 
-@pytest.mark.parametrize("choice", recipe.CLIPPINGS)
+@pytest.mark.parametrize("choice", recipe.CHOICES["clipping"])
 def test_clipping_returns_the_norm_before_and_bounds_the_gradient(choice: type[Any]) -> None:
     model = small_network()
     for parameter in model.parameters():
@@ -333,21 +333,21 @@ def test_clipping_returns_the_norm_before_and_bounds_the_gradient(choice: type[A
 
     clip = build.build_clipping(choice(), model)
 
-    assert (clip is None) == (choice is recipe.NoClipping)
+    assert (clip is None) == (choice is recipe.Nothing)
     if clip:
         count = sum(parameter.numel() for parameter in model.parameters())
         assert float(clip()) == pytest.approx(3 * count**0.5, rel=1e-5)
         assert float(clip()) < 3 * count**0.5 / 2
 
 
-@pytest.mark.parametrize("choice", recipe.AVERAGINGS)
+@pytest.mark.parametrize("choice", recipe.CHOICES["averaging"])
 def test_averaging_is_none_or_gives_the_model_back_its_own_weights(choice: type[Any]) -> None:
     model = small_network()
     own = [parameter.detach().clone() for parameter in model.parameters()]
 
     average = build.build_averaging(choice(), model)
 
-    assert (average is None) == (choice is recipe.NoAveraging)
+    assert (average is None) == (choice is recipe.Nothing)
     if average:
         average.update()
         with average.applied():
@@ -359,11 +359,11 @@ def test_lists_of_choices_are_complete() -> None:
     def members(union: Any) -> set[type[Any]]:
         return set(get_args(get_args(union)[0]))
 
-    assert members(recipe.Augmentation) == set(recipe.AUGMENTATIONS)
-    assert members(recipe.Optimizer) == set(recipe.OPTIMIZERS)
-    assert members(recipe.Schedule) == set(recipe.SCHEDULES)
-    assert members(recipe.Loss) == set(recipe.LOSSES)
-    assert members(recipe.Activation) == set(recipe.ACTIVATIONS)
-    assert members(recipe.Penalty) == set(recipe.PENALTIES)
-    assert members(recipe.Clipping) == set(recipe.CLIPPINGS)
-    assert members(recipe.Averaging) == set(recipe.AVERAGINGS)
+    assert members(recipe.Augmentation) == set(recipe.CHOICES["augmentation"])
+    assert members(recipe.Optimizer) == set(recipe.CHOICES["optimizer"])
+    assert members(recipe.Schedule) == set(recipe.CHOICES["schedule"])
+    assert members(recipe.Loss) == set(recipe.CHOICES["loss"])
+    assert members(recipe.Activation) == set(recipe.CHOICES["activation"])
+    assert members(recipe.Penalty) == set(recipe.CHOICES["penalty"])
+    assert members(recipe.Clipping) == set(recipe.CHOICES["clipping"])
+    assert members(recipe.Averaging) == set(recipe.CHOICES["averaging"])

@@ -6,7 +6,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor, nn
 
 from ceteris.errors import ConfigError, DataError
-from ceteris.explain import embed, embedding_layer, tsne
+from ceteris.explain.embedding import embed, embedding_layer, tsne
 
 
 def model() -> nn.Sequential:

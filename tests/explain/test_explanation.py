@@ -8,9 +8,13 @@ import torch
 from sklearn.datasets import load_digits
 from torch import nn
 
-from ceteris.explain import explain, grad_cam, standardise
+from ceteris.explain.explanation import explain
+from ceteris.explain.features import standardise
+from ceteris.explain.gradcam import grad_cam
 from ceteris.findings import Explanation
-from ceteris.models import CNN, MLP, ResNet
+from ceteris.models.cnn import CNN
+from ceteris.models.mlp import MLP
+from ceteris.models.resnet import ResNet
 
 PIXELS = np.round(load_digits().images[:60] * 255 / 16).astype(np.uint8)[:, None]  # (60, 1, 8, 8)
 LABELS = load_digits().target[:60].astype(np.int64)

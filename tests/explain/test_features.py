@@ -7,7 +7,7 @@ from scipy.signal import correlate2d
 from torch import nn
 
 from ceteris.errors import ConfigError
-from ceteris.explain import feature_maps, first_features
+from ceteris.explain.features import feature_maps, first_features
 from ceteris.records import ByteArray, FloatArray
 
 MEAN, STD = np.array([100.0, 90.0]), np.array([60.0, 50.0])

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from ceteris.errors import ConfigError
-from ceteris.explain import grad_cam, grad_cam_layer
+from ceteris.explain.gradcam import grad_cam, grad_cam_layer
 
 
 def convolutional(*, in_place: bool = False) -> nn.Sequential:

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from ceteris.explain import gradient_norms, residual_finding
-from ceteris.models import Dropout, ResNet
+from ceteris.explain.residual import gradient_norms, residual_finding
+from ceteris.models.dropout import Dropout
+from ceteris.models.resnet import ResNet
 
 LABELS = torch.tensor([0, 1, 2, 0, 1, 2])
 

@@ -12,8 +12,8 @@ from torch.nn.functional import avg_pool2d, conv2d, linear, max_pool2d
 
 from ceteris import recipe
 from ceteris.errors import ConfigError
-from ceteris.models import CNN, GlobalAveragePooling
-from ceteris.models.layers import Flatten
+from ceteris.models.cnn import CNN
+from ceteris.models.layers import Flatten, GlobalAveragePooling
 
 
 def cnn(shape: tuple[int, int, int] = (1, 8, 8), **changes: Any) -> CNN:

@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from ceteris.errors import ConfigError
-from ceteris.models import Dropout, set_dropout_generator
-from ceteris.models.dropout import dropped
+from ceteris.models.dropout import Dropout, dropped, set_dropout_generator
 
 
 def dropout(p: float, seed: int = 0) -> Dropout:

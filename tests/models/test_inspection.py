@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from ceteris.errors import ConfigError
-from ceteris.models import convolutions, device_of, evaluating, layer_named, linears
+from ceteris.models.summary import convolutions, device_of, evaluating, layer_named, linears
 
 
 def model() -> nn.Sequential:

@@ -2,7 +2,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from ceteris.models import MLP, Dropout
+from ceteris.models.dropout import Dropout
+from ceteris.models.mlp import MLP
 
 
 def test_computes_what_numpy_computes() -> None:

@@ -6,7 +6,10 @@ import torchinfo
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from ceteris.models import CNN, MLP, ResNet, summarise, summary_text
+from ceteris.models.cnn import CNN
+from ceteris.models.mlp import MLP
+from ceteris.models.resnet import ResNet
+from ceteris.models.summary import summarise, summary_text
 
 SHAPE = (3, 12, 12)
 

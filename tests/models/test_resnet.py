@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn.functional import batch_norm, conv2d
 
 from ceteris.errors import ConfigError
-from ceteris.models import PaddingShortcut, ResidualBlock, ResNet
+from ceteris.models.resnet import PaddingShortcut, ResidualBlock, ResNet
 
 BLOCK_KINDS = ["basic", "pre-activation"]
 

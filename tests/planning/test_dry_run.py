@@ -10,7 +10,7 @@ from tests.tiny_trials import MLP, RESNET
 
 from ceteris.execution.device_table import DeviceTable, Place, Speed
 from ceteris.execution.populations import Stacking
-from ceteris.planning.dry_run import dry_run, planned_stages
+from ceteris.planning.dry_run import dry_run
 from ceteris.records import Trial
 from ceteris.study import Exploration, Factor, Level, model_experiment, strategy_named
 from ceteris.study.study import (
@@ -31,11 +31,11 @@ TUNED = replace(FACTOR, levels=FACTOR.levels[:2], tune=(Nuisance(field="model.dr
 
 def counts(**other: Any) -> list[tuple[str, int, int]]:
     """Stage, arms and new trials of every planned stage."""
-    return [(stage.stage, len(stage.arms), len(stage.trials)) for stage in planned_stages(example_context(**other))]
+    return [(stage.stage, len(stage.arms), len(stage.trials)) for stage in dry_run(example_context(**other)).stages]
 
 
 def test_the_plan_counts_what_a_study_will_train() -> None:
-    stages = planned_stages(example_context(models=(model("mlp"), model("net", RESNET))))
+    stages = dry_run(example_context(models=(model("mlp"), model("net", RESNET)))).stages
     assert [(stage.model, stage.stage, len(stage.arms), len(stage.trials)) for stage in stages] == [
         ("mlp", "rate", 3, 9), ("mlp", "norm", 2, 3), ("mlp", "confirmation", 2, 6), ("mlp", "final", 2, 4),
         ("net", "rate", 3, 9), ("net", "norm", 2, 3), ("net", "confirmation", 2, 6), ("net", "final", 3, 6),
@@ -43,7 +43,7 @@ def test_the_plan_counts_what_a_study_will_train() -> None:
 
 
 def test_tuning_is_in_the_plan_round_after_round() -> None:
-    stages = planned_stages(example_context(factors=(TUNED,)))
+    stages = dry_run(example_context(factors=(TUNED,))).stages
     # 3 values for each of the 2 arms, then one more for each: 4 trials of tuning; no dropout, so nothing to tune there
     assert [(stage.stage, [len(trials) for trials in stage.rounds]) for stage in stages[:2]] == [
         ("rate: tuning", [6, 2]), ("rate", [6]),
@@ -59,12 +59,12 @@ def test_a_study_that_finds_nothing_asks_for_what_was_planned(strategy: Any) -> 
     place = example_context(strategy=strategy)
     requests, _ = driven(model_experiment(place, place.study.models[0]), lambda trial: 0.7)
     asked = {trial.digest for request in requests[:-1] for trial in request.trials}
-    planned = [stage for stage in planned_stages(place) if stage.stage not in ("confirmation", "final")]
+    planned = [stage for stage in dry_run(place).stages if stage.stage not in ("confirmation", "final")]
     assert asked == {trial.digest for stage in planned for trial in stage.trials}
 
 
 def test_leaving_one_out_is_planned_for_a_stack_of_one_choice_per_factor() -> None:
-    stages = {stage.stage: stage for stage in planned_stages(example_context(strategy=LeaveOneOut()))}
+    stages = {stage.stage: stage for stage in dry_run(example_context(strategy=LeaveOneOut())).stages}
     together = stages["leave one out"]
     assert (len(together.arms), together.comparisons) == (3, 2)
     # the stack is known from the last factor, the stack without the last choice too
@@ -86,7 +86,7 @@ def test_only_strategies_that_may_save_trainings_are_told_to_leave_early() -> No
 @pytest.mark.parametrize("folds", [2, 3, 10])
 def test_null_records_decide_nothing(margin: float, folds: int) -> None:
     place = example_context(equivalence_margin=margin, exploration=Exploration(folds=folds, seeds=2))
-    rate, norm, _, _ = planned_stages(place)
+    rate, norm, _, _ = dry_run(place).stages
     assert (len(rate.arms), len(rate.trials)) == (3, 3 * folds * 2)
     # the baseline is still the incumbent: its trials are known, the other level differs from it by the factor alone
     normalised = replace(MLP, model=replace(place.study.models[0].recipe.model, batch_norm=True))  # type: ignore[arg-type]
@@ -142,7 +142,7 @@ def test_the_members_of_a_population_are_one_task() -> None:
 
 def test_what_is_compared_is_known_stage_by_stage() -> None:
     design = Exploration(folds=3, seeds=2)
-    stages = {stage.stage: stage for stage in planned_stages(example_context(exploration=design, factors=(TUNED,)))}
+    stages = {stage.stage: stage for stage in dry_run(example_context(exploration=design, factors=(TUNED,))).stages}
     assert {name: (stage.comparisons, stage.blocks) for name, stage in stages.items()} == {
         "rate: tuning": (0, 0), "rate": (1, 6), "confirmation": (1, 3), "final": (0, 0),
     }  # fmt: skip
@@ -150,7 +150,7 @@ def test_what_is_compared_is_known_stage_by_stage() -> None:
 
 @pytest.mark.parametrize("name", ["final", "confirmation", "baseline"])
 def test_a_factor_may_be_called_like_another_stage(name: str) -> None:
-    stages = planned_stages(example_context(factors=(replace(FACTOR, name=name),)))
+    stages = dry_run(example_context(factors=(replace(FACTOR, name=name),))).stages
     assert [(stage.stage, stage.kind, stage.comparisons, len(stage.trials)) for stage in stages] == [
         (name, "comparison", 2, 9), ("confirmation", "confirmation", 1, 6), ("final", "final", 0, 4),
     ]  # fmt: skip
@@ -167,7 +167,7 @@ def test_a_factor_that_fits_one_model_only_is_planned_there() -> None:
         models=("net",),
         levels=(Level(label="more", changes={"model.blocks": [2, 2]}),),
     )
-    stages = planned_stages(example_context(models=(model("mlp"), model("net", RESNET)), factors=(only,)))
+    stages = dry_run(example_context(models=(model("mlp"), model("net", RESNET)), factors=(only,))).stages
     assert [(stage.model, stage.stage) for stage in stages if stage.stage == "blocks"] == [("net", "blocks")]
 
 
@@ -180,7 +180,7 @@ def test_a_factor_that_fits_one_model_only_is_planned_there() -> None:
     ],
 )
 def test_searches_over_whole_recipes_are_planned_too(strategy: Any, trained: int | None) -> None:
-    stages = planned_stages(example_context(strategy=strategy))
+    stages = dry_run(example_context(strategy=strategy)).stages
     exploration = [stage for stage in stages if stage.stage not in ("confirmation", "final")]
     planned = sum(len(stage.trials) for stage in exploration)
     assert planned == trained if trained else planned > 0

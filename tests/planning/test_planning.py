@@ -13,11 +13,11 @@ from ceteris import recipe as r
 from ceteris.api import budget_of, seconds_of
 from ceteris.cli.plan_text import spread_source
 from ceteris.errors import ConfigError
-from ceteris.planning.dry_run import planned_stages
+from ceteris.planning.dry_run import dry_run
 from ceteris.planning.estimate import settings_of, smaller_designs
 from ceteris.planning.power import assumed_spread, detectable, spread_of
 from ceteris.records import CrossValidationSplit, Finished, Trial
-from ceteris.stats import corrected_t_power
+from ceteris.stats import t_test_power
 from ceteris.store import Store
 from ceteris.study import Exploration
 
@@ -91,11 +91,12 @@ def test_the_spread_falls_with_the_square_root_of_the_held_out_images() -> None:
 
 def test_a_detectable_difference_is_found_with_power_0_8_after_bonferroni() -> None:
     place = example_context(factors=(FACTOR,))
-    rate, confirmation, final = planned_stages(place)
+    rate, confirmation, final = dry_run(place).stages
     spread = assumed_spread(200)
     found = detectable(place.study, rate, spread)
     assert found is not None
-    power = corrected_t_power(found, spread=spread.deviation, blocks=3, test_share=1 / 2, significance=0.05 / 2)
+    error = spread.deviation * np.sqrt(1 / 3 + 1 / 2)
+    power = t_test_power(found, error=error, degrees=2, significance=0.05 / 2)
     assert power == pytest.approx(0.8, abs=1e-4)
     more = detectable(place.study, rate, spread, repetitions=4)
     assert more is not None

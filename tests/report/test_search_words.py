@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tests.report.told_searches import told_confirmations, told_searches
+from tests.report.example_sentences import confirmation_examples, search_examples
 
 from ceteris.findings import Candidate, FactorFinding
 from ceteris.report.search_words import (
@@ -27,7 +27,7 @@ def test_what_is_said_about_searches_is_what_was_always_said() -> None:
 
 
 def _lines() -> Iterator[str]:
-    for name, found in told_searches():
+    for name, found in search_examples():
         yield f"# {name}"
         yield search_text(found)
         for factor in found.factors:
@@ -39,7 +39,7 @@ def _lines() -> Iterator[str]:
         yield from (f"  {entry.number} {entry.status}: {candidate_remark(entry)}" for entry in found.candidates)
         yield ""
     yield "# confirmations"
-    for name, confirmed in told_confirmations():
+    for name, confirmed in confirmation_examples():
         yield f"{name}: {confirmation_sentence(confirmed) if confirmed else None}"
 
 

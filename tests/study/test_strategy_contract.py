@@ -10,7 +10,7 @@ from tests.study.example_study import driven, record_for
 
 from ceteris.errors import ConfigError
 from ceteris.fields import difference, lies_in
-from ceteris.planning.dry_run import planned_stages
+from ceteris.planning.dry_run import dry_run
 from ceteris.study import search_of, strategy_named
 from ceteris.study.strategies import STRATEGIES
 from ceteris.study.study import STRATEGIES as CHOICES
@@ -62,7 +62,7 @@ def test_a_plan_is_at_least_what_a_search_without_findings_trains(choice: type[S
     place, strategy = place_of(choice()), strategy_named(choice.kind)
     planned = {
         trial.digest
-        for stage in planned_stages(place)
+        for stage in dry_run(place).stages
         if stage.kind in ("search", "comparison")
         for trial in stage.trials
     }

@@ -3,7 +3,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ceteris.techniques import add_adversarial_noise
+from ceteris.techniques.pixels import add_adversarial_noise
 
 WEIGHT = torch.randn(3, 12, generator=torch.Generator().manual_seed(0))
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from ceteris.techniques import ExponentialMovingAverage
+from ceteris.techniques.averaging import ExponentialMovingAverage
 
 
 def model() -> nn.Sequential:

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ceteris.techniques import clip_by_norm_, clip_by_value_, gradient_norm
+from ceteris.techniques.regularisation import clip_by_norm_, clip_by_value_, gradient_norm
 
 
 def gradients() -> list[Tensor]:

@@ -7,7 +7,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from ceteris.techniques import (
+from ceteris.techniques.geometric import (
     crop,
     draw_crop,
     draw_elastic,
@@ -21,7 +21,6 @@ from ceteris.techniques import (
     warp,
 )
 
-CPU = torch.device("cpu")
 FILL = torch.tensor([-0.5, 2.0])
 Draw = Callable[[torch.Generator], Tensor]
 SIZE = (6, 9, 7)
@@ -36,17 +35,17 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 AFFINE: dict[str, Draw] = {
-    "shift": lambda g: draw_shift(SIZE, fraction=0.4, generator=g, device=CPU),
-    "crop": lambda g: draw_crop(SIZE, padding=3, generator=g, device=CPU),
-    "rotate": lambda g: draw_rotation(SIZE, degrees=180, generator=g, device=CPU),
-    "scale": lambda g: draw_scale(SIZE, fraction=0.5, generator=g, device=CPU),
-    "shear": lambda g: draw_shear(SIZE, degrees=30, generator=g, device=CPU),
-    "flip": lambda g: draw_flip(SIZE, axis="vertical", probability=0.5, generator=g, device=CPU),
+    "shift": lambda g: draw_shift(SIZE, fraction=0.4, generator=g),
+    "crop": lambda g: draw_crop(SIZE, padding=3, generator=g),
+    "rotate": lambda g: draw_rotation(SIZE, degrees=180, generator=g),
+    "scale": lambda g: draw_scale(SIZE, fraction=0.5, generator=g),
+    "shear": lambda g: draw_shear(SIZE, degrees=30, generator=g),
+    "flip": lambda g: draw_flip(SIZE, axis="vertical", probability=0.5, generator=g),
 }
 
 
 def elastic(generator: torch.Generator) -> Tensor:
-    return draw_elastic(SIZE, pixels=2.0, smoothness=2.0, generator=generator, device=CPU)
+    return draw_elastic(SIZE, pixels=2.0, smoothness=2.0, generator=generator)
 
 
 def source_places(motion: Tensor) -> Tensor:
@@ -132,14 +131,14 @@ def test_a_translation_moves_the_image_to_the_right() -> None:
 
 
 def test_shifts_reach_the_asked_share_of_each_side_and_no_farther() -> None:
-    offsets = -draw_shift((4000, 20, 10), fraction=0.2, generator=seeded(), device=CPU)[:, :, 2]
+    offsets = -draw_shift((4000, 20, 10), fraction=0.2, generator=seeded())[:, :, 2]
 
     assert sorted(set(offsets[:, 0].tolist())) == [-2, -1, 0, 1, 2]
     assert sorted(set(offsets[:, 1].tolist())) == [-4, -3, -2, -1, 0, 1, 2, 3, 4]
 
 
 def test_all_places_of_a_crop_are_equally_probable() -> None:
-    offsets = draw_crop((9000, 8, 8), padding=4, generator=seeded(), device=CPU)[:, :, 2].flatten()
+    offsets = draw_crop((9000, 8, 8), padding=4, generator=seeded())[:, :, 2].flatten()
 
     counts = torch.bincount((offsets + 4).long(), minlength=9)
 
@@ -156,7 +155,7 @@ def test_a_crop_by_more_than_the_image_leaves_only_background_where_it_must() ->
 
 
 def test_rotations_are_rigid_and_cover_the_asked_angles() -> None:
-    turns = draw_rotation((2000, 5, 5), degrees=30, generator=seeded(), device=CPU)[:, :, :2]
+    turns = draw_rotation((2000, 5, 5), degrees=30, generator=seeded())[:, :, :2]
     angles = torch.rad2deg(torch.atan2(turns[:, 1, 0], turns[:, 0, 0]))
 
     torch.testing.assert_close(turns @ turns.mT, torch.eye(2).expand(2000, 2, 2), atol=1e-5, rtol=0)
@@ -165,8 +164,8 @@ def test_rotations_are_rigid_and_cover_the_asked_angles() -> None:
 
 
 def test_zooms_and_slants_cover_the_asked_range() -> None:
-    zooms = 1 / draw_scale((2000, 5, 5), fraction=0.4, generator=seeded(), device=CPU)[:, 0, 0]
-    slants = draw_shear((2000, 5, 5), degrees=45, generator=seeded(), device=CPU)[:, 0, 1]
+    zooms = 1 / draw_scale((2000, 5, 5), fraction=0.4, generator=seeded())[:, 0, 0]
+    slants = draw_shear((2000, 5, 5), degrees=45, generator=seeded())[:, 0, 1]
 
     assert (float(zooms.min()), float(zooms.max())) == pytest.approx((0.6, 1.4), abs=0.01)
     assert (float(slants.min()), float(slants.max())) == pytest.approx((-1, 1), abs=0.02)
@@ -182,7 +181,7 @@ def test_a_zoom_by_more_than_one_enlarges_the_image() -> None:
 
 @pytest.mark.parametrize("smoothness", [1.0, 3.0, 6.0])
 def test_elastic_displacements_have_the_asked_size_and_smoothness(smoothness: float) -> None:
-    field = draw_elastic((400, 24, 24), pixels=3.0, smoothness=smoothness, generator=seeded(), device=CPU)
+    field = draw_elastic((400, 24, 24), pixels=3.0, smoothness=smoothness, generator=seeded())
     along = field[:, :, 12, :]  # (n, 2, w)
 
     assert field.shape == (400, 2, 24, 24)
@@ -195,7 +194,7 @@ def test_elastic_displacements_have_the_asked_size_and_smoothness(smoothness: fl
 
 
 def test_elastic_distortion_without_smoothing_is_white_noise() -> None:
-    field = draw_elastic((300, 8, 8), pixels=2.0, smoothness=0.1, generator=seeded(), device=CPU)
+    field = draw_elastic((300, 8, 8), pixels=2.0, smoothness=0.1, generator=seeded())
 
     assert float(field.std()) == pytest.approx(1.0, rel=0.05)
     assert float((field[..., 1:] * field[..., :-1]).mean()) == pytest.approx(0, abs=0.05)

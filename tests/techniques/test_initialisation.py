@@ -7,7 +7,7 @@ from scipy import integrate
 from torch import Tensor, nn
 from torch.nn import init
 
-from ceteris.techniques.initialisation import ActivationKind, Method, gain_of, initialise_
+from ceteris.techniques.initialisation import Method, gain_of, initialise_
 
 METHODS: tuple[Method, ...] = get_args(Method)
 
@@ -148,38 +148,33 @@ def test_a_module_that_nobody_knows_is_not_left_empty() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "parameter", "name"),
+    ("activation", "name"),
     [
-        ("relu", 0.0, "relu"),
-        ("leaky-relu", 0.2, "leaky_relu"),
-        ("tanh", 0.0, "tanh"),
-        ("sigmoid", 0.0, "sigmoid"),
-        ("selu", 0.0, "selu"),
+        (nn.ReLU(), "relu"),
+        (nn.LeakyReLU(0.2), "leaky_relu"),
+        (nn.Tanh(), "tanh"),
+        (nn.Sigmoid(), "sigmoid"),
+        (nn.SELU(), "selu"),
     ],
 )
-def test_gain_is_torchs_where_torch_has_one(kind: ActivationKind, parameter: float, name: str) -> None:
-    assert gain_of(kind, parameter) == pytest.approx(init.calculate_gain(name, parameter))  # type: ignore[arg-type]
+def test_gain_is_torchs_where_torch_has_one(activation: nn.Module, name: str) -> None:
+    slope = getattr(activation, "negative_slope", None)
+    assert gain_of(activation) == pytest.approx(init.calculate_gain(name, slope))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
-    ("kind", "parameter", "module"),
-    [
-        ("relu", 0.0, nn.ReLU()),
-        ("prelu", 0.25, nn.LeakyReLU(0.25)),
-        ("elu", 0.7, nn.ELU(0.7)),
-        ("gelu", 0.0, nn.GELU()),
-        ("silu", 0.0, nn.SiLU()),
-        ("mish", 0.0, nn.Mish()),
-        ("softplus", 2.0, nn.Softplus(2.0)),
-    ],
+    "activation",
+    [nn.ReLU(), nn.LeakyReLU(0.25), nn.ELU(0.7), nn.GELU(), nn.SiLU(), nn.Mish(), nn.Softplus(2.0)],
 )
-def test_gain_keeps_the_second_moment_of_a_normal_input(
-    kind: ActivationKind, parameter: float, module: nn.Module
-) -> None:
+def test_gain_keeps_the_second_moment_of_a_normal_input(activation: nn.Module) -> None:
     def weighted_square(z: float) -> float:
-        response = float(module(torch.tensor(z, dtype=torch.float64)))
+        response = float(activation(torch.tensor(z, dtype=torch.float64)))
         return response**2 * math.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
 
     moment = sum(integrate.quad(weighted_square, *span)[0] for span in ((-9, 0), (0, 9)))
 
-    assert gain_of(kind, parameter) ** 2 * moment == pytest.approx(1, rel=1e-4)
+    assert gain_of(activation) ** 2 * moment == pytest.approx(1, rel=1e-4)
+
+
+def test_gain_of_a_learned_slope_is_that_of_its_start() -> None:
+    assert gain_of(nn.PReLU(init=0.25)) == gain_of(nn.LeakyReLU(0.25))

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ceteris.techniques import cross_entropy, focal, mean_squared_error
+from ceteris.techniques.losses import cross_entropy, focal, mean_squared_error
 
 LOGITS = torch.randn(16, 5, generator=torch.Generator().manual_seed(0)) * 3
 LABELS = torch.randint(0, 5, (16,), generator=torch.Generator().manual_seed(1))

@@ -3,7 +3,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from ceteris.techniques import class_shares, cutmix, mixup
+from ceteris.techniques.mixing import class_shares, cutmix, mixup
 
 COUNT, CLASSES = 500, 4
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ceteris.techniques import add_noise, brightness_contrast, cutout
+from ceteris.techniques.pixels import add_noise, brightness_contrast, cutout
 
 FILL = torch.tensor([-0.5, 2.0, 0.0])
 

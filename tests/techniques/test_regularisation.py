@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from ceteris.techniques import l1, l2, shrink_weights_
+from ceteris.techniques.regularisation import l1, l2, shrink_weights_
 
 
 def weights() -> list[torch.Tensor]:

@@ -11,7 +11,9 @@ from torch import nn
 
 from ceteris import recipe
 from ceteris.errors import ConfigError
-from ceteris.models import CNN, MLP, ResNet
+from ceteris.models.cnn import CNN
+from ceteris.models.mlp import MLP
+from ceteris.models.resnet import ResNet
 from ceteris.training import build
 from ceteris.user_code import ALL_IMPORTS, NO_IMPORTS, ImportPolicy
 
@@ -354,7 +356,7 @@ def test_penalties_have_their_strength() -> None:
 
 
 def test_only_decoupled_decay_shrinks_weights() -> None:
-    choices: list[recipe.Penalty] = [recipe.NoPenalty(), recipe.L1(), recipe.L2()]
+    choices: list[recipe.Penalty] = [recipe.Nothing(), recipe.L1(), recipe.L2()]
 
     assert [build.decay_of(choice) for choice in choices] == [0, 0, 0]
     assert build.decay_of(recipe.DecoupledWeightDecay(strength=0.3)) == 0.3

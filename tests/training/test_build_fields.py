@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ceteris import recipe
-from ceteris.models import set_dropout_generator
+from ceteris.models.dropout import set_dropout_generator
 from ceteris.training import build
 
 RESNET = recipe.ResNet(blocks=(1, 1), filters=(4, 6))
@@ -171,21 +171,21 @@ def rates(choice: Any) -> object:
 
 
 def observed(choice: Any) -> object:
-    if isinstance(choice, recipe.OPTIMIZERS):
+    if isinstance(choice, recipe.CHOICES["optimizer"]):
         return weights_and_settings_after_steps(choice)
-    if isinstance(choice, recipe.SCHEDULES):
+    if isinstance(choice, recipe.CHOICES["schedule"]):
         return rates(choice)
-    if isinstance(choice, recipe.AUGMENTATIONS):
+    if isinstance(choice, recipe.CHOICES["augmentation"]):
         return augmented(choice)
-    if isinstance(choice, recipe.MODELS):
+    if isinstance(choice, recipe.CHOICES["model"]):
         return structure_and_logits(choice)
-    if isinstance(choice, recipe.LOSSES):
+    if isinstance(choice, recipe.CHOICES["loss"]):
         return float(build.build_loss(choice)(images().flatten(1)[:, :3], labels()))
-    if isinstance(choice, recipe.ACTIVATIONS):
+    if isinstance(choice, recipe.CHOICES["activation"]):
         return build.build_activation(choice)()(images()).detach().tolist()
-    if isinstance(choice, recipe.PENALTIES):
+    if isinstance(choice, recipe.CHOICES["penalty"]):
         return penalty_and_decay(choice)
-    return clipped_gradient(choice) if isinstance(choice, recipe.CLIPPINGS) else average_of_two(choice)
+    return clipped_gradient(choice) if isinstance(choice, recipe.CHOICES["clipping"]) else average_of_two(choice)
 
 
 @pytest.mark.parametrize(("choice", "name", "value"), CASES, ids=[f"{c.kind}-{name}" for c, name, _ in CASES])
@@ -195,10 +195,7 @@ def test_field_reaches_what_is_built(choice: Any, name: str, value: object) -> N
 
 
 def test_no_field_is_forgotten_here() -> None:
-    every_choice = (
-        *recipe.ACTIVATIONS, *recipe.OPTIMIZERS, *recipe.SCHEDULES, *recipe.LOSSES, *recipe.PENALTIES,
-        *recipe.CLIPPINGS, *recipe.AVERAGINGS, *recipe.AUGMENTATIONS, *recipe.MODELS,
-    )  # fmt: skip
+    every_choice = [choice for group in recipe.CHOICES.values() for choice in group]
     covered_elsewhere = {(recipe.CustomLoss, "path"), (recipe.CustomModel, "path"), (recipe.CustomModel, "arguments")}
     existing: set[tuple[Any, str]] = {
         (choice, field.name) for choice in every_choice for field in fields(choice) if field.name != "kind"

@@ -14,7 +14,7 @@ from tests.training import own_code
 
 from ceteris import recipe as r
 from ceteris.records import HoldoutSplit, finished
-from ceteris.training.streams import Streams, streams_of
+from ceteris.training.single import Streams, streams_of
 from ceteris.user_code import ALL_IMPORTS
 
 # What no two runs share: the clock and the memory of the process.

@@ -19,7 +19,10 @@ from ceteris import recipe as r
 from ceteris.data import ImageSet, make_image_set, split_indices
 from ceteris.errors import DataError
 from ceteris.records import Failed, HoldoutSplit, Record, Trial, finished
-from ceteris.training import TrialResult, history, one_thread, population, run_population, shape_key
+from ceteris.training import history, population
+from ceteris.training.device import one_thread
+from ceteris.training.population import run_population, shape_key
+from ceteris.training.trial import TrialResult
 from ceteris.user_code import ALL_IMPORTS
 
 MEASURED = frozenset({"seconds", "cost"})
@@ -88,7 +91,7 @@ def assert_each_as_alone(trials: list[Trial], images: ImageSet | None = None) ->
         assert_agree(ours.record, theirs.record)
 
 
-@pytest.mark.parametrize("optimizer", r.OPTIMIZERS, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("optimizer", r.CHOICES["optimizer"], ids=lambda kind: kind.__name__)
 @pytest.mark.parametrize("model", MODELS)
 def test_every_optimizer_steps_the_members_as_it_steps_one(model: str, optimizer: Any) -> None:
     assert_each_as_alone(folds_of(replace(MODELS[model], optimizer=optimizer()), 2))
@@ -168,7 +171,7 @@ def puzzle() -> ImageSet:
 @pytest.mark.parametrize(
     ("optimizer", "averaging"),
     [
-        (r.Adam(lr=3e-3), r.NoAveraging()),
+        (r.Adam(lr=3e-3), r.Nothing()),
         (r.Muon(lr=3e-3), r.ExponentialMovingAverage(decay=0.5)),
         (r.SGD(lr=0.05, momentum=0.9), r.ExponentialMovingAverage(decay=0.5)),
     ],

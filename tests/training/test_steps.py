@@ -17,8 +17,7 @@ from ceteris.data import SplitImages, split_indices, standardisation
 from ceteris.records import FloatArray
 from ceteris.training import build
 from ceteris.training.batches import ResidentImages, batches, resident
-from ceteris.training.single import single_trainee
-from ceteris.training.streams import streams_of
+from ceteris.training.single import single_trainee, streams_of
 from ceteris.user_code import NO_IMPORTS
 
 LR = 0.1

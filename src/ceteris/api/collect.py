@@ -15,14 +15,16 @@ import psutil
 import torch
 
 import ceteris
-from ceteris.analysis.finals import images_to_show
 from ceteris.analysis.metrics import log_loss
+from ceteris.analysis.test_images import images_to_show
 from ceteris.api.answers import open_test
 from ceteris.api.model import ModelCard, TrainedModel, restore_model
 from ceteris.data import DataSet, ImageSet, describe
 from ceteris.digests import digest_of
 from ceteris.errors import StoreError
-from ceteris.explain import explain, residual_finding, standardise
+from ceteris.explain.explanation import explain
+from ceteris.explain.features import standardise
+from ceteris.explain.residual import residual_finding
 from ceteris.findings import (
     Explanation,
     FinalFinding,
@@ -40,9 +42,9 @@ from ceteris.store import Store, TestResult, looks_at, read_findings, write_find
 from ceteris.study import ExperimentContext, Study, study_toml, without_residual
 from ceteris.study.model_experiment import ModelResult
 from ceteris.study.trials import RunOptions
-from ceteris.training import environment, one_thread, standardisation_of
 from ceteris.training.build import build_model, summary_of
-from ceteris.training.device import full_float32
+from ceteris.training.device import environment, full_float32, one_thread
+from ceteris.training.trial import standardisation_of
 
 _PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "matplotlib", "pydantic", "safetensors", "typst", "nbclient")
 _EMBEDDED = 1000
@@ -259,6 +261,7 @@ def _model_finding(trained: TrainedStudy, result: ModelResult) -> ModelFinding:
         candidates=found.candidates,
         trainings_saved=found.trainings_saved,
         confirmation=result.confirmation,
+        luck=result.luck,
     )
 
 

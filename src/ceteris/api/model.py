@@ -19,7 +19,8 @@ from safetensors.numpy import save
 from ceteris.data import ReadOptions, images_from_array
 from ceteris.digests import plain
 from ceteris.errors import DataError, StoreError
-from ceteris.models import device_of, set_dropout_generator, summarise, summary_text
+from ceteris.models.dropout import set_dropout_generator
+from ceteris.models.summary import device_of, summarise, summary_text
 from ceteris.recipe import Recipe
 from ceteris.records import Float32Array
 from ceteris.store import from_tree, write_bytes

@@ -23,7 +23,7 @@ from ceteris.execution.pools import InProcessPool, WorkerPool
 from ceteris.execution.progress import Progress, Work
 from ceteris.execution.queue import Queue
 from ceteris.execution.worker import WorkerConfig
-from ceteris.planning.dry_run import PlannedStage, planned_stages
+from ceteris.planning.dry_run import PlannedStage, dry_run
 from ceteris.planning.timing import Timing
 from ceteris.recipe import CustomModel, Recipe
 from ceteris.records import Split
@@ -74,7 +74,7 @@ def run_study(
     size_of = Timing(data_set.train, imports=options.imports, table=context.stacking.table).size
     if context.extension:
         context = replace(context, extension=replace(context.extension, size_of=size_of))
-    stages = planned_stages(context)
+    stages = dry_run(context).stages
     check_plan(stages, data_set, imports=options.imports)
     works = [
         [

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ceteris.errors import ConfigError, DataError
 from ceteris.explain.features import outputs_kept
-from ceteris.models import evaluating, linears
+from ceteris.models.summary import evaluating, linears
 from ceteris.records import Float32Array
 
 LARGEST_PERPLEXITY = 30.0

@@ -8,7 +8,7 @@ from ceteris.explain.embedding import FEWEST_IMAGES, embed, embedding_layer, tsn
 from ceteris.explain.features import first_features, standardise
 from ceteris.explain.gradcam import grad_cam, grad_cam_layer
 from ceteris.findings import Explanation
-from ceteris.models import convolutions, evaluating
+from ceteris.models.summary import convolutions, evaluating
 from ceteris.records import ByteArray, FloatArray, IntArray
 
 

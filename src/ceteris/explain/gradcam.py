@@ -6,7 +6,7 @@ from torch.nn.functional import interpolate, relu
 
 from ceteris.errors import ConfigError
 from ceteris.explain.features import convolution_outputs, outputs_kept
-from ceteris.models import evaluating
+from ceteris.models.summary import evaluating
 from ceteris.records import Float32Array
 
 

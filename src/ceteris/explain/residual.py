@@ -6,7 +6,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from ceteris.findings import ResidualFinding
-from ceteris.models import Dropout, convolutions, modes_kept
+from ceteris.models.dropout import Dropout
+from ceteris.models.summary import convolutions, modes_kept
 from ceteris.records import FloatArray
 
 _DROPOUTS = (Dropout, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)

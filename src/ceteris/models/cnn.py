@@ -9,7 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from ceteris.errors import ConfigError
-from ceteris.models.layers import ActivationFactory, Flatten, GlobalAveragePooling, connected_head, convolution
+from ceteris.models.layers import (
+    ActivationFactory,
+    Flatten,
+    GlobalAveragePooling,
+    connected_head,
+    convolution,
+    pooled_first,
+)
 
 Pooling = Literal["max", "average", "none"]
 Order = Literal["activation-first", "pooling-first"]
@@ -80,20 +87,16 @@ class CNN(nn.Sequential):
 
 
 class ConvolutionBlock(nn.Sequential):
-    """A block of a :class:`CNN`; a ReLU before a maximum pooling runs behind it, unless somebody may look between them.
+    """A block of a :class:`CNN`, whose pooling comes first where that is faster, unless somebody may look between its layers.
 
-    The largest of four values is the largest of their positive parts, so that all results and gradients are the same to
-    the last digit, and only a quarter of the values is left to be rectified. In evaluation mode outside
-    ``torch.inference_mode`` the layers run as they are listed, for those who look at what is between them.
+    In evaluation mode outside ``torch.inference_mode`` the layers run as they are listed, for those who look at what is
+    between them.
     """
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name in torch
         """Map (n, channels, height, width) to the block's output."""
-        layers = list(self)
         hidden = self.training or torch.is_inference_mode_enabled()
-        if hidden and [type(layer) for layer in layers[-2:]] == [nn.ReLU, nn.MaxPool2d]:
-            layers[-2:] = layers[:-3:-1]
-        for layer in layers:
+        for layer in pooled_first(list(self)) if hidden else self:
             input = layer(input)  # noqa: A001
         return input
 

@@ -46,7 +46,7 @@ class Dropout(nn.Module):
         if self.generator is None:
             raise ConfigError(
                 "a model with dropout trains only with a random generator of its own: "
-                "call ceteris.models.set_dropout_generator(model, generator) first, or model.eval()"
+                "call ceteris.models.dropout.set_dropout_generator(model, generator) first, or model.eval()"
             )
         words.random_(-(2**63), None, generator=self.generator)
 

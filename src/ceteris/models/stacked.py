@@ -13,7 +13,6 @@ Images are a list of K tensors (n, channels, height, width). After flattening th
 """
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from typing import Any
 
 import torch
@@ -21,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ceteris.models.dropout import Dropout, dropped, words_for
-from ceteris.models.layers import Flatten, GlobalAveragePooling, flattened
+from ceteris.models.layers import Flatten, GlobalAveragePooling, flattened, pooled_first
 from ceteris.models.resnet import PaddingShortcut, ResidualBlock
 
 Activations = Tensor | list[Tensor]
@@ -45,20 +44,15 @@ class StackedModel(nn.Module):
         assert members, "nothing to stack"
         self.layers = _stacked(members)
         self._begins_flat = isinstance(next(iter(members[0].children())), nn.Flatten)
-        self._members = list(members)  # a plain list: the members' views are no parameters of this model
+        self.members = list(members)  # a plain list: the members' views are no parameters of this model
         self._hand_out()
-
-    @property
-    def members(self) -> list[nn.Module]:
-        """The models in their order."""
-        return list(self._members)
 
     def forward(self, images: Activations) -> Tensor:
         """Return the logits (K, n, classes) of every member."""
         if self._begins_flat and isinstance(images, Tensor):
             return self.layers(images.flatten(-3))  # type: ignore[no-any-return]
         if isinstance(images, Tensor):
-            images = list(images.unbind()) if images.ndim == 5 else [images] * len(self._members)
+            images = list(images.unbind()) if images.ndim == 5 else [images] * len(self.members)
         return self.layers(images)  # type: ignore[no-any-return]
 
     def hand_out_gradients(self) -> None:
@@ -69,12 +63,13 @@ class StackedModel(nn.Module):
                     own.grad = row
 
     @torch.no_grad()
-    def keep(self, indices: Sequence[int]) -> list[nn.Module]:
-        """Go on with the members at ``indices`` only; the others are returned with weights of their own."""
-        leaving = [member for index, member in enumerate(self._members) if index not in indices]
-        for member in leaving:
-            _own_weights(member)
-        self._members = [self._members[index] for index in indices]
+    def keep(self, indices: Sequence[int]) -> None:
+        """Go on with the members at ``indices`` only; the others leave with weights of their own."""
+        for index, member in enumerate(self.members):
+            for tensor in () if index in indices else (*member.parameters(), *member.buffers()):
+                tensor.data = tensor.detach().clone()
+                tensor.grad = None
+        self.members = [self.members[index] for index in indices]
         for tensor in [*self.parameters(), *self.buffers()]:
             tensor.data = select(tensor, indices)
             tensor.grad = None
@@ -82,11 +77,10 @@ class StackedModel(nn.Module):
             if isinstance(module, StackedDropout):
                 module.keep(indices)
         self._hand_out()
-        return leaving
 
     def _hand_out(self) -> None:
-        self._owned = list(zip(*(member.parameters() for member in self._members), strict=True))
-        buffers = zip(*(member.buffers() for member in self._members), strict=True)
+        self._owned = list(zip(*(member.parameters() for member in self.members), strict=True))
+        buffers = zip(*(member.buffers() for member in self.members), strict=True)
         for tensor, owned in zip([*self.parameters(), *self.buffers()], [*self._owned, *buffers], strict=True):
             for row, own in zip(tensor.detach().unbind(), owned, strict=True):
                 own.data = row
@@ -100,12 +94,6 @@ def select(tensor: Tensor, indices: Sequence[int]) -> Tensor:
     for row, index in zip(chosen, indices, strict=True):
         row.copy_(tensor.detach()[index])
     return chosen
-
-
-def _own_weights(member: nn.Module) -> None:
-    for tensor in [*member.parameters(), *member.buffers()]:
-        tensor.data = tensor.detach().clone()
-        tensor.grad = None
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -140,8 +128,8 @@ class StackedLinear(nn.Module):
 
     def __init__(self, layers: Sequence[nn.Linear]) -> None:
         super().__init__()
-        self.weight = stacked_parameter([layer.weight for layer in layers])  # (K, outputs, inputs)
-        self.bias = None if layers[0].bias is None else stacked_parameter([layer.bias for layer in layers])
+        self.weight = stacked_parameter(layers, "weight")  # (K, outputs, inputs)
+        self.bias = None if layers[0].bias is None else stacked_parameter(layers, "bias")
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (K, n, inputs), or shared (n, inputs), to (K, n, outputs)."""
@@ -184,8 +172,8 @@ class StackedConv2d(nn.Module):
 
     def __init__(self, layers: Sequence[nn.Conv2d]) -> None:
         super().__init__()
-        self.weight = stacked_parameter([layer.weight for layer in layers])  # (K, outputs, inputs, kh, kw)
-        self.bias = None if layers[0].bias is None else stacked_parameter([_present(layer.bias) for layer in layers])
+        self.weight = stacked_parameter(layers, "weight")  # (K, outputs, inputs, kh, kw)
+        self.bias = None if layers[0].bias is None else stacked_parameter(layers, "bias")
         self._stride = layers[0].stride
         self._padding = layers[0].padding
 
@@ -209,8 +197,8 @@ class _StackedBatchNorm(nn.Module):
 
     def __init__(self, layers: Sequence[nn.BatchNorm1d] | Sequence[nn.BatchNorm2d]) -> None:
         super().__init__()
-        self.weight = stacked_parameter([layer.weight for layer in layers])  # (K, channels)
-        self.bias = stacked_parameter([layer.bias for layer in layers])
+        self.weight = stacked_parameter(layers, "weight")  # (K, channels)
+        self.bias = stacked_parameter(layers, "bias")
         for name in ("running_mean", "running_var", "num_batches_tracked"):
             self.register_buffer(name, torch.stack([getattr(layer, name) for layer in layers]))
         assert layers[0].momentum is not None, "the running statistics are exponential averages"
@@ -262,9 +250,6 @@ class StackedBatchNorm2d(_StackedBatchNorm):
 class StackedDropout(nn.Module):
     """Dropout (Srivastava et al. 2014) with every member's own probability and the mask that it would draw alone."""
 
-    threshold: Tensor
-    scale: Tensor
-
     def __init__(self, layers: Sequence[Dropout | None]) -> None:
         super().__init__()
         self._layers = [layer if layer is not None and layer.p > 0 else None for layer in layers]
@@ -275,6 +260,10 @@ class StackedDropout(nn.Module):
         self._layers = [self._layers[index] for index in indices]
         self._note_rates()
 
+    def _note_rates(self) -> None:
+        self._rates = [(-(2**15), 1.0) if layer is None else (layer.threshold, layer.scale) for layer in self._layers]
+        self._columns: tuple[Tensor, Tensor] | None = None  # thresholds and scales, (K, 1, 1) each
+
     def forward(self, x: Tensor) -> Tensor:
         """Return (K, n, units) with values dropped."""
         members, values = len(x), x[0].numel()
@@ -283,25 +272,14 @@ class StackedDropout(nn.Module):
             if layer is not None:
                 layer.draw_(row)
         numbers = words.view(torch.int16)[:, :values].view(x.shape)
-        if self._rates:
-            return dropped(x, numbers, *self._rates)
-        thresholds, scales = self._columns_on(x.device)
+        if len(set(self._rates)) == 1:
+            return dropped(x, numbers, *self._rates[0])
+        if self._columns is None:  # made once, because no step may wait for numbers of Python
+            columns = (torch.tensor(column, device=x.device) for column in zip(*self._rates, strict=True))
+            thresholds, scales = (column.view(-1, 1, 1) for column in columns)
+            self._columns = thresholds.short(), scales
+        thresholds, scales = self._columns
         return x * (numbers >= thresholds).to(x.dtype).mul_(scales)
-
-    def _note_rates(self) -> None:
-        self._thresholds = [-(2**15) if layer is None else layer.threshold for layer in self._layers]
-        self._scales = [1.0 if layer is None else layer.scale for layer in self._layers]
-        equal = len(set(self._thresholds)) == 1
-        self._rates = (self._thresholds[0], self._scales[0]) if equal else None
-        self._columns: tuple[Tensor, Tensor] | None = None
-
-    def _columns_on(self, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Return thresholds and scales as (K, 1, 1); made once, because no step may wait for numbers of Python."""
-        if self._columns is None or self._columns[0].device != device:
-            thresholds = torch.tensor(self._thresholds, dtype=torch.int16, device=device)
-            scales = torch.tensor(self._scales, dtype=torch.float32, device=device)
-            self._columns = thresholds[:, None, None], scales[:, None, None]
-        return self._columns
 
 
 class StackedPReLU(nn.Module):
@@ -309,7 +287,7 @@ class StackedPReLU(nn.Module):
 
     def __init__(self, layers: Sequence[nn.PReLU]) -> None:
         super().__init__()
-        self.weight = stacked_parameter([layer.weight for layer in layers])  # (K, 1)
+        self.weight = stacked_parameter(layers, "weight")  # (K, 1)
 
     def forward(self, x: Activations) -> Activations:
         """Return the activations of every member."""
@@ -318,19 +296,14 @@ class StackedPReLU(nn.Module):
         return [functional.prelu(part, slope) for part, slope in zip(x, self.weight.unbind(), strict=True)]
 
 
-def stacked_parameter(rows: Sequence[Tensor]) -> nn.Parameter:
-    """Return (K, ...) from K tensors of one shape, each row in the memory order of its tensor."""
-    first = rows[0].detach()
-    strides = (first.numel(), *first.stride())
-    stacked = torch.empty_strided((len(rows), *first.shape), strides, dtype=first.dtype, device=first.device)
-    for index, row in enumerate(rows):
-        stacked[index].copy_(row.detach())
+def stacked_parameter(layers: Sequence[nn.Module], name: str) -> nn.Parameter:
+    """Return (K, ...) from the parameter called ``name`` of K layers, each row in the memory order of its tensor."""
+    rows: list[Tensor] = [getattr(layer, name).detach() for layer in layers]
+    strides = (rows[0].numel(), *rows[0].stride())
+    stacked = torch.empty_strided((len(rows), *rows[0].shape), strides, dtype=rows[0].dtype, device=rows[0].device)
+    for place, row in zip(stacked, rows, strict=True):
+        place.copy_(row)
     return nn.Parameter(stacked)
-
-
-def _present(tensor: Tensor | None) -> Tensor:
-    assert tensor is not None, "members have the same layers"
-    return tensor
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -367,31 +340,14 @@ class _StackedSequence(nn.Module):
     def __init__(self, sequences: Sequence[nn.Sequential]) -> None:
         super().__init__()
         children = [dict(sequence.named_children()) for sequence in sequences]
-        layers = [_stacked([child.get(name) for child in children]) for name in max(children, key=len)]
-        self.layers = nn.ModuleList(_cheapest_order(layers))
+        longest = {layer: name for name, layer in max(children, key=len).items()}
+        layers = [_stacked([child.get(longest[layer]) for child in children]) for layer in pooled_first(list(longest))]
+        self.layers = nn.ModuleList(layers)
 
     def forward(self, x: Activations) -> Activations:
         for layer in self.layers:
             x = layer(x)
         return x
-
-
-def _cheapest_order(layers: list[nn.Module]) -> list[nn.Module]:
-    """Return the layers with every ReLU behind the maximum pooling that follows it.
-
-    The largest of four values is the largest of their positive parts, so all results and gradients are the same digits;
-    only a quarter of the values is left to be rectified.
-    """
-    ordered = list(layers)
-    for index, (before, after) in enumerate(pairwise(layers)):
-        if is_unweighted(before, nn.ReLU) and is_unweighted(after, nn.MaxPool2d):
-            ordered[index], ordered[index + 1] = after, before
-    return ordered
-
-
-def is_unweighted(layer: nn.Module, kind: type[nn.Module]) -> bool:
-    """Say whether a stacked layer stands for a module of ``kind``."""
-    return isinstance(layer, Unweighted) and isinstance(layer.module, kind)
 
 
 class _StackedResidualBlock(nn.Module):

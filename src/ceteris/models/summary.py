@@ -7,7 +7,8 @@ torch.utils.flop_counter, which does the counting.
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -47,15 +48,12 @@ def summary_text(summary: ModelSummary) -> str:
     ]
     rows.append(("total", "", "", f"{summary.parameters:,}", f"{summary.flops:,}"))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [_aligned(row, widths) for row in rows]
+    aligners = 3 * [str.ljust] + 2 * [str.rjust]
+    lines = [
+        "  ".join(align(cell, width) for align, cell, width in zip(aligners, row, widths, strict=True)) for row in rows
+    ]
     rule = "-" * len(lines[0])
     return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
-
-
-def _aligned(row: tuple[str, ...], widths: list[int]) -> str:
-    words = [cell.ljust(width) for cell, width in zip(row[:3], widths[:3], strict=True)]
-    numbers = [cell.rjust(width) for cell, width in zip(row[3:], widths[3:], strict=True)]
-    return "  ".join(words + numbers)
 
 
 @dataclass
@@ -68,58 +66,42 @@ class _Visit:
     output_shape: tuple[int, ...] = ()
 
 
-@dataclass
-class _Recorder:
-    """Notes every call of every module and whose product each product of matrices is."""
-
-    counter: FlopCounterMode
-    visits: list[_Visit] = field(default_factory=list)
-    open_visits: list[_Visit] = field(default_factory=list)
-    counted: int = 0
-
-    def enter(self, visit: _Visit) -> None:
-        self._attribute()
-        self.visits.append(visit)
-        self.open_visits.append(visit)
-
-    def leave(self, output: Any) -> None:
-        self._attribute()
-        self.open_visits.pop().output_shape = _shape_per_image(output)
-
-    def _attribute(self) -> None:
-        total = self.counter.get_total_flops()
-        if self.open_visits:
-            self.open_visits[-1].flops += total - self.counted
-        self.counted = total
-
-
 def _visits(model: nn.Module, images: Tensor) -> list[_Visit]:
+    counter = FlopCounterMode(display=False)
+    visits: list[_Visit] = []
+    running: list[_Visit] = []
+    counted = 0
+
+    def attribute() -> None:
+        """Give what was counted since the last call or return to the innermost module."""
+        nonlocal counted
+        total = counter.get_total_flops()
+        if running:
+            running[-1].flops += total - counted
+        counted = total
+
+    def enter(name: str, module: nn.Module, inputs: Any) -> None:
+        attribute()
+        visits.append(_Visit(name, module))
+        running.append(visits[-1])
+
+    def leave(module: nn.Module, inputs: Any, output: Any) -> None:
+        attribute()
+        running.pop().output_shape = _shape_per_image(output)
+
     # functional_call lets modules that write into buffers write into copies; fork_rng is for modules that draw numbers
     # even in evaluation mode
     copies = {name: buffer.clone() for name, buffer in model.named_buffers()}
-    recorder = _Recorder(FlopCounterMode(display=False))
     with ExitStack() as stack:
         stack.enter_context(evaluating(model))
         stack.enter_context(torch.random.fork_rng(devices=[images.device] if images.is_cuda else []))
         for name, module in model.named_modules():
-            _follow(stack, recorder, name or type(model).__name__, module)
+            stack.enter_context(module.register_forward_pre_hook(partial(enter, name or type(model).__name__)))
+            stack.enter_context(module.register_forward_hook(leave))
         stack.enter_context(torch.no_grad())
-        stack.enter_context(recorder.counter)
+        stack.enter_context(counter)
         torch.func.functional_call(model, copies, (images,))
-    return recorder.visits
-
-
-def _follow(stack: ExitStack, recorder: _Recorder, name: str, module: nn.Module) -> None:
-    """Record every call of ``module`` until ``stack`` is closed."""
-
-    def before(module: nn.Module, inputs: Any) -> None:
-        recorder.enter(_Visit(name, module))
-
-    def after(module: nn.Module, inputs: Any, output: Any) -> None:
-        recorder.leave(output)
-
-    stack.enter_context(module.register_forward_pre_hook(before))
-    stack.enter_context(module.register_forward_hook(after))
+    return visits
 
 
 def _rows(visits: list[_Visit]) -> Iterator[LayerRow]:

@@ -68,11 +68,6 @@ class DryRun:
     seconds: float
 
 
-def planned_stages(context: ExperimentContext) -> tuple[PlannedStage, ...]:
-    """Return all stages of a study, as if nothing was in the store; see :func:`dry_run`."""
-    return dry_run(context).stages
-
-
 def dry_run(
     context: ExperimentContext,
     *,

@@ -6,10 +6,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ceteris.errors import ConfigError
 from ceteris.fields import (
     ABSENT,
-    MissingFieldError,
+    IncompatibleError,
     describe_fields,
     describe_parts,
     difference,
@@ -23,14 +22,6 @@ from ceteris.findings import Incompatible
 from ceteris.recipe import Recipe
 from ceteris.study.messages import explain_invalid, first_problem
 from ceteris.study.study import Factor, Level
-
-
-class IncompatibleError(ConfigError):
-    """A recipe does not take a value or a level; ``reason`` says why in one clause."""
-
-    def __init__(self, message: str, reason: str) -> None:
-        super().__init__(message)
-        self.reason = reason
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,12 +40,10 @@ def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
         IncompatibleError: when there is no such field, or a value is not allowed in it.
     """
     tree = tree_of(recipe)
+    for field, value in changes.items():
+        put(tree, field, value)
     try:
-        for field, value in changes.items():
-            put(tree, field, value)
         return recipe_of(tree)
-    except MissingFieldError as error:
-        raise IncompatibleError(str(error), error.reason) from None
     except ValidationError as error:
         raise IncompatibleError(explain_invalid(error, tree), first_problem(error, tree)) from None
 

@@ -12,18 +12,7 @@ from ceteris.errors import did_you_mean
 from ceteris.study import study
 
 # The keys under which a choice stands whose name may be that of another choice too: every group has a "none".
-_GROUPS: dict[str, tuple[Any, ...]] = {
-    "strategy": study.STRATEGIES,
-    "model": recipe.MODELS,
-    "optimizer": recipe.OPTIMIZERS,
-    "schedule": recipe.SCHEDULES,
-    "loss": recipe.LOSSES,
-    "penalty": recipe.PENALTIES,
-    "clipping": recipe.CLIPPINGS,
-    "averaging": recipe.AVERAGINGS,
-    "activation": recipe.ACTIVATIONS,
-    "augmentation": recipe.AUGMENTATIONS,
-}
+_GROUPS = {"strategy": study.STRATEGIES} | recipe.CHOICES
 # Tables of a study file that are no choices.
 _TABLES = (study.Study, study.Exploration, study.Final, study.Factor, ReadOptions)
 

@@ -7,14 +7,14 @@ operation to a chain leaves the draws of the others as they were, so that two ch
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
+from functools import partial
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from ceteris.techniques.draws import draw_seed, substream
-from ceteris.techniques.geometric import Size, warp
+from ceteris.techniques.geometric import warp
 from ceteris.techniques.pixels import LossOf
 
 
@@ -28,38 +28,9 @@ class Batch:
     loss_of: LossOf | None
 
 
-class Draw(Protocol):
-    """Draws one motion for a batch of a given size; see ``ceteris.techniques.geometric``."""
-
-    def __call__(self, size: Size, *, generator: torch.Generator, device: torch.device) -> Tensor:
-        """Return (n, 2, 3) or (n, 2, h, w)."""
-        ...
-
-
-class Change(Protocol):
-    """Changes the images of a batch."""
-
-    def __call__(self, images: Tensor, *, generator: torch.Generator) -> Tensor:
-        """Return images of the same shape."""
-        ...
-
-
-class Mix(Protocol):
-    """Mixes images and targets of a batch."""
-
-    def __call__(
-        self, images: Tensor, targets: Tensor, *, classes: int, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
-        """Return images of the same shape and class shares (n, classes)."""
-        ...
-
-
-class Attack(Protocol):
-    """Changes images so as to raise a loss."""
-
-    def __call__(self, images: Tensor, targets: Tensor, *, loss_of: LossOf, generator: torch.Generator) -> Tensor:
-        """Return images of the same shape."""
-        ...
+Draw = Callable[..., Tensor]  # (size, ..., generator=) -> (n, 2, 3) or (n, 2, h, w), see ceteris.techniques.geometric
+Change = Callable[..., Tensor]  # (images, ..., generator=) -> images of the same shape
+Mix = Callable[..., tuple[Tensor, Tensor]]  # (images, targets, classes=, generator=) -> images and class shares
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +77,7 @@ def on_images_and_targets(name: str, mix: Mix) -> Operation:
     return Operation(name=name, apply=apply)
 
 
-def against_loss(name: str, attack: Attack) -> Operation:
+def against_loss(name: str, attack: Change) -> Operation:
     """Return the operation that changes the images so as to raise the loss that the chain is called with."""
 
     def apply(batch: Batch, generator: torch.Generator) -> Batch:
@@ -122,30 +93,28 @@ def chain(operations: Sequence[Motion | Operation], *, fill: Tensor) -> Augment:
 
     The chain takes one draw per batch from the generator that it is called with. ``fill`` is the background (c,).
     """
-    steps = list(_steps(operations, fill))
+    steps: list[list[Motion] | Operation] = []
+    for operation in _numbered(operations):
+        if isinstance(operation, Operation):
+            steps.append(operation)
+        elif steps and isinstance(steps[-1], list):
+            steps[-1].append(operation)
+        else:
+            steps.append([operation])
 
     def augment(
         images: Tensor, labels: Tensor, classes: int, generator: torch.Generator, loss_of: LossOf | None = None
     ) -> tuple[Tensor, Tensor]:
-        seed = draw_seed(generator)
+        stream = partial(substream, draw_seed(generator), device=generator.device)
         batch = Batch(images=images, targets=labels, classes=classes, loss_of=loss_of)
         for step in steps:
-            batch = step(batch, lambda name: substream(seed, name, device=generator.device))
+            if isinstance(step, Operation):
+                batch = step.apply(batch, stream(step.name))
+            else:
+                batch = replace(batch, images=_moved(batch.images, step, stream, fill))
         return batch.images, batch.targets
 
     return augment
-
-
-_Streams = Callable[[str], torch.Generator]
-_Step = Callable[[Batch, _Streams], Batch]
-
-
-def _steps(operations: Sequence[Motion | Operation], fill: Tensor) -> Iterator[_Step]:
-    for are_motions, group in groupby(_numbered(operations), key=lambda operation: isinstance(operation, Motion)):
-        if are_motions:
-            yield _motion_step([operation for operation in group if isinstance(operation, Motion)], fill)
-        else:
-            yield from (_operation_step(operation) for operation in group if isinstance(operation, Operation))
 
 
 def _numbered(operations: Sequence[Motion | Operation]) -> Iterator[Motion | Operation]:
@@ -156,21 +125,9 @@ def _numbered(operations: Sequence[Motion | Operation]) -> Iterator[Motion | Ope
         yield replace(operation, name=f"{operation.name} {seen[operation.name]}")
 
 
-def _operation_step(operation: Operation) -> _Step:
-    return lambda batch, streams: operation.apply(batch, streams(operation.name))
-
-
-def _motion_step(motions: Sequence[Motion], fill: Tensor) -> _Step:
-    alone = motions[0].alone if len(motions) == 1 else None
-
-    def move(batch: Batch, streams: _Streams) -> Batch:
-        if alone is not None:
-            return replace(batch, images=alone(batch.images, generator=streams(motions[0].name)))
-        count, _, height, width = batch.images.shape
-        drawn = [
-            motion.draw((count, height, width), generator=streams(motion.name), device=batch.images.device)
-            for motion in motions
-        ]
-        return replace(batch, images=warp(batch.images, drawn, fill=fill))
-
-    return move
+def _moved(images: Tensor, motions: list[Motion], stream: Callable[[str], torch.Generator], fill: Tensor) -> Tensor:
+    if len(motions) == 1 and motions[0].alone is not None:
+        return motions[0].alone(images, generator=stream(motions[0].name))
+    count, _, height, width = images.shape
+    drawn = [motion.draw((count, height, width), generator=stream(motion.name)) for motion in motions]
+    return warp(images, drawn, fill=fill)

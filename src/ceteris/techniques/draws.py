@@ -1,4 +1,4 @@
-"""Random numbers for the techniques: every draw comes from a generator that is handed in."""
+"""Random numbers for the techniques: every draw comes from a generator that is handed in and lies on its device."""
 
 import hashlib
 
@@ -8,22 +8,19 @@ from torch import Tensor
 _LARGEST_SEED = 2**63 - 1
 
 
-def uniform(
-    shape: tuple[int, ...], low: float, high: float, *, generator: torch.Generator, device: torch.device
-) -> Tensor:
-    """Return float32 numbers uniform in [low, high), drawn where the generator lives and moved to ``device``."""
-    draws = torch.rand(shape, generator=generator, device=generator.device)
-    return draws.mul_(high - low).add_(low).to(device)
+def uniform(shape: tuple[int, ...], low: float, high: float, *, generator: torch.Generator) -> Tensor:
+    """Return float32 numbers uniform in [low, high)."""
+    return torch.rand(shape, generator=generator, device=generator.device).mul_(high - low).add_(low)
 
 
-def normal(shape: tuple[int, ...], *, generator: torch.Generator, device: torch.device) -> Tensor:
-    """Return standard normal float32 numbers, drawn where the generator lives and moved to ``device``."""
-    return torch.randn(shape, generator=generator, device=generator.device).to(device)
+def normal(shape: tuple[int, ...], *, generator: torch.Generator) -> Tensor:
+    """Return standard normal float32 numbers."""
+    return torch.randn(shape, generator=generator, device=generator.device)
 
 
-def permutation(count: int, *, generator: torch.Generator, device: torch.device) -> Tensor:
+def permutation(count: int, *, generator: torch.Generator) -> Tensor:
     """Return a random order of 0 .. count - 1, int64 (count,)."""
-    return torch.randperm(count, generator=generator, device=generator.device).to(device)
+    return torch.randperm(count, generator=generator, device=generator.device)
 
 
 def draw_seed(generator: torch.Generator) -> int:

@@ -21,67 +21,59 @@ from torch.nn import functional
 from ceteris.techniques.draws import normal, uniform
 
 Size = tuple[int, int, int]  # images, height, width
+Axis = Literal["horizontal", "vertical"]
 
 
-def draw_shift(size: Size, *, fraction: float, generator: torch.Generator, device: torch.device) -> Tensor:
+def draw_shift(size: Size, *, fraction: float, generator: torch.Generator) -> Tensor:
     """Draw whole-pixel shifts (n, 2, 3) of up to ``fraction`` of height and width, rounded to the nearest pixel."""
     _, height, width = size
     reach = (fraction * width, fraction * height)
-    return _translation(_whole_offsets(size, reach, generator=generator, device=device))
+    return _translation(_whole_offsets(size, reach, generator=generator))
 
 
-def draw_crop(size: Size, *, padding: int, generator: torch.Generator, device: torch.device) -> Tensor:
+def draw_crop(size: Size, *, padding: int, generator: torch.Generator) -> Tensor:
     """Draw the places (n, 2, 3) of a crop out of images padded by ``padding`` pixels, all equally probable."""
     reach = (padding + 0.5, padding + 0.5)
-    return _translation(_whole_offsets(size, reach, generator=generator, device=device))
+    return _translation(_whole_offsets(size, reach, generator=generator))
 
 
-def draw_rotation(size: Size, *, degrees: float, generator: torch.Generator, device: torch.device) -> Tensor:
+def draw_rotation(size: Size, *, degrees: float, generator: torch.Generator) -> Tensor:
     """Draw rotations (n, 2, 3) around the image's centre, uniform in ±``degrees``."""
-    angle = uniform((size[0],), -math.radians(degrees), math.radians(degrees), generator=generator, device=device)
+    angle = uniform((size[0],), -math.radians(degrees), math.radians(degrees), generator=generator)
     cos, sin = angle.cos(), angle.sin()
     return _affine(cos, -sin, sin, cos)
 
 
-def draw_scale(size: Size, *, fraction: float, generator: torch.Generator, device: torch.device) -> Tensor:
+def draw_scale(size: Size, *, fraction: float, generator: torch.Generator) -> Tensor:
     """Draw zooms (n, 2, 3) by a factor uniform in 1 ± ``fraction``."""
-    inverse = uniform((size[0],), 1 - fraction, 1 + fraction, generator=generator, device=device).reciprocal()
+    inverse = uniform((size[0],), 1 - fraction, 1 + fraction, generator=generator).reciprocal()
     zero = torch.zeros_like(inverse)
     return _affine(inverse, zero, zero, inverse)
 
 
-def draw_shear(size: Size, *, degrees: float, generator: torch.Generator, device: torch.device) -> Tensor:
+def draw_shear(size: Size, *, degrees: float, generator: torch.Generator) -> Tensor:
     """Draw slants (n, 2, 3) along the rows, by an angle uniform in ±``degrees``."""
     limit = math.radians(degrees)
-    slant = uniform((size[0],), -limit, limit, generator=generator, device=device).tan()
+    slant = uniform((size[0],), -limit, limit, generator=generator).tan()
     one, zero = torch.ones_like(slant), torch.zeros_like(slant)
     return _affine(one, slant, zero, one)
 
 
-def draw_flip(
-    size: Size,
-    *,
-    axis: Literal["horizontal", "vertical"],
-    probability: float,
-    generator: torch.Generator,
-    device: torch.device,
-) -> Tensor:
+def draw_flip(size: Size, *, axis: Axis, probability: float, generator: torch.Generator) -> Tensor:
     """Draw mirror images (n, 2, 3): -1 in the axis that is flipped, with the given ``probability``."""
-    sign = 1 - 2 * _flipped(size[0], probability, generator=generator, device=device).float()
+    sign = 1 - 2 * _flipped(size[0], probability, generator=generator).float()
     one, zero = torch.ones_like(sign), torch.zeros_like(sign)
     return _affine(sign, zero, zero, one) if axis == "horizontal" else _affine(one, zero, zero, sign)
 
 
-def draw_elastic(
-    size: Size, *, pixels: float, smoothness: float, generator: torch.Generator, device: torch.device
-) -> Tensor:
+def draw_elastic(size: Size, *, pixels: float, smoothness: float, generator: torch.Generator) -> Tensor:
     """Draw smooth displacements (n, 2, h, w): white noise smoothed by a Gaussian of deviation ``smoothness`` pixels.
 
     Their standard deviation is ``pixels`` / 2, so that about 95 % of them stay within ±``pixels``.
     """
     count, height, width = size
-    rows, columns = _smoothing(height, smoothness, device), _smoothing(width, smoothness, device)
-    noise = normal((count, 2, rows.shape[1], columns.shape[1]), generator=generator, device=device)
+    rows, columns = (_smoothing(side, smoothness, generator.device) for side in (height, width))
+    noise = normal((count, 2, rows.shape[1], columns.shape[1]), generator=generator)
     return (rows * (pixels / 2)) @ (noise @ columns.T)
 
 
@@ -111,11 +103,9 @@ def crop(images: Tensor, *, padding: int, fill: Tensor, generator: torch.Generat
     return _moved_by_whole_pixels(images, (padding + 0.5, padding + 0.5), fill=fill, generator=generator)
 
 
-def flip(
-    images: Tensor, *, axis: Literal["horizontal", "vertical"], probability: float, generator: torch.Generator
-) -> Tensor:
+def flip(images: Tensor, *, axis: Axis, probability: float, generator: torch.Generator) -> Tensor:
     """Mirror each image left to right ("horizontal") or upside down ("vertical") with the given ``probability``."""
-    flipped = _flipped(images.shape[0], probability, generator=generator, device=images.device)
+    flipped = _flipped(images.shape[0], probability, generator=generator)
     return torch.where(flipped.view(-1, 1, 1, 1), images.flip(3 if axis == "horizontal" else 2), images)
 
 
@@ -130,19 +120,12 @@ def _translation(offsets: Tensor) -> Tensor:
     return torch.cat([unit, -offsets[:, :, None]], dim=2)
 
 
-def _whole_offsets(
-    size: Size, reach: tuple[float, float], *, generator: torch.Generator, device: torch.device
-) -> Tensor:
+def _whole_offsets(size: Size, reach: tuple[float, float], *, generator: torch.Generator) -> Tensor:
     """Draw (n, 2) offsets in x and y, uniform within ±reach, rounded to whole pixels."""
-    limits = torch.tensor(reach, device=device)
-    draws = uniform((size[0], 2), -1.0, 1.0, generator=generator, device=device)
+    limits = torch.tensor(reach, device=generator.device)
+    draws = uniform((size[0], 2), -1.0, 1.0, generator=generator)
     # Halves are rounded to even; without the subtraction -(k + 0.5) could become -(k + 1).
     return (draws * (limits - 1e-4)).round()
-
-
-def _farthest(reach: float) -> int:
-    """Return the farthest whole pixel that is rounded to; a reach of k + 0.5 makes all of -k .. k equally probable."""
-    return math.ceil(reach - 0.5)
 
 
 def _moved_by_whole_pixels(
@@ -150,8 +133,10 @@ def _moved_by_whole_pixels(
 ) -> Tensor:
     """Copy one window per image out of the padded batch; several times faster than sampling a grid."""
     count, channels, height, width = images.shape
-    right, down = (_farthest(limit) for limit in reach)
-    offsets = _whole_offsets((count, height, width), reach, generator=generator, device=images.device).long()
+    right, down = (
+        math.ceil(limit - 0.5) for limit in reach
+    )  # a reach of k + 0.5 makes all of -k .. k equally probable
+    offsets = _whole_offsets((count, height, width), reach, generator=generator).long()
     padded = images.new_empty((count, channels, height + 2 * down, width + 2 * right))
     padded.copy_(fill.view(1, -1, 1, 1))
     padded[:, :, down : down + height, right : right + width] = images
@@ -164,8 +149,8 @@ def _moved_by_whole_pixels(
     return windows.index_select(0, starts)
 
 
-def _flipped(count: int, probability: float, *, generator: torch.Generator, device: torch.device) -> Tensor:
-    return uniform((count,), 0.0, 1.0, generator=generator, device=device) < probability
+def _flipped(count: int, probability: float, *, generator: torch.Generator) -> Tensor:
+    return uniform((count,), 0.0, 1.0, generator=generator) < probability
 
 
 @lru_cache(maxsize=16)

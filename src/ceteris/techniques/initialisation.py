@@ -11,50 +11,32 @@ from typing import Literal, assert_never
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional, init
+from torch.nn import init
 
 from ceteris.techniques.draws import draw_seed, substream
 
 Method = Literal[
     "default", "kaiming-normal", "kaiming-uniform", "xavier-normal", "xavier-uniform", "orthogonal", "dirac"
 ]
-ActivationKind = Literal[
-    "relu", "leaky-relu", "elu", "selu", "gelu", "silu", "mish", "prelu", "tanh", "sigmoid", "softplus"
-]
 
 _PASSIVE = (nn.BatchNorm1d, nn.BatchNorm2d, nn.GroupNorm, nn.LayerNorm, nn.InstanceNorm2d, nn.PReLU)
 
 
-def gain_of(kind: ActivationKind, parameter: float = 0.0) -> float:
-    """Return the factor on the weights' deviation that makes up for what the activation takes away.
-
-    Args:
-        kind: name of the activation.
-        parameter: slope of a leaky ReLU or PReLU, alpha of an ELU, beta of a softplus; unused by the others.
-    """
-    match kind:
-        case "relu":
+def gain_of(activation: nn.Module) -> float:
+    """Return the factor on the weights' deviation that makes up for what the activation takes away."""
+    match activation:
+        case nn.ReLU():
             return math.sqrt(2)
-        case "leaky-relu" | "prelu":
-            return math.sqrt(2 / (1 + parameter**2))
-        case "tanh":
+        case nn.LeakyReLU(negative_slope=slope) | nn.PReLU(init=slope):
+            return math.sqrt(2 / (1 + slope**2))
+        case nn.Tanh():
             return 5 / 3
-        case "sigmoid":
+        case nn.Sigmoid():
             return 1.0
-        case "selu":
+        case nn.SELU():
             return 3 / 4
-        case "elu":
-            return _moment_gain(lambda z: functional.elu(z, alpha=parameter))
-        case "gelu":
-            return _moment_gain(functional.gelu)
-        case "silu":
-            return _moment_gain(functional.silu)
-        case "mish":
-            return _moment_gain(functional.mish)
-        case "softplus":
-            return _moment_gain(lambda z: functional.softplus(z, beta=parameter))
         case _:
-            assert_never(kind)
+            return _moment_gain(activation)
 
 
 def _moment_gain(activation: Callable[[Tensor], Tensor]) -> float:
@@ -119,16 +101,10 @@ def _initialise_weight_(weight: Tensor, method: Method, gain: float, generator: 
             init.orthogonal_(weight, gain=gain, generator=generator)
         case "dirac":
             weight.normal_(0, deviation, generator=generator)
-            if weight.ndim == 4:
-                _pass_through_(weight)
+            if weight.ndim == 4:  # filter i passes input channel i; those beyond the channels stay random
+                init.dirac_(weight[: weight.shape[1]])
         case _:
             assert_never(method)
-
-
-def _pass_through_(filters: Tensor) -> None:
-    """Let the filter i of the first in-channels many pass the input channel i; the others keep their random weights."""
-    fitting = min(filters.shape[0], filters.shape[1])
-    init.dirac_(filters[:fitting])
 
 
 def _fan_in(weight: Tensor) -> int:

@@ -22,8 +22,8 @@ def mixup(
 
     The weight of the own image is drawn from Beta(alpha, alpha).
     """
-    weight = _beta(len(images), alpha, generator, images.device)
-    partner = permutation(len(images), generator=generator, device=images.device)
+    weight = _beta(len(images), alpha, generator)
+    partner = permutation(len(images), generator=generator)
     shares = class_shares(targets, classes)
     mixed = torch.lerp(images.index_select(0, partner), images, weight.to(images.dtype).view(-1, 1, 1, 1))
     return mixed, torch.lerp(shares[partner], shares, weight[:, None])
@@ -38,9 +38,9 @@ def cutmix(
     the image and what sticks out is cut off. The label is shared by the area that was pasted.
     """
     count, _, height, width = images.shape
-    side = (1 - _beta(count, alpha, generator, images.device)).sqrt()  # share of height and width
-    centres = uniform((2, count), 0.0, 1.0, generator=generator, device=images.device)
-    partner = permutation(count, generator=generator, device=images.device)
+    side = (1 - _beta(count, alpha, generator)).sqrt()  # share of height and width
+    centres = uniform((2, count), 0.0, 1.0, generator=generator)
+    partner = permutation(count, generator=generator)
     rows, columns = _stretch(centres[0], side, height), _stretch(centres[1], side, width)
     pasted = (rows[:, :, None] * columns[:, None, :])[:, None]  # (n, 1, h, w), 1 where the other image is
     own = 1 - rows.mean(dim=1) * columns.mean(dim=1)
@@ -49,7 +49,7 @@ def cutmix(
     return pasted_over, torch.lerp(shares[partner], shares, own[:, None])
 
 
-def _beta(count: int, alpha: float, generator: torch.Generator, device: torch.device) -> Tensor:
+def _beta(count: int, alpha: float, generator: torch.Generator) -> Tensor:
     """Draw (count,) numbers from Beta(alpha, alpha) by inverting its distribution function.
 
     It takes ``count`` draws whatever alpha is, and a larger draw gives a larger weight for every alpha, so that two arms
@@ -57,8 +57,8 @@ def _beta(count: int, alpha: float, generator: torch.Generator, device: torch.de
     """
     from scipy.special import betaincinv  # a third of a second to import, which only mixing needs
 
-    draws = uniform((count,), 0.0, 1.0, generator=generator, device=torch.device("cpu"))
-    return torch.from_numpy(betaincinv(alpha, alpha, draws.double().numpy())).float().to(device)
+    draws = uniform((count,), 0.0, 1.0, generator=generator)
+    return torch.from_numpy(betaincinv(alpha, alpha, draws.cpu().double().numpy())).float().to(draws.device)
 
 
 def _stretch(centre: Tensor, share: Tensor, length: int) -> Tensor:

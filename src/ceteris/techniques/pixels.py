@@ -16,7 +16,7 @@ def cutout(images: Tensor, *, fraction: float, fill: Tensor, generator: torch.Ge
     """Set a square of ``fraction`` of the shorter side to ``fill`` (c,), at a random place wholly inside the image."""
     count, channels, height, width = images.shape
     side = round(fraction * min(height, width))
-    draws = uniform((2, count, 1), 0.0, 1.0, generator=generator, device=images.device)
+    draws = uniform((2, count, 1), 0.0, 1.0, generator=generator)
     top, left = (draws[0] * (height - side + 1)).long(), (draws[1] * (width - side + 1)).long()
     within = torch.arange(side, device=images.device)
     square = (within[:, None] * width + within).view(-1)  # (side * side,) places relative to its corner
@@ -29,13 +29,13 @@ def cutout(images: Tensor, *, fraction: float, fill: Tensor, generator: torch.Ge
 
 def add_noise(images: Tensor, *, deviation: float, generator: torch.Generator) -> Tensor:
     """Add normal noise of standard ``deviation``, in units of the standardised image."""
-    noise = normal(tuple(images.shape), generator=generator, device=images.device)
+    noise = normal(tuple(images.shape), generator=generator)
     return images.add(noise.to(images.dtype), alpha=deviation)
 
 
 def brightness_contrast(images: Tensor, *, brightness: float, contrast: float, generator: torch.Generator) -> Tensor:
     """Stretch each image around its own mean by 1 ± ``contrast`` and shift it by ±``brightness``, both uniform."""
-    draws = uniform((2, images.shape[0], 1, 1, 1), -1.0, 1.0, generator=generator, device=images.device)
+    draws = uniform((2, images.shape[0], 1, 1, 1), -1.0, 1.0, generator=generator)
     stretch = (1 + contrast * draws[0]).to(images.dtype)
     means = images.mean(dim=(1, 2, 3), keepdim=True)
     offset = (brightness * draws[1]).to(images.dtype) + means * (1 - stretch)
@@ -60,7 +60,7 @@ def add_adversarial_noise(
         share: how much of the batch is moved, 0..1, rounded to whole images.
         generator: chooses the images that are moved.
     """
-    chosen = permutation(len(images), generator=generator, device=images.device)[: round(share * len(images))]
+    chosen = permutation(len(images), generator=generator)[: round(share * len(images))]
     if not len(chosen):
         return images
     attacked = images[chosen].detach().requires_grad_()

@@ -10,15 +10,15 @@ import torch
 from torch import Tensor
 
 
-def l1(weights: Sequence[Tensor]) -> Tensor:
-    """Return the sum of |w| over all weights, a scalar; its gradient is sign(w), 0 where w is 0."""
-    return torch.stack([weight.abs().sum() for weight in weights]).sum()
+def l1(weights: Sequence[Tensor], strength: float = 1.0) -> Tensor:
+    """Return ``strength`` times the sum of |w| over all weights, a scalar; the gradient of |w| is sign(w), 0 where w is 0."""
+    return strength * torch.stack([weight.abs().sum() for weight in weights]).sum()
 
 
-def l2(weights: Sequence[Tensor]) -> Tensor:
-    """Return the sum of w² over all weights, a scalar; its gradient is 2 w."""
+def l2(weights: Sequence[Tensor], strength: float = 1.0) -> Tensor:
+    """Return ``strength`` times the sum of w² over all weights, a scalar; the gradient of w² is 2 w."""
     flat = [weight.flatten() for weight in weights]
-    return torch.stack([torch.dot(weight, weight) for weight in flat]).sum()
+    return strength * torch.stack([torch.dot(weight, weight) for weight in flat]).sum()
 
 
 @torch.no_grad()

@@ -6,22 +6,38 @@ it is built.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from functools import partial
-from typing import Any, assert_never
+from typing import Any, NamedTuple, assert_never
 
 import torch
 from torch import Tensor, nn
 
-from ceteris import recipe, techniques
+from ceteris import recipe
 from ceteris.data import ImageSet
 from ceteris.errors import ConfigError
 from ceteris.findings import ModelSummary
-from ceteris.models import CNN, MLP, ResNet, summarise
-from ceteris.techniques import Augment, Motion, Operation, schedules
+from ceteris.models.cnn import CNN
+from ceteris.models.mlp import MLP
+from ceteris.models.resnet import ResNet
+from ceteris.models.summary import summarise
+from ceteris.records import Trial
+from ceteris.techniques import (
+    augmentation,
+    averaging,
+    geometric,
+    initialisation,
+    losses,
+    mixing,
+    optimizers,
+    pixels,
+    regularisation,
+    schedules,
+)
 from ceteris.user_code import NO_IMPORTS, ImportPolicy
 
 Shape = tuple[int, int, int]  # channels, height, width
+Activation = Callable[[], nn.Module]  # makes one for each place
 Schedule = Callable[[float, Sequence[float]], float]  # (progress in [0, 1), losses of the epochs) -> multiplier
 Loss = Callable[[Tensor, Tensor], Tensor]  # (logits, labels or class shares) -> scalar
 
@@ -30,7 +46,7 @@ Loss = Callable[[Tensor, Tensor], Tensor]  # (logits, labels or class shares) ->
 # Models
 
 
-def build_activation(choice: recipe.Activation) -> Callable[[], nn.Module]:
+def build_activation(choice: recipe.Activation) -> Activation:
     """Return a function that makes the activation's module, for models that need several."""
     match choice:
         case recipe.ReLU():
@@ -81,10 +97,16 @@ def build_model(
     """
     if isinstance(model, recipe.CustomModel):
         return _custom_model(model, input_shape, classes, generator, imports)
+    activation = build_activation(model.activation)
     with torch.device("meta"):  # memory and default weights would be made only to be overwritten
-        network = _network(model, input_shape, classes)
+        network = _network(model, input_shape, classes, activation)
     _allocate(network)
-    techniques.initialise_(network, method=model.initialisation.kind, gain=_gain(model.activation), generator=generator)
+    initialisation.initialise_(
+        network,
+        method=model.initialisation.kind,
+        gain=initialisation.gain_of(activation()),
+        generator=generator,
+    )
     return network
 
 
@@ -97,12 +119,11 @@ def _allocate(network: nn.Module) -> None:
             setattr(module, name, torch.empty(buffer.shape, dtype=buffer.dtype))
 
 
-def _network(model: recipe.MLP | recipe.CNN | recipe.ResNet, input_shape: Shape, classes: int) -> nn.Module:
-    of_weights = ("kind", "activation", "initialisation")  # all other fields are parameters of the network
-    settings: dict[str, Any] = {
-        field.name: getattr(model, field.name) for field in fields(model) if field.name not in of_weights
-    }
-    settings |= {"input_shape": input_shape, "classes": classes, "activation": build_activation(model.activation)}
+def _network(
+    model: recipe.MLP | recipe.CNN | recipe.ResNet, input_shape: Shape, classes: int, activation: Activation
+) -> nn.Module:
+    settings = _settings(model, without="initialisation") | {"activation": activation}
+    settings |= {"input_shape": input_shape, "classes": classes}
     match model:
         case recipe.MLP():
             return MLP(**settings)
@@ -114,17 +135,10 @@ def _network(model: recipe.MLP | recipe.CNN | recipe.ResNet, input_shape: Shape,
             assert_never(model)
 
 
-def _gain(activation: recipe.Activation) -> float:
-    match activation:
-        case (
-            recipe.LeakyReLU(slope=parameter)
-            | recipe.PReLU(initial_slope=parameter)
-            | recipe.ELU(alpha=parameter)
-            | recipe.Softplus(beta=parameter)
-        ):
-            return techniques.gain_of(activation.kind, parameter)
-        case _:
-            return techniques.gain_of(activation.kind)
+def _settings(choice: Any, without: str = "") -> dict[str, Any]:
+    """Return the fields of a choice by name, without its kind, for functions that call them the same."""
+    names = (field.name for field in fields(choice))
+    return {name: getattr(choice, name) for name in names if name not in ("kind", without)}
 
 
 def _custom_model(
@@ -204,56 +218,41 @@ def build_optimizer(choice: recipe.Optimizer, model: nn.Module) -> torch.optim.O
         case recipe.ASGD(lr=lr, decay=decay, power=power, averaging_start=start):
             return torch.optim.ASGD(weights, lr, lambd=decay, alpha=power, t0=start, foreach=not on_cpu)
         case recipe.Muon():
-            return _muon(choice, model)
+            layers = [module for module in model.modules() if isinstance(module, nn.Linear | nn.Conv2d)]
+            matrices = [layer.weight for layer in layers[1:-1]]
+            chosen = set(map(id, matrices))
+            others = [weight for weight in weights if id(weight) not in chosen]
+            return optimizers.Muon(matrices, others, **_settings(choice))
         case _:
             assert_never(choice)
-
-
-def _muon(choice: recipe.Muon, model: nn.Module) -> techniques.Muon:
-    layers = [module for module in model.modules() if isinstance(module, nn.Linear | nn.Conv2d)]
-    matrices = [layer.weight for layer in layers[1:-1]]
-    chosen = {id(weight) for weight in matrices}
-    return techniques.Muon(
-        matrices,
-        [parameter for parameter in model.parameters() if id(parameter) not in chosen],
-        lr=choice.lr,
-        momentum=choice.momentum,
-        nesterov=choice.nesterov,
-        orthogonalisation_steps=choice.orthogonalisation_steps,
-        weight_decay=choice.weight_decay,
-        adamw_lr=choice.adamw_lr,
-        adamw_betas=(choice.adamw_beta1, choice.adamw_beta2),
-        adamw_epsilon=choice.adamw_epsilon,
-    )
 
 
 def build_schedule(choice: recipe.Schedule) -> Schedule:
     """Return the multiplier of the learning rate as a function of progress in [0, 1) and the epochs' training losses."""
+    curve: Callable[..., float]
+    settings = _settings(choice)
     match choice:
-        case recipe.ReduceOnPlateau(factor=factor, patience=patience, threshold=threshold, minimum=minimum):
-            plateau = partial(
-                schedules.plateau_multiplier, factor=factor, patience=patience, threshold=threshold, minimum=minimum
-            )
-            return lambda progress, epoch_losses: plateau(epoch_losses)
-        case recipe.Constant(warmup=warmup):
-            curve = partial(schedules.constant, warmup=warmup)
-        case recipe.Step(every=every, factor=factor):
-            curve = partial(schedules.step, every=every, factor=factor)
-        case recipe.MultiStep(milestones=milestones, factor=factor):
-            curve = partial(schedules.multi_step, milestones=milestones, factor=factor)
-        case recipe.Exponential(final=final):
-            curve = partial(schedules.exponential, final=final)
-        case recipe.Cosine(warmup=warmup, final=final):
-            curve = partial(schedules.cosine, warmup=warmup, final=final)
-        case recipe.CosineRestarts(cycles=cycles, growth=growth, warmup=warmup, final=final):
-            curve = partial(schedules.cosine_restarts, cycles=cycles, growth=growth, warmup=warmup, final=final)
-        case recipe.OneCycle(rise=rise, start_divisor=start, final_divisor=final):
-            curve = partial(schedules.one_cycle, rise=rise, start_divisor=start, final_divisor=final)
-        case recipe.Linear(warmup=warmup, final=final):
-            curve = partial(schedules.linear, warmup=warmup, final=final)
+        case recipe.ReduceOnPlateau():
+            return lambda progress, epoch_losses: schedules.plateau_multiplier(epoch_losses, **settings)
+        case recipe.Constant():
+            curve = schedules.constant
+        case recipe.Step():
+            curve = schedules.step
+        case recipe.MultiStep():
+            curve = schedules.multi_step
+        case recipe.Exponential():
+            curve = schedules.exponential
+        case recipe.Cosine():
+            curve = schedules.cosine
+        case recipe.CosineRestarts():
+            curve = schedules.cosine_restarts
+        case recipe.OneCycle():
+            curve = schedules.one_cycle
+        case recipe.Linear():
+            curve = schedules.linear
         case _:
             assert_never(choice)
-    return lambda progress, epoch_losses: curve(progress)
+    return lambda progress, epoch_losses: curve(progress, **settings)
 
 
 def build_loss(choice: recipe.Loss, imports: ImportPolicy = NO_IMPORTS) -> Loss:
@@ -264,11 +263,11 @@ def build_loss(choice: recipe.Loss, imports: ImportPolicy = NO_IMPORTS) -> Loss:
     """
     match choice:
         case recipe.CrossEntropy(label_smoothing=share):
-            return partial(techniques.cross_entropy, label_smoothing=share)
+            return partial(losses.cross_entropy, label_smoothing=share)
         case recipe.Focal(gamma=gamma):
-            return partial(techniques.focal, gamma=gamma)
+            return partial(losses.focal, gamma=gamma)
         case recipe.MeanSquaredError():
-            return techniques.mean_squared_error
+            return losses.mean_squared_error
         case recipe.CustomLoss(path=path):
             return imports.resolve(path, "loss")
         case _:
@@ -285,10 +284,10 @@ def build_penalty(choice: recipe.Penalty, model: nn.Module) -> Callable[[], Tens
     weights = penalised_weights(model)
     match choice:
         case recipe.L1(strength=strength):
-            return lambda: strength * techniques.l1(weights)
+            return partial(regularisation.l1, weights, strength)
         case recipe.L2(strength=strength):
-            return lambda: strength * techniques.l2(weights)
-        case recipe.NoPenalty() | recipe.DecoupledWeightDecay():
+            return partial(regularisation.l2, weights, strength)
+        case recipe.Nothing() | recipe.DecoupledWeightDecay():
             return None
         case _:
             assert_never(choice)
@@ -306,23 +305,23 @@ def build_clipping(choice: recipe.Clipping, model: nn.Module) -> Callable[[], Te
         return [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
 
     match choice:
-        case recipe.NoClipping():
+        case recipe.Nothing():
             return None
         case recipe.ClipNorm(maximum=maximum):
-            return lambda: techniques.clip_by_norm_(gradients(), maximum)
+            return lambda: regularisation.clip_by_norm_(gradients(), maximum)
         case recipe.ClipValue(maximum=maximum):
-            return lambda: techniques.clip_by_value_(gradients(), maximum)
+            return lambda: regularisation.clip_by_value_(gradients(), maximum)
         case _:
             assert_never(choice)
 
 
-def build_averaging(choice: recipe.Averaging, model: nn.Module) -> techniques.ExponentialMovingAverage | None:
+def build_averaging(choice: recipe.Averaging, model: nn.Module) -> averaging.ExponentialMovingAverage | None:
     """Return the average that follows the model, which must be on its device already; None for none."""
     match choice:
-        case recipe.NoAveraging():
+        case recipe.Nothing():
             return None
         case recipe.ExponentialMovingAverage(decay=decay):
-            return techniques.ExponentialMovingAverage(model, decay=decay)
+            return averaging.ExponentialMovingAverage(model, decay=decay)
         case _:
             assert_never(choice)
 
@@ -331,50 +330,51 @@ def build_averaging(choice: recipe.Averaging, model: nn.Module) -> techniques.Ex
 # Augmentation
 
 
-def build_augmentation(operations: Sequence[recipe.Augmentation], *, fill: Tensor) -> Augment | None:
+def build_augmentation(operations: Sequence[recipe.Augmentation], *, fill: Tensor) -> augmentation.Augment | None:
     """Return the chain of all operations, None for none.
 
     Args:
         operations: in the order in which they act.
         fill: what a black pixel is after standardisation, per channel (c,): the background that comes in from outside.
     """
-    return techniques.chain([_operation(choice, fill) for choice in operations], fill=fill) if operations else None
+    return augmentation.chain([_operation(choice, fill) for choice in operations], fill=fill) if operations else None
 
 
-def _operation(choice: recipe.Augmentation, fill: Tensor) -> Motion | Operation:
-    kind = choice.kind
+def _operation(choice: recipe.Augmentation, fill: Tensor) -> augmentation.Motion | augmentation.Operation:
+    settings = _settings(choice)
+
+    def motion(draw: augmentation.Draw, alone: augmentation.Change | None = None) -> augmentation.Motion:
+        return augmentation.Motion(
+            name=choice.kind, draw=partial(draw, **settings), alone=alone and partial(alone, **settings)
+        )
+
     match choice:
-        case recipe.Shift(fraction=fraction):
-            alone: techniques.Change = partial(techniques.shift, fraction=fraction, fill=fill)
-            return Motion(name=kind, draw=partial(techniques.draw_shift, fraction=fraction), alone=alone)
-        case recipe.CropWithPadding(padding=padding):
-            alone = partial(techniques.crop, padding=padding, fill=fill)
-            return Motion(name=kind, draw=partial(techniques.draw_crop, padding=padding), alone=alone)
-        case recipe.Flip(axis=axis, probability=probability):
-            draw = partial(techniques.draw_flip, axis=axis, probability=probability)
-            return Motion(name=kind, draw=draw, alone=partial(techniques.flip, axis=axis, probability=probability))
-        case recipe.Rotate(degrees=degrees):
-            return Motion(name=kind, draw=partial(techniques.draw_rotation, degrees=degrees))
-        case recipe.Scale(fraction=fraction):
-            return Motion(name=kind, draw=partial(techniques.draw_scale, fraction=fraction))
-        case recipe.Shear(degrees=degrees):
-            return Motion(name=kind, draw=partial(techniques.draw_shear, degrees=degrees))
-        case recipe.Elastic(pixels=pixels, smoothness=smoothness):
-            return Motion(name=kind, draw=partial(techniques.draw_elastic, pixels=pixels, smoothness=smoothness))
-        case recipe.Cutout(fraction=fraction):
-            return techniques.on_images(kind, partial(techniques.cutout, fraction=fraction, fill=fill))
-        case recipe.Noise(deviation=deviation):
-            return techniques.on_images(kind, partial(techniques.add_noise, deviation=deviation))
-        case recipe.BrightnessContrast(brightness=brightness, contrast=contrast):
-            change = partial(techniques.brightness_contrast, brightness=brightness, contrast=contrast)
-            return techniques.on_images(kind, change)
-        case recipe.Mixup(alpha=alpha):
-            return techniques.on_images_and_targets(kind, partial(techniques.mixup, alpha=alpha))
-        case recipe.CutMix(alpha=alpha):
-            return techniques.on_images_and_targets(kind, partial(techniques.cutmix, alpha=alpha))
-        case recipe.AdversarialNoise(epsilon=epsilon, share=share):
-            attack = partial(techniques.add_adversarial_noise, epsilon=epsilon, share=share)
-            return techniques.against_loss(kind, attack)
+        case recipe.Shift():
+            return motion(geometric.draw_shift, partial(geometric.shift, fill=fill))
+        case recipe.CropWithPadding():
+            return motion(geometric.draw_crop, partial(geometric.crop, fill=fill))
+        case recipe.Flip():
+            return motion(geometric.draw_flip, geometric.flip)
+        case recipe.Rotate():
+            return motion(geometric.draw_rotation)
+        case recipe.Scale():
+            return motion(geometric.draw_scale)
+        case recipe.Shear():
+            return motion(geometric.draw_shear)
+        case recipe.Elastic():
+            return motion(geometric.draw_elastic)
+        case recipe.Cutout():
+            return augmentation.on_images(choice.kind, partial(pixels.cutout, fill=fill, **settings))
+        case recipe.Noise():
+            return augmentation.on_images(choice.kind, partial(pixels.add_noise, **settings))
+        case recipe.BrightnessContrast():
+            return augmentation.on_images(choice.kind, partial(pixels.brightness_contrast, **settings))
+        case recipe.Mixup():
+            return augmentation.on_images_and_targets(choice.kind, partial(mixing.mixup, **settings))
+        case recipe.CutMix():
+            return augmentation.on_images_and_targets(choice.kind, partial(mixing.cutmix, **settings))
+        case recipe.AdversarialNoise():
+            return augmentation.against_loss(choice.kind, partial(pixels.add_adversarial_noise, **settings))
         case _:
             assert_never(choice)
 
@@ -395,8 +395,7 @@ def shape_of(choice: recipe.Recipe) -> str | None:
     return repr((model, *kinds, choice.averaging, choice.epochs, choice.batch_size))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Strengths:
+class Strengths(NamedTuple):
     """How strongly penalties and clipping act on one member: 0 and infinity where they do not."""
 
     l1: float
@@ -435,6 +434,12 @@ def can_step_together(choices: Sequence[recipe.Recipe]) -> bool:
     )
 
 
-def attacks_the_model(operations: Sequence[recipe.Augmentation]) -> bool:
-    """Say whether an augmentation depends on the model's weights, so that no two models see the same images."""
-    return any(isinstance(operation, recipe.AdversarialNoise) for operation in operations)
+def see_the_same(trials: Sequence[Trial]) -> bool:
+    """Say whether trials of one shape see the same images in the same order, augmented in the same way.
+
+    Adversarial noise depends on the model's weights, so that no two models see the same images.
+    """
+    operations = trials[0].recipe.augmentation
+    attacked = any(isinstance(operation, recipe.AdversarialNoise) for operation in operations)
+    seen = {repr((trial.split, trial.seed, trial.order_seed, trial.recipe.augmentation)) for trial in trials}
+    return not attacked and len(seen) == 1

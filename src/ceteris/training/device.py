@@ -173,26 +173,3 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     message = str(error)
     return isinstance(error, RuntimeError) and ("out of memory" in message or "DefaultCPUAllocator" in message)
-
-
-class EvaluationBatch:
-    """How many images a device evaluates at once: halved whenever they do not fit into its memory, and kept so."""
-
-    def __init__(self, device: torch.device) -> None:
-        # On a CPU the feature maps of few images stay in its caches: CNN 32-64-128 evaluates 128 at once in 60 % of the
-        # time of 1,024.
-        self._first = self.images = 128 if device.type == "cpu" else 1024
-
-    def halve(self) -> bool:
-        """Halve the batch; False when it is a single image already."""
-        if self.images == 1:
-            return False
-        self.images //= 2
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        return True
-
-    @property
-    def note(self) -> str:
-        """What a record says about it, "" when nothing was halved."""
-        return "" if self.images == self._first else f"evaluation batch halved to {self.images}"

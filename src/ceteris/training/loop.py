@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol, TypeVar
 import torch
 from torch import Tensor, nn
 
-from ceteris.techniques import ExponentialMovingAverage
+from ceteris.techniques.averaging import ExponentialMovingAverage
 from ceteris.training.batches import Batch
 from ceteris.training.device import autocasting, wait_for
 from ceteris.training.history import EpochTrace, Run
@@ -108,6 +108,8 @@ def fit(trainee: Trainee[Targets], on_epoch: OnEpoch = lambda epoch: None) -> li
             break
         if len(staying) < len(trainee.runs):
             trainee.keep(staying)
+    for run in runs:
+        run.finish()
     return runs
 
 

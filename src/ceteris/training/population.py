@@ -15,15 +15,14 @@ import torch
 
 from ceteris.data import ImageSet, split_images, standardisation
 from ceteris.errors import DataError
-from ceteris.models import summarise
+from ceteris.models.summary import summarise
 from ceteris.records import Trial
 from ceteris.training import build
 from ceteris.training.batches import StackedImages, batch_count, standardising
 from ceteris.training.device import full_float32, is_out_of_memory, reset_peak
 from ceteris.training.loop import OnEpoch, ProgressError, fit
-from ceteris.training.single import config_of, images_on_device, run_of, training_objects
+from ceteris.training.single import config_of, images_on_device, run_of, streams_of, training_objects
 from ceteris.training.stacked import Member, StackedTrainee
-from ceteris.training.streams import streams_of
 from ceteris.training.trial import TrialMeta, TrialResult, result_of, run_trial
 from ceteris.user_code import NO_IMPORTS, ImportPolicy
 
@@ -82,7 +81,9 @@ def _within_memory(
     try:
         with full_float32(trials[0].execution.device):
             reset_peak(trials[0].execution.device)
-            return [_noted(result, note) for result in _train_together(trials, train, on_epoch, imports)]
+            trainee, metas = stacked_trainee(trials, train, imports)
+            trained = zip(trials, fit(trainee, on_epoch), metas, strict=True)
+            return [_noted(result_of(trial, train, run, meta), note) for trial, run, meta in trained]
     except (DataError, ProgressError):
         raise
     except Exception as error:
@@ -101,14 +102,6 @@ def _noted(result: TrialResult, note: str) -> TrialResult:
     known = result.record.environment
     memory = "; ".join(part for part in (note, known.get("memory", "")) if part)
     return replace(result, record=replace(result.record, environment=known | {"memory": memory}))
-
-
-def _train_together(
-    trials: Sequence[Trial], train: ImageSet, on_epoch: OnEpoch, imports: ImportPolicy
-) -> list[TrialResult]:
-    trainee, metas = stacked_trainee(trials, train, imports)
-    runs = fit(trainee, on_epoch)
-    return [result_of(trial, train, run, meta) for trial, run, meta in zip(trials, runs, metas, strict=True)]
 
 
 def stacked_trainee(
@@ -137,14 +130,8 @@ def stacked_trainee(
         indices=[torch.from_numpy(np.searchsorted(used, split.fitted)) for split in splits],
         scale=torch.stack([scale for scale, _ in scales])[:, None],
         offset=torch.stack([offset for _, offset in scales])[:, None],
-        shared=_see_the_same(trials),
+        shared=build.see_the_same(trials),
     )
     flops = summarise(members[0].objects.model, train.shape).flops
     metas = [TrialMeta(images=split, flops=flops) for split in splits]
     return StackedTrainee(members, images, config), metas
-
-
-def _see_the_same(trials: Sequence[Trial]) -> bool:
-    """Say whether all members see the same images in the same order, augmented in the same way."""
-    attacked = build.attacks_the_model(trials[0].recipe.augmentation)
-    return not attacked and len({repr((trial.split, trial.seed, trial.recipe.augmentation)) for trial in trials}) == 1

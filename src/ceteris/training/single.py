@@ -1,22 +1,73 @@
-"""One model that learns by itself: its objects, and how they make a step."""
+"""One model that learns by itself: its random streams, its objects, and how they make a step."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from ceteris.data import ImageSet, SplitImages, standardisation
-from ceteris.models import set_dropout_generator
-from ceteris.records import FloatArray, IntArray, Trial
-from ceteris.techniques import Augment, ExponentialMovingAverage, gradient_norm, shrink_weights_
+from ceteris.models.dropout import set_dropout_generator
+from ceteris.records import CrossValidationSplit, FloatArray, IntArray, Trial
+from ceteris.seeds import Role, stream_seed
+from ceteris.techniques.augmentation import Augment
+from ceteris.techniques.averaging import ExponentialMovingAverage
+from ceteris.techniques.regularisation import gradient_norm, shrink_weights_
 from ceteris.training import build
 from ceteris.training.batches import Batch, ResidentImages, batches, resident
 from ceteris.training.device import autocasting
 from ceteris.training.history import Run
 from ceteris.training.loop import TrainingConfig
-from ceteris.training.streams import Streams, streams_of
 from ceteris.user_code import ImportPolicy
+
+
+@dataclass(frozen=True, kw_only=True)
+class Streams:
+    """One generator per role; none of them depends on the recipe, so that arms are compared on equal draws."""
+
+    initialisation: torch.Generator
+    order: torch.Generator
+    augmentation: torch.Generator
+    dropout: torch.Generator
+
+
+def streams_of(trial: Trial) -> Streams:
+    """Return the streams of a trial: functions of its seed, its fold and the role alone."""
+
+    def stream(role: Role, device: str) -> torch.Generator:
+        return torch.Generator(device).manual_seed(_seed_of(trial, role))
+
+    device = trial.execution.device
+    return Streams(
+        initialisation=stream("initialisation", "cpu"),
+        order=stream("order", "cpu"),
+        augmentation=stream("augmentation", device),
+        dropout=stream("dropout", device),
+    )
+
+
+@contextmanager
+def seeded_global_rng(trial: Trial) -> Iterator[None]:
+    """Let code that takes no generator draw from the trial's dropout stream inside the block.
+
+    That is a user's own model with ``torch.nn.Dropout``: without this its masks would depend on what the process trained
+    before. The global generators of the CPU and of the trial's CUDA device get their own states back afterwards.
+    """
+    device = torch.device(trial.execution.device)
+    on_cuda = device.type == "cuda"
+    with torch.random.fork_rng(devices=[device] if on_cuda else []):
+        torch.default_generator.manual_seed(_seed_of(trial, "dropout"))
+        if on_cuda:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(_seed_of(trial, "dropout"))
+        yield
+
+
+def _seed_of(trial: Trial, role: Role) -> int:
+    fold = trial.split.index if isinstance(trial.split, CrossValidationSplit) else 0
+    seed = trial.seed if role == "initialisation" or trial.order_seed is None else trial.order_seed
+    return stream_seed(seed, fold, role)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +148,22 @@ def training_objects(
     )
 
 
+class ScheduledOptimizer:
+    """An optimizer whose learning rates follow a schedule, which may look at the mean losses of the epochs so far."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer, schedule: build.Schedule, epoch_losses: list[float]) -> None:
+        self.optimizer = optimizer
+        self._schedule, self._epoch_losses = schedule, epoch_losses
+        self._full_rates = [float(group["lr"]) for group in optimizer.param_groups]
+
+    def set_rates(self, progress: float) -> float:
+        """Give every parameter group its rate at this ``progress`` in [0, 1); return the first one's."""
+        multiplier = self._schedule(progress, self._epoch_losses)
+        for group, rate in zip(self.optimizer.param_groups, self._full_rates, strict=True):
+            group["lr"] = rate * multiplier
+        return self._full_rates[0] * multiplier
+
+
 class SingleTrainee:
     """One model; see :class:`ceteris.training.loop.Trainee`."""
 
@@ -104,12 +171,11 @@ class SingleTrainee:
         self.config = config
         self.model = objects.model
         self.weights = list(objects.model.parameters())
-        self.optimizer = objects.optimizer
         self.average = objects.average
         self.runs = [run]
         self._objects = objects
         self._images = images
-        self._full_rates = learning_rates(objects.optimizer)
+        self.scheduled = ScheduledOptimizer(objects.optimizer, objects.schedule, run.history.train_losses)
 
     def batches(self, epoch: int) -> list[Batch]:
         """Return the mini-batches of a shuffled pass."""
@@ -131,10 +197,7 @@ class SingleTrainee:
 
     def update(self, progress: float) -> list[float]:
         """Clip, decay, step; return the learning rate."""
-        objects = self._objects
-        multiplier = objects.schedule(progress, self.runs[0].history.train_losses)
-        set_learning_rates(objects.optimizer, self._full_rates, multiplier)
-        rate = self._full_rates[0] * multiplier
+        objects, rate = self._objects, self.scheduled.set_rates(progress)
         if objects.clip:
             objects.clip()
         if objects.decay:
@@ -195,14 +258,3 @@ def config_of(trial: Trial, train: ImageSet) -> TrainingConfig:
         autocast=trial.execution.precision == "bfloat16",
         device=torch.device(trial.execution.device),
     )
-
-
-def learning_rates(optimizer: torch.optim.Optimizer) -> list[float]:
-    """Return the learning rate of every parameter group."""
-    return [float(group["lr"]) for group in optimizer.param_groups]
-
-
-def set_learning_rates(optimizer: torch.optim.Optimizer, full_rates: list[float], multiplier: float) -> None:
-    """Give every parameter group its full rate times ``multiplier``."""
-    for group, rate in zip(optimizer.param_groups, full_rates, strict=True):
-        group["lr"] = rate * multiplier

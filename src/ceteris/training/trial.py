@@ -11,15 +11,14 @@ import torch
 from numpy.typing import NDArray
 
 from ceteris.data import ImageSet, SplitImages, split_images, standardisation
-from ceteris.errors import CeterisError, DataError, DivergedError
-from ceteris.models import summarise
+from ceteris.errors import CeterisError, DataError
+from ceteris.models.summary import summarise
 from ceteris.records import Cost, Failed, Finished, FloatArray, Predictions, Record, Trial
 from ceteris.training.batches import Batch
 from ceteris.training.device import environment, full_float32, one_thread, peak_bytes, reset_peak, wait_for
-from ceteris.training.history import Run, RunResult, State, scores_of
+from ceteris.training.history import Run, State
 from ceteris.training.loop import ProgressError, fit, train_step
-from ceteris.training.single import single_trainee
-from ceteris.training.streams import seeded_global_rng
+from ceteris.training.single import seeded_global_rng, single_trainee
 from ceteris.user_code import NO_IMPORTS, ImportPolicy
 
 Tensors = Mapping[str, NDArray[Any]]
@@ -129,44 +128,43 @@ class TrialMeta:
 
 def result_of(trial: Trial, train: ImageSet, run: Run, meta: TrialMeta) -> TrialResult:
     """Return everything that was observed in a training that has ended."""
-    outcome = run.result()
-    if isinstance(outcome, DivergedError):
-        record = Failed(trial=trial, status="diverged", error=str(outcome), environment=environment())
+    if run.diverged:
+        record = Failed(trial=trial, status="diverged", error=str(run.diverged), environment=environment())
         return TrialResult(record=record)
-    epochs, best, held_out = outcome.epochs, outcome.best_epoch - 1, meta.images.held_out
-    predictions = Predictions(
-        probabilities=outcome.logits.softmax(1).cpu().numpy(), labels=train.labels[held_out], indices=held_out
-    )
-    scores = scores_of(outcome.logits, predictions.labels, len(train.classes))
+    held_out, note = meta.images.held_out, run.evaluation_batch.note
+    snapshots = {
+        f"{epoch}/{name}": array
+        for epoch, state in enumerate(run.snapshots, start=1)
+        for name, array in _arrays(state).items()
+    }
     return TrialResult(
         record=Finished(
             trial=trial,
-            accuracy=scores.accuracy,
-            f1=scores.f1,
-            loss=scores.loss,
-            train_accuracy=float(epochs.train_accuracy[best]),
-            best_epoch=outcome.best_epoch,
-            epoch_count=len(epochs.seconds),
-            step_count=len(outcome.iterations.loss),
-            epochs=epochs,
-            iterations=outcome.iterations,
-            predictions=predictions,
-            cost=_cost(outcome, meta, device=trial.execution.device),
-            environment=environment() | ({"memory": outcome.memory_note} if outcome.memory_note else {}),
+            accuracy=run.scores.accuracy,
+            f1=run.scores.f1,
+            loss=run.scores.loss,
+            train_accuracy=float(run.epochs.train_accuracy[run.best_epoch - 1]),
+            best_epoch=run.best_epoch,
+            epoch_count=len(run.epochs.seconds),
+            step_count=len(run.iterations.loss),
+            epochs=run.epochs,
+            iterations=run.iterations,
+            predictions=Predictions(probabilities=run.probabilities, labels=train.labels[held_out], indices=held_out),
+            cost=_cost(run, meta, device=trial.execution.device),
+            environment=environment() | ({"memory": note} if note else {}),
         ).per_image(),
-        weights=_arrays(outcome.model.state_dict()) if trial.keep_weights else None,
-        snapshots=_epoch_arrays(outcome.snapshots) if trial.keep_snapshots else None,
+        weights=_arrays(run.model.state_dict()) if trial.keep_weights else None,
+        snapshots=snapshots if trial.keep_snapshots else None,
     )
 
 
-def _cost(outcome: RunResult, meta: TrialMeta, *, device: str) -> Cost:
-    epoch_ends = outcome.epochs.seconds
-    seen, seconds = len(epoch_ends) * len(meta.images.fitted), float(epoch_ends[-1])
+def _cost(run: Run, meta: TrialMeta, *, device: str) -> Cost:
+    seen, seconds = len(run.epochs.seconds) * len(meta.images.fitted), float(run.epochs.seconds[-1])
     return Cost(
         train_seconds=seconds,
-        evaluation_seconds=outcome.evaluation_seconds,
+        evaluation_seconds=run.evaluation_seconds,
         peak_memory_bytes=peak_bytes(device),
-        parameters=sum(weight.numel() for weight in outcome.model.parameters()),
+        parameters=sum(weight.numel() for weight in run.model.parameters()),
         forward_flops_per_image=meta.flops,
         # backward costs about twice the forward pass: once for the inputs, once for the weights
         training_flops=3 * meta.flops * seen,
@@ -176,11 +174,3 @@ def _cost(outcome: RunResult, meta: TrialMeta, *, device: str) -> Cost:
 
 def _arrays(state: State) -> dict[str, NDArray[Any]]:
     return {name: np.ascontiguousarray(tensor.cpu().numpy()) for name, tensor in state.items()}
-
-
-def _epoch_arrays(snapshots: list[State]) -> dict[str, NDArray[Any]]:
-    return {
-        f"{epoch}/{name}": array
-        for epoch, state in enumerate(snapshots, start=1)
-        for name, array in _arrays(state).items()
-    }

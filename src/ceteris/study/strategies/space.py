@@ -14,10 +14,10 @@ import numpy as np
 from pydantic import ValidationError
 
 from ceteris.errors import ConfigError, did_you_mean
-from ceteris.fields import MissingFieldError, number_at, number_fields, put, recipe_of, tree_of
+from ceteris.fields import IncompatibleError, number_at, number_fields, put, recipe_of, tree_of
 from ceteris.recipe import Recipe
 from ceteris.records import FloatArray
-from ceteris.study.arms import IncompatibleError, arm, arms_of, changed
+from ceteris.study.arms import arm, arms_of, changed
 from ceteris.study.messages import explain_invalid
 from ceteris.study.study import Factor, ModelSpec, Range, Study, factors_of, ranges_of
 
@@ -139,7 +139,7 @@ class Space:
             level = {field: value for change in changes for field, value in change.items() if field.count(".") == depth}
             tree = tree_of(recipe)
             for field, value in level.items():
-                with suppress(MissingFieldError):
+                with suppress(IncompatibleError):
                     put(tree, field, value)
                     applied.add(field)
             try:

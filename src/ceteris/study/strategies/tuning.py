@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ceteris.execution.queue import Request
-from ceteris.fields import number_at
+from ceteris.fields import IncompatibleError, number_at
 from ceteris.findings import TuningFinding
 from ceteris.recipe import Recipe
 from ceteris.records import Finished, Record
-from ceteris.study.arms import IncompatibleError, changed
+from ceteris.study.arms import changed
 from ceteris.study.study import Factor, Nuisance
 from ceteris.study.trials import Experiment, ExperimentContext, tuning_trial
 

@@ -86,7 +86,7 @@ def spaced(strategy: Any, accuracy: Accuracy, **other: Any) -> SearchResult:
     return driven(search(place_of(strategy, **other)), accuracy)[1]
 
 
-def told_searches() -> Iterator[tuple[str, SearchResult]]:
+def search_examples() -> Iterator[tuple[str, SearchResult]]:
     """Yield the name of every search and its result."""
     yield from _along_factors()
     yield from _races()
@@ -286,7 +286,7 @@ def _halvings() -> Iterator[tuple[str, SearchResult]]:
     yield "halving, no confirmation", spaced(_halving(), measured, epochs=9, confirmation=ConfirmationDesign(seeds=0))
 
 
-def told_confirmations() -> Iterator[tuple[str, Confirmation | None]]:
+def confirmation_examples() -> Iterator[tuple[str, Confirmation | None]]:
     """Yield the name of every confirmation and what it found."""
     for name, gain, size in (
         ("better", 0.2, 0.01),
