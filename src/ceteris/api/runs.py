@@ -15,7 +15,7 @@ import tomli_w
 import torch
 
 from ceteris.api.collect import TrainedStudy, findings_of
-from ceteris.api.result import Result, write_result
+from ceteris.api.result import LOG_FILE, Result, claim_folder, write_result
 from ceteris.data import DataSet, array_parts, from_arrays, reading_lines, split_indices
 from ceteris.digests import digest_of
 from ceteris.errors import ConfigError
@@ -36,7 +36,6 @@ from ceteris.study.trials import RunOptions, context_of, open_data
 from ceteris.training.build import build_loss, summary_of
 from ceteris.user_code import ALL_IMPORTS, ImportPolicy
 
-LOG_FILE = "ceteris.log"
 _LOG = logging.getLogger("ceteris")
 
 Arrays = Sequence[Any]
@@ -65,6 +64,7 @@ def run_study(
     """
     started, progress = time.monotonic(), progress or Progress()
     check_formats(options.formats)
+    claim_folder(options.out, study.name, overwrite=options.overwrite)
     workers, store = options.processes, Store(options.store)
     progress.phase(f"preparing the data: {study.data}")
     data_set = data_set or open_data(study, options, progress.phase)
@@ -190,6 +190,7 @@ def run(
     until_decided: bool = False,
     budget: str | float | None = None,
     formats: Sequence[str] = ("html", "pdf", "ipynb"),
+    overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Result:
     """Run a study, or go on where it was stopped, and return its result.
@@ -210,6 +211,7 @@ def run(
         until_decided: whether to train more repetitions where the design leaves something undecided.
         budget: with ``until_decided``: the time that the whole run may take, in seconds or as "30m", "2h", "1h30m".
         formats: which reports to write.
+        overwrite: whether to replace the result of another study that lies in ``out``.
         progress: a listener, see :class:`ceteris.execution.progress.Progress`.
 
     Raises:
@@ -232,6 +234,7 @@ def run(
         workers=workers,
         imports=ALL_IMPORTS if allow_imports else ImportPolicy(paths=own),
         formats=tuple(formats),
+        overwrite=overwrite,
         until_decided=until_decided,
         budget_seconds=budget_seconds,
     )

@@ -28,6 +28,7 @@ data_app = App(name="data", help="List the known data sets; describe one.")
 app.command(data_app)
 
 RESULTS = Path("ceteris-results")
+FORMATS = ("html", "pdf", "ipynb")
 
 Settings = Annotated[
     list[str],
@@ -50,6 +51,7 @@ AllowImports = Annotated[
     ),
 ]
 Offline = Annotated[bool, Parameter(negative="", help="Never use the network (or CETERIS_OFFLINE=1).")]
+Formats = Annotated[list[str] | None, Parameter(negative="")]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON for a program instead of tables.")]
 
 
@@ -136,6 +138,8 @@ def run(
     until_decided: Annotated[bool, Parameter(negative="")] = False,
     budget: str | None = None,
     variance: Annotated[bool, Parameter(negative="")] = False,
+    formats: Formats = None,
+    overwrite: Annotated[bool, Parameter(negative="")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a study (a shipped one by name, or your own TOML file) and write its report.
@@ -150,6 +154,10 @@ def run(
         With --until-decided: the time that the whole run may take, such as 30m, 2h or 1h30m.
     variance:
         Say where the noise comes from: train every best recipe again with one source of luck varied at a time.
+    formats:
+        Any of html, pdf, ipynb; all of them without it.
+    overwrite:
+        Replace the result of another study that lies in the folder for the result.
     """
     from ceteris.api import budget_of, run_study
     from ceteris.cli.display import Display
@@ -160,7 +168,13 @@ def run(
     asked, text = where.study(study)
     if variance:
         asked = replace(asked, variance=asked.variance or 5)
-    options = replace(where.run_options(asked), until_decided=until_decided, budget_seconds=budget_seconds)
+    options = replace(
+        where.run_options(asked),
+        until_decided=until_decided,
+        budget_seconds=budget_seconds,
+        formats=formats or FORMATS,
+        overwrite=overwrite,
+    )
     console = Console(stderr=True)
     with Display(console, process_count(where.workers, where.device)) as display:
         result = run_study(asked, options, display, original=text)
@@ -432,7 +446,7 @@ def summary(
 
 
 @app.command
-def report(folder: Path, *, formats: Annotated[list[str] | None, Parameter(negative="")] = None) -> None:
+def report(folder: Path, *, formats: Formats = None) -> None:
     """Write the report again from the findings in a result folder, without training anything.
 
     Parameters
@@ -445,10 +459,9 @@ def report(folder: Path, *, formats: Annotated[list[str] | None, Parameter(negat
     from ceteris.report import write_report
     from ceteris.store import read_findings
 
-    chosen = tuple(formats or ("html", "pdf", "ipynb"))
     console = Console(stderr=True)
     with console.status("writing the report") as status:
-        write_report(read_findings(folder), folder, formats=chosen, progress=status.update)
+        write_report(read_findings(folder), folder, formats=formats or FORMATS, progress=status.update)
     Console().print(f"Report: {folder / 'report.html'}", highlight=False)
 
 

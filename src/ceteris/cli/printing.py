@@ -4,6 +4,7 @@ What the tables are about is imported for its types alone, so that a plan prints
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,6 +19,9 @@ from ceteris.records import Float32Array
 if TYPE_CHECKING:
     from ceteris.api import Evaluation, ModelCard, Result
     from ceteris.report import Table
+
+
+_MOST_FAILURES = 8
 
 
 def rich_table(
@@ -46,18 +50,21 @@ def print_table(console: Console, table: "Table") -> None:
 
 def print_result(console: Console, result: "Result") -> None:
     """Print what helped, the test results and where everything lies."""
-    from ceteris.api.runs import LOG_FILE
+    from ceteris.api.result import LOG_FILE
 
     print_table(console, result.table("what_helped").only("model", "factor", "kept", "difference", "verdict"))
     print_table(console, result.table("test_results").only("model", "version", "accuracy", "low", "high", "F1", "AUC"))
-    findings = result.findings
-    if findings.data.note:
-        console.print(f"Note: {findings.data.note}", markup=False)
-    console.print(
+    findings, failures = result.findings, result.table("failures")
+    if failures.rows:
+        print_table(console, replace(failures, rows=failures.rows[:_MOST_FAILURES]))
+    classes = zip(findings.data.classes, findings.data.test_class_counts, strict=True)
+    print_lines(
+        console,
+        absent_line([name for name, count in classes if not count], len(findings.data.classes)),
+        f"Note: {findings.data.note}" if findings.data.note else "",
         f"{findings.trials_total} trainings ({findings.trials_failed} did not finish), "
         f"{clock(findings.training_seconds)} of training; the test set was looked at {len(findings.looks)} time"
         f"{'s' if len(findings.looks) != 1 else ''}.",
-        highlight=False,
     )
     for name, text in (
         ("report.html", "Report"),

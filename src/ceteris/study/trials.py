@@ -31,12 +31,12 @@ class RunOptions:
     """How and where a study runs; none of it changes what comes out, except the device and, in the
     last digits, the stacking.
 
-    ``out`` receives the report; ``store`` keeps finished trainings for every study. ``workers`` 0 trains in this process;
-    None takes one worker per core, or on CUDA one per GPU. ``imports`` lets a study name code of the user's own.
-    ``offline`` True never uses the network; None asks the environment variable CETERIS_OFFLINE. ``until_decided`` trains
-    more repetitions where the design leaves something undecided, as long as the whole run stays within
-    ``budget_seconds`` (None: no limit).
-    ``stacking`` says which trainings are done in lockstep as one; None asks this machine's device table.
+    ``out`` receives the report, in the place of another study's only to ``overwrite`` it; ``store`` keeps finished
+    trainings for every study. ``workers`` 0 trains in this process; None takes one worker per core, or on CUDA one
+    per GPU. ``imports`` lets a study name code of the user's own. ``offline`` True never uses the network; None asks
+    the environment variable CETERIS_OFFLINE. ``until_decided`` trains more repetitions where the design leaves
+    something undecided, as long as the whole run stays within ``budget_seconds`` (None: no limit). ``stacking`` says
+    which trainings are done in lockstep as one; None asks this machine's device table.
     """
 
     out: Path
@@ -47,6 +47,7 @@ class RunOptions:
     imports: ImportPolicy = NO_IMPORTS
     offline: bool | None = None
     formats: Sequence[str] = ("html", "pdf", "ipynb")
+    overwrite: bool = False
     until_decided: bool = False
     budget_seconds: float | None = None
     stacking: Stacking | None = None
