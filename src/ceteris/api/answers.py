@@ -18,8 +18,12 @@ from ceteris.data import (
     Labelled,
     SealedTest,
     file_header,
+    labels_among,
     load_labelled,
+    make_image_set,
+    parts_of,
     pictures_in,
+    read_images,
     read_pictures_of_shape,
     seal,
 )
@@ -102,9 +106,11 @@ def evaluate_model(
             raise DataError('part: of a DataSet "train" or "test" can be evaluated, received "all".')
         images = seal(data.train) if part == "train" else data.test
         asked = Labelled(title=data.title, note=data.note, images=images)
+    elif not isinstance(data, str | Path):
+        asked = Labelled(title="arrays", note="", images=_labelled_arrays(card, data, part))
     else:
         asked = load_labelled(
-            str(data) if isinstance(data, str | Path) else data,
+            str(data),
             part=part,
             shape=card.input_shape,
             trained_on=card.trained_on,
@@ -135,6 +141,17 @@ def evaluate_model(
         confusion=found.confusion,
         looks=len(looks_at(root, asked.images.fingerprint)),
     )
+
+
+def _labelled_arrays(card: ModelCard, arrays: Sequence[Any], part: PartName | None) -> SealedTest:
+    """Return arrays as they mean it for this model: white, order of axes and class numbers are those of its training."""
+    first, second = parts_of(arrays)
+    pairs = [second] if second and part in (None, "test") else [first]
+    if second and part == "all":
+        pairs = [first, second]
+    images = [read_images(pixels, card.reading, shape=card.input_shape) for pixels, _ in pairs]
+    labels = [labels_among(labels, card.classes) for _, labels in pairs]
+    return seal(make_image_set(np.concatenate(images), np.concatenate(labels), card.classes))
 
 
 def _classes_by_name(card: ModelCard, asked: Labelled) -> IntArray:

@@ -115,7 +115,7 @@ class TrainedStudy:
                 data=self.data_set.title,
                 note=self.data_set.note,
                 recipe=record.trial.recipe,
-                reading=study.reading,
+                reading=self.data_set.reading,
                 input_shape=train.shape,
                 classes=train.classes,
                 mean=tuple(mean.tolist()),

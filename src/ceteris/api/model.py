@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from ceteris.data import ReadOptions, images_from_array
+from ceteris.data import ReadOptions, read_images
 from ceteris.digests import plain
-from ceteris.errors import DataError, StoreError
+from ceteris.errors import StoreError
 from ceteris.models.dropout import set_dropout_generator
 from ceteris.models.summary import device_of, summarise, summary_text
 from ceteris.recipe import Recipe
@@ -72,24 +72,18 @@ class TrainedModel:
     card: ModelCard
     network: torch.nn.Module
 
-    def probabilities(self, images: NDArray[Any]) -> Float32Array:
+    def probabilities(self, images: Any) -> Float32Array:
         """Return class probabilities float32 (n, classes) for images as :func:`ceteris.run` takes them.
 
-        They are (n, height, width), (n, channels, height, width) or (n, height, width, channels): bytes, 16 bits, or floats in
-        0..1 or 0..255.
+        They are (n, height, width), (n, channels, height, width) or (n, height, width, channels), bytes or floats in 0..1,
+        or Pillow's pictures; values have the meaning that those of the training images had.
 
         Raises:
             DataError: when they cannot be read, or have another size or other channels than the training images.
         """
-        pixels = images_from_array(images)
-        if pixels.shape[1:] != self.card.input_shape:
-            raise DataError(
-                f"images: the model takes (channels, height, width) = {self.card.input_shape}; received {np.shape(images)}, "
-                f"which is {len(pixels)} images of {pixels.shape[1:]}. `predict_pictures` brings picture files to its size."
-            )
-        return self.answer(self.prepare(pixels))
+        return self.answer(self.prepare(read_images(images, self.card.reading, shape=self.card.input_shape)))
 
-    def classify(self, images: NDArray[Any]) -> list[str]:
+    def classify(self, images: Any) -> list[str]:
         """Return the name of the most probable class of every image; see :meth:`probabilities`."""
         return [self.card.classes[place] for place in self.probabilities(images).argmax(1)]
 

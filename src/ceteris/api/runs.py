@@ -16,7 +16,7 @@ import torch
 
 from ceteris.api.collect import TrainedStudy, findings_of
 from ceteris.api.result import LOG_FILE, Result, claim_folder, write_result
-from ceteris.data import DataSet, array_parts, from_arrays, reading_lines, split_indices
+from ceteris.data import DataSet, from_arrays, parts_of, reading_lines, split_indices
 from ceteris.digests import digest_of
 from ceteris.errors import ConfigError
 from ceteris.execution.pools import InProcessPool, WorkerPool
@@ -239,7 +239,7 @@ def run(
         budget_seconds=budget_seconds,
     )
     if data is not None and not isinstance(data, DataSet):
-        train, test = array_parts(data)
+        train, test = parts_of(data)
         data = from_arrays(*train, *(test or ()), name="arrays", cache_dir=options.store / "data")
     if data is not None:  # the study that runs names the data that it runs on, so that its file runs again
         asked = replace(asked, data=str(data.prepared))

@@ -3,7 +3,7 @@
 from ceteris.data.audit import DataAudit, audit
 from ceteris.data.describe import TextTable, as_json, describe, reading_lines, text_tables, write_page
 from ceteris.data.download import Progress
-from ceteris.data.formats.arrays import array_parts, images_from_array
+from ceteris.data.formats.arrays import labels_among, parts_of, read_images
 from ceteris.data.formats.folder_layout import pictures_in
 from ceteris.data.formats.pictures import file_header, read_pictures_of_shape
 from ceteris.data.imageset import ImageSet, make_image_set, standardisation
@@ -33,7 +33,7 @@ __all__ = [
     "file_header",
     "find_named",
     "from_arrays",
-    "images_from_array",
+    "labels_among",
     "list_sets",
     "load",
     "load_labelled",
@@ -41,7 +41,9 @@ __all__ = [
     "named_sets",
     "open_prepared",
     "open_train",
+    "parts_of",
     "pictures_in",
+    "read_images",
     "read_pictures_of_shape",
     "reading_lines",
     "seal",
