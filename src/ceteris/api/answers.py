@@ -17,15 +17,16 @@ from ceteris.data import (
     ImageSet,
     Labelled,
     SealedTest,
-    file_header,
     labels_among,
     load_labelled,
     make_image_set,
     parts_of,
+    picture_sizes,
     pictures_in,
     read_images,
     read_pictures_of_shape,
     seal,
+    unlike_training,
 )
 from ceteris.errors import DataError
 from ceteris.findings import Look
@@ -35,8 +36,6 @@ from ceteris.store import looks_at, record_look
 
 PartName = Literal["train", "test", "all"]
 DEFAULT_STORE = Path("ceteris-results") / "store"
-_OTHER_SIZE = 1.5  # times as high or wide as the training images
-_OTHER_LIGHT = 48.0  # of 255, by which the inverted picture must come closer to the mean of the training images
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,25 +235,28 @@ def predict_pictures(
 
 
 def _unlike_training(card: ModelCard, paths: Sequence[Path], pictures: ByteArray) -> list[str]:
-    """Return what distinguishes pictures from the training images so strongly that answers mean little."""
-    told, (_, height, width) = [], card.input_shape
-    if card.reading.size is None:  # all training pictures had the model's size
-        sizes = [file_header(str(path)) for path in paths]
-        ratios = [
-            max(size.height / height, height / size.height, size.width / width, width / size.width) for size in sizes
-        ]
-        if other := [place for place, ratio in enumerate(ratios) if ratio >= _OTHER_SIZE]:
-            first = sizes[other[0]]
-            told.append(
-                f"{len(other)} of {len(paths)} pictures have another size than the training images ({height} x {width}), "
-                f'such as {paths[other[0]]} ({first.height} x {first.width}); "{card.reading.fit}" brought them to it.'
-            )
-    light, usual = pictures.mean(axis=(1, 2, 3)), float(np.mean(card.mean))
-    turned = np.flatnonzero(np.abs(255 - light - usual) + _OTHER_LIGHT < np.abs(light - usual))
-    if len(turned):
-        kind = "light where the training images are dark" if usual < 128 else "dark where the training images are light"
+    """Return what distinguishes pictures so strongly from those of the training that answers mean little."""
+    if card.appearance is None:  # a model of an earlier version
+        return []
+    found = unlike_training(pictures, picture_sizes(paths), card.appearance)
+    told = []
+    sizes = [(paths[unlike.index], unlike.size) for unlike in found if unlike.size]
+    if sizes:
+        (path, (height, width)), count = sizes[0], len(sizes)
+        usual = " x ".join(_range(*side) for side in (card.appearance.heights, card.appearance.widths))
         told.append(
-            f"{len(turned)} of {len(paths)} pictures are {kind}, such as {paths[turned[0]]} (mean {light[turned[0]]:.0f} of "
-            f"255, training images {usual:.0f}); --invert (invert=True) turns them."
+            f"{count} of {len(paths)} pictures have another size or shape than the training pictures (height x width {usual}), "
+            f'such as {path} ({height} x {width}); reading.fit = "{card.reading.fit}" brought them to '
+            f"{card.input_shape[1]} x {card.input_shape[2]}."
+        )
+    turned = [paths[unlike.index] for unlike in found if unlike.inverted]
+    if turned:
+        told.append(
+            f"{len(turned)} of {len(paths)} pictures are light where those of the training are dark, or the other way round, "
+            f"such as {turned[0]}; --invert (in Python: invert=True) turns them."
         )
     return told
+
+
+def _range(low: int, high: int) -> str:
+    return str(low) if low == high else f"{low} to {high}"

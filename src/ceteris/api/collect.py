@@ -126,6 +126,7 @@ class TrainedStudy:
                 best_epoch=record.best_epoch,
                 validation_accuracy=record.accuracy,
                 trained_on=record.trial.data,
+                appearance=self.data_set.appearance,
             )
             finals.append(FinalModel(card=card, record=record))
         return tuple(finals)
@@ -198,6 +199,7 @@ def _collect(trained: TrainedStudy, tell: Callable[[str], None]) -> StudyFinding
         significance=study.significance,
         equivalence_margin=study.equivalence_margin,
         exploration_images=study.exploration.images,
+        final_epochs=study.final.epochs,
         data=describe(data_set, shares=_shares(study, data_set), folds=study.exploration.folds),
         models=tuple(_model_finding(trained, result) for result in trained.results),
         finals=finals,

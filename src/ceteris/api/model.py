@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from ceteris.data import ReadOptions, read_images
+from ceteris.data import Appearance, ReadOptions, read_images
 from ceteris.digests import plain
 from ceteris.errors import StoreError
 from ceteris.models.dropout import set_dropout_generator
@@ -42,8 +42,8 @@ class ModelCard:
     """What belongs to the weights: how the network is built and how its images are prepared.
 
     ``reading`` says how the study read its pictures. ``mean`` and ``deviation`` are per channel in 0..255; an image is
-    standardised as (pixel - mean) / deviation. ``trained_on`` is the content digest of the training images, "" in models of
-    an earlier version.
+    standardised as (pixel - mean) / deviation. ``trained_on`` is the content digest of the training images and
+    ``appearance`` how they look; models of an earlier version have neither.
     """
 
     name: str
@@ -63,6 +63,7 @@ class ModelCard:
     best_epoch: int
     validation_accuracy: float
     trained_on: str = ""
+    appearance: Appearance | None = None
 
 
 @dataclass(frozen=True)

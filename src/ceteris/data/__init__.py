@@ -5,8 +5,10 @@ from ceteris.data.describe import TextTable, as_json, describe, reading_lines, t
 from ceteris.data.download import Progress
 from ceteris.data.formats.arrays import labels_among, parts_of, read_images
 from ceteris.data.formats.folder_layout import pictures_in
-from ceteris.data.formats.pictures import file_header, read_pictures_of_shape
+from ceteris.data.formats.pictures import read_pictures_of_shape
+from ceteris.data.hazards import Hazards
 from ceteris.data.imageset import ImageSet, make_image_set, standardisation
+from ceteris.data.likeness import Appearance, Unlike, picture_sizes, unlike_training
 from ceteris.data.load import Labelled, from_arrays, list_sets, load, load_labelled
 from ceteris.data.named import NamedSet, SetRow, find_named, named_sets
 from ceteris.data.prepared import open_prepared, open_train
@@ -15,8 +17,10 @@ from ceteris.data.source import ReadOptions
 from ceteris.data.splits import SplitImages, split_images, split_indices
 
 __all__ = [
+    "Appearance",
     "DataAudit",
     "DataSet",
+    "Hazards",
     "ImageSet",
     "Labelled",
     "NamedSet",
@@ -26,11 +30,10 @@ __all__ = [
     "SetRow",
     "SplitImages",
     "TextTable",
-    "array_parts",
+    "Unlike",
     "as_json",
     "audit",
     "describe",
-    "file_header",
     "find_named",
     "from_arrays",
     "labels_among",
@@ -42,6 +45,7 @@ __all__ = [
     "open_prepared",
     "open_train",
     "parts_of",
+    "picture_sizes",
     "pictures_in",
     "read_images",
     "read_pictures_of_shape",
@@ -51,5 +55,6 @@ __all__ = [
     "split_indices",
     "standardisation",
     "text_tables",
+    "unlike_training",
     "write_page",
 ]

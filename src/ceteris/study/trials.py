@@ -202,6 +202,7 @@ def final_trials(context: ExperimentContext, recipe: Recipe) -> tuple[Trial, ...
             seed=root + number,
             execution=execution_of(recipe, context.device),
             patience=final.patience,
+            criterion=context.study.criterion,
             keep_weights=True,
             keep_snapshots=final.test_curves and number == 0,
             code=context.imports.digest(own_code(recipe)),
