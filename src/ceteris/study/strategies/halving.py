@@ -13,7 +13,14 @@ from ceteris.study.strategies.candidates import CandidateRun, broken, candidate_
 from ceteris.study.strategies.sampling import FixedSequence, Proposals, quasi_random_points
 from ceteris.study.strategies.space import check_space, space_of
 from ceteris.study.study import Halving, ModelSpec
-from ceteris.study.trials import Experiment, ExperimentContext, exploration_trials, train, tuning_trial
+from ceteris.study.trials import (
+    TUNING_REPETITION,
+    Experiment,
+    ExperimentContext,
+    block_trial,
+    exploration_trials,
+    train,
+)
 
 NAME = "successive halving"
 
@@ -74,7 +81,7 @@ def _train_rung(
 ) -> Experiment[dict[int, Record]]:
     short = {run.label: replace(run.recipe, epochs=min(rung.epochs, run.recipe.epochs)) for run in remaining}
     stage = f"rung {number} ({rung.epochs} epochs)" if rung.epochs > 1 else f"rung {number} (1 epoch)"
-    trials = {label: (tuning_trial(context, recipe),) for label, recipe in short.items()}
+    trials = {label: (block_trial(context, recipe, TUNING_REPETITION, 0),) for label, recipe in short.items()}
     records = yield from train(model, stage, trials)
     found = {run.number: records[run.label][0] for run in remaining}
     for run in remaining:

@@ -11,18 +11,16 @@ from scipy import stats
 
 from ceteris.digests import digest_of
 from ceteris.errors import ConfigError
-from ceteris.execution.populations import NEVER, stacked_folds
 from ceteris.findings import PassedOver, Pruned, SampledSearch
-from ceteris.records import FloatArray, Trial
+from ceteris.records import FloatArray
 from ceteris.study.strategies import SAME_BLOCKS, Search, SearchResult, Strategy
 from ceteris.study.strategies.candidates import CandidateRun, candidate_runs, select, train_candidates
 from ceteris.study.strategies.sampling import Proposals, sampler_of
 from ceteris.study.strategies.space import Choice, check_space, space_of
 from ceteris.study.study import Joint, ModelSpec, Study
-from ceteris.study.trials import Experiment, ExperimentContext, exploration_trials
+from ceteris.study.trials import FIRST_BLOCKS, Experiment, ExperimentContext, exploration_trials
 
 ROUND = 4  # recipes side by side, whatever the number of workers: results must not depend on it
-FIRST_BLOCKS = 2  # trained before a recipe can be left
 _RISK = 0.01  # of leaving a recipe that would have ended at or above the best one
 
 
@@ -73,12 +71,7 @@ def _train_round(
     """
     strategy = context.study.strategy
     assert isinstance(strategy, Joint)
-    # No population reaches across the blocks after which a recipe may be left.
-    cut = FIRST_BLOCKS if strategy.pruning else 0
-    trials = dict[int, tuple[Trial, ...]]()
-    for run in runs:
-        alone = exploration_trials(replace(context, stacking=NEVER), run.recipe)
-        trials[run.number] = stacked_folds(alone[:cut], context.stacking) + stacked_folds(alone[cut:], context.stacking)
+    trials = {run.number: exploration_trials(context, run.recipe) for run in runs}
     blocks = len(trials[runs[0].number])
     first = min(FIRST_BLOCKS, blocks) if strategy.pruning and len(finished) > 1 else blocks
     yield from train_candidates(model, "joint search", {run.number: trials[run.number][:first] for run in runs}, runs)
