@@ -193,7 +193,8 @@ def raced(results: dict[str, FloatArray]) -> tuple[RaceState, dict[str, FloatArr
     for label in results:
         seen[label][:done] = results[label][:done]
     while done < 20:
-        standings.look({label: seen[label][:done] for label in standings.running})
+        running = {label: seen[label][:done] for label in standings.running}
+        standings.look(running, compare_levels(running["incumbent"], running, folds=5, margin=0.0))
         if standings.over:
             break
         for label in standings.running:

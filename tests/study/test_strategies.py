@@ -12,7 +12,7 @@ from tests.tiny_trials import MLP
 from ceteris import recipe as r
 from ceteris.errors import ConfigError
 from ceteris.execution.queue import Request
-from ceteris.findings import Comparison, Confirmation
+from ceteris.findings import Comparison, Confirmation, FactorPath
 from ceteris.records import Trial
 from ceteris.report.search_words import confirmation_sentence, decision_text, search_text, tuning_sentence
 from ceteris.study import ExperimentContext, Exploration, Extension, Factor, Level, SearchResult, parse_study
@@ -256,8 +256,10 @@ def test_what_is_decided_gets_no_more() -> None:
 
 def test_looking_again_costs_significance() -> None:
     place = example_context(exploration=Exploration(folds=3, seeds=2))
-    assert looks_of(place) == 1
-    assert looks_of(replace(place, extension=Extension(budget_seconds=None, workers=1))) == 3  # 2, 4, 8 repetitions
+    assert looks_of(place) == [(2, 0.4), (3, 0.7)]
+    more = replace(place, extension=Extension(budget_seconds=None, workers=1))
+    assert [repetitions for repetitions, _ in looks_of(more)] == [2, 3, 5, 8]
+    assert looks_of(example_context(exploration=Exploration(seeds=3))) == [(3, 1.0)]
 
 
 @pytest.mark.parametrize(("budget", "requests"), [(25.9, 1), (26.1, 2), (31.9, 2), (32.1, 3), (None, 4)])
@@ -289,7 +291,8 @@ NORMED = replace(MLP, model=r.MLP(hidden=(16,), batch_norm=True))
 
 def confirmed(study: Study, best: r.Recipe, accuracy: Accuracy) -> tuple[list[Request], Confirmation | None]:
     place = ExperimentContext(study=study, data="tiny", device="cpu")
-    return driven(confirm(place, study.models[0], best), accuracy)
+    search = FactorPath(factors=1, around="best", changed=1)
+    return driven(confirm(place, SearchResult(model=study.models[0], best=best, search=search)), accuracy)
 
 
 def test_the_improvement_is_measured_on_blocks_that_no_choice_has_seen() -> None:

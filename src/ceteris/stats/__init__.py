@@ -33,11 +33,11 @@ from ceteris.stats.student import StudentTest
 from ceteris.stats.two_way import TwoWay, two_way_bootstrap, two_way_interval, two_way_test
 from ceteris.stats.twopart import PairedMoments, TwoPart, judge_moments, paired_moments, two_part_test
 from ceteris.stats.variance import crossed_variance, run_variance, sampling_deviation, variance_by_source
-from ceteris.stats.verdicts import compare_levels, holm, posterior_of
+from ceteris.stats.verdicts import adjusted_claim, compare_levels, holm, posterior_of
 
 __all__ = [
     "BlockDifference", "BlockOutcome", "Criterion", "Interval", "McNemarResult", "Outcomes", "PairedMoments",
-    "Posterior", "StoppingBounds", "StudentTest", "TwoPart", "TwoWay", "bayesian_correlated_t_test",
+    "Posterior", "StoppingBounds", "StudentTest", "TwoPart", "TwoWay", "adjusted_claim", "bayesian_correlated_t_test",
     "blocks_to_decide", "bootstrap_accuracy", "bootstrap_interval", "chance_of_equivalence", "chance_of_gain",
     "chance_of_lead", "compare_levels", "corrected_t_test", "crossed_variance", "d_optimal",
     "detectable_difference", "detectable_shift", "effect_coding", "equivalence_power", "estimable_effects",

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from ceteris.data import DataSet, load, split_indices
+from ceteris.data import DataSet, load, split_images, split_indices
 from ceteris.execution.device_table import table_for
 from ceteris.execution.pools import process_count
 from ceteris.execution.populations import NEVER, Stacking, stacked_folds
@@ -108,6 +108,10 @@ class ExperimentContext:
             self._held_out[split] = split_indices(split, self.labels, self.groups)[1]
         return self._held_out[split]
 
+    def fitted_count(self, split: Split) -> int:
+        """Return on how many images a trial with this split fits; 0 where the images are not known."""
+        return 0 if self.labels is None else len(split_images(split, self.labels, self.groups).fitted)
+
 
 def context_of(study: Study, data_set: DataSet, options: RunOptions) -> ExperimentContext:
     """Return what is the same for all trials of a study on this machine.
@@ -187,9 +191,7 @@ def confirmation_trials(context: ExperimentContext, recipe: Recipe) -> tuple[Tri
     if context.reserve:
         seeds = [study.seed + first + number for number in range(study.confirmation.seeds)]
         splits: list[Split] = [
-            ReserveSplit(
-                reserve=context.reserve, reserve_seed=study.seed, seed=seed, validation=study.final.validation
-            )
+            ReserveSplit(reserve=context.reserve, reserve_seed=study.seed, seed=seed, validation=study.final.validation)
             for seed in seeds
         ]
     else:
@@ -199,7 +201,9 @@ def confirmation_trials(context: ExperimentContext, recipe: Recipe) -> tuple[Tri
             for number in range(-(-2 * study.confirmation.seeds // folds))
             for fold in range(folds)
         ]
-    return stacked_folds([_delivered(context, recipe, split, split.seed - study.seed) for split in splits], context.stacking)
+    return stacked_folds(
+        [_delivered(context, recipe, split, split.seed - study.seed) for split in splits], context.stacking
+    )
 
 
 def final_trials(context: ExperimentContext, recipe: Recipe) -> tuple[Trial, ...]:

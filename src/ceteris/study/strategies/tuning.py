@@ -16,8 +16,8 @@ from ceteris.findings import TuningFinding
 from ceteris.recipe import Recipe
 from ceteris.records import Finished, Record
 from ceteris.study.arms import changed
-from ceteris.study.study import Factor, Nuisance
 from ceteris.study.decide import figures
+from ceteris.study.study import Factor, Nuisance
 from ceteris.study.trials import TUNING_REPETITION, Experiment, ExperimentContext, block_trial
 
 _START = (-1.0, 0.0, 1.0)  # exponents of the first round: the arm's own value and its neighbours
@@ -28,9 +28,10 @@ _WORST = (-np.inf, -np.inf)
 class TunedArm:
     """An arm with its nuisance parameters at their best values, how these were found, and all trainings that it took.
 
-    ``start`` is its recipe before.
+    ``level`` is its label and ``start`` its recipe before.
     """
 
+    level: str
     start: Recipe
     recipe: Recipe
     findings: tuple[TuningFinding, ...] = ()
@@ -92,7 +93,7 @@ def tune_arms(
 
     An arm whose recipe has no such number, or 0 there, which nothing scales, stays as it is.
     """
-    tuned = {label: TunedArm(start=recipe, recipe=recipe) for label, recipe in arms.items()}
+    tuned = {label: TunedArm(level=label, start=recipe, recipe=recipe) for label, recipe in arms.items()}
     for nuisance in nuisances:
         starts = {label: number_at(arm.recipe, nuisance.field) or 0.0 for label, arm in tuned.items()}
         searches = {
@@ -105,6 +106,7 @@ def tune_arms(
         for label, search in searches.items():
             before = tuned[label]
             tuned[label] = TunedArm(
+                level=label,
                 start=before.start,
                 recipe=search.recipe_at(search.best()),
                 findings=(*before.findings, search.finding()),
@@ -136,8 +138,8 @@ def _round(context: ExperimentContext, model: str, stage: str, searches: Mapping
             f"{label}, {searches[label].value(exponent):g}" for label, exponent, trials in asked for _ in trials
         ),
     )
-    for label, exponent, trials in asked:
-        found = [records[trial.digest] for trial in trials]
+    for label, exponent, of_value in asked:
+        found = [records[trial.digest] for trial in of_value]
         searches[label].records += found
         finished = [record for record in found if isinstance(record, Finished)]
         score = float(np.mean(figures(context, found))), -float(np.mean([record.loss for record in finished] or [0.0]))
