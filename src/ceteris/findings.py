@@ -89,16 +89,16 @@ class Comparison:
     narrow_high: float
     confidence: float
     blocks_to_decide: int = 0
+    standard_error: float = float("nan")
+    degrees: float = float("nan")
     test: ComparisonTest = "corrected-t"
-    standard_error: float = 0.0
-    degrees: float = 0.0
+    expected_gain: float = 0.0
+    chance: float = 0.5
     images: int = 0
     discordant: int = 0
     identical: bool = False
-    detectable: float = 0.0
-    detectable_with_more: float = 0.0
-    expected_gain: float = 0.0
-    chance: float = 0.5
+    detectable: float = float("nan")
+    detectable_with_more: float = float("nan")
     choice_error: float = 0.0
     error: float = 0.0
 
