@@ -144,7 +144,9 @@ class NullRecords:
         self._gains: dict[str, float] = {}  # of the recipes that are kept, by digest
 
     def observe(self, request: Request) -> None:
-        """Choose the level that will be found better, where the strategy is about what was kept."""
+        """Choose what will be found better: all that is confirmed, and a level where the strategy is about what was kept."""
+        if request.kind == "confirmation":
+            self._gains |= {digest_of(trial.recipe): _GAIN for trial in request.trials[len(request.trials) // 3 :]}
         if not self._follows_choices or request.kind != "comparison":
             return
         new = next((trial.recipe for trial in request.trials if trial.recipe != self._best[request.model]), None)

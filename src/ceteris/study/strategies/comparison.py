@@ -9,12 +9,12 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
+from scipy import stats
 
 from ceteris.fields import describe_changes
 from ceteris.findings import Comparison, Effort, Elimination, FactorFinding, Failure, LevelFinding
 from ceteris.recipe import Recipe
 from ceteris.records import Failed, Finished, FloatArray, Record, Trial
-from ceteris.stats import posterior_of
 from ceteris.study.arms import arms_of, label_parts
 from ceteris.study.decide import Decision, accuracies, cost_of, decide, figures
 from ceteris.study.strategies.tuning import TunedArm, tune_arms
@@ -31,7 +31,7 @@ from ceteris.study.trials import (
 
 # What a run takes besides training, in wall-clock seconds: starting and reporting, of which explaining and drawing each model.
 SECONDS_TO_START, SECONDS_TO_REPORT, SECONDS_TO_REPORT_MODEL = 5.0, 5.0, 5.0
-HALVED_FROM = 4  # arms: then the worse half of the levels goes no further than the first blocks
+NARROWED_FROM = 4  # arms: then the worse half of the levels goes no further than the first blocks
 # By the number of looks at a comparison: which share of the significance each of them has.
 _SHARES = {
     1: (1.0,), 2: (0.4, 0.7), 3: (0.3, 0.4, 0.6), 4: (0.2, 0.3, 0.4, 0.5), 5: (0.2, 0.2, 0.25, 0.35, 0.45),
@@ -78,12 +78,12 @@ def seconds_of(record: Record) -> float:
 
 
 def reserve(context: ExperimentContext, sample: Record) -> float:
-    """Return the core-seconds that confirmation and finals will take if all recipes cost what ``sample`` did."""
+    """Return the core-seconds that confirmation and finals will take at most if all recipes cost what ``sample`` did."""
     if context.extension is None:
         return 0.0
     recipe, size_of = sample.trial.recipe, context.extension.size_of
     versions = 3 if recipe.model.kind == "resnet" else 2
-    trials = 2 * confirmation_trials(context, recipe) + versions * final_trials(context, recipe)
+    trials = 3 * confirmation_trials(context, recipe) + versions * final_trials(context, recipe)
     return seconds_of(sample) / size_of(sample.trial) * sum(map(size_of, trials))
 
 
@@ -91,7 +91,7 @@ def reserve(context: ExperimentContext, sample: Record) -> float:
 class ArmComparison:
     """The arms of one stage by label, which of them is the incumbent, and what they reached so far.
 
-    ``halving`` lets the worse half of many levels leave after the first blocks; ``left`` holds who left.
+    ``narrowed`` lets the worse half of many levels leave after the first blocks; ``left`` holds who left.
     ``records`` has one entry per block for every arm, None where the arm was not trained; all lists grow alike.
     """
 
@@ -101,7 +101,7 @@ class ArmComparison:
     arms: Mapping[str, Recipe]
     incumbent: str
     budget: Budget
-    halving: bool = True
+    narrowed: bool = True
     records: dict[str, list[Record | None]] = field(init=False)
     left: dict[str, Elimination] = field(init=False, default_factory=dict)
 
@@ -112,7 +112,7 @@ class ArmComparison:
         """Train the arms on the blocks of the design, of four or more the better half only, and go on with what is open."""
         trials = {label: exploration_trials(self.context, recipe) for label, recipe in self.arms.items()}
         design = len(trials[self.incumbent])
-        if self.halving and len(self.arms) >= HALVED_FROM and design > FIRST_BLOCKS:
+        if self.narrowed and len(self.arms) >= NARROWED_FROM and design > FIRST_BLOCKS:
             yield from self.train({label: of_arm[:FIRST_BLOCKS] for label, of_arm in trials.items()})
             for label in self._worse_half():
                 self.left[label] = Elimination(label=label, blocks=FIRST_BLOCKS, design=design, reason="behind")
@@ -177,14 +177,14 @@ def worth_repeating(found: Comparison) -> bool:
     """Say whether an open comparison matters, and may be decided by more repetitions.
 
     It matters if more than half of the margin is expected, or if it is uncertain whether the level helps. It is given up as
-    futile unless with a chance of one in five the true difference is one that is found more often than not, or it may
-    turn out equivalent.
+    futile unless by the data alone the true difference is with a chance of one in five one that is found more often than
+    not, or it may turn out equivalent.
     """
     if found.verdict != "undecided":
         return False
     matters = abs(found.expected_gain) > found.margin / 2 or 0.1 < found.chance < 0.9
-    belief, found_by_half = posterior_of(found), _HALF_POWER * found.detectable_with_more
-    findable = belief.chance_above(found_by_half) + 1 - belief.chance_above(-found_by_half)
+    missing = _HALF_POWER * found.detectable_with_more - abs(found.difference)
+    findable = float(stats.norm.sf(missing / found.choice_error)) if found.choice_error else 0.0
     may_be_equal = abs(found.difference) + _EQUIVALENCE_REACH * found.detectable_with_more < found.margin
     return matters and (findable > _FUTILE or may_be_equal)
 

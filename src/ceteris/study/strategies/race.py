@@ -15,9 +15,9 @@ import numpy as np
 from scipy import stats
 
 from ceteris.execution.populations import NEVER
-from ceteris.findings import Comparison, Elimination, FactorPath, LeavingReason
+from ceteris.findings import Comparison, ComparisonTest, Elimination, FactorPath, LeavingReason
 from ceteris.records import FloatArray, Trial
-from ceteris.stats import chance_of_lead, friedman_test
+from ceteris.stats import chance_of_lead, friedman_test, overlap_share
 from ceteris.stats.twopart import PERSISTENT
 from ceteris.study.decide import Decision, compare, outcomes
 from ceteris.study.strategies import SAME_BLOCKS, Search, Strategy
@@ -120,20 +120,24 @@ class RaceRules:
     def chances(self, found: Comparison, significance: float) -> tuple[float, float]:
         """Return how probably the full design will claim that a level is worse, and that it is better.
 
-        The mean of all blocks is, given those so far, normal around theirs; its variance is by how much the squared
-        standard error still falls. What belongs to an image comes back when a repetition holds it out again.
+        The mean of all blocks is, given those so far, Student-distributed around theirs; its variance is by how much the
+        squared standard error still falls. What belongs to an image comes back when a repetition holds it out again.
         """
         if found.identical or not found.standard_error:
             return 0.0, 0.0
-        left = self._error_share(self.blocks) / self._error_share(found.blocks)
+        at_all, so_far = (self._error_share(found.test, blocks) for blocks in (self.blocks, found.blocks))
+        left = at_all / so_far
         at_end = found.standard_error * np.sqrt(left)
         critical = at_end * stats.t.isf(significance / 2, max(1.0, found.degrees * self.blocks / found.blocks))
         spread = found.standard_error * np.sqrt(1 - left)
-        worse, better = stats.norm.sf(np.array([critical + found.difference, critical - found.difference]) / spread)
+        ahead = np.array([critical + found.difference, critical - found.difference]) / spread
+        worse, better = stats.t.sf(ahead, found.degrees)
         return float(worse), float(better)
 
-    def _error_share(self, blocks: int) -> float:
-        """Return what the squared standard error on so many blocks is proportional to."""
+    def _error_share(self, test: ComparisonTest, blocks: int) -> float:
+        """Return what the squared standard error of a test on so many blocks is proportional to."""
+        if test == "corrected-t":
+            return 1 / blocks + overlap_share(folds=self.folds, blocks=self.blocks)
         first = min(blocks, self.folds)
         return (PERSISTENT + (1 - PERSISTENT) * first / blocks) / first
 
