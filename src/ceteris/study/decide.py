@@ -20,7 +20,7 @@ from ceteris.findings import (
     SameTraining,
     Taken,
 )
-from ceteris.records import Failed, Finished, FloatArray, Record
+from ceteris.records import Failed, Finished, FloatArray, Record, score_of
 from ceteris.stats import BlockOutcome, Outcomes, compare_levels, image_values, posterior_of
 from ceteris.study.study import Study
 from ceteris.study.trials import ExperimentContext
@@ -69,8 +69,8 @@ def _outcome(context: ExperimentContext, record: Finished) -> BlockOutcome:
     criterion, split = context.study.criterion, record.trial.split
     repetition = split.seed - context.study.seed
     if context.labels is None or record.predicted is None or record.log_likelihood is None:
-        figure = {"log-loss": -record.loss, "macro-f1": record.f1}.get(criterion, record.accuracy)
-        return BlockOutcome(images=np.zeros(1, dtype=np.int64), values=np.array([figure]), repetition=repetition)
+        figure = np.array([score_of(record, criterion)])
+        return BlockOutcome(images=np.zeros(1, dtype=np.int64), values=figure, repetition=repetition)
     images = context.held_out(split)
     likelihood = record.log_likelihood.astype(np.float64)
     values = image_values(

@@ -227,7 +227,7 @@ def delivered(study: Study, recipe: Recipe) -> Recipe:
 
 def _delivered(context: ExperimentContext, recipe: Recipe, split: Split, repetition: int) -> Trial:
     trial = _trial(context, delivered(context.study, recipe), split, repetition)
-    return replace(trial, patience=context.study.final.patience)
+    return replace(trial, patience=context.study.final.patience, criterion=context.study.criterion)
 
 
 def _trial(context: ExperimentContext, recipe: Recipe, split: Split, repetition: int) -> Trial:
