@@ -31,7 +31,7 @@ from ceteris.report import check_formats
 from ceteris.store import Store
 from ceteris.store.atomic import write_error
 from ceteris.study import ModelSpec, Study, model_experiment, parse_study, study_text, study_toml
-from ceteris.study.model_experiment import ModelResult
+from ceteris.study.model_experiment import ModelResult, adjusted_over_models
 from ceteris.study.trials import RunOptions, context_of, open_data
 from ceteris.training.build import build_loss, summary_of
 from ceteris.user_code import ALL_IMPORTS, ImportPolicy
@@ -99,7 +99,7 @@ def run_study(
             context=context,
             options=options,
             data_set=data_set,
-            results=results,
+            results=adjusted_over_models(results, study.significance),
             records=queue.records,
             seconds=time.monotonic() - started,
         )
