@@ -1,6 +1,7 @@
 """Numbers as people read them: shares, points, p-values, times; and texts cut to a length. Every room writes with these."""
 
 import math
+from collections.abc import Sequence
 
 
 def percent(share: float, digits: int = 2) -> str:
@@ -21,9 +22,17 @@ def plain_points(share: float) -> str:
     return f"{100 * share:.2f}"
 
 
-def signed_points(share: float) -> str:
-    """Write a share in percentage points with a hyphen for minus, as it stands inside sentences of statistics."""
-    return f"{100 * share:+.2f}"
+def points_range(shares: Sequence[float]) -> str:
+    """Write the smallest and the largest of some shares in percentage points: "1.19 to 1.62", or one number."""
+    low, high = map(plain_points, (min(shares), max(shares)))
+    return low if low == high else f"{low} to {high}"
+
+
+def chance(probability: float) -> str:
+    """Write a probability in whole percent, one that is all but sure as "> 99 %"."""
+    if math.isnan(probability):
+        return "–"
+    return "> 99 %" if probability > 0.99 else "< 1 %" if probability < 0.01 else f"{100 * probability:.0f} %"
 
 
 def p_value(p: float, form: str = ".3g") -> str:

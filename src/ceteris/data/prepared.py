@@ -22,21 +22,23 @@ import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
+from ceteris.data.hazards import Hazards, find_hazards
 from ceteris.data.imageset import ImageSet, check_labels, class_counts, content_digest, group_numbers, pieces
+from ceteris.data.likeness import Appearance, appearance_of
 from ceteris.data.sealed import DataSet, SealedTest
 from ceteris.data.source import Part, ReadOptions, Source, Understood
 from ceteris.errors import DataError
 from ceteris.records import ByteArray, IntArray
 
 PREPARED_FORMAT = 1
-DARK = 32  # of 255; a set with no brighter pixel is nearly black
 _ABANDONED_AFTER = 24 * 3600  # seconds
 
 
 def prepare(source: Source, folder: Path, options: ReadOptions | None = None) -> DataSet:
     """Write the prepared copy of ``source``, which was read as ``options`` say, to ``folder`` and open it.
 
-    Where another process has written the folder meanwhile, its copy is used.
+    Where another process has written the folder meanwhile, its copy is used. With ``leaks = "drop"`` training images that
+    are in the test part too, or whose group is, are left out.
 
     Raises:
         DataError: the source is damaged, or the copy cannot be written (for example on a full disk).
@@ -52,7 +54,12 @@ def prepare(source: Source, folder: Path, options: ReadOptions | None = None) ->
         unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder.parent))
         try:
             _write(source, source.test, unfinished, replace(options or ReadOptions(), white=source.white))
-            _publish(unfinished, folder)
+            try:
+                unfinished.rename(folder)
+            except OSError:
+                if not is_prepared(folder):  # a copy of an older format or a damaged one is in the way
+                    shutil.rmtree(folder, ignore_errors=True)
+                    unfinished.rename(folder)
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
     except OSError as error:
@@ -79,29 +86,24 @@ def open_prepared(folder: Path) -> DataSet:
         DataError: the folder is missing or damaged.
     """
     meta = _meta(folder)
-    channels, height, width = meta["image_shape"]
-    stored = meta.get("understood", {})  # copies of an earlier version hold nothing of it
-    texts = {name: tuple(stored.get(name, ())) for name in ("train", "test", "notes")}
-    reading: dict[str, Any] = meta.get("reading", {})
-    reading = reading | ({"size": tuple(reading["size"])} if reading.get("size") else {})
+    later = ("understood", "reading", "hazards", "appearance")  # what copies of an earlier version do not hold
+    stored = {name: _tuples(meta.get(name, {})) for name in later}
+    hazards = Hazards(**stored["hazards"]) if stored["hazards"] else None
     test = SealedTest(
         read=partial(_open_part, folder, "test"),
         class_counts=np.array(meta["test"]["class_counts"], dtype=np.int64),
-        image_shape=(channels, height, width),
+        image_shape=tuple(meta["image_shape"]),
         classes=tuple(meta["classes"]),
         fingerprint=meta["test"]["digest"],
     )
     return DataSet(
-        name=meta["name"],
-        title=meta["title"],
-        source=meta["source"],
-        licence=meta["licence"],
-        note=meta["note"],
-        label_meaning=meta["label_meaning"],
-        warnings=tuple(meta["warnings"]),
+        **{name: meta[name] for name in ("name", "title", "source", "licence", "note", "label_meaning")},
+        warnings=(*meta["warnings"], *(hazards.lines if hazards else ())),
         preprocessing=tuple(meta["preprocessing"]),
-        understood=Understood(**texts, left_out=tuple((what, count) for what, count in stored.get("left_out", ()))),
-        reading=ReadOptions(**reading),
+        understood=Understood(**stored["understood"]),
+        reading=ReadOptions(**stored["reading"]),
+        hazards=hazards,
+        appearance=Appearance(**stored["appearance"]) if stored["appearance"] else None,
         train=open_train(folder),
         test=test,
         prepared=folder,
@@ -122,95 +124,9 @@ def open_for_audit(folder: Path) -> ImageSet:
     return _open_part(folder, "test")
 
 
-def image_prints(folder: Path, part: str) -> NDArray[np.uint64]:
-    """Return a 128-bit fingerprint per image, uint64 (n, 2); equal images have equal fingerprints. ``part``: train or test."""
-    return _mapped(folder / f"{part}_prints.npy")
-
-
-def _open_part(folder: Path, part: str) -> ImageSet:
-    meta = _meta(folder)
-    images: ByteArray = _mapped(folder / f"{part}_images.npy")
-    labels: IntArray = _mapped(folder / f"{part}_labels.npy")
-    groups: IntArray | None = _mapped(folder / f"{part}_groups.npy") if meta[part].get("grouped") else None
-    lengths = {len(images), len(labels), len(images if groups is None else groups)}
-    if images.shape != (sum(meta[part]["class_counts"]), *meta["image_shape"]) or len(lengths) > 1:
-        raise DataError(
-            f"{folder}: the prepared copy does not fit its description. Delete the folder; it is made again."
-        )
-    return ImageSet(
-        images=images, labels=labels, classes=tuple(meta["classes"]), digest=meta[part]["digest"], groups=groups
-    )
-
-
-def _mapped(path: Path) -> NDArray[Any]:
-    try:
-        mapped: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
-    except (OSError, ValueError, EOFError) as error:
-        message = f"{path}: the prepared copy is damaged ({error}). Delete the folder {path.parent}; it is made again."
-        raise DataError(message) from error
-    return mapped
-
-
-def _meta(folder: Path) -> dict[str, Any]:
-    try:
-        meta: dict[str, Any] = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"{folder}: no prepared copy of a data set ({error}). Load the set again by its name."
-        ) from error
-    return meta
-
-
-def _write(source: Source, test: Part, folder: Path, reading: ReadOptions) -> None:
-    if source.train.shape != test.shape:
-        raise DataError(
-            f"{source.name}: training images have the shape {source.train.shape} (channels, height, width), test images "
-            f"{test.shape}. They must agree; give a size to bring them to."
-        )
-    parts = {
-        "train": _write_part(source.train, source.classes, folder, "train"),
-        # No split touches the test part; without groups its fingerprint, under which looks are counted, stays the same.
-        "test": _write_part(replace(test, groups=None), source.classes, folder, "test"),
-    }
-    meta = {
-        "format": PREPARED_FORMAT,
-        "name": source.name,
-        "title": source.title,
-        "source": source.citation,
-        "licence": source.licence,
-        "note": source.note,
-        "label_meaning": source.label_meaning,
-        "preprocessing": source.preprocessing,
-        "warnings": (*source.warnings, *_narrow_values(folder), *_leaks(source.train, test, folder)),
-        "classes": source.classes,
-        "image_shape": source.train.shape,
-        "understood": asdict(source.understood),
-        "reading": asdict(reading),
-        **parts,
-    }
-    (folder / "meta.json").write_bytes(json.dumps(meta, indent=1, ensure_ascii=False).encode())
-    _sync(folder / "meta.json")
-
-
-def _write_part(part: Part, classes: tuple[str, ...], folder: Path, name: str) -> dict[str, Any]:
-    if len(part.labels) == 0:
-        raise DataError(f"The {name} part holds no image; at least one is needed.")
-    labels = check_labels(part.labels, classes, count=len(part.labels))
-    images = _reserved(folder / f"{name}_images.npy", (len(labels), *part.shape))
-    part.fill(images.view(np.ndarray))  # without the bookkeeping that a memmap does at every access
-    images.flush()
-    np.save(folder / f"{name}_labels.npy", labels)
-    np.save(folder / f"{name}_prints.npy", prints(images))
-    groups = None if part.groups is None else group_numbers(part.groups, count=len(labels))
-    if groups is not None:
-        np.save(folder / f"{name}_groups.npy", groups)
-    for kind in ("images", "labels", "prints", *(() if groups is None else ("groups",))):
-        _sync(folder / f"{name}_{kind}.npy")
-    about = {
-        "digest": content_digest(images, labels, classes, groups),
-        "class_counts": class_counts(labels, classes).tolist(),
-    }
-    return about if groups is None else about | {"grouped": True}
+def image_prints(folder: Path, part: str) -> NDArray[np.void]:
+    """Return a 128-bit fingerprint per image (n,); equal images have equal fingerprints. ``part``: train or test."""
+    return np.ascontiguousarray(_mapped(folder / f"{part}_prints.npy")).view("V16")[:, 0]
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -237,37 +153,114 @@ def prints(images: ByteArray) -> NDArray[np.uint64]:
     return np.frombuffer(bytes(digests), dtype="<u8").reshape(-1, 2)
 
 
-def _narrow_values(folder: Path) -> list[str]:
-    """Return a warning where the training images are nearly black or nearly white throughout."""
-    images = _mapped(folder / "train_images.npy")
-    low, high = min(int(piece.min()) for piece in pieces(images)), max(int(piece.max()) for piece in pieces(images))
-    if high > DARK and low < 255 - DARK:
-        return []
-    return [
-        f"The pixels lie in {low} to {high} of 0 to 255: all images are nearly {'black' if high <= DARK else 'white'}. Values "
-        "of 8 or 12 bits in files of 16 bits, and pixels of 0 and 1, have to be spread over the whole range first."
-    ]
+def _tuples(values: dict[str, Any]) -> dict[str, Any]:
+    """Return what JSON made lists of as tuples."""
+    return {name: _tuple(value) for name, value in values.items()}
 
 
-def _leaks(train: Part, test: Part, folder: Path) -> list[str]:
-    """Return a warning for equal images, and one for groups, that are in both parts."""
-    stored = [np.ascontiguousarray(image_prints(folder, part)).view("V16")[:, 0] for part in ("train", "test")]
-    copies = len(np.intersect1d(stored[0], stored[1]))
-    warnings = [leakage_warning(copies)] if copies else []
-    shared = sorted(set(train.groups or ()) & set(test.groups or ()))
-    if shared:
-        text = "group has" if len(shared) == 1 else "groups have"
-        warnings.append(
-            f"{len(shared)} {text} images in both the training and the test part ({', '.join(shared[:5])}"
-            f"{', …' if len(shared) > 5 else ''}); test results say nothing about images of new groups."
+def _tuple(value: Any) -> Any:
+    return tuple(map(_tuple, value)) if isinstance(value, list) else value
+
+
+def _open_part(folder: Path, part: str) -> ImageSet:
+    meta = _meta(folder)
+    images: ByteArray = _mapped(folder / f"{part}_images.npy")
+    labels: IntArray = _mapped(folder / f"{part}_labels.npy")
+    groups: IntArray | None = _mapped(folder / f"{part}_groups.npy") if meta[part].get("grouped") else None
+    lengths = {len(images), len(labels), len(images if groups is None else groups)}
+    if images.shape != (sum(meta[part]["class_counts"]), *meta["image_shape"]) or len(lengths) > 1:
+        raise DataError(
+            f"{folder}: the prepared copy does not fit its description. Delete the folder; it is made again."
         )
-    return warnings
+    digest = meta[part]["digest"]
+    return ImageSet(images=images, labels=labels, classes=tuple(meta["classes"]), digest=digest, groups=groups)
 
 
-def leakage_warning(shared: int) -> str:
-    """Return the sentence that warns of ``shared`` images in both parts."""
-    text = "image is" if shared == 1 else "images are"
-    return f"{shared} {text} in both the training and the test part; test results are a little too good by that."
+def _mapped(path: Path) -> NDArray[Any]:
+    try:
+        mapped: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
+    except (OSError, ValueError, EOFError) as error:
+        message = f"{path}: the prepared copy is damaged ({error}). Delete the folder {path.parent}; it is made again."
+        raise DataError(message) from error
+    return mapped
+
+
+def _meta(folder: Path) -> dict[str, Any]:
+    try:
+        meta: dict[str, Any] = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{folder}: no prepared copy of a data set ({error}). Load the set again by its name."
+        ) from error
+    return meta
+
+
+def _write(source: Source, test: Part, folder: Path, reading: ReadOptions) -> None:
+    train = source.train
+    if train.shape != test.shape:
+        raise DataError(
+            f"{source.name}: training images have the shape {train.shape} (channels, height, width), test images "
+            f"{test.shape}. They must agree; give a size to bring them to."
+        )
+    # No split touches the test part; without groups its fingerprint, under which looks are counted, stays the same.
+    about = {"test": _write_part(replace(test, groups=None), source.classes, folder, "test")}
+    about["train"] = _write_part(train, source.classes, folder, "train")
+    understood, before = source.understood, len(train.labels)
+    if reading.leaks == "drop":
+        leaked = np.isin(image_prints(folder, "train"), image_prints(folder, "test"))
+        leaked |= np.isin(np.array(train.groups or [""] * before), sorted(set(test.groups or ())))
+        if leaked.all():
+            raise DataError(
+                f'{source.name}: leaks = "drop" leaves no training image: all {before} are in the test part too.'
+            )
+        if leaked.any():
+            train = train.take(np.flatnonzero(~leaked))
+            about["train"] = _write_part(train, source.classes, folder, "train")
+            what = ("training images that are in the test part too", int(leaked.sum()))
+            understood = replace(understood, left_out=(*understood.left_out, what))
+    keys = [image_prints(folder, part) for part in ("train", "test")]
+    seen = ImageSet(images=_mapped(folder / "train_images.npy"), labels=train.labels, classes=source.classes, digest="")
+    hazards = find_hazards(
+        seen,
+        test.labels,
+        (np.isin(keys[0], keys[1]), np.isin(keys[1], keys[0])),
+        sorted(set(train.groups or ()) & set(test.groups or ())),
+        before - len(train.labels),
+    )
+    texts = ("name", "title", "licence", "note", "label_meaning", "preprocessing", "warnings", "classes")
+    meta = {
+        "format": PREPARED_FORMAT,
+        **{name: getattr(source, name) for name in texts},
+        "source": source.citation,
+        "image_shape": train.shape,
+        "understood": asdict(understood),
+        "reading": asdict(reading),
+        "hazards": asdict(hazards),
+        "appearance": asdict(appearance_of(seen.images, source.sizes or (train.shape[1:],))),
+        **about,
+    }
+    (folder / "meta.json").write_bytes(json.dumps(meta, indent=1, ensure_ascii=False).encode())
+    _sync(folder / "meta.json")
+
+
+def _write_part(part: Part, classes: tuple[str, ...], folder: Path, name: str) -> dict[str, Any]:
+    if len(part.labels) == 0:
+        raise DataError(f"The {name} part holds no image; at least one is needed.")
+    labels = check_labels(part.labels, classes, count=len(part.labels))
+    images = _reserved(folder / f"{name}_images.npy", (len(labels), *part.shape))
+    part.fill(images.view(np.ndarray))  # without the bookkeeping that a memmap does at every access
+    images.flush()
+    groups = None if part.groups is None else group_numbers(part.groups, count=len(labels))
+    arrays = {"labels": labels, "prints": prints(images)} | ({} if groups is None else {"groups": groups})
+    for kind, array in arrays.items():
+        np.save(folder / f"{name}_{kind}.npy", array)
+    for kind in ("images", *arrays):
+        _sync(folder / f"{name}_{kind}.npy")
+    about: dict[str, Any] = {
+        "digest": content_digest(images, labels, classes, groups),
+        "class_counts": class_counts(labels, classes).tolist(),
+    }
+    return about if groups is None else about | {"grouped": True}
 
 
 def _reserved(path: Path, shape: tuple[int, ...]) -> np.memmap[tuple[int, ...], np.dtype[np.uint8]]:
@@ -284,12 +277,3 @@ def _reserved(path: Path, shape: tuple[int, ...]) -> np.memmap[tuple[int, ...], 
 def _sync(path: Path) -> None:
     with path.open("rb+") as file:
         os.fsync(file.fileno())
-
-
-def _publish(unfinished: Path, folder: Path) -> None:
-    try:
-        unfinished.rename(folder)
-    except OSError:
-        if not is_prepared(folder):  # a copy of an older format or a damaged one is in the way
-            shutil.rmtree(folder, ignore_errors=True)
-            unfinished.rename(folder)

@@ -4,13 +4,15 @@ import math
 import os
 import unicodedata
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ceteris.data.formats.csv_file import CsvFile, is_picture_name, read_csv
 from ceteris.data.formats.entries import Entry
@@ -24,18 +26,20 @@ from ceteris.data.formats.picture_parts import (
     preprocessing_of,
     sorted_classes,
 )
+from ceteris.data.formats.pictures import bytes_of
 from ceteris.data.formats.table_columns import Columns, find_columns
 from ceteris.data.named import Location, NamedSet, official
 from ceteris.data.source import Part, Reader, ReadOptions, Source, Understood, array_part
 from ceteris.errors import DataError
-from ceteris.records import ByteArray, IntArray
+from ceteris.records import ByteArray, FloatArray, IntArray
 
 _SUFFIXES = (".csv", ".tsv")
 _PARTS: dict[str, PartName] = {"publictest": "validation", "privatetest": "test"}  # as FER2013 calls them
 _EMPTY = ("", "nan")
 _PIXEL_OPTIONS = ("label_column", "group_column", "test_fraction")
 
-Rows = list[tuple[int, list[str]]]  # number in the file, cells
+Rows = Sequence[tuple[int, Mapping[int, str] | list[str]]]  # number in the file, cells by column
+_ROWS_AT_ONCE = 1024
 
 
 class PictureFinder:
@@ -151,8 +155,7 @@ def table_source(path: Path, options: ReadOptions) -> Source:
     """Return a CSV file as a source: of pixels, or of pictures that lie beside it or in folders beside it.
 
     A column named split (part, subset, set, usage) with train, val and test makes the test part; validation images join
-    the training part. ``options.group_column`` names what the splits must not tear apart; in a table of pixels it holds
-    whole numbers.
+    the training part. ``options.group_column`` names what the splits must not tear apart.
 
     Raises:
         DataError: no such columns, rows without a label, or contents that do not fit; see :func:`pixel_table`.
@@ -163,74 +166,88 @@ def table_source(path: Path, options: ReadOptions) -> Source:
     if columns.path is not None:
         return _path_source(path, table, columns, columns.path, finder, options)
     options.only(f"the table of pixels {path}", *_PIXEL_OPTIONS)
-    if columns.pixel_text is not None:
-        return _pixel_text_source(path, table, columns, columns.pixel_text)
     return _pixel_source(path, table, columns)
 
 
 def pixel_table(entry: Entry, *, transposed: bool = False) -> tuple[ByteArray, IntArray]:
-    """Return images uint8 (n, c, h, w) and the label column (n,) of a table of pixels.
+    """Return images uint8 (n, c, h, w) and the label column (n,) of a table of pixels that holds numbers alone.
 
     Without a header line the first column is the label. 3 · s² pixel columns are read as colour images with the
     channels last, s² as grey ones.
 
     Raises:
-        DataError: rows of unequal length, values that are no whole numbers in 0..255, or no square number of columns.
+        DataError: rows of unequal length, values outside 0..255, labels that are not whole, or no square number of columns.
     """
     table = read_csv(entry)
-    images, beside = _pixel_columns(table, find_columns(table, ReadOptions(), lambda cell: False))
-    return images.swapaxes(2, 3) if transposed else images, beside[:, 0]
+    columns = find_columns(table, ReadOptions(), lambda cell: False)
+    images, beside = _images(table, columns, table.number_rows())
+    return images.swapaxes(2, 3) if transposed else images, _whole(table, beside[:, 0])
 
 
 def _pixel_source(path: Path, table: CsvFile, columns: Columns) -> Source:
-    images, beside = _pixel_columns(table, columns)
+    """Read a table of pixels: numbers throughout, or beside texts, or all pixels in one cell as FER2013 has them."""
+    notes: list[str] = []
+    rows: Rows = []
+    if columns.mixed:
+        texts = [index for index in (columns.label, columns.group, columns.split) if index is not None]
+        rows = [(number, {index: row[index] for index in texts}) for number, row in table.rows()]
+        images, _ = _images(table, columns, _pixel_rows(table, columns))
+        labels, notes = _labels(table, columns, rows)
+        classes, groups = sorted_classes(labels), _groups(columns, rows)
+        numbers = class_numbers(labels, classes)
+    else:
+        images, beside = _images(table, columns, table.number_rows())
+        found, inverse = np.unique(_whole(table, beside[:, 0]), return_inverse=True)
+        classes, numbers = tuple(map(str, found)), inverse.astype(np.int64)
+        groups = tuple(f"{value:g}" for value in beside[:, 1]) if columns.group is not None else None
+    white = 1.0 if images.max() <= 1 else 255.0
     if path.name.lower().startswith("emnist-"):
         images = images.swapaxes(2, 3)
-    values, numbers = np.unique(beside[:, 0], return_inverse=True)
-    groups = tuple(map(str, beside[:, 1].tolist())) if columns.group is not None else None
-    part = array_part(images, numbers.astype(np.int64), groups)
-    return _source(path, table, columns, tuple(str(value) for value in values), (part, None), ReadOptions())
+    whole = array_part(bytes_of(images, white), numbers, groups)
+    parts = _parts(table, columns, rows, whole) if columns.mixed else (whole, None)
+    if white == 1:
+        notes.append("pixels of 0 to 1 spread over 0 to 255")
+    return replace(_source(path, table, columns, classes, parts, ReadOptions(), notes), white=white)
 
 
-def _pixel_columns(table: CsvFile, columns: Columns) -> tuple[ByteArray, IntArray]:
-    """Return images uint8 (n, c, h, w), and what stands beside the pixels: the label and, where there is one, the group."""
-    beside, pixels = [], []
-    side, channels = _side(len(columns.pixels), table.entry)
-    others = [column for column in (columns.label, columns.group) if column is not None]
-    for rows in table.number_rows():
-        beside.append(rows[:, others].astype(np.int64))
-        values = rows[:, list(columns.pixels)]
-        if values.min() < 0 or values.max() > 255:
-            raise DataError(f"{table.entry}: pixel values lie in 0..255, found {values.min()} to {values.max()}.")
-        pixels.append(values.astype(np.uint8))
+def _pixel_rows(table: CsvFile, columns: Columns) -> Iterator[FloatArray]:
+    """Yield the pixels (rows, pixels) of a table that holds texts too."""
+    text = columns.pixel_text
+    if text is None:
+        yield from table.number_rows(columns.pixels)
+        return
+    rows = table.rows()
+    while some := [row[text] for _, row in islice(rows, _ROWS_AT_ONCE)]:
+        yield table.numbers(some, None, (text,))
+
+
+def _images(table: CsvFile, columns: Columns, rows: Iterable[FloatArray]) -> tuple[NDArray[Any], FloatArray]:
+    """Return images (n, c, h, w), bytes where all pixels are whole numbers, and the other columns: the label and the group."""
+    beside: list[FloatArray] = []
+    pixels: list[NDArray[Any]] = []
+    side = channels = 0
+    chosen = slice(None) if columns.mixed else list(columns.pixels)
+    others = [] if columns.mixed else [column for column in (columns.label, columns.group) if column is not None]
+    for numbers in rows:
+        values = numbers[:, chosen]
+        side, channels = _side(values.shape[1], table.entry)
+        if not (values.min() >= 0 and values.max() <= 255):
+            raise DataError(f"{table.entry}: pixel values lie in 0..255, found {values.min():g} to {values.max():g}.")
+        if pixels and values.shape[1] != pixels[0].shape[1]:
+            raise DataError(f"{table.entry}: rows hold {pixels[0].shape[1]} and {values.shape[1]} pixels.")
+        whole = values.astype(np.uint8)
+        pixels.append(whole if np.array_equal(whole, values) else values.astype(np.float32))
+        beside.append(numbers[:, others])
     if not beside:
         raise DataError(f"{table.entry}: the table has no rows.")
-    images = np.concatenate(pixels).reshape(-1, side, side, channels).transpose(0, 3, 1, 2)
-    return images, np.concatenate(beside)
+    return np.concatenate(pixels).reshape(-1, side, side, channels).transpose(0, 3, 1, 2), np.concatenate(beside)
 
 
-def _pixel_text_source(path: Path, table: CsvFile, columns: Columns, pixels: int) -> Source:
-    """Read a table with all pixels of an image in one cell, as FER2013 is written."""
-    rows = list(table.rows())
-    count = len(rows[0][1][pixels].split()) if rows else 0
-    side, channels = _side(count, table.entry)
-    images = np.empty((len(rows), count), dtype=np.uint8)
-    for index, (number, row) in enumerate(rows):
-        try:
-            values = np.array(row[pixels].split(), dtype=np.int64)
-        except (ValueError, OverflowError):
-            values = np.empty(0, dtype=np.int64)
-        if len(values) != count or values.min() < 0 or values.max() > 255:
-            raise DataError(
-                f"{table.entry}: row {number} should hold {count} pixels of 0 to 255, as the first row does."
-            )
-        images[index] = values
-    labels, notes = _labels(table, columns, rows)
-    classes = sorted_classes(labels)
-    shaped = images.reshape(-1, side, side, channels).transpose(0, 3, 1, 2)
-    whole = array_part(shaped, class_numbers(labels, classes), _groups(columns, rows))
-    train, test = _parts(table, columns, rows, whole)
-    return _source(path, table, columns, classes, (train, test), ReadOptions(), notes)
+def _whole(table: CsvFile, labels: FloatArray) -> IntArray:
+    wrong = np.flatnonzero(~((labels == np.round(labels)) & (np.abs(labels) < 2**31)))
+    if len(wrong):
+        raise DataError(f"{table.entry}: labels are whole numbers or texts, received {labels[wrong[0]]:g}.")
+    return labels.astype(np.int64)
 
 
 def _path_source(
@@ -258,7 +275,8 @@ def _path_source(
     parts = _parts(table, columns, chosen, whole)
     source = _source(path, table, columns, classes, parts, checked.reading, (*notes, *checked.notes))
     unreadable = (("unreadable", checked.unreadable),) if checked.unreadable else ()
-    return replace(source, warnings=checked.warnings, understood=replace(source.understood, left_out=unreadable))
+    understood = replace(source.understood, left_out=unreadable)
+    return replace(source, warnings=checked.warnings, understood=understood, sizes=checked.sizes)
 
 
 def _labels(table: CsvFile, columns: Columns, rows: Rows) -> tuple[list[str], list[str]]:
