@@ -35,12 +35,12 @@ class RunOptions:
     """How and where a study runs; none of it changes what comes out, except the device and, in the
     last digits, the stacking.
 
-    ``out`` receives the report; ``store`` keeps finished trainings for every study. ``workers`` 0 trains in this process;
-    None takes one worker per core, or on CUDA one per GPU. ``imports`` lets a study name code of the user's own.
-    ``offline`` True never uses the network; None asks the environment variable CETERIS_OFFLINE. ``until_decided`` trains
-    more repetitions where the design leaves something undecided, as long as the whole run stays within
-    ``budget_seconds`` (None: no limit).
-    ``stacking`` says which trainings are done in lockstep as one; None asks this machine's device table.
+    ``out`` receives the report, in the place of another study's only to ``overwrite`` it; ``store`` keeps finished
+    trainings for every study. ``workers`` 0 trains in this process; None takes one worker per core, or on CUDA one
+    per GPU. ``imports`` lets a study name code of the user's own. ``offline`` True never uses the network; None asks
+    the environment variable CETERIS_OFFLINE. ``until_decided`` trains more repetitions where the design leaves
+    something undecided, as long as the whole run stays within ``budget_seconds`` (None: no limit). ``stacking`` says
+    which trainings are done in lockstep as one; None asks this machine's device table.
     """
 
     out: Path
@@ -51,6 +51,7 @@ class RunOptions:
     imports: ImportPolicy = NO_IMPORTS
     offline: bool | None = None
     formats: Sequence[str] = ("html", "pdf", "ipynb")
+    overwrite: bool = False
     until_decided: bool = False
     budget_seconds: float | None = None
     stacking: Stacking | None = None
@@ -237,7 +238,7 @@ def _trial(context: ExperimentContext, recipe: Recipe, split: Split, repetition:
         split=split,
         seed=context.study.seed + repetition,
         execution=execution_of(recipe, context.device),
-        code=_code_digest(context, recipe),
+        code=context.imports.digest(own_code(recipe)),
     )
 
 
@@ -260,8 +261,7 @@ def without_residual(recipe: Recipe) -> Recipe | None:
     return replace(recipe, model=replace(recipe.model, residual=False))
 
 
-def _code_digest(context: ExperimentContext, recipe: Recipe) -> str:
-    """Return the digest of the user's own code in a recipe, '' when there is none; the context says what is allowed."""
+def own_code(recipe: Recipe) -> dict[str, str]:
+    """Return the import paths of the user's own code in a recipe, by the parameter that names each."""
     parts = {"model": recipe.model, "loss": recipe.loss}
-    own = {name: part.path for name, part in parts.items() if isinstance(part, CustomModel | CustomLoss)}
-    return context.imports.digest(own)
+    return {name: part.path for name, part in parts.items() if isinstance(part, CustomModel | CustomLoss)}
