@@ -110,9 +110,10 @@ class RaceRules:
     """The design that is raced through: the test at its end, and what must come before a loser is named.
 
     ``blocks`` of the full design, ``margin`` of equivalence. What is open after them may be repeated: nothing is given up
-    that might still be found on ``last_blocks``, with the significance of that look; 0 means the design. ``test`` "friedman" asks the ranks of all arms
-    before single comparisons, as in irace (López-Ibáñez et al., The irace package: iterated racing for automatic algorithm
-    configuration, Operations Research Perspectives 3, 2016, after Birattari et al., GECCO 2002).
+    that might still be found on ``last_blocks``, with the significance of that look; 0 means the design. ``test``
+    "friedman" asks the ranks of all arms before single comparisons, as in irace (López-Ibáñez et al., The irace package:
+    iterated racing for automatic algorithm configuration, Operations Research Perspectives 3, 2016, after Birattari et al.,
+    GECCO 2002).
     """
 
     blocks: int
