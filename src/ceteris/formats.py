@@ -28,9 +28,11 @@ def points_range(shares: Sequence[float]) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def signed_points(share: float) -> str:
-    """Write a share in percentage points with a hyphen for minus, as it stands inside sentences of statistics."""
-    return f"{100 * share:+.2f}"
+def chance(probability: float) -> str:
+    """Write a probability in whole percent, one that is all but sure as "> 99 %"."""
+    if math.isnan(probability):
+        return "–"
+    return "> 99 %" if probability > 0.99 else "< 1 %" if probability < 0.01 else f"{100 * probability:.0f} %"
 
 
 def p_value(p: float, form: str = ".3g") -> str:

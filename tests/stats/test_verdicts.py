@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -22,11 +24,11 @@ def test_clear_gains_and_losses_are_called_so_and_told_in_points() -> None:
     assert found["adam"].verdict == "better"
     assert found["tanh"].verdict == "worse"
     assert comparison_sentence(found["adam"], "adam", "sgd").startswith(
-        "adam is better than sgd by 1.80 points (95 % interval 1.4"
+        "adam was shown to be better than sgd: +1.80 points (+1.4"
     )
     told = comparison_sentence(found["tanh"], "tanh", "sgd")
-    assert told.startswith("tanh is worse than sgd by 3.00 points (95 % interval 2.6")
-    assert told.endswith("after Holm over 2 levels).")
+    assert told.startswith("tanh was shown to be worse than sgd: −3.00 points (−3.4")
+    assert told.endswith("after Holm over 2).")
 
 
 def test_numbers_are_those_of_the_corrected_test_adjusted_by_holm_over_the_factor() -> None:
@@ -47,7 +49,7 @@ def test_a_small_difference_within_a_narrow_interval_is_equivalent() -> None:
     assert found.verdict == "equivalent"
     told = comparison_sentence(found, "elu", "sgd")
     assert "90 % interval" in told
-    assert told.endswith("inside the margin of ±1.00 points.")
+    assert told.endswith("inside the margin of ±1 points.")
     assert -found.margin < found.narrow_low < found.narrow_high < found.margin
     assert found.probability_equivalent > 0.95
 
@@ -56,15 +58,15 @@ def test_the_same_difference_is_undecided_when_the_margin_is_small() -> None:
     found = compare(margin=0.001, elu=INCUMBENT + NOISE)["elu"]
     assert found.verdict == "undecided"
     told = comparison_sentence(found, "elu", "sgd")
-    assert told.startswith("It is undecided whether elu differs from sgd: +0.00 points (95 % interval -0.")
+    assert told.startswith("No difference between elu and sgd was shown: ±0.00 points (−0.")
 
 
 def test_the_same_recipe_is_equivalent_with_difference_exactly_zero_even_without_margin() -> None:
     found = compare(margin=0.0, again=INCUMBENT.copy())["again"]
     assert found.verdict == "equivalent"
     assert (found.difference, found.low, found.high, found.adjusted_p) == (0, 0, 0, 1)
-    told = comparison_sentence(found, "again", "sgd")
-    assert told == "again and sgd gave the same result on all 5 blocks: no difference at all."
+    told = comparison_sentence(replace(found, identical=True), "again", "sgd")
+    assert told == "again and sgd were the same training: nothing differed on any of 5 blocks."
 
 
 def test_a_gain_that_one_of_many_levels_shows_by_chance_is_not_claimed() -> None:
@@ -138,8 +140,8 @@ def test_swapping_incumbent_and_level_turns_better_into_worse() -> None:
     forth = compare(adam=level)["adam"]
     back = compare_levels(level, {"sgd": INCUMBENT}, folds=5, margin=0.005)["sgd"]
     assert (forth.verdict, back.verdict) == ("better", "worse")
-    told = comparison_sentence(forth, "adam", "sgd").replace("adam is better than sgd", "sgd is worse than adam")
-    assert comparison_sentence(back, "sgd", "adam") == told
+    assert comparison_sentence(forth, "adam", "sgd").startswith("adam was shown to be better than sgd: +1.80 points")
+    assert comparison_sentence(back, "sgd", "adam").startswith("sgd was shown to be worse than adam: −1.80 points")
 
 
 @pytest.mark.parametrize(
