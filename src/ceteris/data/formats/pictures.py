@@ -161,7 +161,7 @@ def white_of_pictures(images: Iterable[Image.Image]) -> float | None:
     for image in images:
         if _is_deep(image):
             with suppress(Exception):  # a damaged picture is named when its turn comes
-                highest.append(float(np.asarray(image).max(initial=0)))
+                highest.append(float(np.nanmax(np.asarray(image), initial=0)))
     return white_of(max(highest)) if highest else None
 
 
@@ -179,7 +179,7 @@ def bytes_of(values: NDArray[Any], white: float) -> ByteArray:
     if values.dtype == np.uint8 and white == 255:
         return values
     low, high = values.min(initial=0), values.max(initial=0)
-    if not low >= 0:
+    if not (low >= 0 and np.isfinite(high)):
         raise RangeError(f"its values lie in {low:g} to {high:g}; values below 0, and no numbers, are not read")
     return np.clip(np.round(values * (255.0 / white)), 0, 255).astype(np.uint8)
 
