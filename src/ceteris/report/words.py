@@ -8,6 +8,7 @@ import numpy as np
 
 from ceteris.analysis.metrics import most_confused
 from ceteris.analysis.results import ModelResults, Results, TestComparison, VersionResults
+from ceteris.figures.fonts import fonts_for, spelling
 from ceteris.findings import FactorPath, LevelFinding
 from ceteris.formats import duration, percent, plain_points, points, points_range, several
 from ceteris.report.search_words import confirmation_sentence, search_text, strategy_words
@@ -96,6 +97,21 @@ def _choices_sentence(results: Results) -> str:
         f"{len(factors)} gave a clear winner ({100 * results.significance:g} % error rate per factor; by chance we would "
         f"expect {chance})."
     )
+
+
+def missing_sentence(what: str, reason: object) -> str:
+    """Say which part of a report is missing and why."""
+    told = str(reason).strip().rstrip(".") or type(reason).__name__
+    return f"{what[:1].upper()}{what[1:]} could not be made and is left out: {told}."
+
+
+def spelled_sentence(results: Results) -> str:
+    """Say which letters of the class names figures spell, as no font of this machine has them; '' where there are none."""
+    _, lacking = fonts_for(frozenset("".join(results.data.classes)))
+    if not lacking:
+        return ""
+    some = ", ".join(f"{letter} ({spelling(letter)})" for letter in sorted(lacking)[:6])
+    return f"No font of this machine has {len(lacking)} letters of the class names; figures spell them: {some}."
 
 
 def looks_sentence(results: Results) -> str:
