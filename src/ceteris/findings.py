@@ -16,7 +16,7 @@ from ceteris.records import ByteArray, Cost, EpochHistory, Float32Array, FloatAr
 SCHEMA = 4  # of the file of a study's findings; it grows whenever a field of a type below changes
 
 Verdict = Literal["better", "worse", "equivalent", "undecided"]
-ComparisonTest = Literal["two-part", "corrected-t"]
+ComparisonTest = Literal["two-part", "corrected-t", "two-way"]
 Version = Literal["baseline", "best", "plain"]
 
 
@@ -498,7 +498,7 @@ class ConfirmedRecipe:
     """A recipe that met the baseline again: all that was "chosen", or only the "sure" choices, those likely to help by 90 %.
 
     ``results`` has the criterion of every training, (trainings,), NaN where one did not finish. ``comparison`` is with the
-    baseline, adjusted for all recipes of all models that were confirmed, None where too few trainings finished. ``gain`` and
+    baseline, adjusted for the recipes of the model, None where too few trainings finished. ``gain`` and
     ``chance`` are what is expected after exploration and confirmation together.
     """
 
@@ -514,9 +514,10 @@ class ConfirmedRecipe:
 class Confirmation:
     """What was chosen and the baseline compared again, as they would be delivered: this is the improvement.
 
-    It is told of the recipe that is delivered, or of the chosen one where the baseline is; ``comparison`` is None where too
-    few trainings finished. Each training fitted ``fitted`` images for at most ``epochs`` epochs. ``fresh`` says that
-    the ``images`` held out had no part in any choice; else they are the same ones in new splits.
+    It is told of the recipe that is delivered, or of the chosen one where the baseline is; ``comparison``, adjusted for all
+    models of the study, is None where too few trainings finished. Each training fitted ``fitted`` images for at most
+    ``epochs`` epochs. ``fresh`` says that the ``images`` held out had no part in any choice; else they are the same ones in
+    new splits.
     """
 
     baseline: FloatArray  # the criterion of every training, (trainings,)

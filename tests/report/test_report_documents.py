@@ -264,7 +264,7 @@ def test_a_topic_that_fails_costs_its_own_figures_alone(bare: StudyFindings, mon
 
     monkeypatch.setattr("ceteris.figures.search_path.has_path", broken)
     made = compose(results_of(bare))
-    assert any("search path figure could not be made" in note for note in made.notes)
+    assert any("Search path figure could not be made" in note for note in made.notes)
     assert {"samples", "effects-resnet"} <= {drawn.figure.name for drawn in made.drawn}
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import tomli_w
 from pydantic import TypeAdapter, ValidationError
 
+from ceteris.data import find_named
 from ceteris.digests import plain
 from ceteris.errors import ConfigError, did_you_mean
 from ceteris.fields import describe_value, number_at
@@ -53,8 +54,13 @@ def study_text(name_or_path: str) -> str:
     if name_or_path in shipped:
         return shipped[name_or_path]
     path = Path(name_or_path)
+    if path.is_dir():
+        raise ConfigError(
+            f'study: "{name_or_path}" is a folder; name a study file (.toml) or a shipped study: {", ".join(shipped)}. '
+            f"Pictures in a folder are the data of a study, as in: ceteris run digits --set data={name_or_path}"
+        )
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise ConfigError(
             f'study: there is no file "{name_or_path}" and no shipped study of that name.'
@@ -79,14 +85,25 @@ def read_study(name_or_path: str, settings: Sequence[str] = ()) -> Study:
 
 
 def parse_study(text: str, settings: Sequence[str] = (), *, origin: str = "study") -> Study:
-    """Parse the text of a study file; see :func:`read_study`."""
+    """Parse the text of a study file; see :func:`read_study`. Where ``origin`` is a file, its data lie beside it."""
     try:
         tree = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{origin}: this is not valid TOML: {error}.") from None
+        hint = " If that is a path of Windows, write it in single quotes: 'C:\\pictures'." if "\\" in text else ""
+        raise ConfigError(f"{origin}: this is not valid TOML: {error}.{hint}") from None
+    if isinstance(tree.get("data"), str):
+        tree["data"] = _beside(tree["data"], Path(origin))
     for setting in settings:
         _override(tree, setting)
     return study_from_tree(tree, origin=origin)
+
+
+def _beside(data: str, file: Path) -> str:
+    """Return the data of a study as seen from here; a path is looked for beside the study file first, then here."""
+    beside = file.parent / Path(data).expanduser()
+    if find_named(data) or data.startswith("hf:") or file.parent.resolve() == Path.cwd():
+        return data
+    return data if Path(data).exists() and not beside.exists() else str(beside)
 
 
 def study_from_tree(tree: Mapping[str, Any], *, origin: str = "study") -> Study:
