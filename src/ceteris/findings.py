@@ -611,6 +611,7 @@ class FinalFinding:
 
     Version "plain" is the best ResNet without its residual connections. ``test_curve_loss`` and ``test_curve_accuracy``
     have one entry per epoch, (epochs,), recorded after all choices were made; they are empty where they were not asked.
+    The ``clean`` accuracy and loss are those on training images, see :class:`ceteris.records.Finished`.
     """
 
     model: str
@@ -628,6 +629,9 @@ class FinalFinding:
     probabilities: Float32Array  # (test images, classes)
     test_curve_loss: FloatArray
     test_curve_accuracy: FloatArray
+    validation_loss: float | None = None
+    clean_train_accuracy: float | None = None
+    clean_train_loss: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
