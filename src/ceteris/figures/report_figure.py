@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from ceteris.figures.fonts import fit_letters
 from ceteris.figures.style import PAPER, sign_page, style
 
-Section = Literal["data", "exploration", "training", "results", "residual", "explanations", "errors"]
+Section = Literal["data", "exploration", "training", "results", "residual", "luck", "explanations", "errors"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -211,6 +211,7 @@ def sections(results: Results, drawn: Sequence[DrawnFigure], notes: Sequence[str
         ("training", "Final training", _training(study)),
         ("results", "Test results", _results(study)),
         ("residual", "Residual connections", _residual(study)),
+        ("luck", "Where the noise comes from", _luck(study)),
         ("explanations", "Explanations", _explanations(study)),
         ("errors", "Single images", _errors(study)),
         ("conclusions", "Conclusions", _conclusions(study)),
@@ -387,6 +388,14 @@ def _explanations(study: _Study) -> Iterator[Block]:
             yield Text(
                 text=words.missing_sentence(f"{model.label}: the {left_out.part}", left_out.reason), style="note"
             )
+
+
+def _luck(study: _Study) -> Iterator[Block]:
+    measured = [model for model in study.results.models if model.luck]
+    if measured:
+        yield Bullets(texts=[words.luck_sentence(model) for model in measured], where=ALL)
+        yield Rows(table=search.luck(measured), folded=True)
+        yield from study.pictures("luck")
 
 
 def _errors(study: _Study) -> Iterator[Block]:
