@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from ceteris.figures.style import PAPER, sign_page, style
 
-Section = Literal["data", "exploration", "training", "results", "residual", "explanations", "errors"]
+Section = Literal["data", "exploration", "training", "results", "residual", "luck", "explanations", "errors"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -208,6 +208,7 @@ def sections(results: Results, drawn: Sequence[DrawnFigure]) -> tuple[Section, .
         ("training", "Final training", _training(study)),
         ("results", "Test results", _results(study)),
         ("residual", "Residual connections", _residual(study)),
+        ("luck", "Where the noise comes from", _luck(study)),
         ("explanations", "Explanations", study.pictures("explanations")),
         ("errors", "Single images", _errors(study)),
         ("conclusions", "Conclusions", _conclusions(study)),
@@ -372,6 +373,14 @@ def _residual(study: _Study) -> Iterator[Block]:
     yield from pictures
     for text in words.residual_sentences(study.results) if pictures else []:
         yield Text(text=text, where=ALL)
+
+
+def _luck(study: _Study) -> Iterator[Block]:
+    measured = [model for model in study.results.models if model.luck]
+    if measured:
+        yield Bullets(texts=[words.luck_sentence(model) for model in measured], where=ALL)
+        yield Rows(table=search.luck(measured), folded=True)
+        yield from study.pictures("luck")
 
 
 def _errors(study: _Study) -> Iterator[Block]:

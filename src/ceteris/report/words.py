@@ -8,6 +8,7 @@ import numpy as np
 
 from ceteris.analysis.metrics import most_confused
 from ceteris.analysis.results import ModelResults, Results, TestComparison, VersionResults
+from ceteris.figures.luck import SOURCES
 from ceteris.findings import FactorPath, LevelFinding
 from ceteris.formats import duration, percent, plain_points, points, points_range, several
 from ceteris.report.search_words import confirmation_sentence, search_text, strategy_words
@@ -302,6 +303,24 @@ def _mistakes(best: VersionResults, classes: Sequence[str]) -> str:
     (true, taken, count), *_ = most_confused(counts, 1)
     pair = f"; the most frequent confusion is {classes[true]} taken for {classes[taken]}" if count >= 5 * seeds else ""
     return f"{each} in {images:,}, more than elsewhere in {named}{pair}."
+
+
+def luck_sentence(model: ModelResults) -> str:
+    """Say which luck moves a best recipe's accuracy most, and which differences between two single trainings say nothing."""
+    apart = {found.source: found for found in model.luck if found.source not in ("all", "split")}
+    largest = max(apart.values(), key=lambda found: found.deviation, default=None)
+    if largest is None or not largest.deviation:
+        return f"{model.label}: no source of luck moved its accuracy."
+    text = f"{model.label}: of the single sources, most noise comes from {SOURCES[largest.source]}"
+    text += f" (standard deviation {plain_points(largest.deviation)} points)"
+    together = next((found for found in model.luck if found.source == "all"), None)
+    if together is None or not together.deviation:
+        return f"{text}."
+    return (
+        f"{text}. Split, weights and order together move a training by {plain_points(together.deviation)} points (one standard "
+        f"deviation, 95 % interval {plain_points(together.low)} to {plain_points(together.high)}): two trainings of one recipe "
+        f"differ by up to {plain_points(1.96 * 2**0.5 * together.deviation)} points in 95 of 100 cases, by luck alone."
+    )
 
 
 def residual_sentences(results: Results) -> list[str]:
