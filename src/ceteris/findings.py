@@ -611,6 +611,7 @@ class FinalFinding:
 
     Version "plain" is the best ResNet without its residual connections. ``test_curve_loss`` and ``test_curve_accuracy``
     have one entry per epoch, (epochs,), recorded after all choices were made; they are empty where they were not asked.
+    The ``clean`` accuracy and loss are those on training images, see :class:`ceteris.records.Finished`.
     """
 
     model: str
@@ -628,6 +629,9 @@ class FinalFinding:
     probabilities: Float32Array  # (test images, classes)
     test_curve_loss: FloatArray
     test_curve_accuracy: FloatArray
+    validation_loss: float | None = None
+    clean_train_accuracy: float | None = None
+    clean_train_loss: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -644,6 +648,14 @@ class FeatureMaps:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LeftOut:
+    """A part of an explanation that could not be made, and the error that says why."""
+
+    part: Literal["heat maps", "features", "embedding"]
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Explanation:
     """Pictures of what one final model does, as arrays. ``heat`` is Grad-CAM scaled to 0..1; empty for an MLP without it."""
 
@@ -657,6 +669,7 @@ class Explanation:
     embedding_layer: str
     embedding: Float32Array  # (m, 2) t-SNE
     embedding_labels: IntArray  # (m,)
+    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -293,6 +293,9 @@ def _final_findings(trained: TrainedStudy, answers: Mapping[str, TestResult]) ->
             probabilities=answer.probabilities,
             test_curve_loss=answer.curve_loss,
             test_curve_accuracy=answer.curve_accuracy,
+            validation_loss=done.loss if done else None,
+            clean_train_accuracy=done.clean_train_accuracy if done else None,
+            clean_train_loss=done.clean_train_loss if done else None,
         )
         findings.append(finding)
     return tuple(findings)

@@ -70,7 +70,7 @@ def read_labels(labels: Any, name: str = "labels") -> tuple[NDArray[Any], bool]:
     if array.dtype.kind == "O" and all(isinstance(label, int) for label in array):
         array = array.astype(np.int64)
     if array.dtype.kind in "UST" or (array.dtype.kind == "O" and all(isinstance(label, str) for label in array)):
-        return array.astype(str), True
+        return np.char.strip(array.astype(str)), True
     if array.dtype.kind not in "biuf" or (array.dtype.kind == "f" and np.any(array != np.round(array))):
         raise DataError(
             f"{name}: whole numbers or texts are expected, received {array.dtype} such as {array[:3].tolist()}."
@@ -173,6 +173,8 @@ def arrays_source(
     """
     pairs = {"train": train} if test is None else {"train": train, "test": test}
     read = [read_labels(labels, f"{name}: {part} labels") for part, (_, labels) in pairs.items()]
+    if len({texts for _, texts in read}) > 1:
+        raise DataError(f"{name}: the labels of one part are texts, those of the other numbers. Give both alike.")
     numbered, names = number_labels([labels for labels, _ in read], read[0][1], classes)
     reading, notes = options or ReadOptions(), []
     parts: list[Part] = []
@@ -274,8 +276,8 @@ def _with_axes(array: NDArray[Any], shape: Shape | None, name: str) -> NDArray[A
             f"{name}: expected the shape (n, height, width), (n, channels, height, width) or (n, height, width, channels) "
             f"with 1 to 4 channels, received {array.shape}. Rows of pixels need .reshape with the right order of channels."
         )
-    last = images.transpose(0, 3, 1, 2)
-    candidates = [_without_alpha(order) for order in (images, last) if order.shape[1] in (1, 2, 3, 4)]
+    orders = (images, images.transpose(0, 3, 1, 2))  # channels first, channels last; without transparency
+    candidates = [order[:, : (0, 1, 1, 3, 3)[order.shape[1]]] for order in orders if order.shape[1] in (1, 2, 3, 4)]
     if shape is None:
         return candidates[0 if images.shape[1] in (1, 3) or len(candidates) == 1 else -1]
     found = next((order for order in candidates if order.shape[1:] == shape), None)
@@ -285,10 +287,6 @@ def _with_axes(array: NDArray[Any], shape: Shape | None, name: str) -> NDArray[A
             f"training; received an array of the shape {array.shape}."
         )
     return found
-
-
-def _without_alpha(images: NDArray[Any]) -> NDArray[Any]:
-    return images[:, : images.shape[1] - 1] if images.shape[1] in (2, 4) else images
 
 
 def _white(images: NDArray[Any], given: float | None, name: str, *, training: bool) -> float:
