@@ -8,8 +8,18 @@ Accuracies and F1 lie in 0..1, times are in seconds, memory in bytes.
 from dataclasses import dataclass
 from typing import Literal
 
-from ceteris.recipe import Recipe
-from ceteris.records import ByteArray, Cost, EpochHistory, Float32Array, FloatArray, IntArray, IterationHistory
+from ceteris.recipe import Name, Recipe
+from ceteris.records import (
+    ByteArray,
+    Cost,
+    EpochHistory,
+    Float32Array,
+    FloatArray,
+    IntArray,
+    IterationHistory,
+    check_indices,
+    check_shapes,
+)
 
 SCHEMA = 2  # of the file of a study's findings; it grows whenever a field of a type below changes
 
@@ -44,6 +54,15 @@ class DataDescription:
     sample_labels: IntArray  # (samples,)
     warnings: tuple[str, ...]
     understood: str = ""  # what was read as what, in one line
+
+    def __post_init__(self) -> None:
+        check_shapes(
+            self, train_class_counts="classes", test_class_counts="classes",
+            sample_images="samples channels height width", sample_labels="samples",
+        )  # fmt: skip
+        if not len(self.classes) == len(self.train_class_counts) > 0:
+            raise ValueError("classes: as many names are needed as there are counts, and one at least")
+        check_indices("sample_labels", self.sample_labels, len(self.classes))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -249,7 +268,7 @@ class FactorFinding:
     ``incompatible`` levels were left out; ``eliminations`` are those of a race, in their order.
     """
 
-    name: str
+    name: Name
     title: str
     question: str
     fields: tuple[str, ...]
@@ -479,7 +498,7 @@ class ModelFinding:
     the trainings of the full design that a race did not need. ``confirmation`` is None when the baseline stayed the best.
     """
 
-    name: str
+    name: Name
     title: str
     baseline: Recipe
     best: Recipe
@@ -508,7 +527,7 @@ class FinalFinding:
     have one entry per epoch, (epochs,), recorded after all choices were made; they are empty where they were not asked.
     """
 
-    model: str
+    model: Name
     version: Version
     seed: int
     digest: str
@@ -524,6 +543,9 @@ class FinalFinding:
     test_curve_loss: FloatArray
     test_curve_accuracy: FloatArray
 
+    def __post_init__(self) -> None:
+        check_shapes(self, probabilities="images classes", test_curve_loss="epochs", test_curve_accuracy="epochs")
+
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureMaps:
@@ -537,12 +559,15 @@ class FeatureMaps:
     filters: Float32Array
     maps: Float32Array
 
+    def __post_init__(self) -> None:
+        check_shapes(self, image="channels height width", filters="filters rows columns", maps="filters h w")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Explanation:
     """Pictures of what one final model does, as arrays. ``heat`` is Grad-CAM scaled to 0..1; empty for an MLP without it."""
 
-    model: str
+    model: Name
     layer: str
     images: ByteArray  # (n, channels, height, width)
     labels: IntArray  # (n,)
@@ -552,6 +577,12 @@ class Explanation:
     embedding_layer: str
     embedding: Float32Array  # (m, 2) t-SNE
     embedding_labels: IntArray  # (m,)
+
+    def __post_init__(self) -> None:
+        check_shapes(
+            self, images="n channels height width", labels="n", predictions="n", heat="maps rows columns",
+            embedding="m two", embedding_labels="m",
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -567,6 +598,9 @@ class ResidualFinding:
     parameters_with: int
     parameters_without: int
 
+    def __post_init__(self) -> None:
+        check_shapes(self, gradient_norms_with="layers", gradient_norms_without="layers")
+
 
 @dataclass(frozen=True, kw_only=True)
 class TestImages:
@@ -576,6 +610,9 @@ class TestImages:
 
     indices: IntArray  # (n,)
     images: ByteArray  # (n, channels, height, width)
+
+    def __post_init__(self) -> None:
+        check_shapes(self, indices="n", images="n channels height width")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -593,7 +630,7 @@ class StudyFindings:
     """Everything a study found. ``test_labels`` and every final's ``probabilities`` are in the order of the test set."""
 
     schema: int = SCHEMA
-    name: str
+    name: Name
     title: str
     question: str
     author: str
@@ -620,6 +657,25 @@ class StudyFindings:
     packages: dict[str, str]
     machine: dict[str, str]
     study_text: str
+
+    def __post_init__(self) -> None:
+        names, classes = [model.name for model in self.models], len(self.data.classes)
+        check_shapes(self, test_labels="images")
+        check_indices("test_labels", self.test_labels, classes)
+        check_indices("test_images.indices", self.test_images.indices, len(self.test_labels))
+        for final in self.finals:
+            if final.model not in names or final.probabilities.shape not in (
+                (0, classes),
+                (len(self.test_labels), classes),
+            ):
+                raise ValueError(
+                    f"finals: {final.model}, seed {final.seed}, is no model of the study with these test images"
+                )
+        for explanation in self.explanations:
+            for name in ("labels", "predictions", "embedding_labels"):
+                check_indices(f"explanations.{name}", getattr(explanation, name), classes)
+            if explanation.model not in names:
+                raise ValueError(f"explanations: {explanation.model} is no model of the study")
 
     @property
     def label(self) -> str:

@@ -6,10 +6,9 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from ceteris.data import ReadOptions
-from ceteris.recipe import BY_KIND, NAMED, Count, Flag, NotNegative, Recipe, WholeNumber
+from ceteris.recipe import BY_KIND, NAMED, Count, Flag, Name, NotNegative, Recipe, WholeNumber
 
 _FROZEN = ConfigDict(extra="forbid")
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
