@@ -19,12 +19,12 @@ from ceteris.stats import (
     bayesian_correlated_t_test,
     bootstrap_accuracy,
     compare_levels,
-    corrected_t_power,
     corrected_t_test,
     friedman_test,
     mcnemar,
     overlap_share,
     sign_flip_test,
+    t_test_power,
     wilcoxon_test,
     wilson_interval,
 )
@@ -87,10 +87,11 @@ DESIGNS = (
 def corrected_row(design: Design, studies: int, generator: np.random.Generator) -> Row:
     """Run the corrected t-test on null studies and on studies with a gain; the truth is the mean of all studies."""
     null, alternative = design.draw(generator, studies, 0.0), design.draw(generator, studies, design.gain)
-    test_share = overlap_share(folds=design.folds, blocks=null.shape[1])
+    blocks = null.shape[1]
+    test_share = overlap_share(folds=design.folds, blocks=blocks)
     truth = float(alternative.mean())
     results = [corrected_t_test(study, test_share=test_share) for study in alternative]
-    spread = float(np.sqrt(alternative.var(axis=1, ddof=1).mean()))
+    error = float(np.sqrt(alternative.var(axis=1, ddof=1).mean() * (1 / blocks + test_share)))
     return Row(
         title=design.title,
         correlation=_mean_correlation(null),
@@ -98,7 +99,7 @@ def corrected_row(design: Design, studies: int, generator: np.random.Generator) 
         plain_false_positives=share_below(null, lambda study: corrected_t_test(study, test_share=0).p_value),
         coverage=float(np.mean([result.low <= truth <= result.high for result in results])),
         power=float(np.mean([result.p_value < SIGNIFICANCE for result in results])),
-        formula=corrected_t_power(truth, spread=spread, blocks=null.shape[1], test_share=test_share),
+        formula=t_test_power(truth, error=error, degrees=blocks - 1),
     )
 
 

@@ -55,6 +55,7 @@ shorter training keeps the shape of its schedule.
 | `strategy` | how the best recipe is searched: a choice, see below; [strategies.md](strategies.md) compares them |
 | `significance` | two-sided, after Holm's correction over the levels of a factor |
 | `equivalence_margin` | differences of accuracy (0..1) below this do not matter |
+| `variance` | 0; 2 or more: where the noise comes from, measured by training every best recipe so often with each source of luck varied alone |
 | `[models.NAME]` | `title` and the keys of a recipe: the baseline of one model |
 | `[[factors]]` | `name`, `title`, `question`, `field` (or `fields`), `levels`, `models` (all of them without it), `tune` |
 

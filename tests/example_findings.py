@@ -11,8 +11,8 @@ import pytest
 from sklearn.datasets import load_digits
 
 from ceteris import recipe
-from ceteris.analysis.finals import images_to_show
-from ceteris.analysis.results import ResultsInfo, results_info
+from ceteris.analysis.results import Results, results_of
+from ceteris.analysis.test_images import images_to_show
 from ceteris.findings import (
     Better,
     Comparison,
@@ -66,9 +66,9 @@ def findings() -> StudyFindings:
 
 
 @pytest.fixture(scope="session")
-def results(findings: StudyFindings) -> ResultsInfo:
+def results(findings: StudyFindings) -> Results:
     """Its finals, evaluated once for all tests."""
-    return results_info(findings)
+    return results_of(findings)
 
 
 def example_findings(

@@ -8,6 +8,8 @@ Accuracies and F1 lie in 0..1, times are in seconds, memory in bytes.
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from ceteris.recipe import Name, Recipe
 from ceteris.records import (
     ByteArray,
@@ -25,6 +27,12 @@ SCHEMA = 2  # of the file of a study's findings; it grows whenever a field of a 
 
 Verdict = Literal["better", "worse", "equivalent", "undecided"]
 Version = Literal["baseline", "best", "plain"]
+
+
+def mean_of_finished(values: FloatArray) -> float:
+    """Return the mean over the blocks that finished, nan when none did."""
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if finite.size else float("nan")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,6 +181,16 @@ class LevelFinding:
     label_parts: tuple[tuple[str, str], ...] = ()
 
     @property
+    def mean(self) -> float:
+        """The mean accuracy over the blocks that finished, nan when none did."""
+        return mean_of_finished(self.accuracies)
+
+    @property
+    def blocks_trained(self) -> int:
+        """On how many blocks of the comparison the level was trained, those that failed included."""
+        return int(np.isfinite(self.accuracies).sum()) + len(self.failures)
+
+    @property
     def tuned_label(self) -> str:
         """The label with the values that tuning found in place of those that it began with: "sgd (lr 0.15, tuned)"."""
         found = {
@@ -283,6 +301,11 @@ class FactorFinding:
         return self.title or self.name
 
     @property
+    def unequal_blocks(self) -> bool:
+        """Whether some levels were trained on fewer blocks than others."""
+        return len({level.blocks_trained for level in self.levels}) > 1
+
+    @property
     def incumbent(self) -> LevelFinding | None:
         """The level that the others were compared with."""
         return next((level for level in self.levels if level.incumbent), None)
@@ -371,6 +394,11 @@ class Candidate:
     comparison: Comparison | None = None
     idle: tuple[tuple[str, str], ...] = ()
     rungs: tuple[tuple[int, float], ...] = ()
+
+    @property
+    def mean(self) -> float:
+        """The mean accuracy over the blocks that finished, nan when none did."""
+        return mean_of_finished(self.accuracies)
 
     @property
     def label(self) -> str:
@@ -468,6 +496,25 @@ class Confirmation:
     comparison: Comparison | None
 
 
+LuckSource = Literal["images", "split", "initialisation", "order", "tuning", "all"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceOfLuck:
+    """How far one source of luck alone moves a recipe's accuracy: the standard deviation with its 95 % interval, in 0..1.
+
+    ``accuracies`` (runs,) are those of the trainings; () for "images", which held-out images there happen to be. "split" is
+    which images are fitted on and which are held out, "order" that of the images with augmentation and dropout, "all" all
+    of these but the tuning together.
+    """
+
+    source: LuckSource
+    accuracies: FloatArray
+    deviation: float
+    low: float
+    high: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class LayerRow:
     """One layer of a model's summary; ``output_shape`` is (channels, height, width) or (features,), without the batch."""
@@ -496,6 +543,7 @@ class ModelFinding:
     one entry per choice of the final stack that was put back to the baseline's value; ``interactions``
     belong to a factorial grid, ``candidates`` to a grid or to a search that tries whole recipes. ``trainings_saved`` counts
     the trainings of the full design that a race did not need. ``confirmation`` is None when the baseline stayed the best.
+    ``luck`` is () unless the study asks where the noise comes from.
     """
 
     name: Name
@@ -512,6 +560,7 @@ class ModelFinding:
     candidates: tuple[Candidate, ...] = ()
     trainings_saved: int = 0
     confirmation: Confirmation | None = None
+    luck: tuple[SourceOfLuck, ...] = ()
 
     @property
     def label(self) -> str:
@@ -626,10 +675,9 @@ class Look:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StudyFindings:
-    """Everything a study found. ``test_labels`` and every final's ``probabilities`` are in the order of the test set."""
+class StudyFacts:
+    """What a study was: its names, its design, its data, and what it took."""
 
-    schema: int = SCHEMA
     name: Name
     title: str
     question: str
@@ -642,12 +690,7 @@ class StudyFindings:
     equivalence_margin: float
     exploration_images: int
     data: DataDescription
-    models: tuple[ModelFinding, ...]
-    finals: tuple[FinalFinding, ...]
-    explanations: tuple[Explanation, ...]
     residual: ResidualFinding | None
-    test_labels: IntArray
-    test_images: TestImages
     looks: tuple[Look, ...]
     trials_total: int
     trials_failed: int
@@ -658,25 +701,6 @@ class StudyFindings:
     machine: dict[str, str]
     study_text: str
 
-    def __post_init__(self) -> None:
-        names, classes = [model.name for model in self.models], len(self.data.classes)
-        check_shapes(self, test_labels="images")
-        check_indices("test_labels", self.test_labels, classes)
-        check_indices("test_images.indices", self.test_images.indices, len(self.test_labels))
-        for final in self.finals:
-            if final.model not in names or final.probabilities.shape not in (
-                (0, classes),
-                (len(self.test_labels), classes),
-            ):
-                raise ValueError(
-                    f"finals: {final.model}, seed {final.seed}, is no model of the study with these test images"
-                )
-        for explanation in self.explanations:
-            for name in ("labels", "predictions", "embedding_labels"):
-                check_indices(f"explanations.{name}", getattr(explanation, name), classes)
-            if explanation.model not in names:
-                raise ValueError(f"explanations: {explanation.model} is no model of the study")
-
     @property
     def label(self) -> str:
         """The title, or the name where there is none."""
@@ -686,3 +710,32 @@ class StudyFindings:
     def people(self) -> str:
         """Group and author in one line."""
         return " · ".join(part for part in (self.group, self.author) if part)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyFindings(StudyFacts):
+    """Everything a study found. ``test_labels`` and every final's ``probabilities`` are in the order of the test set."""
+
+    schema: int = SCHEMA
+    models: tuple[ModelFinding, ...]
+    finals: tuple[FinalFinding, ...]
+    explanations: tuple[Explanation, ...]
+    test_labels: IntArray
+    test_images: TestImages
+
+    def __post_init__(self) -> None:
+        names, images = [model.name for model in self.models], len(self.test_labels)
+        classes = len(self.data.classes)
+        check_shapes(self, test_labels="images")
+        check_indices("test_labels", self.test_labels, classes)
+        check_indices("test_images.indices", self.test_images.indices, images)
+        for final in self.finals:
+            if final.model not in names or final.probabilities.shape not in ((0, classes), (images, classes)):
+                raise ValueError(
+                    f"finals: {final.model}, seed {final.seed}, is no model of the study with these test images"
+                )
+        for explanation in self.explanations:
+            for name in ("labels", "predictions", "embedding_labels"):
+                check_indices(f"explanations.{name}", getattr(explanation, name), classes)
+            if explanation.model not in names:
+                raise ValueError(f"explanations: {explanation.model} is no model of the study")

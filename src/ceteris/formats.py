@@ -1,4 +1,4 @@
-"""Numbers as people read them: shares, points, p-values, times. Every room writes its numbers with these."""
+"""Numbers as people read them: shares, points, p-values, times; and texts cut to a length. Every room writes with these."""
 
 import math
 
@@ -52,6 +52,11 @@ def clock(seconds: float) -> str:
     whole = round(max(0.0, seconds))
     hours, rest = divmod(whole, 3600)
     return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
+
+
+def shortened(text: str, limit: int) -> str:
+    """Cut ``text`` to ``limit`` characters, the last one an ellipsis."""
+    return text if len(text) <= limit else text[: max(1, limit - 1)].rstrip() + "…"
 
 
 def several(count: int, word: str) -> str:

@@ -136,6 +136,8 @@ class Trial:
     ``patience`` is 0 when the training runs all its epochs; otherwise it stops early and restores the best epoch.
     ``code`` is the digest of the user's own code that the recipe names by import path, '' where it names none.
     ``keep_weights`` stores the weights, ``keep_snapshots`` those of every epoch too (for curves drawn afterwards).
+    ``order_seed`` draws the order of the images, augmentation and dropout; None leaves them to ``seed``, which draws the
+    initial weights.
     """
 
     recipe: Recipe
@@ -148,6 +150,7 @@ class Trial:
     keep_snapshots: bool = False
     code: str = ""
     schema: int = 2
+    order_seed: int | None = field(default=None, metadata=ADDED)
 
     @cached_property
     def digest(self) -> str:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from tests.example_findings import example_findings
 
-from ceteris.analysis.results import ResultsInfo
+from ceteris.analysis.results import Results, results_of
 from ceteris.figures import ReportFigure, figures
 from ceteris.figures.report_figure import to_png, to_svg
 from ceteris.findings import StudyFindings
@@ -28,16 +28,16 @@ MODELS = ("mlp", "cnn", "resnet")
 
 
 @pytest.fixture(scope="module")
-def entries(findings: StudyFindings, results: ResultsInfo) -> dict[str, ReportFigure]:
-    return {entry.name: entry for entry in figures(findings, results)}
+def entries(results: Results) -> dict[str, ReportFigure]:
+    return {entry.name: entry for entry in figures(results)}
 
 
 def named(findings: StudyFindings, name: str) -> ReportFigure:
-    return next(entry for entry in figures(findings) if entry.name == name)
+    return next(entry for entry in figures(results_of(findings)) if entry.name == name)
 
 
-def test_a_full_study_has_every_figure_once_with_words(findings: StudyFindings) -> None:
-    entries = list(figures(findings))
+def test_a_full_study_has_every_figure_once_with_words(results: Results) -> None:
+    entries = list(figures(results))
     assert {entry.name for entry in entries} == EXPECTED
     assert len(entries) == len(EXPECTED)
     assert all(len(entry.caption) > 30 and len(entry.description) > 30 for entry in entries)
@@ -53,7 +53,7 @@ def test_every_figure_draws_and_carries_the_identifier(entries: dict[str, Report
 
 def _drawn(findings: StudyFindings) -> set[str]:
     names = set()
-    for entry in figures(findings):
+    for entry in figures(results_of(findings)):
         to_svg(entry.figure())
         names.add(entry.name)
     return names
@@ -78,7 +78,8 @@ def test_a_study_whose_finals_all_failed_still_shows_data_and_exploration(findin
         )
         for final in findings.finals
     )
-    names = {entry.name for entry in figures(replace(findings, finals=lost, explanations=(), residual=None))}
+    nothing = results_of(replace(findings, finals=lost, explanations=(), residual=None))
+    names = {entry.name for entry in figures(nothing)}
     of_search = {"improvement", "search-path", *(f"{kind}-{name}" for kind in ("effects", "tuning") for name in MODELS)}
     assert names == {"samples", "class-balance"} | of_search
 

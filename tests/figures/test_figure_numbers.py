@@ -12,29 +12,28 @@ from matplotlib.figure import Figure
 from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support, roc_auc_score
 from tests.example_findings import example_findings
 
-from ceteris.analysis.finals import finished, first_test_indices, identity, images_to_show, random_test_indices
 from ceteris.analysis.metrics import most_confused
-from ceteris.analysis.results import ResultsInfo, results_info
-from ceteris.analysis.search import decisions_info
+from ceteris.analysis.results import Results, finished, results_of
+from ceteris.analysis.test_images import first_test_indices, images_to_show, random_test_indices
+from ceteris.figures import identity
 from ceteris.figures.class_results import hardest_first
-from ceteris.figures.curves import iteration_curves, learning_curves, residual_curves, running_mean
+from ceteris.figures.curves import draw_iteration_loss, first_log, headline, of_search, residual_figure, running_mean
 from ceteris.figures.data import draw_class_balance
 from ceteris.figures.effects import draw_effects
 from ceteris.figures.explanations import explanation_figures, overlaid
-from ceteris.figures.images import image_sheet, mistakes, predicted_images, scaled_to_bytes
-from ceteris.figures.results import model_costs
+from ceteris.figures.images import image_sheet, scaled_to_bytes
 from ceteris.figures.rows import readable_range
-from ceteris.figures.search_path import search_paths
+from ceteris.figures.search_path import path_steps
 from ceteris.findings import StudyFindings, TuningFinding
 from ceteris.formats import points
 from ceteris.records import Float32Array
-from ceteris.report.search_tables import what_helped
+from ceteris.report.search_tables import decisions, what_helped
 
 
-def test_test_metrics_agree_with_scikit_learn_for_every_final(findings: StudyFindings, results: ResultsInfo) -> None:
+def test_test_metrics_agree_with_scikit_learn_for_every_final(findings: StudyFindings, results: Results) -> None:
     finals = {(final.model, final.version, final.seed): final for final in findings.finals}
     checked = 0
-    for summary in results.summaries:
+    for summary in results.versions:
         for seed, result in zip(summary.seeds, summary.results, strict=True):
             probabilities = finals[summary.model, summary.version, seed].probabilities.astype(np.float64)
             predicted = probabilities.argmax(axis=1)
@@ -50,17 +49,17 @@ def test_test_metrics_agree_with_scikit_learn_for_every_final(findings: StudyFin
     assert checked == len(findings.finals)
 
 
-def test_summary_is_the_mean_over_seeds_and_its_interval_holds_it(results: ResultsInfo) -> None:
-    for summary in results.summaries:
+def test_summary_is_the_mean_over_seeds_and_its_interval_holds_it(results: Results) -> None:
+    for summary in results.versions:
         accuracies = [result.accuracy for result in summary.results]
         assert summary.mean("accuracy") == pytest.approx(sum(accuracies) / len(accuracies))
         assert summary.accuracy_interval.low < summary.mean("accuracy") < summary.accuracy_interval.high
 
 
 def test_confusion_counts_agree_with_scikit_learn_and_mistakes_come_most_frequent_first(
-    findings: StudyFindings, results: ResultsInfo
+    findings: StudyFindings, results: Results
 ) -> None:
-    summary = results.of("cnn")
+    summary = results.models[1].version()
     assert summary is not None
     counts = summary.results[0].confusion
     predicted = finished(findings, "cnn", "best")[0].probabilities.argmax(axis=1)
@@ -72,8 +71,8 @@ def test_confusion_counts_agree_with_scikit_learn_and_mistakes_come_most_frequen
 
 
 def test_effects_show_every_fold_and_the_comparison_of_every_level(findings: StudyFindings) -> None:
-    model, figure = findings.models[1], Figure()
-    draw_effects(model, figure, margin=findings.equivalence_margin, block="fold")
+    model, figure = results_of(findings).models[1], Figure()
+    draw_effects(model, figure, margin=findings.equivalence_margin)
     folds, effects = figure.axes[:2]
     levels = [level for factor in model.factors for level in factor.levels]
     dots = [entry for entry in folds.collections if isinstance(entry, PathCollection)]
@@ -95,27 +94,28 @@ def test_effects_show_every_fold_and_the_comparison_of_every_level(findings: Stu
 
 
 def test_a_level_whose_trainings_all_failed_is_drawn_without_a_number(findings: StudyFindings) -> None:
-    model, figure = findings.models[0], Figure()
-    draw_effects(model, figure, margin=findings.equivalence_margin, block="fold")
+    model, figure = results_of(findings).models[0], Figure()
+    draw_effects(model, figure, margin=findings.equivalence_margin)
     assert [text.get_text() for text in figure.axes[0].texts].count("  nothing finished") == 1
     assert [text.get_text() for text in figure.axes[1].texts].count("5 failed") == 1
 
 
 def test_search_path_starts_at_the_baseline_and_rises_by_the_kept_differences(findings: StudyFindings) -> None:
-    for path, model in zip(search_paths(findings), findings.models, strict=True):
-        assert path.steps[0].mean == pytest.approx(model.factors[0].levels[0].accuracies.mean())
+    for model in findings.models:
+        (_, first), *steps = path_steps(model)
+        assert first.mean == pytest.approx(model.factors[0].levels[0].accuracies.mean())
         kept = [
             level.comparison.difference
             for factor in model.factors
             for level in factor.levels
             if level.chosen and level.comparison is not None
         ]
-        assert path.steps[-1].mean - path.steps[0].mean == pytest.approx(sum(kept))
-        assert sum(step.changed for step in path.steps) == len(kept)
+        assert steps[-1][1].mean - first.mean == pytest.approx(sum(kept))
+        assert sum(not level.incumbent for _, level in steps) == len(kept)
 
 
 def test_decisions_name_what_was_kept_for_every_factor_and_model(findings: StudyFindings) -> None:
-    info = decisions_info(findings)
+    info = decisions(results_of(findings).models)
     assert info.factors == tuple(factor.title for factor in findings.models[0].factors)
     for row, factors in zip(
         info.decisions, zip(*(model.factors for model in findings.models), strict=True), strict=True
@@ -126,23 +126,27 @@ def test_decisions_name_what_was_kept_for_every_factor_and_model(findings: Study
             assert (decision.level, decision.changed) == (kept.tuned_label, not kept.incumbent)
 
 
-def test_learning_curves_name_batch_rate_epochs_time_and_device(findings: StudyFindings) -> None:
-    versions = learning_curves(findings, findings.models[0])
-    assert [curves.version for curves in versions] == ["baseline", "best"]
+def test_learning_curves_name_batch_rate_epochs_time_and_device(findings: StudyFindings, results: Results) -> None:
+    versions = of_search(results.models[0])
+    assert [version.version for version in versions] == ["baseline", "best"]
     final = finished(findings, "mlp", "best")[0]
     assert final.cost is not None
-    headline = versions[1].headline
+    told = headline(versions[1], "cpu")
     for part in ("mini-batch 64", "0.002", "adam", "20 epochs", f"{final.cost.train_seconds:.1f} s", "cpu"):
-        assert part in headline
+        assert part in told
     assert len(versions[1].histories) == findings.seeds
 
 
-def test_iteration_curves_hold_every_mini_batch(findings: StudyFindings) -> None:
-    curves = iteration_curves(findings)
-    assert [(curve.position, curve.version) for curve in curves] == [
-        (position, version) for position in range(3) for version in ("baseline", "best")
-    ]
-    assert all(len(curve.loss) == len(curve.smooth_loss) == len(curve.learning_rate) == 420 for curve in curves)
+def test_the_loss_is_drawn_over_every_mini_batch_of_each_version(results: Results) -> None:
+    versions, figure = [version for model in results.models for version in of_search(model)], Figure()
+    draw_iteration_loss(versions, figure)
+    for axes, model in zip(figure.axes, results.models, strict=True):
+        logs = [log for version in of_search(model) if (log := first_log(version))]
+        assert len(logs) == 2
+        assert [len(log.loss) for log in logs] == [420, 420]
+        smooth = axes.lines[1::2]
+        for line, log in zip(smooth, logs, strict=True):
+            np.testing.assert_allclose(np.asarray(line.get_ydata()), running_mean(log.loss))
 
 
 @given(
@@ -155,29 +159,32 @@ def test_running_mean_is_the_mean_of_the_last_values(values: Float32Array, width
     np.testing.assert_allclose(running_mean(values, width), expected, atol=1e-9)
 
 
-def test_roc_areas_are_those_of_scikit_learn(findings: StudyFindings, results: ResultsInfo) -> None:
+def test_roc_areas_are_those_of_scikit_learn(findings: StudyFindings, results: Results) -> None:
     for summary, name in zip(results.best, ("mlp", "cnn", "resnet"), strict=True):
         scores = finished(findings, name, "best")[0].probabilities
         for label, curve in enumerate(summary.results[0].roc.per_class):
             assert curve.auc == pytest.approx(roc_auc_score(findings.test_labels == label, scores[:, label]))
 
 
-def test_class_scores_are_ordered_from_the_hardest_class(results: ResultsInfo) -> None:
+def test_class_scores_are_ordered_from_the_hardest_class(results: Results) -> None:
     f1, order = hardest_first(results.best, 10)
     assert f1.shape == (3, 10)
     assert sorted(order) == list(range(10))
     assert (np.diff(f1.mean(axis=0)[order]) >= 0).all()
 
 
-def test_costs_are_means_over_the_seeds(findings: StudyFindings, results: ResultsInfo) -> None:
-    cost = next(entry for entry in model_costs(findings, results) if (entry.model, entry.version) == ("cnn", "best"))
+def test_costs_are_means_over_the_seeds(findings: StudyFindings, results: Results) -> None:
+    best = results.models[1].version()
+    assert best is not None
     seconds = [final.cost.train_seconds for final in finished(findings, "cnn", "best") if final.cost]
-    assert cost.train_seconds == pytest.approx(np.mean(seconds))
-    assert (cost.memory_megabytes, cost.parameters, cost.megaflops) == (310.0, 40_000, 0.9)
+    assert best.mean_cost("train_seconds") == pytest.approx(np.mean(seconds))
+    assert [best.mean_cost(name) for name in ("peak_memory_bytes", "parameters", "forward_flops_per_image")] == [
+        310e6, 40_000, 900_000,
+    ]  # fmt: skip
 
 
-def test_training_accuracy_is_that_of_the_restored_epoch(findings: StudyFindings, results: ResultsInfo) -> None:
-    summary = results.of("mlp")
+def test_training_accuracy_is_that_of_the_restored_epoch(findings: StudyFindings, results: Results) -> None:
+    summary = results.models[0].version()
     assert summary is not None
     kept = [
         final.epochs.train_accuracy[final.best_epoch - 1] for final in finished(findings, "mlp", "best") if final.epochs
@@ -185,18 +192,26 @@ def test_training_accuracy_is_that_of_the_restored_epoch(findings: StudyFindings
     assert summary.train_accuracy == pytest.approx(np.mean(kept))
 
 
-def test_residual_comparison_pairs_the_best_with_the_plain_version(findings: StudyFindings) -> None:
-    info = residual_curves(findings)
-    assert info is not None
-    assert len(info.with_shortcuts) == len(info.without_shortcuts) == 2
+def test_residual_comparison_pairs_the_best_with_the_plain_version(findings: StudyFindings, results: Results) -> None:
+    [shown], figure = list(residual_figure(results)), Figure()
+    shown.draw(figure)
+    loss, _, gradient = figure.axes
+    finals = [*finished(findings, "resnet", "best"), *finished(findings, "resnet", "plain")]
+    histories = [final.epochs for final in finals if final.epochs]
+    for line, history in zip(loss.lines, histories, strict=True):
+        np.testing.assert_array_equal(np.asarray(line.get_ydata()), history.train_loss)
     assert findings.residual is not None
-    assert info.gradient_norms_with is findings.residual.gradient_norms_with
-    assert residual_curves(example_findings(models=("mlp",))) is None
+    norms = findings.residual.gradient_norms_with, findings.residual.gradient_norms_without
+    for line, values in zip(gradient.lines, norms, strict=True):
+        np.testing.assert_array_equal(np.asarray(line.get_ydata()), values)
+    assert list(residual_figure(results_of(example_findings(models=("mlp",))))) == []
 
 
-def test_predictions_shown_are_the_models_own(findings: StudyFindings) -> None:
-    for chosen, count in ((first_test_indices, 6), (random_test_indices, 10)):
-        info = predicted_images(findings, ("mlp", "cnn", "resnet"), chosen(len(findings.test_labels)))
+def test_predictions_shown_are_the_models_own(findings: StudyFindings, results: Results) -> None:
+    for info, chosen, count in (
+        (results.images.first, first_test_indices, 6), (results.images.random, random_test_indices, 10),
+    ):  # fmt: skip
+        np.testing.assert_array_equal(info.indices, chosen(len(findings.test_labels)))
         assert len(info.labels) == count
         np.testing.assert_array_equal(info.labels, findings.test_labels[info.indices])
         for row, name in enumerate(("mlp", "cnn", "resnet")):
@@ -212,18 +227,18 @@ def test_random_images_are_ten_different_ones_and_always_the_same() -> None:
     assert random_test_indices(4).size == 4
 
 
-def test_mistakes_are_wrong_and_of_as_many_classes_as_possible(findings: StudyFindings) -> None:
-    info = mistakes(findings, "mlp")
+def test_mistakes_are_wrong_and_of_as_many_classes_as_possible(findings: StudyFindings, results: Results) -> None:
+    info = results.images.mistakes["mlp"]
     answers = finished(findings, "mlp", "best")[0].probabilities.argmax(axis=1)
     wrong = answers != findings.test_labels
     assert (info.predictions[0] != info.labels).all()
     assert len(set(info.labels.tolist())) == min(10, len(set(findings.test_labels[wrong].tolist())))
 
 
-def test_images_to_show_hold_all_that_the_figures_look_up(findings: StudyFindings) -> None:
+def test_images_to_show_hold_all_that_the_figures_look_up(findings: StudyFindings, results: Results) -> None:
     shown = set(images_to_show(findings.test_labels, findings.finals).tolist())
     count = len(findings.test_labels)
-    for indices in (first_test_indices(count), random_test_indices(count), mistakes(findings, "cnn").indices):
+    for indices in (first_test_indices(count), random_test_indices(count), results.images.mistakes["cnn"].indices):
         assert set(indices.tolist()) <= shown
     assert set(range(6)) <= shown
 
@@ -232,13 +247,12 @@ def test_images_without_a_stored_picture_are_left_out(findings: StudyFindings) -
     few = replace(
         findings.test_images, indices=findings.test_images.indices[:3], images=findings.test_images.images[:3]
     )
-    info = predicted_images(replace(findings, test_images=few), ["mlp"], first_test_indices(360))
-    np.testing.assert_array_equal(info.indices, [0, 1, 2])
+    np.testing.assert_array_equal(results_of(replace(findings, test_images=few)).images.first.indices, [0, 1, 2])
 
 
 def test_failed_finals_take_no_part(findings: StudyFindings) -> None:
     broken = replace(findings.finals[0], status="diverged", probabilities=np.zeros((0, 10), np.float32), epochs=None)
-    summary = results_info(replace(findings, finals=(broken, *findings.finals[1:]))).of("mlp", "baseline")
+    summary = results_of(replace(findings, finals=(broken, *findings.finals[1:]))).models[0].version("baseline")
     assert summary is not None
     assert summary.seeds == (1,)
 
@@ -253,14 +267,14 @@ def test_the_class_balance_shows_the_described_counts(findings: StudyFindings) -
     assert findings.data.train_class_counts.sum() == findings.data.train_count
 
 
-def test_a_model_without_grad_cam_has_no_attention_figure(findings: StudyFindings) -> None:
-    names = {entry.name for entry in explanation_figures(findings)}
+def test_a_model_without_grad_cam_has_no_attention_figure(results: Results) -> None:
+    names = {entry.name for entry in explanation_figures(results)}
     assert {"attention-mlp"} == {f"{kind}-{name}" for kind in ("attention", "features", "embedding") for name in (
         "mlp", "cnn", "resnet")} - names  # fmt: skip
 
 
 def test_identity_names_people_study_date_and_note(findings: StudyFindings) -> None:
-    line = identity(replace(findings, data=replace(findings.data, note="not the official split")))
+    line = identity(results_of(replace(findings, data=replace(findings.data, note="not the official split"))))
     for part in ("Group 12", "A. Author", "Which techniques help on digits?", "2026-11-21", "not the official split"):
         assert part in line
 
@@ -319,11 +333,11 @@ def test_an_incumbent_that_tuning_changed_is_told_with_its_new_value_everywhere(
     assert (stays.tuned_label, stays.retuned) == ("sgd (lr 0.15, tuned)", True)
     assert replace(stays, label="plain", label_parts=()).tuned_label == "plain (lr 0.15, tuned)"
     assert replace(stays, tuning=(replace(tuned, chosen=0.05),)).tuned_label == "sgd (lr 0.05)"
-    step = search_paths(told)[0].steps[1]
-    assert (step.level, step.changed, step.retuned) == ("sgd (lr 0.15, tuned)", False, True)
-    decision = decisions_info(told).decisions[0][0]
+    _, step = path_steps(told.models[0])[1]
+    assert (step.tuned_label, step.incumbent, step.retuned) == ("sgd (lr 0.15, tuned)", True, True)
+    decision = decisions(results_of(told).models).decisions[0][0]
     assert decision is not None
     assert (decision.level, decision.changed, decision.retuned) == ("sgd (lr 0.15, tuned)", False, True)
-    row = what_helped(told.models).rows[0]
+    row = what_helped(results_of(told).models).rows[0]
     assert row[2:4] == ("sgd (lr 0.05)", "sgd (lr 0.15, tuned)")
     assert row[8] == "kept, tuned"

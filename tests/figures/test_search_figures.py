@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from tests.example_findings import example_findings
 from tests.example_searches import KINDS, Kind, search_findings
 
-from ceteris.analysis.search import ablation, promised_gain, strongest
+from ceteris.analysis.results import ModelResults, results_of
 from ceteris.figures import figures
 from ceteris.figures.candidates import (
     best_so_far,
@@ -27,10 +27,12 @@ from ceteris.figures.interactions import (
     draw_interactions,
     draw_lines,
     interaction_grid,
+    strongest,
 )
 from ceteris.figures.report_figure import to_svg
-from ceteris.figures.search_path import draw_tuning, has_path, search_paths, tuned_fields
+from ceteris.figures.search_path import draw_tuning, has_path, path_steps, tuned_fields
 from ceteris.findings import FactorPath, ModelFinding, StudyFindings
+from ceteris.formats import points
 
 SEARCHES: dict[Kind, set[str]] = {
     "one-at-a-time": {"effects-cnn", "tuning-cnn"},
@@ -42,8 +44,12 @@ SEARCHES: dict[Kind, set[str]] = {
 }
 
 
-def _only(findings: StudyFindings) -> ModelFinding:
-    return findings.models[0]
+def _only(findings: StudyFindings) -> ModelResults:
+    return results_of(findings).models[0]
+
+
+def _figure(findings: StudyFindings, name: str) -> Figure:
+    return next(entry for entry in figures(results_of(findings)) if entry.name == name).figure()
 
 
 def _with_model(findings: StudyFindings, model: ModelFinding) -> StudyFindings:
@@ -53,7 +59,7 @@ def _with_model(findings: StudyFindings, model: ModelFinding) -> StudyFindings:
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_strategy_has_its_own_figures_and_all_of_them_draw(kind: Kind) -> None:
     made = search_findings(kind, finals=False)
-    drawn = {entry.name: entry for entry in figures(made) if entry.section == "exploration"}
+    drawn = {entry.name: entry for entry in figures(results_of(made)) if entry.section == "exploration"}
     assert set(drawn) == SEARCHES[kind] | {"improvement"}
     for entry in drawn.values():
         figure = entry.figure()
@@ -63,7 +69,7 @@ def test_every_strategy_has_its_own_figures_and_all_of_them_draw(kind: Kind) -> 
 
 
 def test_the_improvement_shows_the_fresh_blocks_and_the_sum_of_the_gains_that_chose() -> None:
-    made, figure = example_findings(), Figure()
+    made, figure = results_of(example_findings()), Figure()
     draw_improvement(made.models, figure, margin=made.equivalence_margin)
     blocks, gains = figure.axes[:2]
     assert [text.get_text() for text in blocks.texts] == ["MLP", "CNN", "ResNet"]
@@ -82,20 +88,20 @@ def test_the_improvement_shows_the_fresh_blocks_and_the_sum_of_the_gains_that_ch
             for level in factor.levels
             if level.chosen and level.comparison is not None
         ]
-        assert promised_gain(model) == pytest.approx(sum(kept))
+        assert model.promised_gain == pytest.approx(sum(kept))
         assert round(100 * sum(kept), 6) in diamonds
-    assert np.isnan(promised_gain(_only(search_findings("joint", finals=False))))
+    assert np.isnan(_only(search_findings("joint", finals=False)).promised_gain)
 
 
 def test_a_study_without_a_confirmation_has_no_figure_of_the_improvement() -> None:
     made = search_findings("joint", finals=False)
-    bare = _with_model(made, replace(_only(made), confirmation=None))
-    assert "improvement" not in {entry.name for entry in figures(bare)}
+    bare = _with_model(made, replace(made.models[0], confirmation=None))
+    assert "improvement" not in {entry.name for entry in figures(results_of(bare))}
 
 
 def test_the_worth_of_a_choice_is_what_is_lost_without_it() -> None:
     made = search_findings("leave-one-out", finals=False)
-    choices = ablation(_only(made))
+    choices = _only(made).choices
     differences = {
         factor.title: level.comparison.difference
         for factor in _only(made).ablation
@@ -194,8 +200,7 @@ def test_recipes_of_successive_halving_are_compared_where_all_had_the_same_epoch
     made = search_findings("halving", finals=False)
     expected = [candidate.rungs[0][1] for candidate in _only(made).candidates]
     np.testing.assert_array_equal(varying_settings(_only(made))[0].scores, expected)
-    drawn = next(entry for entry in figures(made) if entry.name == "settings-cnn").figure()
-    assert any("first rung" in axes.get_title() for axes in drawn.axes)
+    assert any("first rung" in axes.get_title() for axes in _figure(made, "settings-cnn").axes)
 
 
 def test_a_race_shows_how_many_blocks_every_level_was_trained_on() -> None:
@@ -210,7 +215,8 @@ def test_a_race_shows_how_many_blocks_every_level_was_trained_on() -> None:
 
 
 def test_trainings_that_failed_are_no_blocks_that_were_saved() -> None:
-    assert not any(entry.name.startswith("race-") for entry in figures(example_findings(models=("mlp",), factors=2)))
+    made = results_of(example_findings(models=("mlp",), factors=2))
+    assert not any(entry.name.startswith("race-") for entry in figures(made))
 
 
 def test_tuned_values_stand_in_rising_order_with_their_own_accuracies() -> None:
@@ -246,11 +252,14 @@ def test_only_a_search_around_the_best_so_far_has_a_path() -> None:
 
 def test_a_step_of_the_path_gains_what_the_common_blocks_showed() -> None:
     made = search_findings("race", finals=False)
-    steps = search_paths(made)[0].steps[1:]
-    for step, factor in zip(steps, _only(made).factors, strict=True):
-        kept = next(level for level in factor.levels if level.chosen)
-        assert kept.comparison is not None
-        assert step.gain == kept.comparison.difference
+    steps = path_steps(_only(made))[1:]
+    for (_, level), factor in zip(steps, _only(made).factors, strict=True):
+        assert level == next(entry for entry in factor.levels if entry.chosen)
+        assert level.comparison is not None
+    told = [text.get_text() for text in _figure(made, "search-path").axes[0].texts]
+    for _, level in steps:
+        assert level.comparison is not None
+        assert points(level.comparison.difference, 1, zero="±") in told
 
 
 def _cells(findings: StudyFindings) -> InteractionGrid:
@@ -267,7 +276,7 @@ def _all_failed(findings: StudyFindings) -> StudyFindings:
         )
         for candidate in _only(findings).candidates
     )  # fmt: skip
-    return _with_model(findings, replace(_only(findings), candidates=failed))
+    return _with_model(findings, replace(findings.models[0], candidates=failed))
 
 
 def _draw_settings(findings: StudyFindings, figure: Figure) -> None:
@@ -297,7 +306,7 @@ def test_a_search_in_which_nothing_finished_is_drawn_without_numbers(
 
 def test_one_recipe_alone_is_a_search_too() -> None:
     made = search_findings("joint", finals=False)
-    alone = _with_model(made, replace(_only(made), candidates=_only(made).candidates[:1]))
+    alone = _with_model(made, replace(made.models[0], candidates=made.models[0].candidates[:1]))
     figure = Figure()
     draw_history(tried_recipes(_only(alone)), figure, title="CNN")
     assert to_svg(figure)
@@ -327,7 +336,8 @@ def test_many_long_labels_and_failed_tuning_are_drawn() -> None:
         for factor in _only(searched).ablation
     )
     figure = Figure()
-    draw_ablation(ablation(replace(_only(searched), ablation=lost)), figure, title="CNN", margin=0.005)
+    without = _only(_with_model(searched, replace(searched.models[0], ablation=lost)))
+    draw_ablation(without.choices, figure, title="CNN", margin=0.005)
     assert "not comparable" in [text.get_text() for text in figure.axes[0].texts]
 
 

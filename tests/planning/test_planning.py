@@ -17,7 +17,7 @@ from ceteris.planning.dry_run import dry_run
 from ceteris.planning.estimate import settings_of, smaller_designs
 from ceteris.planning.power import assumed_spread, detectable, spread_of
 from ceteris.records import CrossValidationSplit, Finished, Trial
-from ceteris.stats import corrected_t_power
+from ceteris.stats import t_test_power
 from ceteris.store import Store
 from ceteris.study import Exploration
 
@@ -95,7 +95,8 @@ def test_a_detectable_difference_is_found_with_power_0_8_after_bonferroni() -> N
     spread = assumed_spread(200)
     found = detectable(place.study, rate, spread)
     assert found is not None
-    power = corrected_t_power(found, spread=spread.deviation, blocks=3, test_share=1 / 2, significance=0.05 / 2)
+    error = spread.deviation * np.sqrt(1 / 3 + 1 / 2)
+    power = t_test_power(found, error=error, degrees=2, significance=0.05 / 2)
     assert power == pytest.approx(0.8, abs=1e-4)
     more = detectable(place.study, rate, spread, repetitions=4)
     assert more is not None

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from tests.example_findings import example_findings
 
-from ceteris.analysis.results import results_info
+from ceteris.analysis.results import results_of
 from ceteris.errors import ConfigError, StoreError
 from ceteris.findings import StudyFindings
 from ceteris.report import compose, html_report, notebook_report, pdf_report, tables, write_report
@@ -84,7 +84,7 @@ def small() -> StudyFindings:
 
 @pytest.fixture(scope="module")
 def report(small: StudyFindings) -> Report:
-    return compose(small)
+    return compose(results_of(small))
 
 
 @pytest.fixture(scope="module")
@@ -193,9 +193,9 @@ def results_of_large(report: Report) -> tuple[StudyFindings, Report]:
     models = tuple(replace(model, title=f"{model.title} with a long name") for model in large.models)
     large = replace(large, models=models, question="A long question, asked at length. " * 20)
     borrowed = {entry.figure.name.replace("resnet", "cnn"): entry for entry in report.drawn}
-    evaluated = results_info(large)
+    evaluated = results_of(large)
     drawn = tuple(replace(entry, figure=replace(entry.figure, name=name)) for name, entry in borrowed.items())
-    return large, Report(large, evaluated, tables(large, evaluated), drawn)
+    return large, Report(evaluated, tables(evaluated), drawn)
 
 
 def test_every_layout_of_the_pdf_is_tighter_than_the_one_before() -> None:
@@ -207,14 +207,14 @@ def test_every_layout_of_the_pdf_is_tighter_than_the_one_before() -> None:
 
 
 def test_pdf_and_page_without_any_final_training_are_whole(bare: StudyFindings, tmp_path: Path) -> None:
-    made = compose(bare)
+    made = compose(results_of(bare))
     assert 1 <= _pages(pdf_report(made), tmp_path) <= MOST_PAGES
     assert "no test result" in "".join(_parsed(html_report(made)).words)
 
 
 def test_notebook_is_executed_without_errors_and_shows_tables_and_figures(small: StudyFindings, tmp_path: Path) -> None:
     write_findings(small, tmp_path / "findings.safetensors")
-    notebook = nbformat.from_dict(json.loads(notebook_report(small, tmp_path)))  # type: ignore[no-untyped-call]
+    notebook = nbformat.from_dict(json.loads(notebook_report(results_of(small), tmp_path)))  # type: ignore[no-untyped-call]
     nbformat.validate(notebook)
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
     assert all(output.output_type != "error" and output.get("name") != "stderr" for output in outputs)
@@ -227,7 +227,7 @@ def test_notebook_is_executed_without_errors_and_shows_tables_and_figures(small:
 
 def test_notebook_without_findings_beside_it_says_so(small: StudyFindings, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"findings\.safetensors"):
-        notebook_report(small, tmp_path)
+        notebook_report(results_of(small), tmp_path)
 
 
 def test_write_report_leaves_whole_files_and_names_them(bare: StudyFindings, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tests.example_findings import example_findings
 
-from ceteris.analysis.results import ResultsInfo, results_info
+from ceteris.analysis.results import Results, results_of
 from ceteris.findings import FinalFinding, StudyFindings
 from ceteris.records import Float32Array
 from ceteris.report import words
@@ -37,14 +37,14 @@ def test_the_gap_between_training_and_validation_is_put_into_words(
         for final in findings.finals
     )  # fmt: skip
     made = replace(findings, finals=finals)
-    text = words.fit_sentences(made, results_info(made))[1]
+    text = words.fit_sentences(results_of(made))[1]
     assert expected.rstrip(":") in text.split("The best version")[1]
     assert f"{100 * train:.2f} %" in text
 
 
-def test_the_answer_ranks_the_models_and_names_what_won(findings: StudyFindings, results: ResultsInfo) -> None:
-    text = words.answer(findings, results)
-    accuracies = {s.title: s.mean("accuracy") for s in results.summaries if s.version == "best"}
+def test_the_answer_ranks_the_models_and_names_what_won(findings: StudyFindings, results: Results) -> None:
+    text = words.answer(results)
+    accuracies = {s.title: s.mean("accuracy") for s in results.versions if s.version == "best"}
     ranked = sorted(accuracies, key=lambda title: -accuracies[title])
     assert [text.index(f"({title})") for title in ranked] == sorted(text.index(f"({title})") for title in ranked)
     for model in findings.models:
@@ -52,9 +52,7 @@ def test_the_answer_ranks_the_models_and_names_what_won(findings: StudyFindings,
             assert factor.winner is None or f"{factor.title} {factor.winner.label}" in text
 
 
-def test_without_a_winner_the_answer_says_that_the_baselines_stand(
-    findings: StudyFindings, results: ResultsInfo
-) -> None:
+def test_without_a_winner_the_answer_says_that_the_baselines_stand(findings: StudyFindings) -> None:
     models = tuple(
         replace(
             model,
@@ -66,9 +64,9 @@ def test_without_a_winner_the_answer_says_that_the_baselines_stand(
         )
         for model in findings.models
     )
-    assert "so the baselines stand" in words.answer(replace(findings, models=models), results)
+    assert "so the baselines stand" in words.answer(results_of(replace(findings, models=models)))
     tuned = tuple(replace(made, best=model.best) for made, model in zip(models, findings.models, strict=True))
-    text = words.answer(replace(findings, models=tuned), results)
+    text = words.answer(results_of(replace(findings, models=tuned)))
     assert "numbers tuned inside the levels that stayed" in text
     assert "baselines stand" not in text
 
@@ -77,7 +75,7 @@ def test_without_a_winner_the_answer_says_that_the_baselines_stand(
     ("count", "expected"), [(0, "not been looked at"), (1, "once, after all choices"), (3, "3 times")]
 )
 def test_the_number_of_looks_is_stated(findings: StudyFindings, count: int, expected: str) -> None:
-    assert expected in words.looks_sentence(replace(findings, looks=findings.looks * count))
+    assert expected in words.looks_sentence(results_of(replace(findings, looks=findings.looks * count)))
 
 
 def _answers(labels: Float32Array, wrong: int) -> Float32Array:
@@ -98,10 +96,10 @@ def test_a_difference_on_the_test_set_is_claimed_only_where_mcnemar_finds_one(
         for final in findings.finals
     )
     made = replace(findings, finals=finals)
-    assert word in words.conclusions(made, results_info(made))[0]
+    assert word in words.conclusions(results_of(made))[0]
 
 
-def test_undecided_comparisons_are_counted_as_undecided(findings: StudyFindings, results: ResultsInfo) -> None:
+def test_undecided_comparisons_are_counted_as_undecided(findings: StudyFindings, results: Results) -> None:
     undecided = sum(
         level.comparison.verdict == "undecided"
         for model in findings.models
@@ -110,26 +108,25 @@ def test_undecided_comparisons_are_counted_as_undecided(findings: StudyFindings,
         if level.comparison
     )
     assert undecided > 0
-    assert any(text.startswith(f"{undecided} of ") for text in words.conclusions(findings, results))
+    assert any(text.startswith(f"{undecided} of ") for text in words.conclusions(results))
 
 
-def test_every_judgement_is_the_extreme_of_a_measured_number(findings: StudyFindings, results: ResultsInfo) -> None:
-    judged = {entry.model: entry for entry in judgements(findings, results)}
+def test_every_judgement_is_the_extreme_of_a_measured_number(results: Results) -> None:
+    judged = {entry.model: entry for entry in judgements(results)}
     assert any("fewest parameters (13,000)" in pro for pro in judged["mlp"].pros)
     assert any("most parameters (70,000)" in con for con in judged["resnet"].cons)
-    best = max((s for s in results.summaries if s.version == "best"), key=lambda s: s.mean("accuracy"))
+    best = max((s for s in results.versions if s.version == "best"), key=lambda s: s.mean("accuracy"))
     assert any(pro.startswith("highest test accuracy") for pro in judged[best.model].pros)
 
 
 def test_one_model_alone_is_neither_best_nor_worst() -> None:
     alone = example_findings(models=("mlp",), factors=1, seeds=1)
-    [judged] = judgements(alone, results_info(alone))
+    [judged] = judgements(results_of(alone))
     assert judged.pros == judged.cons == ()
 
 
 def test_without_finals_nothing_is_claimed_about_the_test_set(findings: StudyFindings) -> None:
-    nothing = replace(findings, finals=())
-    results = results_info(nothing)
-    assert "no test result" in words.answer(nothing, results)
-    assert all("no final training" in text for text in words.conclusions(nothing, results)[:3])
-    assert judgements(nothing, results) == []
+    results = results_of(replace(findings, finals=()))
+    assert "no test result" in words.answer(results)
+    assert all("no final training" in text for text in words.conclusions(results)[:3])
+    assert judgements(results) == []

@@ -11,8 +11,7 @@ from scipy.stats import binomtest
 from tests.example_findings import example_findings
 
 from ceteris import recipe
-from ceteris.analysis.finals import finished
-from ceteris.analysis.results import ResultsInfo
+from ceteris.analysis.results import Results, finished, results_of
 from ceteris.findings import StudyFindings
 from ceteris.recipe import Recipe
 from ceteris.report import Table, tables
@@ -21,8 +20,8 @@ from ceteris.report.tables import described, flattened
 
 
 @pytest.fixture(scope="module")
-def by_name(findings: StudyFindings, results: ResultsInfo) -> dict[str, Table]:
-    return {table.name: table for table in tables(findings, results)}
+def by_name(results: Results) -> dict[str, Table]:
+    return {table.name: table for table in tables(results)}
 
 
 def _cells(table: Table) -> list[dict[str, str]]:
@@ -65,7 +64,7 @@ def test_cells_as_people_read_them(cell: str | float | None, kind: str, text: st
 
 
 def test_tables_are_the_same_for_equal_findings(by_name: dict[str, Table]) -> None:
-    again = {table.name: table.csv() for table in tables(example_findings())}
+    again = {table.name: table.csv() for table in tables(results_of(example_findings()))}
     assert again == {name: table.csv() for name, table in by_name.items()}
 
 
@@ -79,7 +78,8 @@ def test_only_the_tables_of_costs_hold_what_changes_from_run_to_run(findings: St
         looks=(replace(findings.looks[0], date="2031-01-01"),), machine={"device": "cuda"},
     )  # fmt: skip
     before, after = (
-        {table.name: table.csv() for table in tables(made) if table.exported} for made in (findings, other_day)
+        {table.name: table.csv() for table in tables(results_of(made)) if table.exported}
+        for made in (findings, other_day)
     )
     assert {name for name in before if before[name] != after[name]} == {"costs", "costs_study"}
 
@@ -100,7 +100,7 @@ def test_factor_tables_hold_every_fold_and_every_comparison(findings: StudyFindi
 
 
 def test_test_results_stand_with_interval_and_every_seed(
-    findings: StudyFindings, results: ResultsInfo, by_name: dict[str, Table]
+    findings: StudyFindings, results: Results, by_name: dict[str, Table]
 ) -> None:
     rows = _cells(by_name["test_results"])
     assert len(rows) == 7
@@ -168,14 +168,14 @@ def test_failures_name_what_diverged(findings: StudyFindings, by_name: dict[str,
     assert {row["model"] for row in rows} == {"MLP", "CNN", "ResNet"}
     assert all("diverged" in row["what happened"] for row in rows)
     broken = replace(findings.finals[0], status="failed", error="out of memory")
-    made = tables(replace(findings, finals=(broken, *findings.finals[1:])))
+    made = tables(results_of(replace(findings, finals=(broken, *findings.finals[1:]))))
     failures = next(table for table in made if table.name == "failures")
     assert "out of memory" in failures.csv()
 
 
 def test_the_note_on_the_data_stands_in_its_description(findings: StudyFindings) -> None:
     noted = replace(findings, data=replace(findings.data, note="not the official split", warnings=("few images",)))
-    text = next(table for table in tables(noted) if table.name == "data").csv()
+    text = next(table for table in tables(results_of(noted)) if table.name == "data").csv()
     assert "not the official split" in text
     assert "few images" in text
 

@@ -12,11 +12,10 @@ from matplotlib.figure import Figure
 from tests.example_findings import example_findings
 from tests.example_searches import KINDS, Kind, search_findings
 
-from ceteris.analysis.results import results_info
-from ceteris.analysis.search import trained_blocks, undecided
+from ceteris.analysis.results import ModelResults, Results, results_of
 from ceteris.figures import figures
 from ceteris.figures.report_figure import to_svg
-from ceteris.findings import FactorFinding, LevelFinding, ModelFinding, StudyFindings, Verdict
+from ceteris.findings import FactorFinding, LevelFinding, StudyFindings, Verdict
 from ceteris.report import DrawnFigure, Report, Table, html_report, pdf_report, tables, words
 from ceteris.report.notebook import unexecuted
 from ceteris.report.search_words import confirmation_sentence, search_text, strategy_words
@@ -50,11 +49,15 @@ def _report(findings: StudyFindings) -> Report:
     """The report with one small drawing in the place of every figure of the search: how they look is tested elsewhere."""
     figure = Figure(figsize=(2, 1))
     svg = to_svg(figure)
+    results = results_of(findings)
     drawn = tuple(
-        DrawnFigure(figure=entry, svg=svg, png=b"") for entry in figures(findings) if entry.section == "exploration"
+        DrawnFigure(figure=entry, svg=svg, png=b"") for entry in figures(results) if entry.section == "exploration"
     )
-    results = results_info(findings)
-    return Report(findings, results, tables(findings, results), drawn)
+    return Report(results, tables(results), drawn)
+
+
+def _only(findings: StudyFindings) -> ModelResults:
+    return results_of(findings).models[0]
 
 
 def _cells(table: Table) -> list[dict[str, str]]:
@@ -62,34 +65,34 @@ def _cells(table: Table) -> list[dict[str, str]]:
 
 
 def _table(findings: StudyFindings, name: str) -> Table:
-    return next(table for table in tables(findings) if table.name == name)
+    return next(table for table in tables(results_of(findings)) if table.name == name)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # The improvement
 
 
-def test_only_the_difference_on_fresh_seeds_is_called_the_improvement(findings: StudyFindings) -> None:
-    for model in findings.models:
+def test_only_the_difference_on_fresh_seeds_is_called_the_improvement(results: Results) -> None:
+    for model in results.models:
         assert model.confirmation is not None
         assert confirmation_sentence(model.confirmation) in improvement_sentence(model)
-    text = improvement_summary(findings)
+    text = improvement_summary(results)
     assert "MLP improvement +1.17" in text
     assert "CNN improvement not confirmed" in text
     assert "ResNet worse than its baseline" in text
 
 
-def test_a_baseline_that_stayed_the_best_has_no_improvement(findings: StudyFindings) -> None:
-    model = findings.models[0]
+def test_a_baseline_that_stayed_the_best_has_no_improvement(results: Results) -> None:
+    model = results.models[0]
     stayed = replace(model, best=model.baseline, confirmation=None)
     assert "baseline stayed the best" in improvement_sentence(stayed)
     assert improvement_in_short(stayed) == "the baseline stays"
-    assert "nothing improved" in improvement_summary(replace(findings, models=(stayed,)))
+    assert "nothing improved" in improvement_summary(replace(results, models=(stayed,)))
 
 
 def test_a_gain_that_was_not_measured_again_is_called_optimistic_and_unconfirmed(findings: StudyFindings) -> None:
     unconfirmed = replace(findings.models[0], confirmation=None)
-    text = improvement_sentence(unconfirmed)
+    text = improvement_sentence(_only(replace(findings, models=(unconfirmed,))))
     assert "optimistic" in text
     assert "unconfirmed" in text
     assert not re.search(r"[+−]\d", text)
@@ -126,7 +129,7 @@ def test_every_strategy_is_told_with_its_own_words_figures_and_tables(
     html = html_report(report)
     for drawn in report.drawn:
         assert html.count(f'id="figure-{drawn.figure.name}"') == 1
-    assert strategy_words(made).name in html
+    assert strategy_words(made.models).name in html
     assert ("greedy" in re.sub(r"<[^>]+>", " ", html)) == (kind == "leave-one-out")
     own = {"tuning", "tuning_values", "worth", "interactions", "candidates_cnn"}
     assert {table.name for table in report.tables} & own == OWN_TABLES[kind]
@@ -138,20 +141,22 @@ def test_every_strategy_is_told_with_its_own_words_figures_and_tables(
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_notebook_asks_for_tables_and_figures_that_exist(kind: Kind, searches: dict[Kind, StudyFindings]) -> None:
     made = searches[kind]
-    source = "\n".join(cell.source for cell in unexecuted(made).cells if cell.cell_type == "code")
-    assert set(re.findall(r'^table\["(\w+)"\]', source, re.MULTILINE)) <= {table.name for table in tables(made)}
+    source = "\n".join(cell.source for cell in unexecuted(results_of(made)).cells if cell.cell_type == "code")
+    assert set(re.findall(r'^table\["(\w+)"\]', source, re.MULTILINE)) <= {
+        table.name for table in tables(results_of(made))
+    }
     asked = set(re.findall(r"^figure\['([\w-]+)'\]", source, re.MULTILINE))
-    assert asked == {entry.name for entry in figures(made)}
+    assert asked == {entry.name for entry in figures(results_of(made))}
 
 
 def test_the_limits_of_a_strategy_are_told_once(searches: dict[Kind, StudyFindings]) -> None:
     made = searches["race"]
-    assert html_report(_report(made)).count(strategy_words(made).limits) == 1
+    assert html_report(_report(made)).count(strategy_words(made.models).limits) == 1
 
 
 def test_a_search_over_everything_at_once_is_summed_up_instead_of_counted() -> None:
     made = search_findings("joint")
-    text = words.answer(made, results_info(made))
+    text = words.answer(results_of(made))
     assert "CNN: 40 recipes were tried" in text
     assert "No technique was explored" not in text
 
@@ -166,7 +171,7 @@ def test_a_level_that_was_kept_because_it_is_cheaper_is_not_said_to_have_won() -
     factor = made.models[0].factors[0]
     levels = (replace(factor.levels[0], chosen=False), _as_verdict(factor.levels[1], "equivalent"))
     cheaper = replace(made, models=(replace(made.models[0], factors=(replace(factor, levels=levels),)),))
-    text = words.answer(cheaper, results_info(cheaper))
+    text = words.answer(results_of(cheaper))
     assert "1 was equivalent and cheaper" in text
     assert "won by more than the noise" not in text
 
@@ -213,7 +218,7 @@ def test_levels_of_a_race_stand_with_the_blocks_they_were_trained_on(searches: d
     made = searches["race"]
     rows = _cells(_table(made, "factors_cnn"))
     levels = [level for factor in made.models[0].factors for level in factor.levels]
-    assert [int(row["blocks trained"]) for row in rows] == [trained_blocks(level) for level in levels]
+    assert [int(row["blocks trained"]) for row in rows] == [level.blocks_trained for level in levels]
     assert all(row["block 25"] == "" for row in rows if int(row["blocks trained"]) < 25)
 
 
@@ -221,12 +226,12 @@ def test_levels_of_a_race_stand_with_the_blocks_they_were_trained_on(searches: d
 # Budgets and what is open
 
 
-def _with_epochs(factor: FactorFinding, epochs: tuple[int, ...], flops: tuple[int, ...]) -> ModelFinding:
+def _with_epochs(factor: FactorFinding, epochs: tuple[int, ...], flops: tuple[int, ...]) -> ModelResults:
     levels = tuple(
         replace(level, effort=replace(level.effort, trials=5, epochs=epochs[place], training_flops=flops[place]))
         for place, level in enumerate(factor.levels)
     )
-    return replace(example_findings(models=("mlp",), factors=0).models[0], factors=(replace(factor, levels=levels),))
+    return replace(_only(example_findings(models=("mlp",), factors=0)), factors=(replace(factor, levels=levels),))
 
 
 @pytest.mark.parametrize(
@@ -252,15 +257,15 @@ def test_the_budgets_of_all_arms_are_in_a_table_of_costs(findings: StudyFindings
 
 
 def test_a_race_says_which_share_of_the_trainings_it_saved(searches: dict[Kind, StudyFindings]) -> None:
-    model = searches["race"].models[0]
-    done = sum(trained_blocks(level) for factor in model.factors for level in factor.levels)
+    model = _only(searches["race"])
+    done = sum(level.blocks_trained for _, level in model.levels())
     text = saved_sentence(model)
     assert f"saved 81 trainings, {100 * 81 / (81 + done):.0f} %" in text
     assert saved_sentence(replace(model, trainings_saved=0)) == ""
 
 
-def test_what_is_open_is_told_with_the_blocks_and_the_command_that_would_decide_it(findings: StudyFindings) -> None:
-    found = undecided(findings)
+def test_what_is_open_is_told_with_the_blocks_and_the_command_that_would_decide_it(results: Results) -> None:
+    found = results.undecided
     assert found
     assert all(entry.comparison.verdict == "undecided" for entry in found)
     for entry in found:
@@ -269,9 +274,9 @@ def test_what_is_open_is_told_with_the_blocks_and_the_command_that_would_decide_
             assert entry.more == entry.comparison.blocks_to_decide - entry.comparison.blocks
             assert entry.seconds is not None
             assert entry.seconds > 0
-    assert len(_table(findings, "costs_to_decide").rows) == len(found)
-    assert re.fullmatch(r"ceteris run STUDY --until-decided --budget \d+[mh]", command(findings))
-    assert to_decide_sentences(findings)[0].startswith(f"{len(found)} of ")
+    assert len(next(table for table in tables(results) if table.name == "costs_to_decide").rows) == len(found)
+    assert re.fullmatch(r"ceteris run STUDY --until-decided --budget \d+[mh]", command(results))
+    assert to_decide_sentences(results)[0].startswith(f"{len(found)} of ")
 
 
 def test_where_everything_is_decided_nothing_is_said_about_more_training(findings: StudyFindings) -> None:
@@ -287,16 +292,15 @@ def test_where_everything_is_decided_nothing_is_said_about_more_training(finding
         )
         for model in findings.models
     )
-    made = replace(findings, models=models)
+    made = results_of(replace(findings, models=models))
     assert to_decide_sentences(made) == []
     assert command(made) == ""
 
 
 def test_the_page_shows_what_would_decide_the_rest() -> None:
     made = example_findings(models=("mlp", "cnn"), factors=3, seeds=1)
-    bare = replace(made, finals=(), explanations=(), residual=None)
-    report = Report(bare, results_info(bare), tables(bare), ())
-    html = html_report(report)
-    assert ('id="outlook"' in html) == bool(undecided(bare))
+    bare = results_of(replace(made, finals=(), explanations=(), residual=None))
+    html = html_report(Report(bare, tables(bare), ()))
+    assert ('id="outlook"' in html) == bool(bare.undecided)
     assert ("--until-decided" in html) == bool(command(bare))
     assert command(bare)

@@ -8,10 +8,10 @@ from typing import TypeVar
 from tests.example_findings import example_findings
 from tests.example_searches import search_findings
 
-from ceteris.analysis.results import results_info
-from ceteris.analysis.search import decisions_info
+from ceteris.analysis.results import results_of
 from ceteris.findings import StudyFindings
 from ceteris.report.pdf import effects
+from ceteris.report.search_tables import decisions
 from ceteris.report.sections import (
     Block,
     Bullets,
@@ -43,7 +43,7 @@ def test_what_a_report_says_is_what_was_always_said(findings: StudyFindings) -> 
 
 
 def _lines(findings: StudyFindings) -> Iterator[str]:
-    for section in sections(findings, results_info(findings), ()):
+    for section in sections(results_of(findings), ()):
         yield f"## {section.title}"
         for block in section.blocks:
             yield from _words(block)
@@ -68,7 +68,7 @@ def _words(block: Block) -> list[str]:
 
 
 def _all(findings: StudyFindings, kind: type[B]) -> list[B]:
-    made = sections(findings, results_info(findings), ())
+    made = sections(results_of(findings), ())
     return [block for section in made for block in section.blocks if isinstance(block, kind)]
 
 
@@ -85,6 +85,7 @@ def test_models_and_factors_of_the_same_title_keep_their_own_rows() -> None:
         block.table for block in _all(alike, Rows) if block.table.name == "costs_effort" and "page" in block.where
     ]
     assert [len(table.rows) for table in efforts] == [sum(levels[:3]), sum(levels[3:])]
-    assert decisions_info(alike).decisions == decisions_info(made).decisions
+    assert decisions(results_of(alike).models).decisions == decisions(results_of(made).models).decisions
     assert [len(block.info.factors) for block in _all(alike, Decisions)] == [3]
-    assert len(effects(alike, 100)["rows"]) == sum(levels[:3])  # both models have the same levels, in one row each
+    # Both models have the same levels, in one row each.
+    assert len(effects(results_of(alike).models, 100)["rows"]) == sum(levels[:3])

@@ -15,8 +15,8 @@ import psutil
 import torch
 
 import ceteris
-from ceteris.analysis.finals import images_to_show
 from ceteris.analysis.metrics import log_loss
+from ceteris.analysis.test_images import images_to_show
 from ceteris.api.model import ModelCard, TrainedModel, open_test, restore_model
 from ceteris.data import DataSet, ImageSet, describe
 from ceteris.digests import digest_of
@@ -259,6 +259,7 @@ def _model_finding(trained: TrainedStudy, result: ModelResult) -> ModelFinding:
         candidates=found.candidates,
         trainings_saved=found.trainings_saved,
         confirmation=result.confirmation,
+        luck=result.luck,
     )
 
 

@@ -9,25 +9,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
+from pydantic import Field
 from safetensors.numpy import save
 
 from ceteris.analysis.metrics import scores
 from ceteris.data import DataSet, ImageSet, ReadOptions, read_pictures_of_shape
 from ceteris.digests import plain
 from ceteris.errors import DataError, StoreError
-from ceteris.findings import Look
+from ceteris.findings import Look, Version
 from ceteris.models.dropout import set_dropout_generator
 from ceteris.models.summary import device_of, summarise, summary_text
-from ceteris.recipe import Recipe
-from ceteris.records import Float32Array, IntArray
+from ceteris.recipe import Name, Number, Positive, Recipe
+from ceteris.records import Digest, Float32Array, IntArray
 from ceteris.stats import Interval, wilson_interval
-from ceteris.store import from_tree, looks_at, record_look, write_bytes
+from ceteris.store import arrays_of, from_tree, header_of, looks_at, open_tensors, record_look, write_bytes
 from ceteris.study import Study
 from ceteris.study.trials import RunOptions, open_data
 from ceteris.training.batches import ResidentImages, resident
@@ -39,6 +39,9 @@ from ceteris.user_code import ALL_IMPORTS, NO_IMPORTS, ImportPolicy
 _HEADER = "ceteris.model"
 _CPU = torch.device("cpu")
 
+Channels = Annotated[int, Field(ge=1, le=4)]
+Side = Annotated[int, Field(ge=1, le=1 << 16)]
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelCard:
@@ -48,22 +51,26 @@ class ModelCard:
     standardised as (pixel - mean) / deviation.
     """
 
-    name: str
-    version: str
-    study: str
+    name: Name
+    version: Version
+    study: Name
     data: str
     note: str
     recipe: Recipe
     reading: ReadOptions
-    input_shape: tuple[int, int, int]
-    classes: tuple[str, ...]
-    mean: tuple[float, ...]
-    deviation: tuple[float, ...]
-    precision: str
-    trial: str
+    input_shape: tuple[Channels, Side, Side]
+    classes: Annotated[tuple[str, ...], Field(min_length=2)]
+    mean: tuple[Number, ...]
+    deviation: tuple[Positive, ...]
+    precision: Literal["float32", "bfloat16"]
+    trial: Digest
     seed: int
     best_epoch: int
     validation_accuracy: float
+
+    def __post_init__(self) -> None:
+        if not len(self.mean) == len(self.deviation) == self.input_shape[0]:
+            raise ValueError(f"mean, deviation: one number per channel is needed, {self.input_shape[0]}")
 
 
 @dataclass(frozen=True)
@@ -116,46 +123,44 @@ def read_model(path: Path, *, allow_imports: bool = False) -> TrainedModel:
         ConfigError: when it names the user's own module and imports are not allowed.
     """
     file = path / "model.safetensors" if path.is_dir() else path
-    try:
-        with safe_open(file, framework="numpy") as opened:
-            header = (opened.metadata() or {}).get(_HEADER)
-            weights = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118 - safe_open is no mapping
-        if header is None:
-            raise StoreError(f"{file} is a safetensors file, but no model written by ceteris: its recipe is missing.")
-        card = from_tree(ModelCard, json.loads(header))
-    except FileNotFoundError:
-        raise StoreError(
-            f"model: {file} does not exist. A study writes models/<name>-best/model.safetensors."
-        ) from None
-    except (SafetensorError, TypeError, ValueError, KeyError, OSError) as error:
-        raise StoreError(f"model: {file} is damaged or no model written by ceteris ({error}).") from None
-    return restore_model(card, weights, imports=ALL_IMPORTS if allow_imports else NO_IMPORTS, origin=file)
+    imports = ALL_IMPORTS if allow_imports else NO_IMPORTS
+    with open_tensors(file, fix="A study writes models/<name>-best/model.safetensors.") as opened:
+        card = from_tree(ModelCard, header_of(opened, _HEADER))
+        network = _network(card, imports)
+        shapes = {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118 - no mapping
+        if shapes != {name: tuple(part.shape) for name, part in network.state_dict().items()}:
+            raise StoreError(f"{file}: the weights do not fit the recipe.")  # before they are read, however large
+        return _with_weights(card, network, arrays_of(opened))
 
 
 def restore_model(
-    card: ModelCard,
-    weights: Mapping[str, NDArray[Any]],
-    *,
-    imports: ImportPolicy,
-    device: torch.device = _CPU,
-    origin: Path | None = None,
+    card: ModelCard, weights: Mapping[str, NDArray[Any]], *, imports: ImportPolicy, device: torch.device = _CPU
 ) -> TrainedModel:
-    """Build the network of a card, give it its weights, and bring it to the device; ``origin`` is named in messages.
+    """Build the network of a card, give it its weights, and bring it to the device.
 
     Raises:
         StoreError: when the weights do not fit the recipe.
     """
+    return _with_weights(card, _network(card, imports), weights, device)
+
+
+def _network(card: ModelCard, imports: ImportPolicy) -> torch.nn.Module:
     generator = torch.Generator().manual_seed(0)  # the initial weights are overwritten
     network = build_model(
         card.recipe.model, input_shape=card.input_shape, classes=len(card.classes), generator=generator, imports=imports
     )
+    set_dropout_generator(network, generator)
+    return network
+
+
+def _with_weights(
+    card: ModelCard, network: torch.nn.Module, weights: Mapping[str, NDArray[Any]], device: torch.device = _CPU
+) -> TrainedModel:
     try:
         network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in weights.items()})
-    except RuntimeError as error:
-        raise StoreError(
-            f"{origin or card.trial}: the weights do not fit the recipe ({str(error).splitlines()[-1].strip()})."
-        ) from None
-    set_dropout_generator(network, generator)
+    except (RuntimeError, TypeError) as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise StoreError(f"{card.name} ({card.trial}): the weights do not fit the recipe ({reason}).") from None
     return TrainedModel(card=card, network=network.to(device).eval())
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from ceteris.analysis.results import Results, results_of
 from ceteris.api.collect import FinalModel, TrainedStudy
 from ceteris.api.model import ModelCard, write_model
 from ceteris.errors import ConfigError, did_you_mean
@@ -30,9 +31,14 @@ class Result:
         return self.folder / "report.html"
 
     @cached_property
+    def results(self) -> Results:
+        """What follows from the findings: what was explored and chosen, and what the finals answer on the test set."""
+        return results_of(self.findings)
+
+    @cached_property
     def tables(self) -> dict[str, Table]:
         """All tables of the report by name; each has ``.frame()`` (pandas), ``.rows`` and ``.csv()``."""
-        return {table.name: table for table in tables(self.findings)}
+        return {table.name: table for table in tables(self.results)}
 
     def table(self, name: str) -> Table:
         """Return one table by its name.
@@ -52,7 +58,7 @@ class Result:
         Raises:
             ConfigError: when there is no figure of that name.
         """
-        known = {entry.name: entry for entry in figures(self.findings)}
+        known = {entry.name: entry for entry in figures(self.results)}
         if name not in known:
             raise ConfigError(f'figure: "{name}" is not known.{did_you_mean(name, known)} Known: {", ".join(known)}.')
         return known[name].figure()

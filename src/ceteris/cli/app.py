@@ -128,6 +128,7 @@ def run(
     where: StudyOptions = _AS_IT_IS,
     until_decided: Annotated[bool, Parameter(negative="")] = False,
     budget: str | None = None,
+    variance: Annotated[bool, Parameter(negative="")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a study (a shipped one by name, or your own TOML file) and write its report.
@@ -140,6 +141,8 @@ def run(
         Train more repetitions where the design leaves something undecided.
     budget:
         With --until-decided: the time that the whole run may take, such as 30m, 2h or 1h30m.
+    variance:
+        Say where the noise comes from: train every best recipe again with one source of luck varied at a time.
     """
     from ceteris.api import budget_of, run_study
     from ceteris.cli.display import Display
@@ -148,6 +151,8 @@ def run(
 
     budget_seconds = budget_of(until_decided, budget)
     asked, text = where.study(study)
+    if variance:
+        asked = replace(asked, variance=asked.variance or 5)
     options = replace(where.run_options(asked), until_decided=until_decided, budget_seconds=budget_seconds)
     console = Console(stderr=True)
     with Display(console, process_count(where.workers, where.device)) as display:

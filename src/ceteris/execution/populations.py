@@ -7,7 +7,7 @@ the same way and their records are found again.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import accumulate, groupby, pairwise
 
 from ceteris.digests import digest_of
 from ceteris.execution.device_table import DeviceTable, network_like
@@ -56,14 +56,14 @@ def as_population(trials: Sequence[Trial]) -> tuple[Trial, ...]:
 
 def stacked_folds(trials: Sequence[Trial], stacking: Stacking) -> tuple[Trial, ...]:
     """Let the folds of each repetition of an arm form populations, where stacking pays for its model."""
-    marked: list[Trial] = []
-    for _, group in groupby(trials, key=lambda trial: (trial.recipe, trial.seed)):
-        folds = list(group)
-        first = 0
-        for size in stacking.sizes(folds[0], len(folds)):
-            marked += as_population(folds[first : first + size])
-            first += size
-    return tuple(marked)
+    groups = groupby(trials, key=lambda trial: (trial.recipe, trial.seed))
+    return tuple(trial for _, folds in groups for trial in stacked(tuple(folds), stacking))
+
+
+def stacked(trials: Sequence[Trial], stacking: Stacking) -> tuple[Trial, ...]:
+    """Let trials of one shape form populations, in this order, where stacking pays for their model."""
+    ends = list(accumulate(stacking.sizes(trials[0], len(trials)), initial=0))
+    return tuple(trial for first, end in pairwise(ends) for trial in as_population(trials[first:end]))
 
 
 def tasks_of(trials: Iterable[Trial]) -> list[Task]:

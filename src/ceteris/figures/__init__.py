@@ -1,11 +1,9 @@
 """All figures of a study in the order of a report: every file here holds information, drawing and caption of its figures."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from itertools import chain
 
-from ceteris.analysis.finals import identity
-from ceteris.analysis.results import ResultsInfo, results_info
+from ceteris.analysis.results import Results
 from ceteris.figures.candidates import candidate_figures
 from ceteris.figures.class_results import class_figures, confusion_figures
 from ceteris.figures.curves import curve_figures, residual_figure
@@ -13,28 +11,35 @@ from ceteris.figures.data import data_figures
 from ceteris.figures.effects import effects_figures
 from ceteris.figures.explanations import explanation_figures
 from ceteris.figures.images import prediction_figures
-from ceteris.figures.improvement import ablation_figure, improvement_figure
+from ceteris.figures.improvement import ablation_figures, improvement_figure
 from ceteris.figures.interactions import interaction_figures
 from ceteris.figures.report_figure import ReportFigure
 from ceteris.figures.results import cost_figure, gap_figure, results_figure
-from ceteris.figures.search_path import search_path_figure, tuning_figure
-from ceteris.findings import StudyFindings
+from ceteris.figures.search_path import search_path_figure, tuning_figures
+from ceteris.formats import shortened
 
-__all__ = ["ReportFigure", "figures"]
+__all__ = ["FIGURES", "ReportFigure", "figures"]
+
+# Each makes the figures of its topic; it yields nothing where the results do not allow them.
+FIGURES: tuple[Callable[[Results], Iterator[ReportFigure]], ...] = (
+    data_figures, improvement_figure, search_path_figure, effects_figures, tuning_figures, ablation_figures,
+    interaction_figures, candidate_figures, curve_figures, gap_figure, results_figure, confusion_figures, class_figures,
+    cost_figure, residual_figure, explanation_figures, prediction_figures,
+)  # fmt: skip
 
 
-def figures(findings: StudyFindings, results: ResultsInfo | None = None) -> Iterator[ReportFigure]:
-    """Yield every figure that the findings allow; ``results`` are the evaluated finals, where the caller has them already."""
-    evaluated, line = results or results_info(findings), identity(findings)
-    parts = [data_figures(findings.data), improvement_figure(findings), search_path_figure(findings)]
-    for model in findings.models:
-        parts += [effects_figures(findings, model), tuning_figure(model), ablation_figure(findings, model)]
-        parts += [interaction_figures(findings, model), candidate_figures(model)]
-    parts.append(curve_figures(findings))
-    if evaluated.summaries:
-        best, classes = evaluated.best, findings.data.classes
-        parts += [gap_figure(evaluated), results_figure(evaluated), confusion_figures(best, classes)]
-        parts += [class_figures(best, classes), cost_figure(findings, evaluated)]
-    parts += [residual_figure(findings), explanation_figures(findings), prediction_figures(findings)]
-    for entry in chain.from_iterable(parts):
-        yield replace(entry, identity=line)
+def figures(results: Results) -> Iterator[ReportFigure]:
+    """Yield every figure that the results allow, each with the line that says whose study it is."""
+    line = identity(results)
+    for drawn in FIGURES:
+        for entry in drawn(results):
+            yield replace(entry, identity=line)
+
+
+def identity(results: Results) -> str:
+    """Return author or group, study and date in one line; it stands on every figure.
+
+    The data set's note (for instance that a set is not the official one) follows where there is one.
+    """
+    parts = ((results.people, 60), (results.label, 70), (results.date, 20), (results.data.note, 120))
+    return "  ·  ".join(shortened(part, limit) for part, limit in parts if part)

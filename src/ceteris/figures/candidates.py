@@ -8,8 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ceteris.analysis.finals import shortened
-from ceteris.analysis.search import factor_titles, mean_of_finished
+from ceteris.analysis.results import ModelResults, Results
 from ceteris.figures.report_figure import ReportFigure
 from ceteris.figures.rows import ALL_RIGHT, HEADER, ROW, draw_upright, label_row, prepare_rows, readable_range
 from ceteris.figures.style import (
@@ -28,8 +27,8 @@ from ceteris.figures.style import (
     open_page,
     spread_evenly_in_logarithm,
 )
-from ceteris.findings import Candidate, GridSearch, ModelFinding, RungSearch
-from ceteris.formats import percent
+from ceteris.findings import Candidate, GridSearch, RungSearch
+from ceteris.formats import percent, shortened
 from ceteris.records import FloatArray
 
 MOST_CATEGORIES = 8  # more distinct numbers than this are drawn along an axis
@@ -50,42 +49,42 @@ class SettingScores:
     numbers: FloatArray | None
 
 
-def candidate_figures(model: ModelFinding) -> Iterator[ReportFigure]:
-    """Yield the recipes that were sampled or went up rungs as they were tried, and by their settings."""
-    tried = tried_recipes(model)
-    if not tried:
-        return
-    if isinstance(model.search, RungSearch):
-        yield ReportFigure(
-            name=f"rungs-{model.name}", section="exploration", model=model.name,
-            draw=partial(draw_rungs, tried, title=f"{shortened(model.label, 30)}: {model.search.method}"),
-            caption=f"{model.label}: held-out accuracy of every recipe on every rung; the best ones went on with more "
-            "epochs. The last rung is the mean over all blocks, the rungs before it one block.",
-            description=f"Accuracy of {len(tried)} recipes against the epochs of the rung, survivors joined by lines.",
-        )  # fmt: skip
-    else:
-        yield ReportFigure(
-            name=f"history-{model.name}", section="exploration", model=model.name,
-            draw=partial(draw_history, tried, title=model.label),
-            caption=f"{model.label}: mean held-out accuracy of every recipe in the order of trying. The line is the best one "
-            "so far; a cross left after its first blocks. The highest of many noisy means is too high by construction.",
-            description=f"A scatter chart of {len(tried)} recipes by number, with the running maximum.",
-        )  # fmt: skip
-    settings = varying_settings(model)
-    if settings:
-        first_rung = isinstance(model.search, RungSearch) and all(candidate.rungs for candidate in tried)
-        measured = "held-out accuracy in the first rung" if first_rung else "mean held-out accuracy"
-        yield ReportFigure(
-            name=f"settings-{model.name}", section="exploration", model=model.name,
-            draw=partial(draw_settings, settings, title=model.label, measured=measured),
-            caption=f"{model.label}: the accuracy of every recipe against each of its settings. The recipes differ in "
-            "other settings as well, so this shows where good recipes lie, not what one setting does; the ring is the "
-            "chosen recipe.",
-            description=f"Strips and scatter charts of accuracy for {len(settings)} settings.",
-        )  # fmt: skip
+def candidate_figures(results: Results) -> Iterator[ReportFigure]:
+    """Yield for every model the recipes that were sampled or went up rungs, as they were tried and by their settings."""
+    for model in results.models:
+        if not (tried := tried_recipes(model)):
+            continue
+        if isinstance(model.search, RungSearch):
+            yield ReportFigure(
+                name=f"rungs-{model.name}", section="exploration", model=model.name,
+                draw=partial(draw_rungs, tried, title=f"{shortened(model.label, 30)}: {model.search.method}"),
+                caption=f"{model.label}: held-out accuracy of every recipe on every rung; the best ones went on with more "
+                "epochs. The last rung is the mean over all blocks, the rungs before it one block.",
+                description=f"Accuracy of {len(tried)} recipes against the epochs of the rung, survivors joined by lines.",
+            )  # fmt: skip
+        else:
+            yield ReportFigure(
+                name=f"history-{model.name}", section="exploration", model=model.name,
+                draw=partial(draw_history, tried, title=model.label),
+                caption=f"{model.label}: mean held-out accuracy of every recipe in the order of trying. The line is the best "
+                "one so far; a cross left after its first blocks. The highest of many noisy means is too high by "
+                "construction.",
+                description=f"A scatter chart of {len(tried)} recipes by number, with the running maximum.",
+            )  # fmt: skip
+        if settings := varying_settings(model):
+            first_rung = isinstance(model.search, RungSearch) and all(candidate.rungs for candidate in tried)
+            measured = "held-out accuracy in the first rung" if first_rung else "mean held-out accuracy"
+            yield ReportFigure(
+                name=f"settings-{model.name}", section="exploration", model=model.name,
+                draw=partial(draw_settings, settings, title=model.label, measured=measured),
+                caption=f"{model.label}: the accuracy of every recipe against each of its settings. The recipes differ in "
+                "other settings as well, so this shows where good recipes lie, not what one setting does; the ring is the "
+                "chosen recipe.",
+                description=f"Strips and scatter charts of accuracy for {len(settings)} settings.",
+            )  # fmt: skip
 
 
-def tried_recipes(model: ModelFinding) -> tuple[Candidate, ...]:
+def tried_recipes(model: ModelResults) -> tuple[Candidate, ...]:
     """Return the candidates that were sampled in the order of trying; () where they are the cells of a grid."""
     searched = () if isinstance(model.search, GridSearch) else model.candidates
     return tuple(sorted(searched, key=lambda candidate: candidate.number))
@@ -93,13 +92,13 @@ def tried_recipes(model: ModelFinding) -> tuple[Candidate, ...]:
 
 def best_so_far(tried: Sequence[Candidate]) -> FloatArray:
     """Return the best mean accuracy up to each candidate, (candidates,); only those that finished count, nan before."""
-    scores = [mean_of_finished(entry.accuracies) if entry.status == "finished" else np.nan for entry in tried]
+    scores = [entry.mean if entry.status == "finished" else np.nan for entry in tried]
     return np.fmax.accumulate(np.array(scores, dtype=np.float64))
 
 
-def varying_settings(model: ModelFinding) -> tuple[SettingScores, ...]:
+def varying_settings(model: ModelResults) -> tuple[SettingScores, ...]:
     """Collect the settings that differ between candidates, with the scores of those in which they have an effect."""
-    tried, titles = tried_recipes(model), factor_titles(model)
+    tried, titles = tried_recipes(model), model.factor_titles
     names = dict.fromkeys(name for candidate in tried for name, _ in candidate.settings)
     made = (_setting(titles.get(name, name), name, tried) for name in names)
     return tuple(entry for entry in made if len(set(entry.values)) > 1)
@@ -115,7 +114,7 @@ def _setting(title: str, name: str, candidates: Sequence[Candidate]) -> SettingS
     numbers = [_as_number(value) for value in values]
     is_range = len(set(values)) > MOST_CATEGORIES and None not in numbers
     # Where there are rungs the first one counts: only there all candidates had the same epochs.
-    scores = [entry.rungs[0][1] if entry.rungs else mean_of_finished(entry.accuracies) for entry, _ in having]
+    scores = [entry.rungs[0][1] if entry.rungs else entry.mean for entry, _ in having]
     return SettingScores(
         title=title,
         values=values,
@@ -137,7 +136,7 @@ def draw_history(tried: Sequence[Candidate], figure: Figure, *, title: str) -> N
     page = f"{shortened(title, 30)}: {len(tried)} recipes tried, one after another"
     open_page(figure, height=3.3, title=page)
     axes, best = axes_at(figure, 0.65, 0.75, 6.35, 1.85), best_so_far(tried)
-    scores = np.array([mean_of_finished(entry.accuracies) for entry in tried])
+    scores = np.array([entry.mean for entry in tried])
     low, high = readable_range(scores, scores, scores, needed=best[-1:])
     axes.set_ylim(100 * max(low, -0.01), 100 * min(high, 1.01))
     numbers = [entry.number for entry in tried]
@@ -189,7 +188,7 @@ def _explain_marks(axes: Axes, tried: Sequence[Candidate]) -> None:
 
 
 def _numbered(candidate: Candidate) -> str:
-    return f"number {candidate.number}, {percent(mean_of_finished(candidate.accuracies))}"
+    return f"number {candidate.number}, {percent(candidate.mean)}"
 
 
 def draw_rungs(tried: Sequence[Candidate], figure: Figure, *, title: str) -> None:
@@ -197,7 +196,7 @@ def draw_rungs(tried: Sequence[Candidate], figure: Figure, *, title: str) -> Non
     open_page(figure, height=3.5, title=f"{title} of {len(tried)} recipes")
     axes = axes_at(figure, 0.65, 0.8, 6.35, 1.95)
     # A recipe without rungs of its own was trained in full alone.
-    climbs = [entry.rungs or ((entry.epochs, mean_of_finished(entry.accuracies)),) for entry in tried]
+    climbs = [entry.rungs or ((entry.epochs, entry.mean),) for entry in tried]
     reached = [epochs for climb in climbs for epochs, _ in climb]
     rungs = sorted(set(reached))
     scores = np.array([score for climb in climbs for _, score in climb])

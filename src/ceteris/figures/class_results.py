@@ -8,9 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from ceteris.analysis.finals import shortened
 from ceteris.analysis.metrics import RocCurve, RocCurves, most_confused
-from ceteris.analysis.results import VersionResults
+from ceteris.analysis.results import Results, VersionResults
 from ceteris.figures.report_figure import ReportFigure
 from ceteris.figures.style import (
     DARK,
@@ -25,6 +24,7 @@ from ceteris.figures.style import (
     open_page,
     panel_per_model,
 )
+from ceteris.formats import shortened
 from ceteris.records import ByteArray, FloatArray, IntArray
 
 _RIGHT = LinearSegmentedColormap.from_list("right", ["#dcebf2", "#0b6e99", "#084c6b"])
@@ -34,9 +34,10 @@ ROWS_PER_COLUMN = 34
 CORNERS = 200  # points of a ROC curve that are drawn
 
 
-def confusion_figures(best: Sequence[VersionResults], classes: tuple[str, ...]) -> Iterator[ReportFigure]:
+def confusion_figures(results: Results) -> Iterator[ReportFigure]:
     """Yield the confusion matrix of every model's best version and first seed."""
-    for summary in best:
+    classes = results.data.classes
+    for summary in results.best:
         yield ReportFigure(
             name=f"confusion-{summary.model}", section="results", model=summary.model,
             draw=partial(draw_confusion, summary.results[0].confusion, title=summary.title, classes=classes),
@@ -46,8 +47,11 @@ def confusion_figures(best: Sequence[VersionResults], classes: tuple[str, ...]) 
         )  # fmt: skip
 
 
-def class_figures(best: Sequence[VersionResults], classes: tuple[str, ...]) -> Iterator[ReportFigure]:
-    """Yield ROC curves, F1 per class and the reliability of the best versions."""
+def class_figures(results: Results) -> Iterator[ReportFigure]:
+    """Yield ROC curves, F1 per class and the reliability of the best versions; nothing where no final finished."""
+    best, classes = results.best, results.data.classes
+    if not results.versions:
+        return
     yield ReportFigure(
         name="roc", section="results", draw=partial(draw_roc, best, classes=classes),
         caption="ROC curves of the best versions, each class against the rest (thin), macro and micro average; the inset "

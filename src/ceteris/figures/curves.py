@@ -1,7 +1,6 @@
 """How the final trainings went: loss, accuracy and F1 by epoch, loss and rate by iteration, with and without shortcuts."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -9,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from ceteris.analysis.finals import VERSION_TITLES, finished, model_titles, shortened, shown, versions_present
+from ceteris.analysis.results import ModelResults, Results, VersionResults
 from ceteris.figures.report_figure import ReportFigure
 from ceteris.figures.style import (
     ACCENT,
@@ -23,65 +22,29 @@ from ceteris.figures.style import (
     model_colour,
     open_page,
 )
-from ceteris.findings import FinalFinding, ModelFinding, StudyFindings, Version
-from ceteris.recipe import Recipe
-from ceteris.records import EpochHistory, Float32Array, FloatArray
+from ceteris.findings import ResidualFinding
+from ceteris.formats import shortened
+from ceteris.records import Float32Array, FloatArray, IterationHistory
 
 TEST = "#6f5aa8"
 SMOOTHING = 25  # iterations
 DASHED = (0, (3, 2))
 
 
-@dataclass(frozen=True, kw_only=True)
-class LearningCurves:
-    """The curves of one version of a model: every seed's history, and the test curves of the first where recorded."""
-
-    version: Version
-    headline: str
-    histories: tuple[EpochHistory, ...]
-    best_epoch: int
-    test_loss: FloatArray
-    test_accuracy: FloatArray
-
-
-@dataclass(frozen=True, kw_only=True)
-class IterationCurve:
-    """Loss of every mini-batch, (iterations,), its running mean over ``SMOOTHING`` of them and the learning rate."""
-
-    model: str
-    version: Version
-    position: int
-    loss: Float32Array
-    smooth_loss: FloatArray
-    learning_rate: Float32Array
-
-
-@dataclass(frozen=True, kw_only=True)
-class ResidualCurves:
-    """Histories of every seed with and without shortcuts and, per layer, the gradient's norm at the first step, (layers,)."""
-
-    model: str
-    with_shortcuts: tuple[EpochHistory, ...]
-    without_shortcuts: tuple[EpochHistory, ...]
-    gradient_norms_with: FloatArray
-    gradient_norms_without: FloatArray
-
-
-def curve_figures(findings: StudyFindings) -> Iterator[ReportFigure]:
+def curve_figures(results: Results) -> Iterator[ReportFigure]:
     """Yield the learning curves of every model, and the loss and the learning rate iteration by iteration."""
-    for model in findings.models:
-        curves = learning_curves(findings, model)
-        if curves:
+    device = results.machine.get("device") or results.machine.get("processor") or ""
+    for model in results.models:
+        if curves := [version for version in of_search(model) if version.histories]:
             yield ReportFigure(
                 name=f"curves-{model.name}", section="training", model=model.name,
-                draw=partial(draw_learning_curves, curves, title=model.label),
+                draw=partial(draw_learning_curves, curves, title=model.label, device=device),
                 caption=f"{model.label}: training and validation loss, accuracy and F1 by epoch. Training values are means "
                 "over the mini-batches of the epoch, with augmentation and dropout in force. The dashed line is the epoch "
                 "whose weights were kept; faint lines are further seeds; test values were recorded afterwards, for show.",
                 description="Line charts of loss, accuracy and F1 against the epoch for the baseline and the best version.",
             )  # fmt: skip
-    iterations = iteration_curves(findings)
-    if iterations:
+    if iterations := [version for model in results.models for version in of_search(model) if first_log(version)]:
         yield ReportFigure(
             name="iterations-loss", section="training", draw=partial(draw_iteration_loss, iterations),
             caption=f"Loss of every mini-batch (faint) and its running mean over {SMOOTHING} of them, logarithmic.",
@@ -94,67 +57,42 @@ def curve_figures(findings: StudyFindings) -> Iterator[ReportFigure]:
         )  # fmt: skip
 
 
-def residual_figure(findings: StudyFindings) -> Iterator[ReportFigure]:
+def residual_figure(results: Results) -> Iterator[ReportFigure]:
     """Yield the comparison with and without residual connections; nothing when no model has a version without them."""
-    curves = residual_curves(findings)
-    if curves is not None:
+    model = next((model for model in results.models if model.version("plain")), None)
+    if model is not None:
         yield ReportFigure(
-            name="residual", section="residual", draw=partial(draw_residual, curves),
+            name="residual", section="residual", draw=partial(draw_residual, model, results.residual),
             caption="The same network with and without its residual connections, everything else equal: training loss, "
             "validation accuracy, and the norm of the gradient of every convolution at the first step.",
             description="Line charts of loss and accuracy by epoch and of gradient norms by layer, with and without shortcuts.",
         )  # fmt: skip
 
 
-def learning_curves(findings: StudyFindings, model: ModelFinding) -> tuple[LearningCurves, ...]:
-    """Collect the histories of the baseline's and the best version's final trainings."""
-    versions: tuple[tuple[Version, Recipe], ...] = (("baseline", model.baseline), ("best", model.best))
-    curves = []
-    for version, recipe in versions:
-        finals = finished(findings, model.name, version)
-        first = next((final for final in finals if final.epochs is not None), None)
-        if first is not None:
-            curves.append(
-                LearningCurves(
-                    version=version,
-                    headline=_headline(recipe, first, findings.machine),
-                    histories=tuple(final.epochs for final in finals if final.epochs is not None),
-                    best_epoch=first.best_epoch,
-                    test_loss=first.test_curve_loss,
-                    test_accuracy=first.test_curve_accuracy,
-                )
-            )
-    return tuple(curves)
+def of_search(model: ModelResults) -> list[VersionResults]:
+    """Return the baseline and the best version, those that have a finished final."""
+    return [version for version in model.versions if version.version != "plain"]
 
 
-def _headline(recipe: Recipe, final: FinalFinding, machine: dict[str, str]) -> str:
+def first_log(version: VersionResults) -> IterationHistory | None:
+    """Return loss and learning rate of every mini-batch at the first seed, None where they were not kept."""
+    found = version.finals[0].iterations
+    return found if found is not None and len(found.loss) else None
+
+
+def headline(version: VersionResults, device: str) -> str:
+    """Return what a training was: mini-batch, learning rate, epochs, time and ``device``, at the first seed with a history."""
+    recipe = version.recipe
+    final = next(final for final in version.finals if final.epochs is not None)
     epochs = len(final.epochs.train_loss) if final.epochs else 0
     parts = [
         f"mini-batch {recipe.batch_size}",
         f"learning rate {recipe.optimizer.lr:g} ({recipe.optimizer.kind})",
         f"{epochs} epochs" + (f" of at most {recipe.epochs}" if epochs < recipe.epochs else ""),
         f"{final.cost.train_seconds:.1f} s" if final.cost else "",
-        machine.get("device") or machine.get("processor") or "",
+        device,
     ]
     return ", ".join(filter(None, parts))
-
-
-def iteration_curves(findings: StudyFindings) -> tuple[IterationCurve, ...]:
-    """Collect loss and learning rate of every mini-batch: the first seed of every model's baseline and best version."""
-    return tuple(
-        IterationCurve(
-            model=title,
-            version=version,
-            position=position,
-            loss=final.iterations.loss,
-            smooth_loss=running_mean(final.iterations.loss),
-            learning_rate=final.iterations.learning_rate,
-        )
-        for position, (name, title) in enumerate(model_titles(findings).items())
-        for version in versions_present(findings, name)
-        if version != "plain" and (final := shown(findings, name, version)) is not None
-        if final.iterations is not None and len(final.iterations.loss)
-    )
 
 
 def running_mean(values: Float32Array, width: int = SMOOTHING) -> FloatArray:
@@ -165,22 +103,7 @@ def running_mean(values: Float32Array, width: int = SMOOTHING) -> FloatArray:
     return np.asarray((sums[ends] - sums[starts]) / (ends - starts))
 
 
-def residual_curves(findings: StudyFindings) -> ResidualCurves | None:
-    """Collect the comparison of the model that has a version without shortcuts, None when no model has one."""
-    plain = next((final for final in findings.finals if final.version == "plain" and final.status == "finished"), None)
-    if plain is None:
-        return None
-    gradients = findings.residual
-    return ResidualCurves(
-        model=model_titles(findings).get(plain.model, plain.model),
-        with_shortcuts=tuple(final.epochs for final in finished(findings, plain.model, "best") if final.epochs),
-        without_shortcuts=tuple(final.epochs for final in finished(findings, plain.model, "plain") if final.epochs),
-        gradient_norms_with=gradients.gradient_norms_with if gradients else np.zeros(0),
-        gradient_norms_without=gradients.gradient_norms_without if gradients else np.zeros(0),
-    )
-
-
-def draw_learning_curves(versions: Sequence[LearningCurves], figure: Figure, *, title: str) -> None:
+def draw_learning_curves(versions: Sequence[VersionResults], figure: Figure, *, title: str, device: str) -> None:
     """Draw one row per version: loss, accuracy and F1 against the epoch, training and validation (and test)."""
     height = 0.7 + 2.3 * len(versions)
     open_page(figure, height=height, title=f"{title}: learning curves")
@@ -188,10 +111,10 @@ def draw_learning_curves(versions: Sequence[LearningCurves], figure: Figure, *, 
         [axes_at(figure, 0.55 + 2.3 * column, 0.85 + 2.3 * row, 1.85, 1.35) for column in range(3)]
         for row in range(len(versions))
     ]
-    for row, (axes, curves) in enumerate(zip(panels, versions, strict=True)):
-        told = f"{VERSION_TITLES[curves.version].capitalize()}: {curves.headline}"
+    for row, (axes, version) in enumerate(zip(panels, versions, strict=True)):
+        told = f"{version.version_title.capitalize()}: {headline(version, device)}"
         figure.text(0.1 / WIDTH, 1 - (0.42 + 2.3 * row) / height, told, fontsize=8, va="top", color=INK)
-        _draw_version(axes, curves)
+        _draw_version(axes, version)
     for column in zip(*panels, strict=True):
         lows, highs = zip(*(axes.get_ylim() for axes in column), strict=True)
         for axes in column:
@@ -200,25 +123,27 @@ def draw_learning_curves(versions: Sequence[LearningCurves], figure: Figure, *, 
     panels[0][0].legend(handles, labels, loc="upper right", handlelength=1.4, borderaxespad=0.1)
 
 
-def _draw_version(panels: Sequence[Axes], curves: LearningCurves) -> None:
+def _draw_version(panels: Sequence[Axes], version: VersionResults) -> None:
+    """Draw the histories of every seed, and the test curves and the kept epoch of the first that has one."""
+    first = next(final for final in version.finals if final.epochs is not None)
     nothing: FloatArray = np.zeros(0)
     for axes, (name, title, scale, test) in zip(
         panels,
         (
-            ("loss", "loss", 1, curves.test_loss),
-            ("accuracy", "accuracy, %", 100, curves.test_accuracy),
+            ("loss", "loss", 1, first.test_curve_loss),
+            ("accuracy", "accuracy, %", 100, first.test_curve_accuracy),
             ("f1", "macro F1, %", 100, nothing),
         ),
         strict=True,
     ):
-        for number, history in enumerate(curves.histories):
+        for number, history in enumerate(version.histories):
             for part, colour, label in (("train", ACCENT, "training"), ("validation", CONTRAST, "validation")):
                 values = scale * np.asarray(getattr(history, f"{part}_{name}"))
                 _draw_seed(axes, values, colour, number, label)
         if len(test):
             epochs = np.arange(1, len(test) + 1)
             axes.plot(epochs, scale * test, color=TEST, linewidth=1.0, linestyle=(0, (1, 1)), label="test")
-        axes.axvline(curves.best_epoch, color=MUTED, linewidth=0.7, linestyle=DASHED, zorder=1)
+        axes.axvline(first.best_epoch, color=MUTED, linewidth=0.7, linestyle=DASHED, zorder=1)
         axes.set_title(title, fontsize=8.5, pad=3)
         _by_whole_numbers(axes, "epoch")
 
@@ -237,71 +162,73 @@ def _by_whole_numbers(axes: Axes, label: str, most: int = 5) -> None:
     grid(axes)
 
 
-def draw_iteration_loss(curves: Sequence[IterationCurve], figure: Figure) -> None:
+def draw_iteration_loss(versions: Sequence[VersionResults], figure: Figure) -> None:
     """Draw the loss of every mini-batch on a logarithmic axis, faint, with its running mean; a panel per model."""
-    for axes, own in _iteration_panels(curves, figure, "Training loss, iteration by iteration"):
-        for curve in own:
-            every = np.unique(np.linspace(0, len(curve.loss) - 1, 1500).astype(int))
-            loss = np.maximum(curve.loss[every], 1e-6)
-            axes.plot(every + 1, loss, color=_colour(curve), linewidth=0.5, alpha=0.25)
-            _draw_iterations(axes, curve, np.maximum(curve.smooth_loss, 1e-6))
+    for axes, version, log in _iteration_panels(versions, figure, "Training loss, iteration by iteration"):
+        every = np.unique(np.linspace(0, len(log.loss) - 1, 1500).astype(int))
+        loss = np.maximum(log.loss[every], 1e-6)
+        axes.plot(every + 1, loss, color=_colour(version), linewidth=0.5, alpha=0.25)
+        _draw_iterations(axes, version, np.maximum(running_mean(log.loss), 1e-6))
+    for axes in figure.axes:
         logarithmic(axes, "y")
 
 
-def draw_learning_rate(curves: Sequence[IterationCurve], figure: Figure) -> None:
+def draw_learning_rate(versions: Sequence[VersionResults], figure: Figure) -> None:
     """Draw the learning rate that every iteration was done with; a panel per model."""
-    for axes, own in _iteration_panels(curves, figure, "Learning rate, iteration by iteration"):
-        for curve in own:
-            _draw_iterations(axes, curve, curve.learning_rate)
+    for axes, version, log in _iteration_panels(versions, figure, "Learning rate, iteration by iteration"):
+        _draw_iterations(axes, version, log.learning_rate)
+    for axes in figure.axes:
         axes.set_ylim(bottom=0)
         axes.yaxis.set_major_formatter(FuncFormatter(lambda rate, _: f"{rate:g}"))
 
 
 def _iteration_panels(
-    curves: Sequence[IterationCurve], figure: Figure, title: str
-) -> Iterator[tuple[Axes, list[IterationCurve]]]:
-    """Yield a panel per model with its curves; when all are drawn the first one names the versions."""
-    positions = sorted({curve.position for curve in curves})
+    versions: Sequence[VersionResults], figure: Figure, title: str
+) -> Iterator[tuple[Axes, VersionResults, IterationHistory]]:
+    """Yield every version with its log and the panel of its model; when all are drawn the first panel names the versions."""
+    positions = sorted({version.position for version in versions})
     open_page(figure, height=0.65 + 2.05 * -(-len(positions) // 3), title=title)
     for panel, position in enumerate(positions):
         axes = axes_at(figure, 0.55 + 2.3 * (panel % 3), 0.65 + 2.05 * (panel // 3), 1.8, 1.3)
-        own = [curve for curve in curves if curve.position == position]
-        axes.set_title(shortened(own[0].model, 26), fontsize=8.5)
+        own = [version for version in versions if version.position == position]
+        axes.set_title(shortened(own[0].title, 26), fontsize=8.5)
         axes.tick_params(labelsize=7)
         _by_whole_numbers(axes, "iteration", most=4)
-        yield axes, own
+        for version in own:
+            if log := first_log(version):
+                yield axes, version, log
     if len(figure.axes[0].get_legend_handles_labels()[1]) > 1:
         figure.axes[0].legend(handlelength=1.4)
 
 
-def _colour(curve: IterationCurve) -> str:
-    return model_colour(curve.position) if curve.version == "best" else MUTED
+def _colour(version: VersionResults) -> str:
+    return model_colour(version.position) if version.version == "best" else MUTED
 
 
-def _draw_iterations(axes: Axes, curve: IterationCurve, values: FloatArray | Float32Array) -> None:
+def _draw_iterations(axes: Axes, version: VersionResults, values: FloatArray | Float32Array) -> None:
     keep = np.unique(np.linspace(0, len(values) - 1, 600).astype(int))
-    label = VERSION_TITLES[curve.version]
-    axes.plot(keep + 1, values[keep], color=_colour(curve), linewidth=1.4, label=label)
+    axes.plot(keep + 1, values[keep], color=_colour(version), linewidth=1.4, label=version.version_title)
 
 
-def draw_residual(info: ResidualCurves, figure: Figure) -> None:
+def draw_residual(model: ModelResults, gradients: ResidualFinding | None, figure: Figure) -> None:
     """Draw training loss and validation accuracy by epoch, and the gradient norms from the first layer to the last."""
-    open_page(figure, height=2.75, title=f"{shortened(info.model, 40)}: with and without residual connections")
+    open_page(figure, height=2.75, title=f"{shortened(model.label, 40)}: with and without residual connections")
     loss, accuracy, gradient = (axes_at(figure, 0.6 + 2.3 * column, 0.65, 1.85, 1.45) for column in range(3))
     for axes, name, title, scale in (
         (loss, "train_loss", "training loss", 1),
         (accuracy, "validation_accuracy", "validation accuracy, %", 100),
     ):
-        for histories, colour, label in (
-            (info.with_shortcuts, ACCENT, "with"), (info.without_shortcuts, CONTRAST, "without"),
+        for version, colour, label in (
+            (model.version("best"), ACCENT, "with"), (model.version("plain"), CONTRAST, "without"),
         ):  # fmt: skip
-            for number, history in enumerate(histories):
+            for number, history in enumerate(version.histories if version else ()):
                 values = scale * np.asarray(getattr(history, name))
                 _draw_seed(axes, values, colour, number, label)
         axes.set_title(title, fontsize=8.5)
         _by_whole_numbers(axes, "epoch")
     loss.legend(handlelength=1.4)
-    norms = (info.gradient_norms_with, info.gradient_norms_without)
+    nothing: FloatArray = np.zeros(0)
+    norms = (gradients.gradient_norms_with, gradients.gradient_norms_without) if gradients else (nothing, nothing)
     for values, line, colour in zip(norms, ("o-", "s-"), (ACCENT, CONTRAST), strict=True):
         gradient.plot(np.arange(1, len(values) + 1), values, line, color=colour, markersize=3, linewidth=1.2)
     gradient.set_title("gradient norm, first step", fontsize=8.5)

@@ -8,16 +8,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ceteris.analysis.finals import shortened
+from ceteris.analysis.results import Results
 from ceteris.figures.images import as_colour, draw_sheet
 from ceteris.figures.report_figure import ReportFigure
 from ceteris.figures.style import ACCENT, INK, MUTED, WIDTH, axes_at, grid, open_page
 from ceteris.findings import DataDescription
+from ceteris.formats import shortened
 
 
-def data_figures(data: DataDescription) -> Iterator[ReportFigure]:
+def data_figures(results: Results) -> Iterator[ReportFigure]:
     """Yield a sheet of training images and the number of images of every class."""
-    count = len(data.classes)
+    data, count = results.data, len(results.data.classes)
     yield ReportFigure(
         name="samples", section="data", draw=partial(draw_samples, data),
         caption=f"Training images with their labels, drawn from each of the {count} classes.",

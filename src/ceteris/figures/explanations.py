@@ -7,22 +7,24 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from ceteris.analysis.finals import model_titles, shortened
+from ceteris.analysis.results import Results
 from ceteris.figures.images import as_colour, draw_sheet, scaled_to_bytes
 from ceteris.figures.report_figure import ReportFigure
 from ceteris.figures.style import MUTED, VERDICT_COLOURS, WIDTH, axes_at, blank, open_page
-from ceteris.findings import Explanation, FeatureMaps, StudyFindings
+from ceteris.findings import Explanation, FeatureMaps
+from ceteris.formats import shortened
 from ceteris.records import ByteArray, Float32Array
 
 MOST_CLASSES_NAMED = 20
 FEATURES_IN_A_ROW = 16
 
 
-def explanation_figures(findings: StudyFindings) -> Iterator[ReportFigure]:
+def explanation_figures(results: Results) -> Iterator[ReportFigure]:
     """Yield, model by model, its attention, its features and its embedding, each where it was recorded."""
-    classes, by_model = findings.data.classes, {entry.model: entry for entry in findings.explanations}
-    for name, title in model_titles(findings).items():
-        if (found := by_model.get(name)) is None:
+    classes = results.data.classes
+    for model in results.models:
+        name, title, found = model.name, model.label, model.explanation
+        if found is None:
             continue
         if len(found.heat):
             yield ReportFigure(

@@ -1,76 +1,47 @@
 """Sheets of small images, and single test images with their true and predicted class."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ceteris.analysis.finals import (
-    first_test_indices,
-    model_titles,
-    most_confident_mistakes,
-    random_test_indices,
-    shortened,
-    shown,
-)
+from ceteris.analysis.results import Results
+from ceteris.analysis.test_images import PredictedImages
 from ceteris.figures.report_figure import ReportFigure
 from ceteris.figures.style import INK, MUTED, VERDICT_COLOURS, WIDTH, axes_at, blank, open_page
-from ceteris.findings import StudyFindings
-from ceteris.records import ByteArray, Float32Array, IntArray
+from ceteris.formats import shortened
+from ceteris.records import ByteArray, Float32Array
 
 CELL = 64  # a picture is enlarged by a whole factor to about this many pixels, so that it stays sharp everywhere
 
 
-@dataclass(frozen=True, kw_only=True)
-class PredictedImages:
-    """Test images (n, channels, h, w), their places (n,), true classes (n,) and what each model said, (models, n)."""
-
-    models: tuple[str, ...]
-    indices: IntArray
-    images: ByteArray
-    labels: IntArray
-    predictions: IntArray
-    classes: tuple[str, ...]
-
-    def right(self) -> dict[str, int]:
-        """Count how many of the images each model names right."""
-        counts = (self.predictions == self.labels[None]).sum(axis=1)
-        return {model: int(count) for model, count in zip(self.models, counts, strict=True)}
-
-    def counted(self) -> str:
-        """Say how many each model names right."""
-        return ", ".join(f"{model} {count} of {len(self.labels)}" for model, count in self.right().items())
-
-
-def prediction_figures(findings: StudyFindings) -> Iterator[ReportFigure]:
+def prediction_figures(results: Results) -> Iterator[ReportFigure]:
     """Yield the first six test images, ten random ones, and the most confident mistakes of every model."""
-    count, titles = len(findings.test_labels), model_titles(findings)
-    first = predicted_images(findings, tuple(titles), first_test_indices(count))
-    random = predicted_images(findings, tuple(titles), random_test_indices(count))
+    first, random, classes = results.images.first, results.images.random, results.data.classes
     if len(first.labels) and first.models:
         yield ReportFigure(
             name="first-images", section="errors",
-            draw=partial(draw_predicted_images, first, title=_scored("The first six test images", first)),
+            draw=partial(draw_predicted_images, first, title=_scored("The first six test images", first), classes=classes),
             caption="The first six test images with the answers of the best versions.",
             description=f"Six images with true and predicted classes. Right: {first.counted()}.",
         )  # fmt: skip
     if len(random.labels) and random.models:
         yield ReportFigure(
             name="random-images", section="errors",
-            draw=partial(draw_predicted_images, random, title=_scored("Ten random test images", random)),
+            draw=partial(draw_predicted_images, random, title=_scored("Ten random test images", random), classes=classes),
             caption=f"Ten test images drawn at random, the same for every study. Right: {random.counted()}.",
             description=f"Ten images with true and predicted classes. Right: {random.counted()}.",
         )  # fmt: skip
-    for name, title in titles.items():
-        wrong = mistakes(findings, name)
-        if len(wrong.labels):
+    for model in results.models:
+        wrong = results.images.mistakes.get(model.name)
+        if wrong is not None and len(wrong.labels):
+            title = f"{model.label}: misclassified test images"
             yield ReportFigure(
-                name=f"mistakes-{name}", section="errors", model=name,
-                draw=partial(draw_predicted_images, wrong, title=f"{title}: misclassified test images"),
-                caption=f"{title}: the most confident mistakes on the test set, one of each class where there is one.",
+                name=f"mistakes-{model.name}", section="errors", model=model.name,
+                draw=partial(draw_predicted_images, wrong, title=title, classes=classes),
+                caption=f"{model.label}: the most confident mistakes on the test set, one of each class where there is one.",
                 description=f"{len(wrong.labels)} misclassified images with true and predicted classes.",
             )  # fmt: skip
 
@@ -78,30 +49,6 @@ def prediction_figures(findings: StudyFindings) -> Iterator[ReportFigure]:
 def _scored(title: str, info: PredictedImages) -> str:
     scores = ", ".join(f"{shortened(name, 18)} {right}" for name, right in info.right().items())
     return f"{title}: right of {len(info.labels)}: {scores}"
-
-
-def mistakes(findings: StudyFindings, model: str) -> PredictedImages:
-    """Collect ten misclassified test images of one model, one of each class where possible, the most confident first."""
-    final = shown(findings, model)
-    indices = most_confident_mistakes(final.probabilities, findings.test_labels) if final else np.zeros(0, np.int64)
-    return predicted_images(findings, [model], indices)
-
-
-def predicted_images(findings: StudyFindings, models: Sequence[str], indices: IntArray) -> PredictedImages:
-    """Collect the answers of the best versions to the test images of ``indices`` whose pictures were kept."""
-    places = {int(index): position for position, index in enumerate(findings.test_images.indices)}
-    stored = np.array([index for index in indices if int(index) in places], dtype=np.int64)
-    finals = [final for final in (shown(findings, model) for model in models) if final is not None]
-    titles = model_titles(findings)
-    predictions = [final.probabilities[stored].argmax(axis=1) for final in finals]
-    return PredictedImages(
-        models=tuple(titles[final.model] for final in finals),
-        indices=stored,
-        images=findings.test_images.images[[places[int(index)] for index in stored]],
-        labels=findings.test_labels[stored],
-        predictions=np.array(predictions, dtype=np.int64).reshape(len(finals), len(stored)),
-        classes=findings.data.classes,
-    )
 
 
 def as_colour(images: ByteArray) -> ByteArray:
@@ -149,7 +96,7 @@ def draw_sheet(axes: Axes, pictures: ByteArray, columns: int, *, gap: float = 0.
     blank(axes)
 
 
-def draw_predicted_images(info: PredictedImages, figure: Figure, *, title: str) -> None:
+def draw_predicted_images(info: PredictedImages, figure: Figure, *, title: str, classes: tuple[str, ...]) -> None:
     """Draw the images in rows of up to ten with the true class above and each model's answer below."""
     columns = 6 if len(info.labels) == 6 else 10
     side = min(0.85, (WIDTH - 1.0) / columns)
@@ -160,20 +107,20 @@ def draw_predicted_images(info: PredictedImages, figure: Figure, *, title: str) 
         part = slice(row * columns, (row + 1) * columns)
         axes = axes_at(figure, 0.9, 0.55 + row * pitch, side * len(info.labels[part]), side)
         draw_sheet(axes, as_colour(info.images[part]), len(info.labels[part]))
-        _write_answers(axes, info, part, side)
+        _write_answers(axes, info, part, side, classes)
 
 
-def _write_answers(axes: Axes, info: PredictedImages, part: slice, side: float) -> None:
+def _write_answers(axes: Axes, info: PredictedImages, part: slice, side: float, classes: tuple[str, ...]) -> None:
     line, limit = 0.15 / side, max(4, int(side / 0.062))
     axes.text(-0.08, -0.09, "true", fontsize=7, ha="right", va="center", color=MUTED)
     for row, name in enumerate(info.models):
         axes.text(-0.08, 1.12 + row * line, shortened(name, 11), fontsize=7, ha="right", va="center", color=MUTED)
     for column, label in enumerate(info.labels[part], start=part.start):
         x = column - part.start + 0.5
-        name = shortened(info.classes[label], limit)
+        name = shortened(classes[label], limit)
         axes.text(x, -0.09, name, fontsize=8, ha="center", va="center", color=INK)
         for row, predicted in enumerate(info.predictions[:, column]):
-            right, name = predicted == label, info.classes[predicted]
+            right, name = predicted == label, classes[predicted]
             text = shortened(name, limit) if right else f"{shortened(name, max(3, limit - 3))} ✗"
             axes.text(
                 x, 1.12 + row * line, text, fontsize=8, ha="center", va="center",

@@ -1,13 +1,12 @@
 """What a best recipe is worth: its improvement on fresh seeds, and what is lost when one choice is put back."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from ceteris.analysis.finals import shortened
-from ceteris.analysis.search import AblatedChoice, ablation, mean_of_finished, promised_gain
+from ceteris.analysis.results import AblatedChoice, ModelResults, Results
 from ceteris.figures.report_figure import ReportFigure
 from ceteris.figures.rows import (
     ALL_RIGHT,
@@ -21,7 +20,8 @@ from ceteris.figures.rows import (
     verdict_legend,
 )
 from ceteris.figures.style import MUTED, PAPER, axes_at, model_colour, open_page
-from ceteris.findings import ModelFinding, StudyFindings, Verdict
+from ceteris.findings import Verdict, mean_of_finished
+from ceteris.formats import shortened
 
 CONFIRMED_ROW, ABLATED_ROW = 0.46, 0.34  # inches
 ABLATION_WORDS: dict[Verdict, str] = {
@@ -29,20 +29,20 @@ ABLATION_WORDS: dict[Verdict, str] = {
 }  # fmt: skip
 
 
-def improvement_figure(findings: StudyFindings) -> Iterator[ReportFigure]:
+def improvement_figure(results: Results) -> Iterator[ReportFigure]:
     """Yield baseline against best recipe on fresh seeds; nothing where no model was confirmed."""
-    confirmed = [model for model in findings.models if model.confirmation is not None]
+    confirmed = [model for model in results.models if model.confirmation is not None]
     if not confirmed:
         return
     promise = (
         " The diamond is the sum of the differences that the kept levels showed while they were chosen; what chance chose "
         "does not come back."
-        if any(np.isfinite(promised_gain(model)) for model in confirmed)
+        if any(np.isfinite(model.promised_gain) for model in confirmed)
         else ""
     )
     yield ReportFigure(
         name="improvement", section="exploration",
-        draw=partial(draw_improvement, findings.models, margin=findings.equivalence_margin),
+        draw=partial(draw_improvement, confirmed, margin=results.equivalence_margin),
         caption="Baseline (open) and best recipe (filled) on fresh seeds that no choice has seen, block by block, and "
         f"their paired difference with its corrected 95 % interval.{promise}",
         description="For each model the accuracies of baseline and best recipe on fresh blocks and their difference; "
@@ -50,46 +50,46 @@ def improvement_figure(findings: StudyFindings) -> Iterator[ReportFigure]:
     )  # fmt: skip
 
 
-def ablation_figure(findings: StudyFindings, model: ModelFinding) -> Iterator[ReportFigure]:
-    """Yield what each choice of the best recipe is worth; nothing where the study did not leave one out."""
-    choices = ablation(model)
-    if choices:
-        yield ReportFigure(
-            name=f"worth-{model.name}", section="exploration", model=model.name,
-            draw=partial(draw_ablation, choices, title=model.label, margin=findings.equivalence_margin),
-            caption=f"{model.label}: what is lost when one choice of the best setting is put back to the baseline and all "
-            "others are kept, with corrected 95 % intervals. A choice whose loss is equivalent to 0 could be left out.",
-            description=f"A forest plot of {len(choices)} choices; the numbers are in the table of what each is worth.",
-        )  # fmt: skip
+def ablation_figures(results: Results) -> Iterator[ReportFigure]:
+    """Yield for every model what each choice of its best recipe is worth, where the study put them back."""
+    for model in results.models:
+        if model.choices:
+            yield ReportFigure(
+                name=f"worth-{model.name}", section="exploration", model=model.name,
+                draw=partial(draw_ablation, model.choices, title=model.label, margin=results.equivalence_margin),
+                caption=f"{model.label}: what is lost when one choice of the best setting is put back to the baseline and all "
+                "others are kept, with corrected 95 % intervals. A choice whose loss is equivalent to 0 could be left out.",
+                description=f"A forest plot of {len(model.choices)} choices; the numbers are in the table of what each is "
+                "worth.",
+            )  # fmt: skip
 
 
-def draw_improvement(models: tuple[ModelFinding, ...], figure: Figure, *, margin: float) -> None:
+def draw_improvement(models: Sequence[ModelResults], figure: Figure, *, margin: float) -> None:
     """Draw a row per confirmed model: left every fresh block of baseline and best joined by a line, right the difference."""
-    shown = [(place, model, model.confirmation) for place, model in enumerate(models) if model.confirmation is not None]
-    promised = [gain for _, model, _ in shown if np.isfinite(gain := promised_gain(model))]
+    shown = [(model, model.confirmation) for model in models if model.confirmation is not None]
+    promised = [model.promised_gain for model, _ in shown if np.isfinite(model.promised_gain)]
     rows = max(len(shown), 1)
     open_page(figure, height=rows * CONFIRMED_ROW + 1.5, title="The improvement, measured on fresh seeds")
     blocks = axes_at(figure, 1.6, 0.75, 2.45, rows * CONFIRMED_ROW)
     gains = axes_at(figure, 4.25, 0.75, 1.75, rows * CONFIRMED_ROW)
     prepare_differences(
-        gains, [found.comparison for *_, found in shown], rows=rows, margin=margin, title="best minus baseline, points",
+        gains, [found.comparison for _, found in shown], rows=rows, margin=margin, title="best minus baseline, points",
         extra=promised,
     )  # fmt: skip
-    values = np.concatenate([*(half for *_, found in shown for half in (found.baseline, found.best)), [np.nan]])
+    values = np.concatenate([*(half for _, found in shown for half in (found.baseline, found.best)), [np.nan]])
     low, high = readable_range(values, values, values, needed=values)
     blocks.set_xlim(100 * low, 100 * min(high, ALL_RIGHT))
     prepare_rows(blocks, rows, "accuracy on each fresh block, %")
-    for row, (place, model, found) in enumerate(shown):
+    for row, (model, found) in enumerate(shown):
         label_row(blocks, -0.61, row + 0.5, shortened(model.label, 24), bold=True)
-        above, below, colour = row + 0.3, row + 0.7, model_colour(place)
+        above, below, colour = row + 0.3, row + 0.7, model_colour(model.position)
         for before, after in zip(100 * found.baseline, 100 * found.best, strict=True):
             blocks.plot([before, after], [above, below], color=colour, linewidth=0.6, alpha=0.45, zorder=2)
         for half, y, fill in ((found.baseline, above, PAPER), (found.best, below, colour)):
             x = 100 * half[np.isfinite(half)]
             blocks.scatter(x, np.full(len(x), y), s=12, facecolor=fill, edgecolor=colour, linewidth=0.8, zorder=3)
             draw_upright(blocks, 100 * mean_of_finished(half), y, colour, half=0.13)
-        gain = 100 * promised_gain(model)
-        if np.isfinite(gain):
+        if np.isfinite(gain := 100 * model.promised_gain):
             gains.scatter(
                 [gain], [row + 0.5], s=24, marker="D", facecolor="none", edgecolor=MUTED, linewidth=0.9, zorder=2
             )

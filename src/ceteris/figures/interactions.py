@@ -1,6 +1,6 @@
 """A factorial grid: the accuracy of every pair of levels, as numbers in cells and as lines, and all two-way interactions."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -10,8 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from ceteris.analysis.finals import shortened
-from ceteris.analysis.search import factor_titles, mean_of_finished, strongest
+from ceteris.analysis.results import ModelResults, Results
 from ceteris.figures.report_figure import ReportFigure
 from ceteris.figures.rows import draw_comparison, label_row, prepare_differences, verdict_legend
 from ceteris.figures.style import (
@@ -28,7 +27,8 @@ from ceteris.figures.style import (
     note,
     open_page,
 )
-from ceteris.findings import GridSearch, ModelFinding, StudyFindings, Verdict
+from ceteris.findings import GridSearch, Interaction, Verdict
+from ceteris.formats import shortened
 from ceteris.records import FloatArray
 
 INTERACTION_ROW = 0.34  # inches
@@ -71,36 +71,40 @@ class InteractionGrid:
         return min(max(low, floor), high - max(2 * self.margin, 1e-9)), high
 
 
-def interaction_figures(findings: StudyFindings, model: ModelFinding) -> Iterator[ReportFigure]:
-    """Yield the cells of a grid as a heat map and as lines, and its interactions; nothing for other strategies."""
-    cells = interaction_grid(model, findings.equivalence_margin)
-    if cells is not None:
-        averaged = f", averaged over {', '.join(cells.averaged)}" if cells.averaged else ""
-        pair = f"{cells.first} and {cells.second}"
-        yield ReportFigure(
-            name=f"cells-{model.name}", section="exploration", model=model.name, draw=partial(draw_cells, cells),
-            caption=f"{model.label}: mean cross-validated accuracy of every pair of levels of {pair}{averaged}. The frame is "
-            "the best recipe's pair.",
-            description=f"A heat map of {cells.means.size} cells with their accuracies.",
-        )  # fmt: skip
-        yield ReportFigure(
-            name=f"interaction-{model.name}", section="exploration", model=model.name, draw=partial(draw_lines, cells),
-            caption=f"{model.label}: the same cells as lines. Parallel lines mean that the effects of {pair} add up; lines "
-            "that cross mean that the better level of one depends on the other.",
-            description=f"A line per level of {cells.first} over the levels of {cells.second}.",
-        )  # fmt: skip
-    if model.interactions:
-        total = len(model.interactions)
-        yield ReportFigure(
-            name=f"interactions-{model.name}", section="exploration", model=model.name,
-            draw=partial(draw_interactions, model, margin=findings.equivalence_margin),
-            caption=f"{model.label}: how far the joint effect of two levels lies from the sum of their single effects, "
-            "with corrected 95 % intervals; p-values are adjusted for all interactions (Holm 1979).",
-            description=f"A forest plot of {min(total, MOST)} of {total} interactions, the strongest first.",
-        )  # fmt: skip
+def interaction_figures(results: Results) -> Iterator[ReportFigure]:
+    """Yield the cells of every model's grid as a heat map and as lines, and its interactions; nothing without a grid."""
+    for model in results.models:
+        if cells := interaction_grid(model, results.equivalence_margin):
+            averaged = f", averaged over {', '.join(cells.averaged)}" if cells.averaged else ""
+            pair = f"{cells.first} and {cells.second}"
+            yield ReportFigure(
+                name=f"cells-{model.name}", section="exploration", model=model.name, draw=partial(draw_cells, cells),
+                caption=f"{model.label}: mean cross-validated accuracy of every pair of levels of {pair}{averaged}. The frame "
+                "is the best recipe's pair.",
+                description=f"A heat map of {cells.means.size} cells with their accuracies.",
+            )  # fmt: skip
+            yield ReportFigure(
+                name=f"interaction-{model.name}", section="exploration", model=model.name, draw=partial(draw_lines, cells),
+                caption=f"{model.label}: the same cells as lines. Parallel lines mean that the effects of {pair} add up; lines "
+                "that cross mean that the better level of one depends on the other.",
+                description=f"A line per level of {cells.first} over the levels of {cells.second}.",
+            )  # fmt: skip
+        if total := len(model.interactions):
+            yield ReportFigure(
+                name=f"interactions-{model.name}", section="exploration", model=model.name,
+                draw=partial(draw_interactions, model, margin=results.equivalence_margin),
+                caption=f"{model.label}: how far the joint effect of two levels lies from the sum of their single effects, "
+                "with corrected 95 % intervals; p-values are adjusted for all interactions (Holm 1979).",
+                description=f"A forest plot of {min(total, MOST)} of {total} interactions, the strongest first.",
+            )  # fmt: skip
 
 
-def interaction_grid(model: ModelFinding, margin: float) -> InteractionGrid | None:
+def strongest(interactions: Sequence[Interaction]) -> list[Interaction]:
+    """Return the interactions ordered by their absolute size."""
+    return sorted(interactions, key=lambda entry: -np.nan_to_num(abs(entry.comparison.difference)))
+
+
+def interaction_grid(model: ModelResults, margin: float) -> InteractionGrid | None:
     """Collect the cells of the two factors with the strongest interaction (of the first two where none was computed).
 
     None where the model has no grid, and where the cells cannot be compared because only a part of the grid was trained:
@@ -116,14 +120,14 @@ def interaction_grid(model: ModelFinding, margin: float) -> InteractionGrid | No
         if pair[0] in settings and pair[1] in settings:
             rest = tuple(entry for entry in candidate.settings if entry[0] not in pair)
             cell = grouped.setdefault((settings[pair[0]], settings[pair[1]]), {})
-            cell[rest] = mean_of_finished(candidate.accuracies)
+            cell[rest] = candidate.mean
     if len({frozenset(rests) for rests in grouped.values()}) > 1:
         return None
     first, second = (tuple(dict.fromkeys(levels[side] for levels in grouped)) for side in (0, 1))
     means = np.full((len(first), len(second)), np.nan)
     for (row, column), rests in grouped.items():
         means[first.index(row), second.index(column)] = float(np.mean(list(rests.values())))
-    titles = factor_titles(model)
+    titles = model.factor_titles
     best = next((dict(candidate.settings) for candidate in model.candidates if candidate.chosen), None)
     averaged = dict.fromkeys(titles.get(name, name) for rest in next(iter(grouped.values())) for name, _ in rest)
     return InteractionGrid(
@@ -206,9 +210,9 @@ def draw_lines(info: InteractionGrid, figure: Figure) -> None:
     grid(axes, "y")
 
 
-def draw_interactions(model: ModelFinding, figure: Figure, *, margin: float) -> None:
+def draw_interactions(model: ModelResults, figure: Figure, *, margin: float) -> None:
     """Draw one row with its interval per pair of levels, the strongest first."""
-    shown, titles = strongest(model.interactions)[:MOST], factor_titles(model)
+    shown, titles = strongest(model.interactions)[:MOST], model.factor_titles
     rows = max(len(shown), 1)
     title = f"{shortened(model.label, 30)}: which techniques depend on each other"
     open_page(figure, height=rows * INTERACTION_ROW + 1.5, title=title)

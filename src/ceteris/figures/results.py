@@ -1,7 +1,6 @@
 """The final results on the test set: every metric, the gap to training and validation, and what the accuracy costs."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -10,37 +9,23 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from ceteris.analysis.finals import VERSION_TITLES, finished, shortened
-from ceteris.analysis.results import METRICS, ResultsInfo, VersionResults
+from ceteris.analysis.results import METRICS, VERSION_TITLES, Results, VersionResults
 from ceteris.figures.report_figure import ReportFigure
 from ceteris.figures.style import INK, MUTED, PAPER, axes_at, compact, grid, logarithmic, model_colour, open_page
-from ceteris.findings import StudyFindings, Version
+from ceteris.findings import Version
+from ceteris.formats import shortened
 
 RESULT_ROW = 0.26  # inches
-COSTS = (
-    ("train_seconds", "training time, s"), ("memory_megabytes", "peak memory, MB"), ("parameters", "parameters"),
-    ("megaflops", "forward MFLOPs per image"),
+COSTS = (  # of Cost, in what unit it is shown, and the axis
+    ("train_seconds", 1.0, "training time, s"), ("peak_memory_bytes", 1e6, "peak memory, MB"),
+    ("parameters", 1.0, "parameters"), ("forward_flops_per_image", 1e6, "forward MFLOPs per image"),
 )  # fmt: skip
 
 
-@dataclass(frozen=True, kw_only=True)
-class ModelCost:
-    """Means over the seeds of one version of a model; FLOPs count a multiply-add as two."""
-
-    model: str
-    title: str
-    position: int
-    version: Version
-    accuracy: float
-    train_seconds: float
-    memory_megabytes: float
-    parameters: int
-    megaflops: float
-
-
-def gap_figure(results: ResultsInfo) -> Iterator[ReportFigure]:
-    """Yield training, validation and test accuracy side by side."""
-    yield ReportFigure(
+def gap_figure(results: Results) -> Iterator[ReportFigure]:
+    """Yield training, validation and test accuracy side by side; nothing where no final finished."""
+    if results.versions:
+        yield ReportFigure(
         name="generalisation-gap", section="training", draw=partial(draw_generalisation_gap, results),
         caption="Accuracy at the kept epoch: training (open), validation (filled) and test (diamond), mean over seeds. "
         "The gap is training minus validation, in points; augmentation and dropout make the training side harder.",
@@ -48,9 +33,10 @@ def gap_figure(results: ResultsInfo) -> Iterator[ReportFigure]:
     )  # fmt: skip
 
 
-def results_figure(results: ResultsInfo) -> Iterator[ReportFigure]:
-    """Yield every metric of every version on the test set."""
-    yield ReportFigure(
+def results_figure(results: Results) -> Iterator[ReportFigure]:
+    """Yield every metric of every version on the test set; nothing where no final finished."""
+    if results.versions:
+        yield ReportFigure(
         name="test-results", section="results", draw=partial(draw_results, results),
         caption="Accuracy, macro-averaged precision, recall and F1, and AUC on the test set: mean over seeds (large), every "
         "seed (small), 95 % Wilson interval of the accuracy.",
@@ -58,25 +44,24 @@ def results_figure(results: ResultsInfo) -> Iterator[ReportFigure]:
     )  # fmt: skip
 
 
-def cost_figure(findings: StudyFindings, results: ResultsInfo) -> Iterator[ReportFigure]:
+def cost_figure(results: Results) -> Iterator[ReportFigure]:
     """Yield accuracy against time, memory, parameters and FLOPs; nothing where no costs were recorded."""
-    costs = model_costs(findings, results)
-    if costs:
+    if known := [version for version in results.versions if version.costs]:
         yield ReportFigure(
-            name="costs", section="results", draw=partial(draw_costs, costs),
+            name="costs", section="results", draw=partial(draw_costs, known),
             caption="Test accuracy against training time, peak memory, parameters and FLOPs of the final trainings.",
             description="Four scatter charts of accuracy against cost; the numbers are in the table of costs.",
         )  # fmt: skip
 
 
-def draw_results(results: ResultsInfo, figure: Figure) -> None:
+def draw_results(results: Results, figure: Figure) -> None:
     """Draw one row per version: the mean of each metric, the accuracy with its interval, every seed as a small dot."""
-    rows = len(results.summaries)
-    open_page(figure, height=1.2 + RESULT_ROW * rows, title=f"Results on the {results.images:,} test images")
+    rows = len(results.versions)
+    open_page(figure, height=1.2 + RESULT_ROW * rows, title=f"Results on the {results.test_count:,} test images")
     panels = [axes_at(figure, 1.75 + 1.08 * panel, 0.7, 0.92, RESULT_ROW * rows) for panel in range(len(METRICS))]
     for axes, (metric, title) in zip(panels, METRICS, strict=True):
         _prepare(axes, rows, title)
-        for row, summary in enumerate(results.summaries):
+        for row, summary in enumerate(results.versions):
             colour = model_colour(summary.position)
             if metric == "accuracy":
                 interval = summary.accuracy_interval
@@ -86,7 +71,7 @@ def draw_results(results: ResultsInfo, figure: Figure) -> None:
             fill = colour if summary.version == "best" else PAPER
             mean = 100 * summary.mean(metric)
             axes.scatter([mean], [row], s=26, facecolor=fill, edgecolor=colour, linewidth=1.1, zorder=3)
-    for row, summary in enumerate(results.summaries):
+    for row, summary in enumerate(results.versions):
         weight = "bold" if summary.version == "best" else "normal"
         _name_row(panels[0], row, shortened(_name(summary, 14), 30), x=-0.1, fontsize=7.5, fontweight=weight)
     shared = [axes for axes, (metric, _) in zip(panels, METRICS, strict=True) if metric != "auc"]
@@ -107,27 +92,26 @@ def _prepare(axes: Axes, rows: int, title: str) -> None:
 
 
 def _name(summary: VersionResults, letters: int) -> str:
-    return f"{shortened(summary.title, letters)}, {VERSION_TITLES[summary.version]}"
+    return f"{shortened(summary.title, letters)}, {summary.version_title}"
 
 
 def _name_row(axes: Axes, row: int, text: str, *, x: float, **font: Any) -> None:
     axes.text(x, row, text, transform=axes.get_yaxis_transform(), ha="right", va="center", **font)
 
 
-def draw_generalisation_gap(results: ResultsInfo, figure: Figure) -> None:
+def draw_generalisation_gap(results: Results, figure: Figure) -> None:
     """Draw training, validation and test accuracy of every version in one row each: the line between them is the gap."""
-    rows = len(results.summaries)
+    rows = len(results.versions)
     open_page(figure, height=1.4 + RESULT_ROW * rows, title="Accuracy in training, validation and test")
     axes = axes_at(figure, 1.95, 0.65, 4.3, RESULT_ROW * rows)
     _prepare(axes, rows, "")
     axes.locator_params(axis="x", nbins=6)
     axes.set_xlabel("accuracy, %")
-    for row, summary in enumerate(results.summaries):
+    for row, summary in enumerate(results.versions):
         _name_row(axes, row, shortened(_name(summary, 16), 34), x=-0.03, fontsize=8)
         colour = model_colour(summary.position)
         train, validation = 100 * summary.train_accuracy, 100 * summary.validation_accuracy
-        gap = train - validation
-        told = "" if gap != gap else f"gap {gap:+.1f}".replace("-", "−")
+        told = "" if np.isnan(summary.gap) else f"gap {100 * summary.gap:+.1f}".replace("-", "−")
         axes.text(1.03, row, told, transform=axes.get_yaxis_transform(), va="center", fontsize=8, color=INK)
         axes.plot([train, validation], [row, row], color=colour, linewidth=1.6, zorder=1)
         for value, marker, fill, edge, size, name in (
@@ -140,34 +124,12 @@ def draw_generalisation_gap(results: ResultsInfo, figure: Figure) -> None:
     axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, handletextpad=0.2, columnspacing=1.2)
 
 
-def model_costs(findings: StudyFindings, results: ResultsInfo) -> tuple[ModelCost, ...]:
-    """Collect the costs of every version that finished and has its costs recorded."""
-    costs = []
-    for summary in results.summaries:
-        known = [final.cost for final in finished(findings, summary.model, summary.version) if final.cost]
-        if known:
-            costs.append(
-                ModelCost(
-                    model=summary.model,
-                    title=summary.title,
-                    position=summary.position,
-                    version=summary.version,
-                    accuracy=summary.mean("accuracy"),
-                    train_seconds=float(np.mean([cost.train_seconds for cost in known])),
-                    memory_megabytes=float(np.mean([cost.peak_memory_bytes for cost in known])) / 1e6,
-                    parameters=known[0].parameters,
-                    megaflops=known[0].forward_flops_per_image / 1e6,
-                )
-            )
-    return tuple(costs)
-
-
-def draw_costs(costs: Sequence[ModelCost], figure: Figure) -> None:
+def draw_costs(versions: Sequence[VersionResults], figure: Figure) -> None:
     """Draw test accuracy against each cost; filled marks are the best versions, a line joins a model's versions."""
     open_page(figure, height=2.75, title="Test accuracy against what it costs")
-    for panel, (name, title) in enumerate(COSTS):
+    for panel, (name, unit, title) in enumerate(COSTS):
         axes = axes_at(figure, 0.6 + 1.68 * panel, 0.72, 1.45, 1.35)
-        _draw_cost(axes, costs, name)
+        _draw_cost(axes, versions, [version.mean_cost(name) / unit for version in versions])
         axes.set_xlabel(title, fontsize=8, labelpad=2)
         grid(axes, "both")
         axes.margins(0.16)
@@ -176,11 +138,10 @@ def draw_costs(costs: Sequence[ModelCost], figure: Figure) -> None:
         else:
             axes.tick_params(labelleft=False)
     axes, handles = figure.axes[0], []
-    for cost in costs:
-        if cost.version == "best":
-            label = shortened(cost.title, 14)
-            handles.append(axes.scatter([], [], s=28, color=model_colour(cost.position), label=label))
-    for version in dict.fromkeys(cost.version for cost in costs if cost.version != "best"):
+    for best in (version for version in versions if version.version == "best"):
+        label = shortened(best.title, 14)
+        handles.append(axes.scatter([], [], s=28, color=model_colour(best.position), label=label))
+    for version in dict.fromkeys(version.version for version in versions if version.version != "best"):
         label, marker = VERSION_TITLES[version], _marker(version)
         handles.append(axes.scatter([], [], s=28, marker=marker, facecolor="none", edgecolor=MUTED, label=label))
     figure.legend(
@@ -188,16 +149,15 @@ def draw_costs(costs: Sequence[ModelCost], figure: Figure) -> None:
     )
 
 
-def _draw_cost(axes: Axes, costs: Sequence[ModelCost], name: str) -> None:
-    for position in sorted({cost.position for cost in costs}):
-        own, colour = [cost for cost in costs if cost.position == position], model_colour(position)
-        x, y = [getattr(cost, name) for cost in own], [100 * cost.accuracy for cost in own]
-        axes.plot(x, y, color=colour, linewidth=0.7, alpha=0.5)
-        for cost, across, up in zip(own, x, y, strict=True):
-            fill, marker = colour if cost.version == "best" else PAPER, _marker(cost.version)
-            axes.scatter([across], [up], s=28, marker=marker, facecolor=fill, edgecolor=colour, linewidth=1.1, zorder=3)
-    values = [getattr(cost, name) for cost in costs]
-    if min(values) > 0 and max(values) / min(values) > 20:
+def _draw_cost(axes: Axes, versions: Sequence[VersionResults], costs: Sequence[float]) -> None:
+    for position in sorted({version.position for version in versions}):
+        own = [(version, cost) for version, cost in zip(versions, costs, strict=True) if version.position == position]
+        colour, heights = model_colour(position), [100 * version.mean("accuracy") for version, _ in own]
+        axes.plot([cost for _, cost in own], heights, color=colour, linewidth=0.7, alpha=0.5)
+        for (version, cost), up in zip(own, heights, strict=True):
+            fill, marker = colour if version.version == "best" else PAPER, _marker(version.version)
+            axes.scatter([cost], [up], s=28, marker=marker, facecolor=fill, edgecolor=colour, linewidth=1.1, zorder=3)
+    if min(costs) > 0 and max(costs) / min(costs) > 20:
         logarithmic(axes, "x")
     else:
         axes.locator_params(axis="x", nbins=3)

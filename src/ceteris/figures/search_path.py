@@ -1,6 +1,6 @@
 """A search that goes factor by factor: its path from the baseline to the best recipe, and the numbers tuned on the way."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -8,8 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ceteris.analysis.finals import shortened
-from ceteris.analysis.search import mean_of_finished
+from ceteris.analysis.results import ModelResults, Results
 from ceteris.figures.report_figure import ReportFigure
 from ceteris.figures.rows import ALL_RIGHT, ROW, readable_range
 from ceteris.figures.style import (
@@ -26,36 +25,11 @@ from ceteris.figures.style import (
     note,
     open_page,
 )
-from ceteris.findings import FactorPath, ModelFinding, StudyFindings, TuningFinding
-from ceteris.formats import percent, points
+from ceteris.findings import FactorFinding, FactorPath, LevelFinding, ModelFinding, TuningFinding
+from ceteris.formats import percent, points, shortened
 
 SHORT = 13  # letters of a label that fit beside a panel of tuning when two stand side by side
 LINE = 0.17  # inches between the names of two arms
-
-
-@dataclass(frozen=True, kw_only=True)
-class PathStep:
-    """The cross-validated accuracy after one decision; ``changed`` tells whether the incumbent was replaced.
-
-    ``retuned`` tells whether tuning gave the level that was kept another value, as it may to an incumbent that stays.
-    ``gain`` is the paired difference from the incumbent, on the blocks that both were trained on; nan where it stayed.
-    """
-
-    factor: str
-    level: str
-    mean: float
-    changed: bool
-    retuned: bool
-    gain: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelPath:
-    """All steps of one model, the first one being its baseline; ``position`` is the model's place in the study."""
-
-    model: str
-    position: int
-    steps: tuple[PathStep, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,9 +41,9 @@ class FieldTuning:
     arms: tuple[tuple[str, TuningFinding], ...]
 
 
-def search_path_figure(findings: StudyFindings) -> Iterator[ReportFigure]:
+def search_path_figure(results: Results) -> Iterator[ReportFigure]:
     """Yield the path of all models whose search went factor by factor; nothing where there is none."""
-    paths = search_paths(findings)
+    paths = [model for model in results.models if has_path(model)]
     if paths:
         yield ReportFigure(
             name="search-path", section="exploration", draw=partial(draw_search_path, paths),
@@ -81,45 +55,18 @@ def search_path_figure(findings: StudyFindings) -> Iterator[ReportFigure]:
         )  # fmt: skip
 
 
-def tuning_figure(model: ModelFinding) -> Iterator[ReportFigure]:
-    """Yield what was tuned inside the arms of a model's factors; nothing where no number was."""
-    fields = tuned_fields(model)
-    if fields:
-        yield ReportFigure(
-            name=f"tuning-{model.name}", section="exploration", model=model.name,
-            draw=partial(draw_tuning, fields, title=model.label),
-            caption=f"{model.label}: numbers that were tuned inside each arm before it was compared, on one fold that no "
-            "comparison uses. A ring marks the value that was taken, an arrow one that lies at the edge of what was tried.",
-            description="Line charts of held-out accuracy against the tuned value, one line per arm; the numbers are in the "
-            "table of tuning.",
-        )  # fmt: skip
-
-
-def search_paths(findings: StudyFindings) -> tuple[ModelPath, ...]:
-    """Collect, for every model whose search went factor by factor, the accuracy of the setting kept after each factor."""
-    paths = []
-    for position, model in enumerate(findings.models):
-        if not has_path(model):
-            continue
-        steps = [
-            PathStep(
-                factor=factor.label,
-                level=level.tuned_label,
-                mean=mean_of_finished(level.accuracies),
-                changed=not level.incumbent,
-                retuned=level.retuned,
-                gain=level.comparison.difference if level.comparison and not level.incumbent else np.nan,
-            )
-            for factor in model.factors
-            for level in factor.levels
-            if level.chosen
-        ]
-        if start := model.factors[0].incumbent:
-            mean = mean_of_finished(start.accuracies)
-            first = PathStep(factor="baseline", level="", mean=mean, changed=False, retuned=start.retuned, gain=np.nan)
-            steps.insert(0, first)
-        paths.append(ModelPath(model=model.label, position=position, steps=tuple(steps)))
-    return tuple(paths)
+def tuning_figures(results: Results) -> Iterator[ReportFigure]:
+    """Yield for every model what was tuned inside the arms of its factors; nothing where no number was."""
+    for model in results.models:
+        if fields := tuned_fields(model):
+            yield ReportFigure(
+                name=f"tuning-{model.name}", section="exploration", model=model.name,
+                draw=partial(draw_tuning, fields, title=model.label),
+                caption=f"{model.label}: numbers that were tuned inside each arm before it was compared, on one fold that no "
+                "comparison uses. A ring marks the value that was taken, an arrow one that lies at the edge of what was tried.",
+                description="Line charts of held-out accuracy against the tuned value, one line per arm; the numbers are in "
+                "the table of tuning.",
+            )  # fmt: skip
 
 
 def has_path(model: ModelFinding) -> bool:
@@ -127,42 +74,51 @@ def has_path(model: ModelFinding) -> bool:
     return bool(model.factors) and isinstance(model.search, FactorPath) and model.search.around == "best"
 
 
-def draw_search_path(paths: tuple[ModelPath, ...], figure: Figure) -> None:
+def path_steps(model: ModelFinding) -> list[tuple[FactorFinding | None, LevelFinding]]:
+    """Return the baseline, where it is known, and the level that was kept of each factor."""
+    first = model.factors[0].incumbent
+    kept = [(factor, level) for factor in model.factors for level in factor.levels if level.chosen]
+    return [*([(None, first)] if first else []), *kept]
+
+
+def draw_search_path(models: Sequence[ModelResults], figure: Figure) -> None:
     """Draw one panel per model: a row per decision, filled where the incumbent was replaced."""
-    body = sum(len(path.steps) * ROW + 0.42 for path in paths)
+    paths = [(model, path_steps(model)) for model in models]
+    body = sum(len(steps) * ROW + 0.42 for _, steps in paths)
     open_page(figure, height=body + 1.0, title="From the baseline to the best setting, one technique at a time")
-    means = np.array([step.mean for path in paths for step in path.steps])
+    means = np.array([level.mean for _, steps in paths for _, level in steps])
     low, high = readable_range(means, means, means, needed=means)
     top = 0.45
-    for path in paths:
-        axes = axes_at(figure, 3.0, top + 0.3, 2.9, max(len(path.steps), 1) * ROW)
+    for model, steps in paths:
+        axes = axes_at(figure, 3.0, top + 0.3, 2.9, max(len(steps), 1) * ROW)
         axes.set_xlim(100 * low, 100 * min(high, ALL_RIGHT))
-        _draw_path(axes, path)
-        axes.tick_params(axis="x", length=0, labelbottom=path is paths[-1])
-        top += len(path.steps) * ROW + 0.42
+        _draw_path(axes, model, steps)
+        axes.tick_params(axis="x", length=0, labelbottom=model is models[-1])
+        top += len(steps) * ROW + 0.42
     figure.axes[-1].set_xlabel("mean cross-validated accuracy, %")
 
 
-def _draw_path(axes: Axes, path: ModelPath) -> None:
-    colour, page = model_colour(path.position), axes.get_yaxis_transform()
-    axes.set_ylim(max(len(path.steps), 1) - 0.5, -0.5)
+def _draw_path(axes: Axes, model: ModelResults, steps: Sequence[tuple[FactorFinding | None, LevelFinding]]) -> None:
+    colour, page = model_colour(model.position), axes.get_yaxis_transform()
+    axes.set_ylim(max(len(steps), 1) - 0.5, -0.5)
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
     axes.grid(visible=True, axis="x")
-    axes.text(-1.0, -0.95, path.model, transform=page, fontsize=9, fontweight="bold", color=colour, va="center")
-    values = 100 * np.array([step.mean for step in path.steps])
+    axes.text(-1.0, -0.95, model.label, transform=page, fontsize=9, fontweight="bold", color=colour, va="center")
+    values = 100 * np.array([level.mean for _, level in steps])
     axes.plot(values, np.arange(len(values)), color=colour, linewidth=1.5, drawstyle="steps-post", zorder=2)
-    for row, (step, value) in enumerate(zip(path.steps, values, strict=True)):
-        marked = step.changed or row == 0
+    for row, ((factor, level), value) in enumerate(zip(steps, values, strict=True)):
+        changed = factor is not None and not level.incumbent
+        marked = changed or row == 0
         fill = colour if marked else PAPER
         axes.scatter([value], [row], s=26, facecolor=fill, edgecolor=colour, linewidth=1.1, zorder=3)
         ink, weight = (INK, "bold") if marked else (MUTED, "normal")
-        name = shortened(step.factor, 30) + (f": {shortened(step.level, 22)}" if step.level else "")
-        stayed = "tuned" if step.retuned else "stays"
-        gain = "" if row == 0 else points(step.gain, 1, zero="±") if step.changed else stayed
+        name = f"{shortened(factor.label, 30)}: {shortened(level.tuned_label, 22)}" if factor else "baseline"
+        won = level.comparison.difference if level.comparison else np.nan
+        gain = points(won, 1, zero="±") if changed else "tuned" if level.retuned else "stays"
         for x, told, side, bold in (
-            (-0.03, shortened(name, 44), "right", weight), (1.04, percent(step.mean, 1), "left", weight),
-            (1.25, gain, "left", "normal"),
+            (-0.03, shortened(name, 44), "right", weight), (1.04, percent(level.mean, 1), "left", weight),
+            (1.25, gain if row else "", "left", "normal"),
         ):  # fmt: skip
             axes.text(x, row, told, transform=page, fontsize=8, ha=side, va="center", fontweight=bold, color=ink)
 

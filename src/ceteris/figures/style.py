@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from ceteris.analysis.finals import shortened
+from ceteris.formats import shortened
 from ceteris.records import FloatArray
 
 INK = "#1c2128"

@@ -78,10 +78,11 @@ def detectable(study: Study, stage: PlannedStage, spread: Spread, *, repetitions
     """
     if not stage.comparisons or stage.blocks < 2:
         return None
+    blocks = stage.blocks * repetitions
+    share = overlap_share(folds=study.exploration.folds, blocks=blocks)
     return detectable_difference(
-        spread=spread.deviation,
-        blocks=stage.blocks * repetitions,
-        test_share=overlap_share(folds=study.exploration.folds, blocks=stage.blocks * repetitions),
+        error=spread.deviation * float(np.sqrt(1 / blocks + share)),
+        degrees=blocks - 1,
         significance=study.significance / stage.comparisons,
     )
 

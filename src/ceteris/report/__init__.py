@@ -5,6 +5,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, get_args
 
+from ceteris.analysis.results import results_of
 from ceteris.errors import ConfigError, did_you_mean
 from ceteris.findings import StudyFindings
 from ceteris.report.html import html_report
@@ -76,8 +77,9 @@ def write_report(
     tell = progress or (lambda _: None)
     with ThreadPoolExecutor(max_workers=1) as background:
         # The notebook's kernel is a process of its own: it works while the figures are drawn here.
-        notebook = background.submit(notebook_report, findings, folder) if "ipynb" in formats else None
-        report, written = compose(findings, tell), []
+        results, written = results_of(findings), []
+        notebook = background.submit(notebook_report, results, folder) if "ipynb" in formats else None
+        report = compose(results, tell)
         for name, content in _files(report, formats, notebook, tell):
             write_bytes(folder / name, content)
             written.append(folder / name)

@@ -1,15 +1,15 @@
 """The report as one HTML file that needs nothing else: no request leaves the page."""
 
 import re
+from dataclasses import replace
 from importlib import resources
 
 import jinja2
 from markupsafe import Markup
 
-from ceteris.figures import ReportFigure
 from ceteris.figures.style import ACCENT, FAINT, INK, MUTED, PAPER, VERDICT_COLOURS
 from ceteris.formats import points
-from ceteris.report.sections import Report
+from ceteris.report.sections import DrawnFigure, Report
 
 NUMERIC = ("count", "share", "points", "p", "number", "seconds", "megabytes", "area")
 
@@ -29,16 +29,23 @@ def html_report(report: Report) -> str:
     )
     environment.filters["numeric"] = lambda kind: kind in NUMERIC
     environment.filters["points"] = points
+    environment.filters["drawing"] = _drawing
     source = resources.files("ceteris.report").joinpath("templates/report.html.jinja").read_text(encoding="utf-8")
 
-    def drawing(figure: ReportFigure) -> Markup:
-        drawn = report.drawing(figure)
-        # Drawn by matplotlib; the label is escaped.
-        return Markup(inlined(drawn.svg, name=figure.name, label=f"{figure.caption} {figure.description}"))
-
+    shown = [
+        replace(section, blocks=tuple(block for block in section.blocks if "page" in block.where))
+        for section in report.sections
+    ]
     return environment.from_string(source).render(
-        findings=report.findings, sections=report.sections("page"), drawing=drawing
+        study=report.results, sections=[section for section in shown if section.blocks]
     )
+
+
+def _drawing(drawn: DrawnFigure) -> Markup:
+    """Return a drawing with the words for those who cannot see it."""
+    figure = drawn.figure
+    # Drawn by matplotlib; the label is escaped.
+    return Markup(inlined(drawn.svg, name=figure.name, label=f"{figure.caption} {figure.description}"))
 
 
 def inlined(svg: str, *, name: str, label: str) -> str:

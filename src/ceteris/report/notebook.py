@@ -13,11 +13,10 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import v4
 
-from ceteris.analysis.results import results_info
+from ceteris.analysis.results import Results
 from ceteris.errors import StoreError
 from ceteris.figures import figures
-from ceteris.findings import StudyFindings
-from ceteris.report.sections import Block, Bullets, Heading, Picture, Rows, Text, sections
+from ceteris.report.sections import Block, Bullets, DrawnFigure, Heading, Picture, Rows, Text, sections
 from ceteris.report.tables import tables
 
 START_SECONDS = 180  # a kernel on a busy machine may take long to answer
@@ -26,20 +25,19 @@ SET_UP = """\
 import warnings
 from pathlib import Path
 
-from ceteris.analysis.results import results_info
+from ceteris.analysis.results import results_of
 from ceteris.figures import figures
 from ceteris.report import tables
 from ceteris.store import read_findings
 
 warnings.filterwarnings("ignore")
-findings = read_findings(Path("findings.safetensors"))
-results = results_info(findings)  # the finals, evaluated on the test labels
-table = {entry.name: entry for entry in tables(findings, results)}
-figure = {entry.name: entry for entry in figures(findings, results)}
-print(f"{findings.title}: {len(table)} tables and {len(figure)} figures")"""
+results = results_of(read_findings(Path("findings.safetensors")))  # the finals are evaluated on the test labels
+table = {entry.name: entry for entry in tables(results)}
+figure = {entry.name: entry for entry in figures(results)}
+print(f"{results.title}: {len(table)} tables and {len(figure)} figures")"""
 
 
-def notebook_report(findings: StudyFindings, folder: Path) -> bytes:
+def notebook_report(results: Results, folder: Path) -> bytes:
     """Return the executed notebook; it is executed in ``folder``, where ``findings.safetensors`` must lie.
 
     It needs a thread without a running event loop, so within a notebook of your own call it from another thread.
@@ -52,18 +50,18 @@ def notebook_report(findings: StudyFindings, folder: Path) -> bytes:
             f"The notebook reads findings.safetensors in {folder}, and there is none. Write it first with "
             "ceteris.store.write_findings, or leave the format ipynb out."
         )
-    notebook = unexecuted(findings)
+    notebook = unexecuted(results)
     _execute(notebook, folder)
     return (json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n").encode("utf-8")
 
 
-def unexecuted(findings: StudyFindings) -> Any:
+def unexecuted(results: Results) -> Any:
     """Return the notebook before it is executed."""
     make: Any = v4  # nbformat has no types
     notebook = make.new_notebook()
     notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
     kinds = {"words": make.new_markdown_cell, "code": make.new_code_cell}
-    notebook.cells = [kinds[kind](source) for kind, source in _cells(findings)]
+    notebook.cells = [kinds[kind](source) for kind, source in _cells(results)]
     for number, cell in enumerate(notebook.cells, start=1):
         cell["id"] = f"cell-{number:03d}"
     return notebook
@@ -99,14 +97,13 @@ def _execute(notebook: Any, folder: Path) -> None:
             ) from error
 
 
-def _cells(findings: StudyFindings) -> Iterator[tuple[str, str]]:
+def _cells(results: Results) -> Iterator[tuple[str, str]]:
     """Yield kind and source of every cell; words gather in one cell until a table or a figure follows."""
-    results = results_info(findings)
-    known = {table.name for table in tables(findings, results)}
-    people = " · ".join(part for part in (findings.people, findings.date) if part)
-    yield "words", f"# {_plain(findings.label)}\n\n{_plain(findings.question)}\n\n{_plain(people)}"
+    known = {table.name for table in tables(results)}
+    people = " · ".join(part for part in (results.people, results.date) if part)
+    yield "words", f"# {_plain(results.label)}\n\n{_plain(results.question)}\n\n{_plain(people)}"
     yield "code", SET_UP
-    for section in sections(findings, results, list(figures(findings, results))):
+    for section in sections(results, [DrawnFigure(figure=figure, svg="", png=b"") for figure in figures(results)]):
         blocks = [block for block in section.blocks if "notebook" in block.where]
         words = [f"## {section.title}"] if blocks else []
         for block in blocks:
@@ -114,12 +111,12 @@ def _cells(findings: StudyFindings) -> Iterator[tuple[str, str]]:
                 words += _markdown(block)
                 continue
             if isinstance(block, Picture):
-                words.append(_plain(block.figure.caption))
+                words.append(_plain(block.drawn.figure.caption))
             if words:
                 yield "words", "\n\n".join(words)
             words = []
             if isinstance(block, Picture):
-                yield "code", f"figure[{block.figure.name!r}]"
+                yield "code", f"figure[{block.drawn.figure.name!r}]"
             elif block.table.name in known:
                 yield "code", f'table["{block.table.name}"]'
         if words:

@@ -12,12 +12,10 @@ from typing import Any
 import matplotlib
 import typst
 
-from ceteris.analysis.finals import VERSION_TITLES, shortened
-from ceteris.analysis.search import mean_of_finished
-from ceteris.figures import ReportFigure
-from ceteris.findings import LevelFinding, StudyFindings
-from ceteris.formats import plain_points, points
-from ceteris.report.sections import Block, Bullets, Compact, Heading, Judgements, Report, Section, Text
+from ceteris.analysis.results import ModelResults
+from ceteris.findings import LevelFinding
+from ceteris.formats import plain_points, points, shortened
+from ceteris.report.sections import Block, Bullets, Compact, DrawnFigure, Heading, Judgements, Report, Section, Text
 from ceteris.report.tables import data_description, structures
 
 MOST_PAGES = 5
@@ -102,16 +100,16 @@ def _compiled(folder: Path, data: dict[str, Any]) -> bytes | None:
 
 def content(report: Report, layout: Layout) -> dict[str, Any]:
     """Return everything that the pages show, as plain values."""
-    findings = report.findings
+    study = report.results
     pages = _Pages(report=report, layout=layout)
-    made = [pages.section(section) for section in report.sections("pdf")]
+    made = [pages.section(section) for section in report.sections]
     return {
         "size": layout.size,
-        "title": shortened(findings.label, 200),
-        "question": shortened(findings.question, 400),
-        "people": shortened(findings.people, 160),
-        "byline": shortened(" · ".join(part for part in (findings.people, findings.date) if part), 180),
-        "note": shortened(findings.data.note, 300),
+        "title": shortened(study.label, 200),
+        "question": shortened(study.question, 400),
+        "people": shortened(study.people, 160),
+        "byline": shortened(" · ".join(part for part in (study.people, study.date) if part), 180),
+        "note": shortened(study.data.note, 300),
         "sections": [section for section in made if section["blocks"]],
     }
 
@@ -125,9 +123,9 @@ class _Pages:
 
     def section(self, section: Section) -> dict[str, Any]:
         """Return words and tables in their order, then the section's own figures; none stands in the summary."""
-        blocks = [plain for block in section.blocks for plain in self._blocks(block)]
-        own = [entry.figure for entry in self.report.drawn if entry.figure.section == section.name]
-        shown = {entry["name"]: entry for figure in own if (entry := self._picture(figure))}
+        blocks = [plain for block in section.blocks if "pdf" in block.where for plain in self._blocks(block)]
+        own = [drawn for drawn in self.report.drawn if drawn.figure.section == section.name]
+        shown = {entry["name"]: entry for drawn in own if (entry := self._picture(drawn))}
         for name, partner in PAIRS.items():
             if name in shown and partner in shown:
                 shown[partner]["beside"] = shown.pop(name)
@@ -146,12 +144,12 @@ class _Pages:
                 sides = [{"title": shortened(one.title, 40), "pros": one.pros, "cons": one.cons} for one in judged[:6]]
                 yield {"kind": "judgements", "rows": sides}
             case Compact(name="effects"):
-                yield effects(self.report.findings, self.layout.effect_rows)
+                yield effects(self.report.results.models, self.layout.effect_rows)
             case Compact(name="results"):
                 yield self._results()
             case Compact(name="facts"):
-                rows = self._cut(data_description(self.report.findings, brief=True).texts(), 300)
-                samples = [entry.figure for entry in self.report.drawn if entry.figure.name == "samples"]
+                rows = self._cut(data_description(self.report.results, brief=True).texts(), 300)
+                samples = [drawn for drawn in self.report.drawn if drawn.figure.name == "samples"]
                 picture = self._drawn(samples[0]) if samples and "samples" in self.layout.figures else None
                 yield {"kind": "facts", "rows": rows, "picture": picture}
             case Compact(name="models"):
@@ -161,8 +159,9 @@ class _Pages:
 
     # -- figures
 
-    def _picture(self, figure: ReportFigure) -> dict[str, Any] | None:
+    def _picture(self, drawn: DrawnFigure) -> dict[str, Any] | None:
         """Return file, caption and size of a figure, None where this layout has no room for it."""
+        figure = drawn.figure
         if figure.kind not in self.layout.figures or figure.kind == "samples":
             return None
         if figure.model:
@@ -170,10 +169,11 @@ class _Pages:
             having = [summary for summary in self.report.results.best if summary.model in models]
             if not having or figure.model != max(having, key=lambda summary: summary.mean("accuracy")).model:
                 return None
-        return self._drawn(figure)
+        return self._drawn(drawn)
 
-    def _drawn(self, figure: ReportFigure) -> dict[str, Any]:
-        (share, tallest), box = FIGURES[figure.kind], self.report.drawing(figure).svg.split('viewBox="', 1)[1]
+    def _drawn(self, drawn: DrawnFigure) -> dict[str, Any]:
+        figure = drawn.figure
+        (share, tallest), box = FIGURES[figure.kind], drawn.svg.split('viewBox="', 1)[1]
         width, height = map(float, box.split('"', 1)[0].split()[2:])
         size = {"ratio": f"{height / width:.4f}", "share": share, "tallest": tallest}
         return {"kind": "picture", "name": figure.kind, "file": f"{figure.name}.svg", "caption": figure.caption, **size}
@@ -182,17 +182,17 @@ class _Pages:
 
     def _results(self) -> dict[str, Any]:
         rows = []
-        for summary in self.report.results.summaries[:18]:
+        for summary in self.report.results.versions[:18]:
             low, high = summary.accuracy_interval.low, summary.accuracy_interval.high
             accuracy = f"{plain_points(summary.mean('accuracy'))} ({plain_points(low)}–{plain_points(high)})"
             shares = [plain_points(summary.mean(metric)) for metric in ("precision", "recall", "f1")]
-            version = f"{shortened(summary.title, 30)}, {VERSION_TITLES[summary.version]}"
+            version = f"{shortened(summary.title, 30)}, {summary.version_title}"
             rows.append([version, accuracy, *shares, f"{summary.mean('auc'):.4f}"])
         return {"kind": "results", "rows": rows}
 
     def _models(self) -> dict[str, Any]:
         """Split the properties into those that differ, as rows, and those that all models share, as one sentence."""
-        table = structures(self.report.findings)
+        table = structures(self.report.results)
         differing = [row[:9] for row in table.texts() if len(set(row[1:])) > 1]
         shared = [f"{row[0]} {row[1]}" for row in table.texts() if len(set(row[1:])) == 1 and row[1] != "none"]
         return {
@@ -205,7 +205,7 @@ class _Pages:
     def _explored(self) -> dict[str, Any]:
         """Name every factor once with its question and the models for which it was explored."""
         seen: dict[str, tuple[str, str, list[str]]] = {}
-        for model in self.report.findings.models:
+        for model in self.report.results.models:
             for factor in model.factors:
                 seen.setdefault(factor.name, (factor.label, factor.question, []))[2].append(model.label)
         rows = [
@@ -224,13 +224,13 @@ class _Pages:
 _Levels = dict[str, dict[str, LevelFinding]]  # label -> model -> level
 
 
-def effects(findings: StudyFindings, most_rows: int) -> dict[str, Any]:
+def effects(models: Sequence[ModelResults], most_rows: int) -> dict[str, Any]:
     """Return the table as plain values, and how many levels it leaves out.
 
     A cell reads "mean accuracy, difference from the incumbent, verdict". Where there are more rows than allowed, levels
     that were neither incumbent nor kept nor better for any model are left out first, then whole factors from the end.
     """
-    models = findings.models[:MOST_MODELS]
+    models = models[:MOST_MODELS]
     titles = {factor.name: factor.label for model in models for factor in model.factors}
     grouped: dict[str, _Levels] = {name: {} for name in titles}
     for model in models:
@@ -271,7 +271,7 @@ def _reduced(grouped: dict[str, _Levels], most_rows: int) -> dict[str, _Levels]:
 def _cell(level: LevelFinding | None) -> dict[str, Any]:
     if level is None:
         return {"mean": "", "difference": "", "interval": "", "verdict": "", "sign": "", "chosen": False}
-    mean, compared = mean_of_finished(level.accuracies), level.comparison
+    mean, compared = level.mean, level.comparison
     verdict = compared.verdict if compared else "incumbent" if level.incumbent else "failed"
     interval = f"({plain_points(compared.low)} to {plain_points(compared.high)})".replace("-", "−") if compared else ""
     return {

@@ -1,31 +1,19 @@
 """Tables about the search: the improvement, every level of every factor, what was tuned, tried and spent, what is open."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from ceteris.analysis.search import (
-    ablation,
-    block_word,
-    factor_titles,
-    mean_of_finished,
-    promised_gain,
-    trained_blocks,
-    undecided,
-)
+from ceteris.analysis.results import ModelResults, Results
 from ceteris.figures.improvement import ABLATION_WORDS
-from ceteris.findings import FactorFinding, LevelFinding, ModelFinding, StudyFindings
+from ceteris.findings import FactorFinding, LevelFinding, Verdict, mean_of_finished
 from ceteris.report.search_words import candidate_remark, decision_text
 from ceteris.report.table import Cell, Table, columns, detail, made
 from ceteris.report.words import improvement_sentence
 
 
-def levels_of(models: Sequence[ModelFinding]) -> Iterator[tuple[ModelFinding, FactorFinding, LevelFinding]]:
-    """Yield every level of every factor of some models."""
-    return ((model, factor, level) for model in models for factor in model.factors for level in factor.levels)
-
-
-def improvement(models: Sequence[ModelFinding]) -> Table:
+def improvement(models: Sequence[ModelResults]) -> Table:
     """Give baseline, best recipe and their difference on fresh seeds for every model."""
     titles = columns(
         "model", ("baseline", "share"), ("best", "share"), ("improvement", "points"), ("low", "points"),
@@ -34,8 +22,8 @@ def improvement(models: Sequence[ModelFinding]) -> Table:
     return made("improvement", "Improvement over the baseline on fresh seeds", titles, map(_improvement, models))
 
 
-def _improvement(model: ModelFinding) -> tuple[Cell, ...]:
-    words, confirmed = (promised_gain(model), improvement_sentence(model)), model.confirmation
+def _improvement(model: ModelResults) -> tuple[Cell, ...]:
+    words, confirmed = (model.promised_gain, improvement_sentence(model)), model.confirmation
     if model.best == model.baseline or confirmed is None:
         verdict = "baseline stays" if model.best == model.baseline else "unconfirmed"
         return (model.label, *(None,) * 6, verdict, None, *words)
@@ -46,7 +34,7 @@ def _improvement(model: ModelFinding) -> tuple[Cell, ...]:
     return (model.label, *means, *numbers, *words)
 
 
-def what_helped(models: Sequence[ModelFinding]) -> Table:
+def what_helped(models: Sequence[ModelResults]) -> Table:
     """Put the decision on every factor into one row: what was kept, by how much it won, and how sure that is."""
     titles = columns(
         "model", "factor", "before", "kept", ("difference", "points"), ("low", "points"), ("high", "points"),
@@ -64,18 +52,65 @@ def what_helped(models: Sequence[ModelFinding]) -> Table:
     return made("what_helped", "What helped, factor by factor", titles, rows)
 
 
-def levels(findings: StudyFindings, model: ModelFinding, factors: Sequence[FactorFinding] | None = None) -> Table:
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """The level that was kept; ``difference`` and ``verdict`` against the level before, None where that one stayed."""
+
+    level: str
+    before: str
+    changed: bool
+    retuned: bool
+    difference: float | None
+    verdict: Verdict | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecisionsInfo:
+    """A row per factor title, a column per model; None where a model did not explore the factor."""
+
+    models: tuple[str, ...]
+    factors: tuple[str, ...]
+    decisions: tuple[tuple[Decision | None, ...], ...]
+
+
+def decisions(models: Sequence[ModelResults]) -> DecisionsInfo:
+    """Put what was decided on every factor for every model side by side; factors in the order in which the study met them."""
+    found = {(factor.name, model.name): _decision(factor) for model in models for factor in model.factors}
+    titles = {name: title for model in reversed(models) for name, title in model.factor_titles.items()}
+    factors = dict.fromkeys(factor for factor, _ in found)
+    return DecisionsInfo(
+        models=tuple(model.label for model in models),
+        factors=tuple(titles[factor] for factor in factors),
+        decisions=tuple(tuple(found.get((factor, model.name)) for model in models) for factor in factors),
+    )
+
+
+def _decision(factor: FactorFinding) -> Decision | None:
+    before, kept = factor.incumbent, factor.kept
+    if kept is None:
+        return None
+    compared = None if kept.incumbent else kept.comparison
+    return Decision(
+        level=kept.tuned_label,
+        before=before.label if before else "",
+        changed=not kept.incumbent,
+        retuned=kept.retuned,
+        difference=compared.difference if compared else None,
+        verdict=compared.verdict if compared else None,
+    )
+
+
+def levels(model: ModelResults, factors: Sequence[FactorFinding] | None = None) -> Table:
     """List every level of a model's factors, of all or of some, with its result on every block."""
     shown = model.factors if factors is None else factors
-    blocks = max((len(level.accuracies) for factor in model.factors for level in factor.levels), default=0)
-    word = block_word(findings, model)
+    blocks = max((len(level.accuracies) for _, level in model.levels()), default=0)
     titles = columns(
         "factor", "level", ("mean accuracy", "share"), ("difference", "points"), ("low", "points"),
         ("high", "points"), detail("p", "p"), ("adjusted p", "p"), "verdict", detail("P(better)", "number"),
         detail("P(equivalent)", "number"), detail("effect size", "number"), detail("mean F1", "share"),
         detail("training accuracy", "share"), detail("incumbent", "flag"), ("kept", "flag"), ("failed", "count"),
         ("blocks trained", "count"), detail("parameters", "count"),
-        *((f"{word} {number + 1}", "share") for number in range(blocks)),
+        *((f"{model.block} {number + 1}", "share") for number in range(blocks)),
     )  # fmt: skip
     rows = (_level(factor, level, blocks) for factor in shown for level in factor.levels)
     return made(f"factors_{model.name}", f"{model.label}: every level of every factor", titles, rows)
@@ -93,9 +128,9 @@ def _level(factor: FactorFinding, level: LevelFinding, blocks: int) -> tuple[Cel
             found.probability_better, found.probability_equivalent, found.effect_size,
         )  # fmt: skip
     return (
-        factor.label, level.label, mean_of_finished(level.accuracies), *compared,
+        factor.label, level.label, level.mean, *compared,
         mean_of_finished(level.f1), mean_of_finished(level.train_accuracies), level.incumbent, level.chosen,
-        len(level.failures), trained_blocks(level), level.parameters, *_padded(level.accuracies.tolist(), blocks),
+        len(level.failures), level.blocks_trained, level.parameters, *_padded(level.accuracies.tolist(), blocks),
     )  # fmt: skip
 
 
@@ -103,7 +138,7 @@ def _padded(values: list[float], count: int) -> list[float | None]:
     return [*values, *[None] * (count - len(values))]
 
 
-def tuning(models: Sequence[ModelFinding]) -> Table:
+def tuning(models: Sequence[ModelResults]) -> Table:
     """Say for every tuned arm what was tried and what was taken."""
     titles = columns(
         "model", "factor", "level", "tuned", "values tried", ("chosen", "number"), ("accuracy there", "share"),
@@ -115,27 +150,29 @@ def tuning(models: Sequence[ModelFinding]) -> Table:
             tuned.chosen, dict(zip(tuned.values, tuned.accuracies.tolist(), strict=True)).get(tuned.chosen, float("nan")),
             tuned.widened, tuned.at_edge,
         )
-        for model, factor, level in levels_of(models)
+        for model in models
+        for factor, level in model.levels()
         for tuned in level.tuning
     )  # fmt: skip
     return made("tuning", "Numbers tuned inside each arm", titles, rows)
 
 
-def tuning_values(models: Sequence[ModelFinding]) -> Table:
+def tuning_values(models: Sequence[ModelResults]) -> Table:
     """Give the accuracy of every value that was tried, in the order of trying."""
     titles = columns(
         "model", "factor", "level", "tuned", ("value", "number"), ("accuracy", "share"), ("chosen", "flag")
     )
     rows = (
         (model.label, factor.label, level.label, tuned.field, value, float(accuracy), value == tuned.chosen)
-        for model, factor, level in levels_of(models)
+        for model in models
+        for factor, level in model.levels()
         for tuned in level.tuning
         for value, accuracy in zip(tuned.values, tuned.accuracies, strict=True)
     )
     return made("tuning_values", "Tuning, value by value", titles, rows)
 
 
-def worth(models: Sequence[ModelFinding]) -> Table:
+def worth(models: Sequence[ModelResults]) -> Table:
     """Say what every choice of the best setting is worth, the most valuable first within a model."""
     titles = columns(
         "model", "choice", "put back", ("worth", "points"), ("low", "points"), ("high", "points"), "verdict",
@@ -143,7 +180,7 @@ def worth(models: Sequence[ModelFinding]) -> Table:
     )  # fmt: skip
     rows = []
     for model in models:
-        for choice in ablation(model):
+        for choice in model.choices:
             found, blocks = choice.comparison, int(np.isfinite(choice.losses).sum())
             numbers = (found.difference, found.low, found.high) if found else (float("nan"),) * 3
             verdict = ABLATION_WORDS[found.verdict] if found else "not comparable"
@@ -151,7 +188,7 @@ def worth(models: Sequence[ModelFinding]) -> Table:
     return made("worth", "What each choice of the best setting is worth", titles, rows)
 
 
-def interactions(models: Sequence[ModelFinding]) -> Table:
+def interactions(models: Sequence[ModelResults]) -> Table:
     """List all two-way interactions in the order of the grid."""
     titles = columns(
         "model", "first factor", "first level", "second factor", "second level", ("difference", "points"), ("low", "points"),
@@ -159,7 +196,7 @@ def interactions(models: Sequence[ModelFinding]) -> Table:
     )  # fmt: skip
     rows = []
     for model in models:
-        names = factor_titles(model)
+        names = model.factor_titles
         for entry in model.interactions:
             (first, one), (second, other), found = entry.first, entry.second, entry.comparison
             pair = (names.get(first, first), one, names.get(second, second), other)
@@ -168,20 +205,28 @@ def interactions(models: Sequence[ModelFinding]) -> Table:
     return made("interactions", "Interactions of two factors", titles, rows)
 
 
-def candidates(findings: StudyFindings, model: ModelFinding) -> Table:
+def of_models(results: Results) -> Iterator[Table]:
+    """Yield the tables that every model has to itself."""
+    for model in results.models:
+        yield levels(model)
+        if model.candidates:
+            yield candidates(model)
+
+
+def candidates(model: ModelResults) -> Table:
     """List every recipe of a grid or a search with its settings and its result on every block."""
     names = list(dict.fromkeys(name for candidate in model.candidates for name, _ in candidate.settings))
     blocks = max(len(candidate.accuracies) for candidate in model.candidates)
-    word, shown = "fold" if blocks == findings.folds else "block", factor_titles(model)
+    shown = model.factor_titles
     titles = columns(
         ("number", "count"), *(shown.get(name, name) for name in names), ("epochs", "count"), ("mean accuracy", "share"),
         ("blocks", "count"), "fate", ("chosen", "flag"), "remark",
-        *((f"{word} {number + 1}", "share") for number in range(blocks)),
+        *((f"{model.block} {number + 1}", "share") for number in range(blocks)),
     )  # fmt: skip
     rows = (
         (
             entry.number, *(dict(entry.settings).get(name) for name in names), entry.epochs,
-            mean_of_finished(entry.accuracies), int(np.isfinite(entry.accuracies).sum()), entry.status, entry.chosen,
+            entry.mean, int(np.isfinite(entry.accuracies).sum()), entry.status, entry.chosen,
             candidate_remark(entry), *_padded(entry.accuracies.tolist(), blocks),
         )
         for entry in model.candidates
@@ -189,7 +234,7 @@ def candidates(findings: StudyFindings, model: ModelFinding) -> Table:
     return made(f"candidates_{model.name}", f"{model.label}: every recipe tried", titles, rows)
 
 
-def costs_of_exploration(models: Sequence[ModelFinding]) -> Table:
+def costs_of_exploration(models: Sequence[ModelResults]) -> Table:
     """Give the mean training time and the memory of every level of every factor."""
     titles = columns(
         "model", "factor", "level", ("training time, mean over folds", "seconds"), ("peak memory", "megabytes"),
@@ -200,12 +245,13 @@ def costs_of_exploration(models: Sequence[ModelFinding]) -> Table:
             model.label, factor.label, level.label, mean_of_finished(level.train_seconds),
             level.peak_memory_bytes / 1e6, level.parameters, level.forward_flops_per_image,
         )
-        for model, factor, level in levels_of(models)
+        for model in models
+        for factor, level in model.levels()
     )  # fmt: skip
     return made("costs_exploration", "What the exploration cost", titles, rows)
 
 
-def effort(models: Sequence[ModelFinding]) -> Table:
+def effort(models: Sequence[ModelResults]) -> Table:
     """List what was spent on every level of every factor, the tuning of its nuisance parameters included."""
     titles = columns(
         "model", "factor", "level", ("trainings", "count"), ("of these tuning", "count"), ("epochs", "count"),
@@ -216,12 +262,13 @@ def effort(models: Sequence[ModelFinding]) -> Table:
             model.label, factor.label, level.label, level.effort.trials, sum(len(tuned.values) for tuned in level.tuning),
             level.effort.epochs, level.effort.steps, float(level.effort.training_flops), level.effort.seconds,
         )
-        for model, factor, level in levels_of(models)
+        for model in models
+        for factor, level in model.levels()
     )  # fmt: skip
     return made("costs_effort", "Budget of every arm, tuning included", titles, rows)
 
 
-def to_decide(findings: StudyFindings) -> Table:
+def to_decide(models: Sequence[ModelResults]) -> Table:
     """List every undecided comparison with the blocks and the time that would decide it."""
     titles = columns(
         "model", "factor", "level", ("difference", "points"), ("low", "points"), ("high", "points"), ("blocks", "count"),
@@ -229,10 +276,17 @@ def to_decide(findings: StudyFindings) -> Table:
     )  # fmt: skip
     rows = (
         (
-            entry.model.label, entry.factor.label, entry.level.label, found.difference, found.low, found.high, found.blocks,
-            found.blocks + entry.more if entry.more is not None else None, entry.more, entry.seconds,
+            entry.model, entry.factor, entry.level, found.difference, found.low, found.high, found.blocks,
+            entry.more and found.blocks + entry.more, entry.more, entry.seconds,
         )
-        for entry in undecided(findings)
+        for model in models
+        for entry in model.undecided
         for found in [entry.comparison]
     )  # fmt: skip
     return made("costs_to_decide", "What would decide it", titles, rows)
+
+
+# These are always there; those of a strategy have no rows where another one searched.
+ALWAYS = (improvement, what_helped, costs_of_exploration, effort, to_decide)
+OF_STRATEGY = (tuning, tuning_values, worth, interactions)
+TABLES = (*ALWAYS, *OF_STRATEGY)

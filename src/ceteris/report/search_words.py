@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, assert_never
 
 import numpy as np
 
-from ceteris.analysis.search import mean_of_finished
 from ceteris.findings import (
     Better,
     Broken,
@@ -30,9 +29,9 @@ from ceteris.findings import (
     PutBack,
     RungSearch,
     SampledSearch,
-    StudyFindings,
     TuningFinding,
     candidate_label,
+    mean_of_finished,
 )
 from ceteris.formats import p_value, percent, plain_points, rough_duration, several, signed_points
 
@@ -428,8 +427,8 @@ def _most_frequent(groups: Sequence[PassedOver]) -> tuple[int, str]:
 # Strategies
 
 
-def strategy_words(findings: StudyFindings) -> "Strategy":
-    """Return the study's strategy, with its words: its name, how it searches, and its limits."""
+def strategy_words(models: Sequence[ModelFinding]) -> "Strategy":
+    """Return the strategy of a study's models, with its words: its name, how it searches, and its limits."""
     from ceteris.study.strategies import strategy_named
 
-    return strategy_named(next((model.strategy for model in findings.models), "greedy"))
+    return strategy_named(next((model.strategy for model in models), "greedy"))

@@ -1,7 +1,6 @@
 """What a report says: tables, figures drawn once, and the sections from which the page, the PDF and the notebook are made.
 
-A section is a list of blocks. Each format shows the blocks that it can: the page all, the PDF those that are ``short``, the
-notebook those with words, tables and figures of their own.
+A section is a list of blocks, each of which names the formats that show it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -9,10 +8,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
-from ceteris.analysis.results import ResultsInfo, VersionResults, results_info
-from ceteris.analysis.search import DecisionsInfo, block_word, decisions_info
+from ceteris.analysis.results import ModelResults, Results, VersionResults
 from ceteris.figures import ReportFigure, figures
-from ceteris.findings import FactorFinding, ModelFinding, StudyFindings
+from ceteris.findings import FactorFinding
 from ceteris.formats import percent, plain_points, points
 from ceteris.report import search_tables as search
 from ceteris.report import tables, words
@@ -28,6 +26,7 @@ from ceteris.report.table import Table
 
 # Figures that answer the question of their strategy, and so belong into the summary.
 TELLING = ("worth", "cells", "history", "rungs")
+
 DPI = 200  # of PNG files
 
 Medium = Literal["page", "pdf", "notebook"]
@@ -84,10 +83,19 @@ class Rows(Block):
 
 
 @dataclass(frozen=True, kw_only=True)
+class DrawnFigure:
+    """A figure with its drawings: SVG text and PNG bytes."""
+
+    figure: ReportFigure
+    svg: str
+    png: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
 class Picture(Block):
     """A figure; the PDF shows it where there is room."""
 
-    figure: ReportFigure
+    drawn: DrawnFigure
     where: tuple[Medium, ...] = ALL
 
 
@@ -114,7 +122,7 @@ class Cards(Block):
 class Decisions(Block):
     """What was kept of every factor for every model."""
 
-    info: DecisionsInfo
+    info: search.DecisionsInfo
     where: tuple[Medium, ...] = PAGE
 
 
@@ -162,67 +170,73 @@ class Section:
     blocks: tuple[Block, ...]
 
 
+@dataclass(frozen=True)
+class Report:
+    """The results of a study with its tables, drawings and sections, made once and shown by several formats."""
+
+    results: Results
+    tables: tuple[Table, ...]
+    drawn: tuple[DrawnFigure, ...]
+
+    @cached_property
+    def sections(self) -> tuple[Section, ...]:
+        """The sections in their order."""
+        return sections(self.results, self.drawn)
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Study:
     """What sections are made of."""
 
-    findings: StudyFindings
-    results: ResultsInfo
-    figures: Sequence[ReportFigure]
+    results: Results
+    drawn: Sequence[DrawnFigure]
 
     def pictures(self, section: str, model: str | None = None, *, telling: bool | None = None) -> Iterator[Picture]:
-        for figure in self.figures:
+        for drawn in self.drawn:
+            figure = drawn.figure
             fits = figure.section == section and model in (None, figure.model)
             if fits and telling in (None, figure.kind in TELLING):
-                yield Picture(figure=figure)
+                yield Picture(drawn=drawn)
 
     def picture(self, name: str) -> Iterator[Picture]:
-        return (Picture(figure=figure) for figure in self.figures if figure.name == name)
+        return (Picture(drawn=drawn) for drawn in self.drawn if drawn.figure.name == name)
 
 
-def sections(findings: StudyFindings, results: ResultsInfo, figures: Sequence[ReportFigure]) -> list[Section]:
+def sections(results: Results, drawn: Sequence[DrawnFigure]) -> tuple[Section, ...]:
     """Return the sections of a study's report; those that have nothing to say are left out."""
-    study = _Study(findings=findings, results=results, figures=figures)
-    data = [
-        Rows(table=tables.data_description(findings), caption=False),
-        Compact(name="facts"),
-        Rows(table=tables.class_counts(findings), folded=True, where=PAGE),
-        *study.pictures("data"),
-    ]
-    residual = list(study.pictures("residual"))
-    differences = words.residual_sentences(findings, results) if residual else []
+    study = _Study(results=results, drawn=drawn)
     parts: tuple[tuple[str, str, Iterable[Block]], ...] = (
         ("summary", "Summary", _summary(study)),
-        ("data", "Data", data),
+        ("data", "Data", _data(study)),
         ("models", "Models", _models(study)),
         ("exploration", "Exploration", _exploration(study)),
         ("outlook", "What would decide it", _outlook(study)),
         ("training", "Final training", _training(study)),
         ("results", "Test results", _results(study)),
-        ("residual", "Residual connections", [*residual, *(Text(text=text, where=ALL) for text in differences)]),
+        ("residual", "Residual connections", _residual(study)),
         ("explanations", "Explanations", study.pictures("explanations")),
         ("errors", "Single images", _errors(study)),
         ("conclusions", "Conclusions", _conclusions(study)),
         ("reproducibility", "Reproducibility", _reproducibility(study)),
-        ("method", "Method", [Bullets(texts=words.method_sentences(findings), where=PAGE)]),
+        ("method", "Method", _method(study)),
     )
     made = (Section(name=name, title=title, blocks=tuple(blocks)) for name, title, blocks in parts)
-    return [section for section in made if section.blocks]
+    return tuple(section for section in made if section.blocks)
 
 
 def _summary(study: _Study) -> Iterator[Block]:
-    findings, results = study.findings, study.results
-    yield Text(text=words.answer(findings, results), style="answer", where=ALL)
-    if findings.data.note:
-        yield Text(text=f"About the data: {findings.data.note.rstrip('.')}.", style="note", where=ALL)
-    yield Cards(cards=[_card(study, summary) for summary in results.best])
+    results = study.results
+    yield Text(text=words.answer(results), style="answer", where=ALL)
+    if results.data.note:
+        yield Text(text=f"About the data: {results.data.note.rstrip('.')}.", style="note", where=ALL)
+    yield Cards(cards=[_card(model, best) for model in results.models if (best := model.version())])
     yield Heading(title="Improvement over the baseline", where=ALL)
     yield Text(
         text="Only what fresh seeds confirm is called an improvement: baseline and best recipe were trained once more on "
         "blocks that no choice has seen."
     )
-    yield Bullets(texts=[words.improvement_sentence(model) for model in findings.models], where=ALL)
-    yield Rows(table=search.improvement(findings.models), where=NOTEBOOK)
+    yield Bullets(texts=[words.improvement_sentence(model) for model in results.models], where=ALL)
+    yield Rows(table=search.improvement(results.models), where=NOTEBOOK)
     yield from study.picture("improvement")
     yield from _what_helped(study)
     yield Heading(title="On the test set")
@@ -231,25 +245,24 @@ def _summary(study: _Study) -> Iterator[Block]:
     yield from study.picture("test-results")
 
 
-def _card(study: _Study, summary: VersionResults) -> Card:
-    interval, baseline = summary.accuracy_interval, study.results.of(summary.model, "baseline")
-    gain = summary.mean("accuracy") - baseline.mean("accuracy") if baseline else 0.0
-    model = next(entry for entry in study.findings.models if entry.name == summary.model)
+def _card(model: ModelResults, best: VersionResults) -> Card:
+    interval, baseline = best.accuracy_interval, model.version("baseline")
+    gain = best.mean("accuracy") - baseline.mean("accuracy") if baseline else 0.0
     return Card(
-        title=summary.title,
+        title=best.title,
         improvement=words.improvement_in_short(model),
-        accuracy=percent(summary.mean("accuracy")),
+        accuracy=percent(best.mean("accuracy")),
         interval=f"95 % interval {plain_points(interval.low)} to {plain_points(interval.high)}",
         gain=f"test set: {points(gain, zero='+')} points against its baseline" if baseline else "",
     )
 
 
 def _what_helped(study: _Study) -> Iterator[Block]:
-    findings = study.findings
-    decisions, table = decisions_info(findings), search.what_helped(findings.models)
+    results = study.results
+    decisions, table = search.decisions(results.models), search.what_helped(results.models)
     on_blocks = " The differences are points of cross-validated accuracy on the blocks that chose."
     yield Heading(title="What helped")
-    yield Text(text=strategy_words(findings).how + (on_blocks if decisions.factors else ""))
+    yield Text(text=strategy_words(results.models).how + (on_blocks if decisions.factors else ""))
     if decisions.factors:
         yield Decisions(info=decisions)
         yield Rows(table=table.brief(), folded=True, where=PAGE)
@@ -257,33 +270,37 @@ def _what_helped(study: _Study) -> Iterator[Block]:
     yield from study.pictures("exploration", telling=True)
 
 
+def _data(study: _Study) -> Iterator[Block]:
+    yield Rows(table=tables.data_description(study.results), caption=False)
+    yield Compact(name="facts")
+    yield Rows(table=tables.class_counts(study.results), folded=True, where=PAGE)
+    yield from study.pictures("data")
+
+
 def _models(study: _Study) -> Iterator[Block]:
-    yield Rows(table=tables.structures(study.findings), caption=False)
+    yield Rows(table=tables.structures(study.results), caption=False)
     yield Compact(name="models")
     yield Heading(title="Layer by layer", where=PAGE)
-    for model in study.findings.models:
-        for version in ("baseline", "best"):
-            yield Rows(table=tables.layers(model, version), folded=True, where=PAGE)
+    yield from (Rows(table=table, folded=True, where=PAGE) for table in tables.layers(study.results))
 
 
 def _exploration(study: _Study) -> Iterator[Block]:
-    findings = study.findings
-    yield Text(text=words.exploration_text(findings))
-    yield Text(text=f"Strategy: {strategy_words(findings).name}.")
-    yield Text(text=words.method_text(findings), where=PDF)
+    results = study.results
+    yield Text(text=words.exploration_text(results))
+    yield Text(text=f"Strategy: {strategy_words(results.models).name}.")
+    yield Text(text=words.method_text(results), where=PDF)
     yield Compact(name="explored")
-    yield Bullets(texts=words.search_sentences(findings), where=PDF)
+    yield Bullets(texts=words.search_sentences(results), where=PDF)
     yield Compact(name="effects")
     yield from study.picture("search-path")
-    for model in findings.models:
+    for model in results.models:
         yield from _explored_model(study, model)
-    for table in (*tables.of_search(findings.models), search.effort(findings.models)):
+    for table in [make(results.models) for make in (*search.OF_STRATEGY, search.effort)]:
         if table.rows:
             yield Rows(table=table, where=NOTEBOOK)
 
 
-def _explored_model(study: _Study, model: ModelFinding) -> Iterator[Block]:
-    findings = study.findings
+def _explored_model(study: _Study, model: ModelResults) -> Iterator[Block]:
     yield Heading(title=model.label, anchor=f"exploration-{model.name}")
     for text in (search_text(model), words.saved_sentence(model)):
         if text:
@@ -293,23 +310,22 @@ def _explored_model(study: _Study, model: ModelFinding) -> Iterator[Block]:
         if table.rows:
             yield Rows(table=table.without(1), folded=True, where=PAGE)
     if model.candidates:
-        yield Rows(table=search.candidates(findings, model), folded=True)
+        yield Rows(table=search.candidates(model), folded=True)
     if model.factors:
         yield Text(text=" ".join(words.budget_sentences(model)))
         yield Rows(table=search.effort([model]).without(1), folded=True, where=PAGE)
-        yield Rows(table=search.levels(findings, model), where=NOTEBOOK)
+        yield Rows(table=search.levels(model), where=NOTEBOOK)
     for factor in model.factors:
-        yield from _explored_factor(findings, model, factor)
+        yield from _explored_factor(model, factor)
 
 
-def _explored_factor(findings: StudyFindings, model: ModelFinding, factor: FactorFinding) -> Iterator[Block]:
+def _explored_factor(model: ModelResults, factor: FactorFinding) -> Iterator[Block]:
     yield Heading(title=factor.label, level=4)
     if factor.question:
         yield Text(text=factor.question, style="why")
     yield Text(text=decision_text(factor), style="decision")
     if text := to_decide_text(factor):
         yield Text(text=text, style="why")
-    word = block_word(findings, model)
     failed = (
         f"{level.label}: {failure_text(failure, model.candidates)}"
         for level in factor.levels
@@ -317,15 +333,15 @@ def _explored_factor(findings: StudyFindings, model: ModelFinding, factor: Facto
     )
     compared = (level_sentence(factor, level) for level in factor.levels if level.comparison)
     yield Levels(
-        title=f"All levels, {word} by {word}",
-        table=replace(search.levels(findings, model, [factor]).brief().without(1), title=factor.label),
+        title=f"All levels, {model.block} by {model.block}",
+        table=replace(search.levels(model, [factor]).brief().without(1), title=factor.label),
         texts=[*compared, *failed],
     )
 
 
 def _outlook(study: _Study) -> Iterator[Block]:
-    findings = study.findings
-    text, command = " ".join(words.to_decide_sentences(findings)), words.command(findings)
+    results = study.results
+    text, command = " ".join(words.to_decide_sentences(results)), words.command(results)
     if not text:
         return
     yield Text(text=text)
@@ -336,7 +352,7 @@ def _outlook(study: _Study) -> Iterator[Block]:
             "STUDY; finished trainings are not repeated:"
         )
         yield Text(text=command, style="code")
-    yield Rows(table=search.to_decide(findings), caption=False)
+    yield Rows(table=search.to_decide(results.models), caption=False)
 
 
 def _training(study: _Study) -> Iterator[Block]:
@@ -346,100 +362,75 @@ def _training(study: _Study) -> Iterator[Block]:
     )
     yield from study.pictures("training")
     yield Heading(title="Over- and underfitting")
-    yield Bullets(texts=words.fit_sentences(study.findings, study.results), where=ALL)
+    yield Bullets(texts=words.fit_sentences(study.results), where=ALL)
     yield Rows(table=tables.training_fit(study.results))
-    yield Rows(table=tables.costs(study.findings))
+    yield Rows(table=tables.costs(study.results))
 
 
 def _results(study: _Study) -> Iterator[Block]:
-    yield Text(text=words.looks_sentence(study.findings))
-    yield Bullets(texts=words.mistakes_sentences(study.findings, study.results), where=PDF)
+    yield Text(text=words.looks_sentence(study.results))
+    yield Bullets(texts=words.mistakes_sentences(study.results), where=PDF)
     for picture in study.pictures("results"):
-        if picture.figure.name != "test-results":
+        if picture.drawn.figure.name != "test-results":
             yield picture
-    yield Rows(table=tables.model_comparisons(study.findings))
+    yield Rows(table=tables.model_comparisons(study.results))
     yield Rows(table=tables.metrics_by_seed(study.results), folded=True, where=PAGE)
-    yield Rows(table=tables.class_metrics(study.findings, study.results), folded=True)
+    yield Rows(table=tables.class_metrics(study.results), folded=True)
+
+
+def _residual(study: _Study) -> Iterator[Block]:
+    pictures = list(study.pictures("residual"))
+    yield from pictures
+    for text in words.residual_sentences(study.results) if pictures else []:
+        yield Text(text=text, where=ALL)
 
 
 def _errors(study: _Study) -> Iterator[Block]:
-    yield Bullets(texts=words.mistakes_sentences(study.findings, study.results))
+    yield Bullets(texts=words.mistakes_sentences(study.results))
     yield from study.pictures("errors")
-    failures = tables.failures(study.findings)
+    failures = tables.failures(study.results)
     if failures.rows:
         yield Rows(table=failures)
 
 
 def _conclusions(study: _Study) -> Iterator[Block]:
-    yield Bullets(texts=words.conclusions(study.findings, study.results), where=ALL)
-    judged = words.judgements(study.findings, study.results)
+    yield Bullets(texts=words.conclusions(study.results), where=ALL)
+    judged = words.judgements(study.results)
     if judged:
         yield Heading(title="For and against each model", where=("page", "pdf"))
         yield Judgements(judged=judged)
 
 
 def _reproducibility(study: _Study) -> Iterator[Block]:
-    findings = study.findings
-    yield Text(text=words.effort_text(findings))
-    yield Text(text=words.reproduction_text(findings), where=PDF)
-    yield Rows(table=tables.looks(findings), where=PAGE)
-    yield Rows(table=tables.recipes(findings), folded=True)
-    yield Rows(table=tables.packages(findings), folded=True)
+    results = study.results
+    yield Text(text=words.effort_text(results))
+    yield Text(text=words.reproduction_text(results), where=PDF)
+    yield Rows(table=tables.looks(results), where=PAGE)
+    yield Rows(table=tables.recipes(results), folded=True)
+    yield Rows(table=tables.packages(results), folded=True)
     for table in (
-        tables.machine(findings),
-        search.costs_of_exploration(findings.models),
-        tables.costs_of_study(findings),
+        tables.machine(results),
+        search.costs_of_exploration(results.models),
+        tables.costs_of_study(results),
     ):
         yield Rows(table=table, folded=True, where=PAGE)
-    yield Verbatim(title="The study file", text=findings.study_text)
+    yield Verbatim(title="The study file", text=results.study_text)
+
+
+def _method(study: _Study) -> Iterator[Block]:
+    yield Bullets(texts=words.method_sentences(study.results), where=PAGE)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # The whole report
 
 
-@dataclass(frozen=True, kw_only=True)
-class DrawnFigure:
-    """A figure with its drawings: SVG text and PNG bytes."""
-
-    figure: ReportFigure
-    svg: str
-    png: bytes
-
-
-@dataclass(frozen=True)
-class Report:
-    """The findings with everything that is derived from them once and used by several formats."""
-
-    findings: StudyFindings
-    results: ResultsInfo
-    tables: tuple[Table, ...]
-    drawn: tuple[DrawnFigure, ...]
-
-    def sections(self, medium: Medium) -> list[Section]:
-        """Return the sections with the blocks that a format shows, without sections that are empty then."""
-        shown = [
-            replace(section, blocks=tuple(block for block in section.blocks if medium in block.where))
-            for section in self._sections
-        ]
-        return [section for section in shown if section.blocks]
-
-    def drawing(self, figure: ReportFigure) -> DrawnFigure:
-        """Return the drawing of a figure."""
-        return next(entry for entry in self.drawn if entry.figure.name == figure.name)
-
-    @cached_property
-    def _sections(self) -> list[Section]:
-        return sections(self.findings, self.results, [entry.figure for entry in self.drawn])
-
-
-def compose(findings: StudyFindings, progress: Callable[[str], None] | None = None) -> Report:
-    """Evaluate the finals, build the tables and draw every figure once."""
-    results = results_info(findings)
+def compose(results: Results, progress: Callable[[str], None] | None = None) -> Report:
+    """Build the tables, draw every figure once and put both into sections."""
     drawn = []
-    for entry in figures(findings, results):
+    for entry in figures(results):
         if progress is not None:
             progress(f"drawing {entry.name}")
         svg, png = entry.rendered(dpi=DPI)
         drawn.append(DrawnFigure(figure=entry, svg=svg, png=png))
-    return Report(findings=findings, results=results, tables=tables.tables(findings, results), drawn=tuple(drawn))
+    return Report(results, tables.tables(results), tuple(drawn))

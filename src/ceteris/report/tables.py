@@ -1,14 +1,13 @@
-"""Every table of a report, built from the findings alone; names that begin with "costs" hold times and memory."""
+"""Every table of a report, built from the results alone; names that begin with "costs" hold times and memory."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 
-from ceteris.analysis.finals import VERSION_TITLES, model_titles
-from ceteris.analysis.results import ResultsInfo, VersionResults, compared_on_test, results_info
-from ceteris.findings import ModelFinding, StudyFindings, Version
+from ceteris.analysis.results import VERSION_TITLES, ModelResults, Results
 from ceteris.recipe import CNN, MLP, CustomModel, Recipe, ResNet
 from ceteris.records import IntArray
 from ceteris.report import search_tables as search
@@ -16,55 +15,21 @@ from ceteris.report.search_words import failure_text
 from ceteris.report.table import Cell, Table, columns, detail, made
 
 
-def tables(findings: StudyFindings, results: ResultsInfo | None = None) -> tuple[Table, ...]:
-    """Return all tables in the order of the report.
-
-    Args:
-        findings: what the study found.
-        results: the evaluated finals, where the caller has them already.
-    """
-    evaluated, models = results or results_info(findings), findings.models
-    return (
-        data_description(findings),
-        class_counts(findings),
-        structures(findings),
-        *(layers(model, version) for model in models for version in ("baseline", "best")),
-        search.improvement(models),
-        search.what_helped(models),
-        *(search.levels(findings, model) for model in models),
-        *(table for table in of_search(models) if table.rows),
-        *(search.candidates(findings, model) for model in models if model.candidates),
-        metrics_on_test(evaluated),
-        metrics_by_seed(evaluated),
-        model_comparisons(findings),
-        class_metrics(findings, evaluated),
-        *(confusion(findings, summary) for summary in evaluated.best),
-        training_fit(evaluated),
-        recipes(findings),
-        looks(findings),
-        packages(findings),
-        machine(findings),
-        failures(findings),
-        costs(findings),
-        search.costs_of_exploration(models),
-        search.effort(models),
-        search.to_decide(findings),
-        costs_of_study(findings),
-    )
-
-
-def of_search(models: Sequence[ModelFinding]) -> tuple[Table, ...]:
-    """Return the tables to which some strategies give rise; the others leave them empty."""
-    return search.tuning(models), search.tuning_values(models), search.worth(models), search.interactions(models)
+def tables(results: Results) -> tuple[Table, ...]:
+    """Return all tables: those of the whole study, those of the search, and those of each model."""
+    of_study = (make(results) for make in OF_STUDY)
+    of_search = (table for make in search.TABLES if (table := make(results.models)).rows or make in search.ALWAYS)
+    of_models = (table for make in OF_MODELS for table in make(results))
+    return (*of_study, *of_search, *of_models)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Data and models
 
 
-def data_description(findings: StudyFindings, *, brief: bool = False) -> Table:
+def data_description(results: Results, *, brief: bool = False) -> Table:
     """Answer the questions that anybody asks about a data set, all of them or those of a ``brief`` report."""
-    data = findings.data
+    data = results.data
     channels, height, width = data.image_shape
     facts = [  # question, answer, whether a brief report needs it
         ("name", data.title or data.name, False),
@@ -83,7 +48,7 @@ def data_description(findings: StudyFindings, *, brief: bool = False) -> Table:
         ("images per class, training", _range(data.train_class_counts), True),
         ("images per class, test", _range(data.test_class_counts), False),
         ("preprocessing", "; ".join(data.preprocessing), True),
-        ("images used in the exploration", f"{findings.exploration_images or data.train_count:,}", False),
+        ("images used in the exploration", f"{results.exploration_images or data.train_count:,}", False),
     ]
     facts += [("read as", data.understood, False)] if data.understood else []
     facts += [("note", data.note, False)] if data.note else []
@@ -97,30 +62,32 @@ def _range(counts: IntArray) -> str:
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
-def class_counts(findings: StudyFindings) -> Table:
+def class_counts(results: Results) -> Table:
     """Count the images of every class."""
-    data = findings.data
+    data = results.data
     rows = zip(data.classes, data.train_class_counts.tolist(), data.test_class_counts.tolist(), strict=True)
     return made("class_counts", "Images per class", columns("class", ("training", "count"), ("test", "count")), rows)
 
 
-def layers(model: ModelFinding, version: str) -> Table:
-    """Summarise a model's baseline or best version layer by layer."""
-    summary = model.baseline_summary if version == "baseline" else model.best_summary
-    rows: list[tuple[Cell, ...]] = [
-        (layer.name, layer.kind, " × ".join(map(str, layer.output_shape)), layer.parameters, layer.flops)
-        for layer in summary.layers
-    ]
-    rows.append(("total", "", "", summary.parameters, summary.flops))
+def layers(results: Results) -> Iterator[Table]:
+    """Summarise every model's baseline and best version layer by layer."""
     titles = columns("layer", "kind", "output shape", ("parameters", "count"), ("FLOPs per image", "count"))
-    return made(f"layers_{model.name}_{version}", f"{model.label}, {version}: layer by layer", titles, rows)
+    both = [(model, version) for model in results.models for version in ("baseline", "best")]
+    for model, version in both:
+        summary = model.baseline_summary if version == "baseline" else model.best_summary
+        rows: list[tuple[Cell, ...]] = [
+            (layer.name, layer.kind, " × ".join(map(str, layer.output_shape)), layer.parameters, layer.flops)
+            for layer in summary.layers
+        ]
+        rows.append(("total", "", "", summary.parameters, summary.flops))
+        yield made(f"layers_{model.name}_{version}", f"{model.label}, {version}: layer by layer", titles, rows)
 
 
-def recipes(findings: StudyFindings) -> Table:
+def recipes(results: Results) -> Table:
     """List every hyperparameter of every recipe, the framework's defaults included, so that a run can be repeated."""
     rows = (
         (model.label, parameter, *(parts.get(parameter) for parts in pair))
-        for model in findings.models
+        for model in results.models
         for pair in [(dict(flattened(model.baseline)), dict(flattened(model.best)))]
         for parameter in dict.fromkeys([*pair[0], *pair[1]])
     )
@@ -150,11 +117,11 @@ def _plain(value: Any) -> str:
     return repr(value) if isinstance(value, float) else str(value)
 
 
-def structures(findings: StudyFindings) -> Table:
+def structures(results: Results) -> Table:
     """Put the models' structures and training, baseline and best, side by side in one table."""
     described = [
         (f"{model.label}, {version}", dict(_structure(recipe, model, version)))
-        for model in findings.models
+        for model in results.models
         for version, recipe in (("baseline", model.baseline), ("best", model.best))
     ]
     properties = dict.fromkeys(name for _, parts in described for name in parts)
@@ -162,7 +129,7 @@ def structures(findings: StudyFindings) -> Table:
     return made("models", "The models, baseline and best", columns("property", *(name for name, _ in described)), rows)
 
 
-def _structure(recipe: Recipe, model: ModelFinding, version: str) -> Iterator[tuple[str, Cell]]:
+def _structure(recipe: Recipe, model: ModelResults, version: str) -> Iterator[tuple[str, Cell]]:
     summary = model.baseline_summary if version == "baseline" else model.best_summary
     yield "structure", _architecture(recipe)
     if not isinstance(recipe.model, CustomModel):
@@ -220,7 +187,7 @@ def described(choice: Any) -> str:
 # Final trainings
 
 
-def metrics_on_test(results: ResultsInfo) -> Table:
+def metrics_on_test(results: Results) -> Table:
     """Put the metrics of every version on the test set side by side, mean over the seeds."""
     titles = columns(
         "model", "version", detail("seeds", "count"), ("accuracy", "share"), ("low", "share"), ("high", "share"),
@@ -229,16 +196,16 @@ def metrics_on_test(results: ResultsInfo) -> Table:
     )  # fmt: skip
     rows: Iterator[tuple[Cell, ...]] = (
         (
-            summary.title, VERSION_TITLES[summary.version], len(summary.results), summary.mean("accuracy"),
+            summary.title, summary.version_title, len(summary.results), summary.mean("accuracy"),
             summary.accuracy_interval.low, summary.accuracy_interval.high,
             *(summary.mean(metric) for metric in ("precision", "recall", "f1", "auc", "loss")), summary.calibration_error,
         )
-        for summary in results.summaries
+        for summary in results.versions
     )  # fmt: skip
-    return made("test_results", f"Results on the {results.images:,} test images, mean over seeds", titles, rows)
+    return made("test_results", f"Results on the {results.test_count:,} test images, mean over seeds", titles, rows)
 
 
-def metrics_by_seed(results: ResultsInfo) -> Table:
+def metrics_by_seed(results: Results) -> Table:
     """Give the metrics of every final training."""
     titles = columns(
         "model", "version", ("seed", "count"), ("accuracy", "share"), ("precision", "share"), ("recall", "share"),
@@ -246,39 +213,36 @@ def metrics_by_seed(results: ResultsInfo) -> Table:
     )  # fmt: skip
     rows = (
         (
-            summary.title, VERSION_TITLES[summary.version], seed, result.accuracy, result.precision,
+            summary.title, summary.version_title, seed, result.accuracy, result.precision,
             result.recall, result.f1, result.auc, result.loss,
         )
-        for summary in results.summaries
+        for summary in results.versions
         for seed, result in zip(summary.seeds, summary.results, strict=True)
     )  # fmt: skip
     return made("test_results_by_seed", "Results on the test set, seed by seed", titles, rows)
 
 
-def model_comparisons(findings: StudyFindings) -> Table:
+def model_comparisons(results: Results) -> Table:
     """Compare the models with each other, and each with its baseline, image by image (McNemar), seed by seed."""
-    of_model = model_titles(findings)
-    names = list(of_model)
-    pairs: list[tuple[tuple[str, Version], tuple[str, Version]]] = [
-        *(((name, "baseline"), (name, "best")) for name in names),
-        *(((name, "plain"), (name, "best")) for name in names),
-        *(((first, "best"), (second, "best")) for at, first in enumerate(names) for second in names[at + 1 :]),
-    ]
+    pairs = [(model.version(other), model.version()) for other in ("baseline", "plain") for model in results.models]
+    pairs += combinations(results.best, 2)
     titles = columns(
         "first", "second", ("seed", "count"), ("second minus first", "points"), ("only first right", "count"),
         ("only second right", "count"), ("McNemar p", "p"),
     )  # fmt: skip
-    rows: list[tuple[Cell, ...]] = []
-    for pair in pairs:
-        first, second = (f"{of_model[model]}, {VERSION_TITLES[version]}" for model, version in pair)
-        rows += [
-            (first, second, seed, test.difference, test.only_first, test.only_second, test.p_value)
-            for seed, test in compared_on_test(findings, *pair).items()
-        ]
+    rows = (
+        (
+            f"{first.title}, {first.version_title}", f"{second.title}, {second.version_title}", seed, test.difference,
+            test.only_first, test.only_second, test.p_value,
+        )
+        for first, second in pairs
+        if first is not None and second is not None
+        for seed, test in second.compared_with(first).items()
+    )  # fmt: skip
     return made("model_comparisons", "Versions and models compared on the same test images", titles, rows)
 
 
-def class_metrics(findings: StudyFindings, results: ResultsInfo) -> Table:
+def class_metrics(results: Results) -> Table:
     """Give precision, recall and F1 of every class for the best versions, mean over the seeds."""
     rows: list[tuple[Cell, ...]] = []
     for summary in results.best:
@@ -287,7 +251,7 @@ def class_metrics(findings: StudyFindings, results: ResultsInfo) -> Table:
         areas = np.mean([[curve.auc for curve in result.roc.per_class] for result in summary.results], axis=0)
         rows += [
             (summary.title, name, int(scores[0].support[place]), *(float(values[place]) for values in (*means, areas)))
-            for place, name in enumerate(findings.data.classes)
+            for place, name in enumerate(results.data.classes)
         ]
     titles = columns(
         "model", "class", ("test images", "count"), ("precision", "share"), ("recall", "share"), ("F1", "share"),
@@ -296,15 +260,16 @@ def class_metrics(findings: StudyFindings, results: ResultsInfo) -> Table:
     return made("class_results", "Results class by class", titles, rows)
 
 
-def confusion(findings: StudyFindings, summary: VersionResults) -> Table:
-    """Count how often each true class (row) was given each class, at the first seed of a version."""
-    classes = findings.data.classes
-    rows = ((name, *counts) for name, counts in zip(classes, summary.results[0].confusion.tolist(), strict=True))
+def confusions(results: Results) -> Iterator[Table]:
+    """Count for every model how often each true class (row) was given each class, at the first seed of its best version."""
+    classes = results.data.classes
     titles = columns("true \\ predicted", *((name, "count") for name in classes))
-    return made(f"confusion_{summary.model}", f"{summary.title}: confusion matrix", titles, rows)
+    for best in results.best:
+        rows = ((name, *counts) for name, counts in zip(classes, best.results[0].confusion.tolist(), strict=True))
+        yield made(f"confusion_{best.model}", f"{best.title}: confusion matrix", titles, rows)
 
 
-def training_fit(results: ResultsInfo) -> Table:
+def training_fit(results: Results) -> Table:
     """Put training, validation and test accuracy side by side, with the gap between the first two."""
     titles = columns(
         "model", "version", ("training accuracy", "share"), ("validation accuracy", "share"),
@@ -312,10 +277,10 @@ def training_fit(results: ResultsInfo) -> Table:
     )  # fmt: skip
     rows = (
         (
-            summary.title, VERSION_TITLES[summary.version], summary.train_accuracy, summary.validation_accuracy,
-            summary.mean("accuracy"), summary.train_accuracy - summary.validation_accuracy,
+            summary.title, summary.version_title, summary.train_accuracy, summary.validation_accuracy,
+            summary.mean("accuracy"), summary.gap,
         )
-        for summary in results.summaries
+        for summary in results.versions
     )  # fmt: skip
     return made("fit", "Training, validation and test accuracy", titles, rows)
 
@@ -324,68 +289,74 @@ def training_fit(results: ResultsInfo) -> Table:
 # How the results came to be
 
 
-def looks(findings: StudyFindings) -> Table:
+def looks(results: Results) -> Table:
     """List every look at the test set; without a CSV file, because the ledger is a file of its own."""
-    rows = ((look.date, look.study, look.reason, ", ".join(look.models)) for look in findings.looks)
+    rows = ((look.date, look.study, look.reason, ", ".join(look.models)) for look in results.looks)
     return made("looks", "Looks at the test set", columns("date", "study", "reason", "models"), rows, exported=False)
 
 
-def packages(findings: StudyFindings) -> Table:
+def packages(results: Results) -> Table:
     """List the packages with their versions."""
-    return made("packages", "Packages", columns("package", "version"), sorted(findings.packages.items()))
+    return made("packages", "Packages", columns("package", "version"), sorted(results.packages.items()))
 
 
-def machine(findings: StudyFindings) -> Table:
+def machine(results: Results) -> Table:
     """Describe the machine; without a CSV file, because it may hold free memory and the like."""
-    return made("machine", "Machine", columns("property", "value"), findings.machine.items(), exported=False)
+    return made("machine", "Machine", columns("property", "value"), results.machine.items(), exported=False)
 
 
-def failures(findings: StudyFindings) -> Table:
+def failures(results: Results) -> Table:
     """List every trial that diverged or failed."""
     rows: list[tuple[Cell, ...]] = [
         (model.label, factor.label, level.label, failure_text(failure, model.candidates))
-        for model, factor, level in search.levels_of(findings.models)
+        for model in results.models
+        for factor, level in model.levels()
         for failure in level.failures
     ]
-    of_model = model_titles(findings)
     rows += [
-        (of_model.get(final.model, final.model), "final training", VERSION_TITLES[final.version],
+        (results.title_of(final.model), "final training", VERSION_TITLES[final.version],
          f"seed {final.seed}: {final.status}{': ' if final.error else ''}{final.error}")
-        for final in findings.finals
-        if final.status != "finished"
+        for final in results.lost
     ]  # fmt: skip
     titles = columns("model", "factor", "level", "what happened")
     return made("failures", "Trainings that diverged or failed", titles, rows)
 
 
-def costs(findings: StudyFindings) -> Table:
+def costs(results: Results) -> Table:
     """Give time, memory, parameters and FLOPs of every final training."""
     titles = columns(
         "model", "version", ("seed", "count"), ("training time", "seconds"), ("evaluation time", "seconds"),
         ("peak memory", "megabytes"), ("parameters", "count"), ("forward FLOPs per image", "count"),
         ("training FLOPs", "number"), ("images per second", "number"),
     )  # fmt: skip
-    names = model_titles(findings)
     rows = (
         (
-            names.get(final.model, final.model), VERSION_TITLES[final.version], final.seed, final.cost.train_seconds,
-            final.cost.evaluation_seconds, final.cost.peak_memory_bytes / 1e6, final.cost.parameters,
-            final.cost.forward_flops_per_image, float(final.cost.training_flops), final.cost.images_per_second,
+            version.title, version.version_title, final.seed, cost.train_seconds, cost.evaluation_seconds,
+            cost.peak_memory_bytes / 1e6, cost.parameters, cost.forward_flops_per_image, float(cost.training_flops),
+            cost.images_per_second,
         )
-        for final in findings.finals
-        if final.cost is not None
+        for version in results.versions
+        for final in version.finals
+        if (cost := final.cost)
     )  # fmt: skip
     return made("costs", "What the final trainings cost", titles, rows)
 
 
-def costs_of_study(findings: StudyFindings) -> Table:
+def costs_of_study(results: Results) -> Table:
     """Give the times of the whole study."""
     rows: tuple[tuple[Cell, ...], ...] = (
-        ("trials", findings.trials_total, None),
-        ("trials that failed", findings.trials_failed, None),
-        ("workers", findings.workers, None),
-        ("training time of all trials", None, findings.training_seconds),
-        ("time on the clock", None, findings.wall_seconds),
+        ("trials", results.trials_total, None),
+        ("trials that failed", results.trials_failed, None),
+        ("workers", results.workers, None),
+        ("training time of all trials", None, results.training_seconds),
+        ("time on the clock", None, results.wall_seconds),
     )
     titles = columns("what", ("number", "count"), ("time", "seconds"))
     return made("costs_study", "What the whole study cost", titles, rows)
+
+
+OF_STUDY = (
+    data_description, class_counts, structures, metrics_on_test, metrics_by_seed, model_comparisons, class_metrics,
+    training_fit, recipes, looks, packages, machine, failures, costs, costs_of_study,
+)  # fmt: skip
+OF_MODELS = (layers, search.of_models, confusions)

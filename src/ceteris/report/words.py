@@ -6,11 +6,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from ceteris.analysis.finals import finished, model_titles
 from ceteris.analysis.metrics import most_confused
-from ceteris.analysis.results import ResultsInfo, VersionResults, compared_on_test
-from ceteris.analysis.search import promised_gain, trained_blocks, undecided, unequal_blocks
-from ceteris.findings import FactorPath, LevelFinding, ModelFinding, StudyFindings
+from ceteris.analysis.results import ModelResults, Results, VersionResults
+from ceteris.findings import FactorPath, LevelFinding
 from ceteris.formats import duration, p_value, percent, points, several
 from ceteris.report.search_words import confirmation_sentence, search_text, strategy_words
 
@@ -23,41 +21,41 @@ _UNEQUAL = 1.1  # above this ratio of operations per training the arms' budgets 
 # The answer
 
 
-def answer(findings: StudyFindings, results: ResultsInfo) -> str:
+def answer(results: Results) -> str:
     """Give the study's answer in a few sentences."""
     if not results.best:
         nothing = "No final training finished, so there is no test result; the table of failures tells why."
-        return _joined(nothing, improvement_summary(findings))
+        return _joined(nothing, improvement_summary(results))
     ranked = sorted(results.best, key=lambda summary: -summary.mean("accuracy"))
     *first, last = (f"{percent(summary.mean('accuracy'))} ({summary.title})" for summary in ranked)
     reached = f"{', '.join(first)} and {last}" if first else last
     most = max(len(summary.results) for summary in ranked)
     seeds = f", mean over {most} seeds" if most > 1 else ""
-    text = f"The best versions reach {reached} on the {results.images:,} test images{seeds}."
-    return _joined(text, improvement_summary(findings), _choices_sentence(findings), looks_sentence(findings))
+    text = f"The best versions reach {reached} on the {results.test_count:,} test images{seeds}."
+    return _joined(text, improvement_summary(results), _choices_sentence(results), looks_sentence(results))
 
 
 def _joined(*sentences: str) -> str:
     return " ".join(sentence for sentence in sentences if sentence)
 
 
-def _choices_sentence(findings: StudyFindings) -> str:
+def _choices_sentence(results: Results) -> str:
     """Say which settings were changed, and why; a search that varies all factors at once has a summary instead."""
-    at_once = [model for model in findings.models if not isinstance(model.search, FactorPath)]
+    at_once = [model for model in results.models if not isinstance(model.search, FactorPath)]
     if at_once:
         return " ".join(f"{model.label}: {search_text(model)}" for model in at_once)
-    factors = [factor for model in findings.models for factor in model.factors]
+    factors = [factor for model in results.models for factor in model.factors]
     if not factors:
         return "No technique was explored."
     won = [level for factor in factors if (level := factor.winner)]
     if not won:
         none_won = f"No level of the {len(factors)} factors explored won by more than the noise"
-        if any(model.best != model.baseline for model in findings.models):
+        if any(model.changed for model in results.models):
             return f"{none_won}; what differs from the baseline are numbers tuned inside the levels that stayed."
         return f"{none_won}, so the baselines stand."
     changes = [
         (model.label, [f"{factor.label} {level.label}" for factor in model.factors if (level := factor.winner)])
-        for model in findings.models
+        for model in results.models
     ]
     by_model = "; ".join(f"{model}: {', '.join(changed)}" for model, changed in changes if changed)
     return f"{len(won)} of {len(factors)} decisions changed a setting{_why(won)}: {by_model}."
@@ -73,9 +71,9 @@ def _why(won: list[LevelFinding]) -> str:
     return f" ({', '.join(f'{count} {text}' for count, text in reasons if count)})"
 
 
-def looks_sentence(findings: StudyFindings) -> str:
+def looks_sentence(results: Results) -> str:
     """Say how often the test set has been looked at."""
-    count = len(findings.looks)
+    count = len(results.looks)
     if count == 0:
         return "The test set has not been looked at."
     if count == 1:
@@ -90,9 +88,9 @@ def looks_sentence(findings: StudyFindings) -> str:
 # The improvement: the difference between baseline and best recipe on fresh seeds, and nothing else
 
 
-def improvement_sentence(model: ModelFinding) -> str:
+def improvement_sentence(model: ModelResults) -> str:
     """Say what one model gained over its baseline; without a confirmation no improvement is claimed."""
-    if model.best == model.baseline:
+    if not model.changed:
         return f"{model.label}: the baseline stayed the best recipe, so there is no improvement to report."
     if model.confirmation is None:
         return (
@@ -100,14 +98,14 @@ def improvement_sentence(model: ModelFinding) -> str:
             "confirmation out). The path of the search is optimistic, because the same blocks chose the recipe; its gain "
             "is unconfirmed."
         )
-    promised = promised_gain(model)
+    promised = model.promised_gain
     added = f"While it was chosen, its gains added up to {points(promised)} points." if math.isfinite(promised) else ""
     return f"{model.label}: {_joined(confirmation_sentence(model.confirmation), added)}"
 
 
-def improvement_in_short(model: ModelFinding) -> str:
+def improvement_in_short(model: ModelResults) -> str:
     """Say the same in a few words, without the model's name."""
-    if model.best == model.baseline:
+    if not model.changed:
         return "the baseline stays"
     if model.confirmation is None:
         return "improvement unconfirmed"
@@ -124,14 +122,14 @@ def improvement_in_short(model: ModelFinding) -> str:
     return f"{text} (95 % interval {points(found.low)} to {points(found.high)})"
 
 
-def improvement_summary(findings: StudyFindings) -> str:
+def improvement_summary(results: Results) -> str:
     """Put all models into one sentence for the study's answer; '' where there is no model."""
-    if not findings.models:
+    if not results.models:
         return ""
-    changed = [model for model in findings.models if model.best != model.baseline]
+    changed = [model for model in results.models if model.changed]
     if not changed:
         return "No model's best recipe differs from its baseline: nothing improved on it."
-    each = "; ".join(f"{model.label} {improvement_in_short(model)}" for model in findings.models)
+    each = "; ".join(f"{model.label} {improvement_in_short(model)}" for model in results.models)
     fresh = any(model.confirmation is not None for model in changed)
     return f"Against the baseline{', measured again on fresh seeds' if fresh else ''}: {each}."
 
@@ -140,18 +138,18 @@ def improvement_summary(findings: StudyFindings) -> str:
 # The search: budgets, and what is open
 
 
-def saved_sentence(model: ModelFinding) -> str:
+def saved_sentence(model: ModelResults) -> str:
     """Say which share of the full design's trainings a race did not need; '' where none was saved."""
-    levels = [level for factor in model.factors for level in factor.levels]
-    done = sum(map(trained_blocks, levels))
+    levels = [level for _, level in model.levels()]
+    done = sum(level.blocks_trained for level in levels)
     if not model.trainings_saved or not done:
         return ""
-    early = sum(trained_blocks(level) < len(level.accuracies) for level in levels)
+    early = sum(level.blocks_trained < len(level.accuracies) for level in levels)
     share = 100 * model.trainings_saved / (model.trainings_saved + done)
     return f"{early} levels left early, which saved {model.trainings_saved:,} trainings, {share:.0f} % of the full design's."
 
 
-def unequal_budgets(model: ModelFinding) -> list[str]:
+def unequal_budgets(model: ModelResults) -> list[str]:
     """Name the factors whose arms had unequal budgets: a level that got more training has an unfair advantage."""
 
     def operations(level: LevelFinding) -> float:
@@ -168,7 +166,7 @@ def unequal_budgets(model: ModelFinding) -> list[str]:
         most, least = (pick(spent, key=lambda level: level.effort.epochs) for pick in (max, min))
         heavy, light = (pick(spent, key=operations) for pick in (max, min))
         if most.effort.epochs != least.effort.epochs:
-            early = ", as levels left the comparison early" if unequal_blocks(factor) else ""
+            early = ", as levels left the comparison early" if factor.unequal_blocks else ""
             given = f"{most.label} was given {spent_on(most)}, {least.label} {spent_on(least)}"
             sentences.append(f"{factor.label}: unequal budgets{early}. {given}.")
         elif operations(light) and operations(heavy) > _UNEQUAL * operations(light):
@@ -179,7 +177,7 @@ def unequal_budgets(model: ModelFinding) -> list[str]:
     return sentences
 
 
-def budget_sentences(model: ModelFinding) -> list[str]:
+def budget_sentences(model: ModelResults) -> list[str]:
     """Say where the arms of a model's factors had unequal budgets, or that all were equal."""
     if not model.factors:
         return []
@@ -187,13 +185,13 @@ def budget_sentences(model: ModelFinding) -> list[str]:
     return unequal_budgets(model) or [equal]
 
 
-def to_decide_sentences(findings: StudyFindings) -> list[str]:
+def to_decide_sentences(results: Results) -> list[str]:
     """Say how much more training would decide what is open; empty where everything is decided."""
-    found = undecided(findings)
+    found = results.undecided
     if not found:
         return []
     within = [entry for entry in found if entry.more is not None]
-    sentences = [f"{len(found)} of {_compared_levels(findings)} comparisons are undecided."]
+    sentences = [f"{len(found)} of {_compared_levels(results)} comparisons are undecided."]
     if within:
         seconds = sum(entry.seconds or 0.0 for entry in within)
         sentences.append(
@@ -208,43 +206,41 @@ def to_decide_sentences(findings: StudyFindings) -> list[str]:
     return sentences
 
 
-def command(findings: StudyFindings) -> str:
+def command(results: Results) -> str:
     """Return the command that goes on until all is decided or the budget is spent; '' where nothing can be decided."""
-    within = [entry for entry in undecided(findings) if entry.more]
+    within = [entry for entry in results.undecided if entry.more]
     if not within:
         return ""
     seconds = sum(entry.seconds or 0.0 for entry in within)
-    minutes = max(1, -(-int(1.5 * seconds / max(1, findings.workers)) // 60))
+    minutes = max(1, -(-int(1.5 * seconds / max(1, results.workers)) // 60))
     budget = f"{minutes}m" if minutes < 120 else f"{-(-minutes // 60)}h"
     return f"ceteris run STUDY --until-decided --budget {budget}"
 
 
-def _compared_levels(findings: StudyFindings) -> int:
-    factors = (factor for model in findings.models for factor in model.factors)
-    return sum(level.comparison is not None for factor in factors for level in factor.levels)
+def _compared_levels(results: Results) -> int:
+    return sum(level.comparison is not None for model in results.models for _, level in model.levels())
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # The final trainings
 
 
-def fit_sentences(findings: StudyFindings, results: ResultsInfo) -> list[str]:
+def fit_sentences(results: Results) -> list[str]:
     """Say for every model what the gap between training and validation accuracy tells about over- and underfitting."""
     sentences = []
-    for model in findings.models:
-        both = [results.of(model.name, "baseline"), results.of(model.name, "best")]
+    for model in results.models:
+        both = [model.version("baseline"), model.version("best")]
         parts = [_fit(summary, results) for summary in both if summary is not None]
         sentences.append(f"{model.label}: {' '.join(parts) or 'no final training finished.'}")
     return sentences
 
 
-def _fit(summary: VersionResults, results: ResultsInfo) -> str:
-    train, validation = summary.train_accuracy, summary.validation_accuracy
-    gap = train - validation
+def _fit(summary: VersionResults, results: Results) -> str:
+    train, validation, gap = summary.train_accuracy, summary.validation_accuracy, summary.gap
     if not np.isfinite(gap):
         return f"the {summary.version} version has no recorded history."
     numbers = f"{percent(train)} in training and {percent(validation)} in validation, a gap of {points(gap)} points"
-    highest = max(other.train_accuracy for other in results.summaries if np.isfinite(other.train_accuracy))
+    highest = max(other.train_accuracy for other in results.versions if np.isfinite(other.train_accuracy))
     if gap > LARGE_GAP:
         verdict = "it overfits"
     elif train < highest - LARGE_GAP:
@@ -256,9 +252,9 @@ def _fit(summary: VersionResults, results: ResultsInfo) -> str:
     return f"The {summary.version} version has {numbers}: {verdict}."
 
 
-def mistakes_sentences(findings: StudyFindings, results: ResultsInfo) -> list[str]:
+def mistakes_sentences(results: Results) -> list[str]:
     """Say for every model's best version which class is hardest and which pair is confused most often."""
-    classes, sentences = findings.data.classes, []
+    classes, sentences = results.data.classes, []
     for summary in results.best:
         counts, scores = summary.results[0].confusion, summary.results[0].per_class.f1
         hardest = int(scores.argmin())
@@ -276,10 +272,10 @@ def mistakes_sentences(findings: StudyFindings, results: ResultsInfo) -> list[st
     return sentences
 
 
-def residual_sentences(findings: StudyFindings, results: ResultsInfo) -> list[str]:
+def residual_sentences(results: Results) -> list[str]:
     """Say what residual connections change in accuracy and in the first layer's gradient."""
-    sentences = _residual_conclusions(findings, results)
-    gradients = findings.residual
+    sentences = _residual_conclusions(results)
+    gradients = results.residual
     if sentences and gradients is not None and len(gradients.layers):
         sentences.append(
             f"At the first step the gradient of the first convolution has the norm {gradients.gradient_norms_with[0]:.3g} with "
@@ -293,48 +289,48 @@ def residual_sentences(findings: StudyFindings, results: ResultsInfo) -> list[st
 # Conclusions
 
 
-def conclusions(findings: StudyFindings, results: ResultsInfo) -> list[str]:
+def conclusions(results: Results) -> list[str]:
     """State what follows from the numbers and what does not."""
     ranked = sorted(results.best, key=lambda summary: -summary.mean("accuracy"))
     sentences = [
-        *(_model_conclusion(findings, results, model) for model in findings.models),
-        *map(improvement_sentence, findings.models),
+        *(_model_conclusion(results, model) for model in results.models),
+        *map(improvement_sentence, results.models),
         *(
             f"{better.title} against {other.title}: {_ahead(better, other)} on the test set "
-            f"{_significance(findings, other, better)}."
+            f"{_significance(results, other, better)}."
             for better, other in pairwise(ranked)
         ),
-        *_residual_conclusions(findings, results),
+        *_residual_conclusions(results),
     ]
-    if open_ones := len(undecided(findings)):
+    if open_ones := len(results.undecided):
         sentences.append(
-            f"{open_ones} of {_compared_levels(findings)} comparisons stay undecided: with {findings.folds} folds and "
-            f"{several(findings.seeds, 'seed')} the data neither show a difference nor exclude one "
-            f"of {100 * findings.equivalence_margin:g} points."
+            f"{open_ones} of {_compared_levels(results)} comparisons stay undecided: with {results.folds} folds and "
+            f"{several(results.seeds, 'seed')} the data neither show a difference nor exclude one "
+            f"of {100 * results.equivalence_margin:g} points."
         )
-    sentences.append(looks_sentence(findings))
-    if findings.data.note:
-        sentences.append(f"All results hold for this data set: {findings.data.note.rstrip('.')}.")
+    sentences.append(looks_sentence(results))
+    if results.data.note:
+        sentences.append(f"All results hold for this data set: {results.data.note.rstrip('.')}.")
     return sentences
 
 
-def _model_conclusion(findings: StudyFindings, results: ResultsInfo, model: ModelFinding) -> str:
-    best, baseline = results.of(model.name), results.of(model.name, "baseline")
+def _model_conclusion(results: Results, model: ModelResults) -> str:
+    best, baseline = model.version(), model.version("baseline")
     if best is None:
         return f"{model.label}: no final training of the best version finished."
     text = f"{model.label}: {percent(best.mean('accuracy'))} on the test set"
     if baseline is None:
         return f"{text}; its baseline has no test result."
-    return f"{text}, {_ahead(best, baseline)} against its baseline {_significance(findings, baseline, best)}."
+    return f"{text}, {_ahead(best, baseline)} against its baseline {_significance(results, baseline, best)}."
 
 
-def _residual_conclusions(findings: StudyFindings, results: ResultsInfo) -> list[str]:
-    pairs = [(summary, results.of(summary.model)) for summary in results.summaries if summary.version == "plain"]
+def _residual_conclusions(results: Results) -> list[str]:
+    pairs = [(model.version("plain"), model.version()) for model in results.models]
     return [
         f"Residual connections: {plain.title} with them reaches {_ahead(best, plain)} compared with the "
-        f"same network without them {_significance(findings, plain, best)}."
+        f"same network without them {_significance(results, plain, best)}."
         for plain, best in pairs
-        if best is not None
+        if plain is not None and best is not None
     ]
 
 
@@ -342,12 +338,12 @@ def _ahead(one: VersionResults, other: VersionResults) -> str:
     return f"{points(one.mean('accuracy') - other.mean('accuracy'))} points"
 
 
-def _significance(findings: StudyFindings, first: VersionResults, second: VersionResults) -> str:
-    tests = compared_on_test(findings, (first.model, first.version), (second.model, second.version))
+def _significance(results: Results, first: VersionResults, second: VersionResults) -> str:
+    tests = second.compared_with(first)
     if not tests:
         return "(no common seed to compare)"
     test = next(iter(tests.values()))
-    sure = "a difference" if test.p_value < findings.significance else "undecided"
+    sure = "a difference" if test.p_value < results.significance else "undecided"
     return f"({sure} on the same images by McNemar's test at the first seed, {p_value(test.p_value, '.3f')})"
 
 
@@ -374,37 +370,34 @@ class Judgement:
     cons: tuple[str, ...]
 
 
-def judgements(findings: StudyFindings, results: ResultsInfo) -> list[Judgement]:
+def judgements(results: Results) -> list[Judgement]:
     """Weigh every model by its measured accuracy, training time, parameters and calibration against the others."""
-    known = {summary.model: _measured(findings, summary) for summary in results.best}
+    known = {best.model: _measured(best) for best in results.best}
     return [
-        Judgement(model=name, title=title, pros=_extremes(known, name, good=True), cons=_extremes(known, name, good=False))
-        for name, title in model_titles(findings).items()
-        if name in known
+        Judgement(
+            model=best.model, title=best.title, pros=_extremes(known, best.model, good=True),
+            cons=_extremes(known, best.model, good=False),
+        )
+        for best in results.best
     ]  # fmt: skip
 
 
-def _measured(findings: StudyFindings, summary: VersionResults) -> dict[str, float]:
-    numbers = {
-        "accuracy": summary.mean("accuracy"),
-        "calibration": summary.calibration_error,
-        "gap": summary.train_accuracy - summary.validation_accuracy,
+def _measured(best: VersionResults) -> dict[str, float]:
+    return {
+        "accuracy": best.mean("accuracy"),
+        "seconds": best.mean_cost("train_seconds"),
+        "parameters": best.mean_cost("parameters"),
+        "flops": best.mean_cost("forward_flops_per_image"),
+        "calibration": best.calibration_error,
+        "gap": best.gap,
     }
-    known = [final.cost for final in finished(findings, summary.model, "best") if final.cost]
-    if known:
-        numbers["seconds"] = float(np.mean([cost.train_seconds for cost in known]))
-        numbers["parameters"] = float(known[0].parameters)
-        numbers["flops"] = float(known[0].forward_flops_per_image)
-    return numbers
 
 
 def _extremes(known: dict[str, dict[str, float]], name: str, *, good: bool) -> tuple[str, ...]:
     """Return in what a model is the best of all, or the worst."""
     found = []
     for quality, labels in _QUALITIES.items():
-        values = {
-            model: numbers[quality] for model, numbers in known.items() if np.isfinite(numbers.get(quality, np.nan))
-        }
+        values = {model: numbers[quality] for model, numbers in known.items() if np.isfinite(numbers[quality])}
         if name not in values or len(set(values.values())) < 2:
             continue
         extreme = max(values.values()) if good == (quality == "accuracy") else min(values.values())
@@ -431,47 +424,48 @@ def _quantity(quality: str, value: float) -> str:
 # How it was done
 
 
-def exploration_text(findings: StudyFindings) -> str:
+def exploration_text(results: Results) -> str:
     """Say how much was trained in the exploration, and what the verdicts mean."""
-    failed = f", of which {findings.trials_failed} failed or diverged" if findings.trials_failed else ""
-    seeds = f" × {findings.seeds} seeds" if findings.seeds > 1 else ""
-    images = f" of {findings.exploration_images:,} training images" if findings.exploration_images else ""
+    failed = f", of which {results.trials_failed} failed or diverged" if results.trials_failed else ""
+    seeds = f" × {results.seeds} seeds" if results.seeds > 1 else ""
+    images = f" of {results.exploration_images:,} training images" if results.exploration_images else ""
     return (
-        f"{findings.trials_total} trainings{failed}, on {findings.folds} folds{seeds}{images}. A verdict is “better” or "
-        f"“worse” when the corrected, Holm-adjusted p is below {findings.significance}, “equivalent” when the interval lies "
-        f"inside ±{100 * findings.equivalence_margin:g} points, otherwise “undecided”."
+        f"{results.trials_total} trainings{failed}, on {results.folds} folds{seeds}{images}. A verdict is “better” or "
+        f"“worse” when the corrected, Holm-adjusted p is below {results.significance}, “equivalent” when the interval lies "
+        f"inside ±{100 * results.equivalence_margin:g} points, otherwise “undecided”."
     )
 
 
-def search_sentences(findings: StudyFindings) -> list[str]:
+def search_sentences(results: Results) -> list[str]:
     """Say what the search did with each model, and what a comparison may not be blamed for; each sentence once."""
-    searched = [text for model in findings.models for text in (search_text(model), saved_sentence(model)) if text]
-    unequal = [text for model in findings.models for text in unequal_budgets(model)]
+    searched = [text for model in results.models for text in (search_text(model), saved_sentence(model)) if text]
+    unequal = [text for model in results.models for text in unequal_budgets(model)]
     return list(dict.fromkeys([*searched, *unequal]))
 
 
-def effort_text(findings: StudyFindings) -> str:
+def effort_text(results: Results) -> str:
     """Say what the whole study took."""
     return (
-        f"{findings.trials_total} trainings took {duration(findings.training_seconds)} in all, "
-        f"{duration(findings.wall_seconds)} on the clock with {several(findings.workers, 'worker')}. All randomness comes from "
+        f"{results.trials_total} trainings took {duration(results.training_seconds)} in all, "
+        f"{duration(results.wall_seconds)} on the clock with {several(results.workers, 'worker')}. All randomness comes from "
         "the seeds in the study file; every table of this page lies beside it as CSV in full precision."
     )
 
 
-def reproduction_text(findings: StudyFindings) -> str:
+def reproduction_text(results: Results) -> str:
     """Say in one line what ran, with which packages."""
-    packages = ", ".join(f"{name} {version}" for name, version in sorted(findings.packages.items()))
-    return f"{findings.trials_total} trainings, {findings.trials_failed} failed. Packages: {packages}."
+    packages = ", ".join(f"{name} {version}" for name, version in sorted(results.packages.items()))
+    return f"{results.trials_total} trainings, {results.trials_failed} failed. Packages: {packages}."
 
 
-def method_text(findings: StudyFindings) -> str:
+def method_text(results: Results) -> str:
     """Say how levels were compared."""
     return (
-        f"{strategy_words(findings).how} Intervals and p-values use the corrected resampled t-test (Nadeau & Bengio 2003), "
+        f"{strategy_words(results.models).how} Intervals and p-values use the corrected resampled t-test "
+        "(Nadeau & Bengio 2003), "
         "p-values are adjusted for the levels of a factor (Holm 1979); better or worse needs "
-        f"p < {findings.significance:g}, equivalent an interval inside "
-        f"±{100 * findings.equivalence_margin:g} points; all else is undecided."
+        f"p < {results.significance:g}, equivalent an interval inside "
+        f"±{100 * results.equivalence_margin:g} points; all else is undecided."
     )
 
 
@@ -481,9 +475,9 @@ _TUNING = (
 )
 
 
-def method_sentences(findings: StudyFindings) -> list[str]:
+def method_sentences(results: Results) -> list[str]:
     """Say what keeps the comparisons fair, and what they cannot show."""
-    tuned = any(level.tuning for model in findings.models for factor in model.factors for level in factor.levels)
+    tuned = any(level.tuning for model in results.models for _, level in model.levels())
     return [
         "Within a comparison two settings share the folds, the initial weights’ random stream, the order of the mini-batches "
         "and the draws of the augmentation; identical settings give a difference of exactly 0.",
@@ -492,7 +486,7 @@ def method_sentences(findings: StudyFindings) -> list[str]:
         "“Undecided” means that the data neither show a difference nor exclude one. It is not the same as “equivalent”. "
         "Intervals and p-values treat each factor by itself: along a search over many factors some chance wins remain "
         "possible.",
-        strategy_words(findings).limits,
+        strategy_words(results.models).limits,
         "The best of several noisy results looks better on the blocks that chose it than it is. The improvement is therefore "
         "measured on fresh seeds, the best recipe against the baseline alone.",
         *([_TUNING] if tuned else []),

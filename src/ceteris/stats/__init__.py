@@ -11,7 +11,13 @@ from ceteris.stats.curtailed import (
 )
 from ceteris.stats.designs import d_optimal, effect_coding, estimable_effects
 from ceteris.stats.nonparametric import friedman_test, sign_flip_test, wilcoxon_blocks_needed, wilcoxon_test
-from ceteris.stats.power import blocks_to_decide, corrected_t_power, detectable_difference, equivalence_power
+from ceteris.stats.power import (
+    blocks_to_decide,
+    detectable_difference,
+    detectable_shift,
+    equivalence_power,
+    t_test_power,
+)
 from ceteris.stats.proportions import Interval, McNemarResult, mcnemar, wilson_interval
 from ceteris.stats.variance import crossed_variance, run_variance, sampling_deviation, variance_by_source
 from ceteris.stats.verdicts import compare_levels, holm
@@ -19,8 +25,8 @@ from ceteris.stats.verdicts import compare_levels, holm
 __all__ = [
     "Interval", "McNemarResult", "StoppingBounds", "bayesian_correlated_t_test", "blocks_to_decide",
     "bootstrap_accuracy", "bootstrap_interval", "chance_of_equivalence", "chance_of_gain", "chance_of_lead",
-    "compare_levels", "corrected_t_power", "corrected_t_test", "crossed_variance", "d_optimal", "detectable_difference",
+    "compare_levels", "corrected_t_test", "crossed_variance", "d_optimal", "detectable_difference", "detectable_shift",
     "effect_coding", "equivalence_power", "estimable_effects", "friedman_test", "holm", "mcnemar", "overlap_share",
-    "run_variance", "sampling_deviation", "sign_flip_test", "stopping_bounds", "variance_by_source",
+    "run_variance", "sampling_deviation", "sign_flip_test", "stopping_bounds", "t_test_power", "variance_by_source",
     "wilcoxon_blocks_needed", "wilcoxon_test", "wilson_interval",
 ]  # fmt: skip

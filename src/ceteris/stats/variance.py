@@ -7,6 +7,7 @@ the others held. Jordan, Calibrated chaos: variance between runs of neural netwo
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,6 +16,8 @@ from scipy import stats
 from ceteris.errors import ConfigError
 from ceteris.stats.arguments import all_equal, check_between, paired_differences
 from ceteris.stats.proportions import Interval
+
+Source = TypeVar("Source", bound=str)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +48,9 @@ class CrossedVariance:
     rest: float
 
 
-def variance_by_source(results: Mapping[str, ArrayLike], *, confidence: float = 0.95) -> dict[str, SourceVariance]:
+def variance_by_source(
+    results: Mapping[Source, ArrayLike], *, confidence: float = 0.95
+) -> dict[Source, SourceVariance]:
     """Return how much each source varies a result, from runs (runs,) in which only that source was varied.
 
     The standard deviation's interval is that of normal results: (n - 1) s^2 / chi-square quantiles. The shares are of the
@@ -58,7 +63,7 @@ def variance_by_source(results: Mapping[str, ArrayLike], *, confidence: float = 
     runs = {source: paired_differences(values, purpose=f'the source "{source}"') for source, values in results.items()}
     variances = {source: 0.0 if all_equal(values) else float(values.var(ddof=1)) for source, values in runs.items()}
     total = sum(variances.values())
-    found = {}
+    found = dict[Source, SourceVariance]()
     for source, variance in variances.items():
         degrees = len(runs[source]) - 1
         quantiles = stats.chi2.ppf([(1 + confidence) / 2, (1 - confidence) / 2], degrees)

@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from ceteris.digests import plain
-from ceteris.errors import StoreError
+from ceteris.errors import CeterisError, StoreError
 from ceteris.files import check_regular, json_tree
 from ceteris.records import ARRAY_KEY, Failed, Finished, Record
 from ceteris.store.atomic import write_bytes
@@ -109,6 +109,8 @@ def open_tensors(path: Path, *, fix: str = "Run the study again to make it.") ->
         check_regular(path, _MOST_BYTES)
         with safe_open(path, framework="numpy") as file:
             yield file
+    except CeterisError:
+        raise
     except FileNotFoundError:
         raise DamagedError(f"{path} does not exist. {fix}") from None
     except OSError as error:

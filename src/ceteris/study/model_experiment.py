@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ceteris.findings import Confirmation, Version
+from ceteris.findings import Confirmation, SourceOfLuck, Version
 from ceteris.recipe import Recipe
 from ceteris.records import Record
 from ceteris.study.decide import accuracies, compare_blocks
+from ceteris.study.luck import sources_of_luck
 from ceteris.study.strategies import Search, SearchResult, search_of
 from ceteris.study.study import ModelSpec
 from ceteris.study.trials import (
@@ -26,6 +27,7 @@ class ModelResult:
     found: SearchResult
     confirmation: Confirmation | None
     finals: Mapping[Version, tuple[Record, ...]]
+    luck: tuple[SourceOfLuck, ...] = ()
 
 
 def model_experiment(
@@ -45,7 +47,8 @@ def model_experiment(
     trials = {version: final_trials(context, recipe) for version, recipe in recipes.items()}
     records = yield from train(model.name, "final", trials, "final")
     finals = {version: tuple(of_version) for version, of_version in records.items()}
-    return ModelResult(found=found, confirmation=confirmation, finals=finals)
+    luck = yield from sources_of_luck(context, model, found.best)
+    return ModelResult(found=found, confirmation=confirmation, finals=finals, luck=luck)
 
 
 def confirm(context: ExperimentContext, model: ModelSpec, best: Recipe) -> Experiment[Confirmation | None]:

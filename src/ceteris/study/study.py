@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from ceteris.data import ReadOptions
@@ -198,9 +198,18 @@ class ModelSpec:
     recipe: Recipe
 
 
+def _several(runs: int) -> int:
+    if runs == 1:
+        raise ValueError("one run has no spread: 0 leaves the sources of luck out, 2 or more measure them; received 1")
+    return runs
+
+
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
 class Study:
-    """A whole study. ``significance`` is two-sided after Holm; ``equivalence_margin`` is a difference of accuracy (0..1)."""
+    """A whole study. ``significance`` is two-sided after Holm; ``equivalence_margin`` is a difference of accuracy (0..1).
+
+    ``variance`` > 0 trains every best recipe that often with each source of luck varied alone, see ``ceteris.study.luck``.
+    """
 
     name: Name
     title: str = ""
@@ -216,6 +225,7 @@ class Study:
     exploration: Exploration = Exploration()
     confirmation: ConfirmationDesign = ConfirmationDesign()
     final: Final = Final()
+    variance: Annotated[int, Field(strict=True, ge=0, le=100), AfterValidator(_several)] = 0
     models: Annotated[tuple[ModelSpec, ...], Field(min_length=1)]
     factors: tuple[Factor, ...] = ()
 

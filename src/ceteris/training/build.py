@@ -455,4 +455,5 @@ def see_the_same(trials: Sequence[Trial]) -> bool:
     """
     operations = trials[0].recipe.augmentation
     attacked = any(isinstance(operation, recipe.AdversarialNoise) for operation in operations)
-    return not attacked and len({repr((trial.split, trial.seed, trial.recipe.augmentation)) for trial in trials}) == 1
+    seen = {repr((trial.split, trial.seed, trial.order_seed, trial.recipe.augmentation)) for trial in trials}
+    return not attacked and len(seen) == 1

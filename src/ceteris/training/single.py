@@ -66,7 +66,8 @@ def seeded_global_rng(trial: Trial) -> Iterator[None]:
 
 def _seed_of(trial: Trial, role: Role) -> int:
     fold = trial.split.index if isinstance(trial.split, CrossValidationSplit) else 0
-    return stream_seed(trial.seed, fold, role)
+    seed = trial.seed if role == "initialisation" or trial.order_seed is None else trial.order_seed
+    return stream_seed(seed, fold, role)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ceteris.analysis.finals import most_confident_mistakes
+from ceteris.analysis.test_images import most_confident_mistakes
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(2, 12), st.integers(0, 80), st.integers(1, 12))

@@ -1,0 +1,118 @@
+"""Which test images a report shows, and what the best models answered to them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ceteris.findings import FinalFinding, StudyFindings, TestImages
+from ceteris.records import ByteArray, Float32Array, FloatArray, IntArray
+from ceteris.seeds import generator
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictedImages:
+    """Test images (n, channels, h, w), their places (n,), true classes (n,) and what each model said, (models, n)."""
+
+    models: tuple[str, ...]
+    indices: IntArray
+    images: ByteArray
+    labels: IntArray
+    predictions: IntArray
+
+    def right(self) -> dict[str, int]:
+        """Count how many of the images each model names right."""
+        counts = (self.predictions == self.labels[None]).sum(axis=1)
+        return {model: int(count) for model, count in zip(self.models, counts, strict=True)}
+
+    def counted(self) -> str:
+        """Say how many each model names right."""
+        return ", ".join(f"{model} {count} of {len(self.labels)}" for model, count in self.right().items())
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShownImages:
+    """The first six test images and ten random ones with the answers of all models, and the mistakes of each by its name."""
+
+    first: PredictedImages
+    random: PredictedImages
+    mistakes: dict[str, PredictedImages]
+
+
+def shown_images(findings: StudyFindings) -> ShownImages:
+    """Collect the test images that a report shows, with the answers of every model's best version at its smallest seed."""
+    titles = {model.name: model.label for model in findings.models}
+    best = [final for final in findings.finals if final.status == "finished" and final.version == "best"]
+    finals = {
+        name: min(own, key=lambda final: final.seed) for name in titles if (own := [f for f in best if f.model == name])
+    }
+    labels, stored = findings.test_labels, findings.test_images
+    answered = [(titles[name], final) for name, final in finals.items()]
+    return ShownImages(
+        first=predicted_images(answered, labels, stored, first_test_indices(len(labels))),
+        random=predicted_images(answered, labels, stored, random_test_indices(len(labels))),
+        mistakes={
+            name: predicted_images(
+                [(titles[name], final)], labels, stored, most_confident_mistakes(final.probabilities, labels)
+            )
+            for name, final in finals.items()
+        },
+    )
+
+
+def predicted_images(
+    finals: Sequence[tuple[str, FinalFinding]], labels: IntArray, stored: TestImages, indices: IntArray
+) -> PredictedImages:
+    """Collect what the ``finals``, each with its model's title, answer to the images of ``indices`` whose pictures were kept.
+
+    ``labels`` are the true classes of all test images.
+    """
+    places = {int(index): position for position, index in enumerate(stored.indices)}
+    kept = np.array([index for index in indices if int(index) in places], dtype=np.int64)
+    predictions = [final.probabilities[kept].argmax(axis=1) for _, final in finals]
+    return PredictedImages(
+        models=tuple(title for title, _ in finals),
+        indices=kept,
+        images=stored.images[[places[int(index)] for index in kept]],
+        labels=labels[kept],
+        predictions=np.array(predictions, dtype=np.int64).reshape(len(finals), len(kept)),
+    )
+
+
+def first_test_indices(count: int) -> IntArray:
+    """Return the indices of the first six of ``count`` test images."""
+    return np.arange(min(6, count), dtype=np.int64)
+
+
+def random_test_indices(count: int) -> IntArray:
+    """Return the indices of ten random of ``count`` test images, always the same ones, in the order of drawing."""
+    return generator(0, 0, "sample").choice(count, size=min(10, count), replace=False).astype(np.int64)
+
+
+def most_confident_mistakes(probabilities: Float32Array | FloatArray, labels: IntArray, count: int = 10) -> IntArray:
+    """Return the indices (m,) of up to ``count`` misclassified images, ordered by true class, then by confidence.
+
+    The most confident mistake of every class comes first; where there are more such classes than ``count`` the most
+    confident of them are taken, where there are fewer the next most confident mistakes of any class fill up.
+    Probabilities are (n, classes), labels (n,).
+    """
+    wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
+    confidence = probabilities[wrong].max(axis=1) if wrong.size else np.empty(0)
+    by_confidence = wrong[np.argsort(-confidence, kind="stable")]
+    first_of_class = np.zeros(len(by_confidence), dtype=bool)
+    first_of_class[np.unique(labels[by_confidence], return_index=True)[1]] = True
+    chosen = np.concatenate((by_confidence[first_of_class], by_confidence[~first_of_class]))[:count]
+    order = np.lexsort((-probabilities[chosen].max(axis=1), labels[chosen])) if chosen.size else slice(None)
+    return chosen[order].astype(np.int64)
+
+
+def images_to_show(test_labels: IntArray, finals: Sequence[FinalFinding]) -> IntArray:
+    """Return the indices, sorted, of all test images that the figures show: put these into ``TestImages``."""
+    count = len(test_labels)
+    wanted = [first_test_indices(count), random_test_indices(count)]
+    wanted += [
+        most_confident_mistakes(final.probabilities, test_labels)
+        for final in finals
+        if final.status == "finished" and final.version == "best"
+    ]
+    return np.unique(np.concatenate(wanted))
