@@ -1,6 +1,7 @@
 """Study files: TOML as a user writes it -> Study. Every mistake is found before anything is trained."""
 
 import json
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -12,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ceteris.digests import plain
 from ceteris.errors import ConfigError, did_you_mean
+from ceteris.files import open_regular
 from ceteris.fields import describe_value, number_at
 from ceteris.recipe import Recipe
 from ceteris.study.arms import arm
@@ -19,7 +21,12 @@ from ceteris.study.messages import explain_invalid
 from ceteris.study.strategies import strategy_of
 from ceteris.study.study import Study, factors_of
 
+MOST_BYTES = 1 << 20  # of a study file
 _STUDY = TypeAdapter(Study)
+_MOST_DEPTH = 16
+_MOST_PARTS = 40
+_SPACES_AND_TEXTS = re.compile(r"""[ \t]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|#.*""")
+_KEY_ENDS = re.compile(r"[\n=,{}\[\]]")
 
 
 def shipped_studies() -> dict[str, str]:
@@ -52,17 +59,18 @@ def study_text(name_or_path: str) -> str:
     shipped = shipped_studies()
     if name_or_path in shipped:
         return shipped[name_or_path]
-    path = Path(name_or_path)
     try:
-        return path.read_text(encoding="utf-8")
+        with open_regular(name_or_path, MOST_BYTES) as file:
+            return file.read().decode("utf-8")
     except FileNotFoundError:
         raise ConfigError(
             f'study: there is no file "{name_or_path}" and no shipped study of that name.'
             f"{did_you_mean(name_or_path, shipped)} Shipped: {', '.join(shipped)}. "
             "`ceteris init` writes a commented copy of one to edit."
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f'study: "{name_or_path}" cannot be read as a text file ({error}).') from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(f'study: "{name_or_path}" cannot be read as a text file ({reason}).') from None
 
 
 def read_study(name_or_path: str, settings: Sequence[str] = ()) -> Study:
@@ -81,18 +89,44 @@ def read_study(name_or_path: str, settings: Sequence[str] = ()) -> Study:
 def parse_study(text: str, settings: Sequence[str] = (), *, origin: str = "study") -> Study:
     """Parse the text of a study file; see :func:`read_study`."""
     try:
-        tree = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        tree = toml_tree(text)
+    except ValueError as error:
         raise ConfigError(f"{origin}: this is not valid TOML: {error}.") from None
     for setting in settings:
         _override(tree, setting)
     return study_from_tree(tree, origin=origin)
 
 
+def toml_tree(text: str) -> dict[str, Any]:
+    """Return the plain values of a TOML text.
+
+    Raises:
+        ValueError: it is no TOML, or nested so deep that reading it would take for ever or more than the stack.
+    """
+    parts = max(key.count(".") + 1 for key in _KEY_ENDS.split(_SPACES_AND_TEXTS.sub("", text)))
+    if parts > _MOST_PARTS:  # the time that tomllib takes grows with their square
+        raise ValueError(f"a key of {parts} parts; at most {_MOST_PARTS} are read")
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
+
+
+def _check_values(place: str, value: Any, depth: int = 0) -> None:
+    """Refuse what no study holds and what the readers after this one could not tell of."""
+    if depth > _MOST_DEPTH:
+        raise ConfigError(f"{place.partition('.')[0]}: tables and lists are nested at most {_MOST_DEPTH} deep.")
+    if isinstance(value, int) and abs(value) >= 2**63:
+        raise ConfigError(f"{place}: whole numbers of at most 64 bits are allowed, this one has {value.bit_length()}.")
+    for key, part in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        _check_values(f"{place}.{key}" if place else str(key), part, depth + 1)
+
+
 def study_from_tree(tree: Mapping[str, Any], *, origin: str = "study") -> Study:
     """Make a study from the plain values of a study file and check every arm of it."""
     normal: Mapping[str, Any] = tree
     try:
+        _check_values("", tree)
         normal = _normal_form(tree)
         study = _STUDY.validate_json(json.dumps(normal, default=str))
         _check(study)
@@ -153,8 +187,8 @@ def _override(tree: dict[str, Any], setting: str) -> None:
             raise ConfigError(f'--set {setting}: "{part}" is {inner!r}, not a table with keys of its own.')
         branch = inner
     try:
-        branch[parts[-1]] = tomllib.loads(f"value = {text.strip()}")["value"]
-    except tomllib.TOMLDecodeError:
+        branch[parts[-1]] = toml_tree(f"value = {text.strip()}")["value"]
+    except ValueError:
         branch[parts[-1]] = text.strip()
 
 
