@@ -19,7 +19,8 @@ import numpy as np
 from ceteris import recipe as r
 from ceteris.data import ImageSet, make_image_set
 from ceteris.records import CrossValidationSplit, Trial, finished
-from ceteris.training import execution_of, one_thread, run_population
+from ceteris.training.device import execution_of, one_thread
+from ceteris.training.population import run_population
 
 CLASSES = 47
 FOLDS = 5

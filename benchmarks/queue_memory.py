@@ -21,7 +21,7 @@ from ceteris.execution.queue import Queue, Records, Request
 from ceteris.execution.worker import Done, Event, Task
 from ceteris.records import Cost, CrossValidationSplit, Finished, Trial
 from ceteris.store import Store
-from ceteris.training import environment, execution_of
+from ceteris.training.device import environment, execution_of
 
 _COST = Cost(
     train_seconds=1.0,

@@ -21,8 +21,9 @@ from torch.profiler import ProfilerActivity, profile
 
 from ceteris.data import SplitImages, standardisation
 from ceteris.recipe import Recipe
-from ceteris.training import one_thread, predict
 from ceteris.training.batches import Batch
+from ceteris.training.device import one_thread
+from ceteris.training.history import predict
 from ceteris.training.loop import train_step
 from ceteris.training.single import images_on_device, single_trainee
 from ceteris.user_code import NO_IMPORTS

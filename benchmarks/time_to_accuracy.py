@@ -71,8 +71,9 @@ def train_and_test(data_dir: Path, cache: Path, seed: int) -> dict[str, float]:
     from ceteris.data import load
     from ceteris.recipe import Recipe
     from ceteris.records import CrossValidationSplit, Trial, finished
-    from ceteris.training import execution_of, one_thread, run_trial
     from ceteris.training.compiler import put_off_compiler
+    from ceteris.training.device import execution_of, one_thread
+    from ceteris.training.trial import run_trial
 
     put_off_compiler()  # as every worker of a study does: torch's optimizers would import the compiler, seconds for nothing
     data_set = load("mnist", data_dir=data_dir, cache_dir=cache, offline=True)
@@ -95,9 +96,10 @@ def test_accuracy(trial: Any, weights: Any, data_set: Any) -> float:
     import numpy as np
     import torch
 
-    from ceteris.training import predict, standardisation_of
     from ceteris.training.batches import resident
     from ceteris.training.build import build_model
+    from ceteris.training.history import predict
+    from ceteris.training.trial import standardisation_of
 
     test = data_set.test.open(record_look=lambda fingerprint: None)
     model = build_model(

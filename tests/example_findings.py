@@ -14,7 +14,6 @@ from ceteris import recipe
 from ceteris.analysis.results import Results, results_of
 from ceteris.analysis.test_images import images_to_show
 from ceteris.findings import (
-    Better,
     Comparison,
     Confirmation,
     DataDescription,
@@ -25,14 +24,15 @@ from ceteris.findings import (
     Failure,
     FeatureMaps,
     FinalFinding,
+    Kept,
     LayerRow,
     LevelFinding,
     Look,
     ModelFinding,
     ModelSummary,
-    NoneBetter,
     ResidualFinding,
     StudyFindings,
+    Taken,
     TestImages,
     TuningFinding,
     Verdict,
@@ -238,7 +238,7 @@ def _factor(position: int, incumbent: FloatArray, random: np.random.Generator) -
         question=f"Does the {title.lower()} matter?",
         fields=(name,),
         levels=levels,
-        reason=Better() if chosen else NoneBetter(),
+        reason=Taken(gain=0.006, chance=0.97) if chosen else Kept(),
     )
     return finding, accuracies[chosen]
 

@@ -10,21 +10,21 @@ from typing import Literal
 import numpy as np
 
 from ceteris.findings import (
-    Better,
     Candidate,
     FactorFinding,
     FactorPath,
     GridSearch,
     InBestRecipe,
     Interaction,
+    Kept,
     LevelFinding,
     ModelFinding,
-    NoneBetter,
     PutBack,
     Rung,
     RungSearch,
     SampledSearch,
     StudyFindings,
+    Taken,
 )
 from ceteris.records import FloatArray
 from tests.example_findings import compared, example_findings, level_finding
@@ -228,7 +228,7 @@ def _race(model: ModelFinding, random: np.random.Generator) -> ModelFinding:
         kept = tuple(
             replace(level, chosen=(level is won) == better and (level is won or level is levels[0])) for level in levels
         )
-        factors.append(replace(factor, levels=kept, reason=Better() if better else NoneBetter()))
+        factors.append(replace(factor, levels=kept, reason=Taken(gain=0.006, chance=0.97) if better else Kept()))
         incumbent = won.accuracies if better else incumbent
     return replace(
         model, factors=tuple(factors), trainings_saved=81, search=replace(_path(model), raced=300),

@@ -5,7 +5,8 @@ from typing import Any
 from ceteris import recipe as r
 from ceteris.data import ImageSet
 from ceteris.records import Finished, Float32Array, Trial, finished
-from ceteris.training import TrialResult, one_thread, run_trial
+from ceteris.training.device import one_thread
+from ceteris.training.trial import TrialResult, run_trial
 from ceteris.user_code import NO_IMPORTS, ImportPolicy
 from tests.tiny_trials import MLP, tiny_images, tiny_trial
 

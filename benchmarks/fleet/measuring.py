@@ -15,12 +15,13 @@ from torch import nn
 
 from ceteris.data import SplitImages, split_indices
 from ceteris.records import IntArray, Record, Trial, finished
-from ceteris.training import has_fast_bfloat16, one_thread, standardisation_of
 from ceteris.training.batches import ResidentImages
+from ceteris.training.device import has_fast_bfloat16, one_thread
 from ceteris.training.history import Run, predict
 from ceteris.training.loop import fit, train_step
 from ceteris.training.population import run_population, shape_key
 from ceteris.training.single import SingleTrainee, images_on_device, single_trainee
+from ceteris.training.trial import standardisation_of
 from ceteris.user_code import NO_IMPORTS
 from fleet.networks import Load, characters, trial_of
 from fleet.products import Products
@@ -187,7 +188,7 @@ class _Training:
     def clocked(self, work: Callable[[], None]) -> _StepClock:
         """Return when the steps of ``work`` begin and end."""
         clock = _StepClock()
-        with clock.running(self._trainee.model, self._trainee.optimizer):
+        with clock.running(self._trainee.model, self._trainee.scheduled.optimizer):
             work()
         return clock
 

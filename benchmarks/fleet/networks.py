@@ -11,8 +11,8 @@ from ceteris.models.summary import summarise
 from ceteris.recipe import Recipe
 from ceteris.records import CrossValidationSplit, Trial
 from ceteris.seeds import generator
-from ceteris.training import execution_of
 from ceteris.training.build import build_model
+from ceteris.training.device import execution_of
 from ceteris.training.single import streams_of
 from typical_loop import CLASSES, made_up_characters
 

@@ -11,7 +11,7 @@ import psutil
 import torch
 
 from ceteris.errors import ConfigError, did_you_mean
-from ceteris.training import environment, has_fast_bfloat16
+from ceteris.training.device import environment, has_fast_bfloat16
 from fleet import measuring
 from fleet.networks import NETWORKS, TITLES, training_flops
 from fleet.preparation import Effort, Prepared, prepare

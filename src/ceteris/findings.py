@@ -23,7 +23,7 @@ from ceteris.records import (
     check_shapes,
 )
 
-SCHEMA = 2  # of the file of a study's findings; it grows whenever a field of a type below changes
+SCHEMA = 3  # of the file of a study's findings; it grows whenever a field of a type below changes
 
 Verdict = Literal["better", "worse", "equivalent", "undecided"]
 Version = Literal["baseline", "best", "plain"]
@@ -79,7 +79,15 @@ class Comparison:
 
     ``low`` and ``high`` bound the corrected 95 % interval; ``adjusted_p`` counts all ``levels`` that were compared with the
     same incumbent (Holm). Equivalence was judged by the interval ``narrow_low`` to ``narrow_high`` at ``confidence``, which
-    had to lie inside ±``margin``. The ``blocks`` come in whole cross-validations of ``folds``. ``blocks_to_decide`` is the
+    had to lie inside ±``margin``.
+
+    ``expected_gain`` is what the difference is expected to be after all that is known of such differences, and ``chance``
+    how probably it is above 0: what a choice asks. ``standard_error`` and ``degrees`` are those of the ``test``, on
+    ``images`` held-out images, of which ``discordant`` were not answered alike. ``identical`` says that all trainings gave
+    the same on every block. ``detectable`` is the true difference that this design finds with power 0.8, and
+    ``detectable_with_more`` with two more repetitions.
+
+    The ``blocks`` come in whole cross-validations of ``folds``. ``blocks_to_decide`` is the
     number of blocks that would decide a difference of the observed size with power 0.8: 0 where it is decided, -1 where no
     number of repetitions would.
     """
@@ -102,6 +110,16 @@ class Comparison:
     narrow_high: float
     confidence: float
     blocks_to_decide: int = 0
+    standard_error: float = float("nan")
+    degrees: float = float("nan")
+    test: Literal["two-part", "corrected-t"] = "corrected-t"
+    expected_gain: float = 0.0
+    chance: float = 0.5
+    images: int = 0
+    discordant: int = 0
+    identical: bool = False
+    detectable: float = float("nan")
+    detectable_with_more: float = float("nan")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,27 +226,38 @@ class LevelFinding:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Better:
-    """The level that is kept is better than the incumbent by more than the noise."""
+class Taken:
+    """A level is taken in place of the incumbent: the best bet, which needs no proof.
 
-    kind: Literal["better"] = "better"
+    ``gain`` is what it is expected to bring, ``chance`` how probably it helps, ``cost`` what its operations are counted as in
+    the unit of the gain, below 0 where it saves some.
+    """
+
+    kind: Literal["taken"] = "taken"
+    gain: float
+    chance: float
+    cost: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cheaper:
-    """The level that is kept is equivalent to the incumbent and saves a share of the operations."""
+class Kept:
+    """The incumbent stays; ``leader`` is the level that comes nearest to being taken, '' where there is none to compare.
 
-    kind: Literal["cheaper"] = "cheaper"
-    saved: float
+    ``gain``, ``chance`` and ``cost`` are the leader's, as those of :class:`Taken`.
+    """
 
-
-@dataclass(frozen=True, kw_only=True)
-class NoneBetter:
-    """The incumbent stays; ``leader`` is the level whose mean lies above it, by ``lead``, '' where there is none."""
-
-    kind: Literal["none-better"] = "none-better"
+    kind: Literal["kept"] = "kept"
     leader: str = ""
-    lead: float = 0.0
+    gain: float = 0.0
+    chance: float = 0.5
+    cost: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class SameTraining:
+    """The incumbent stays, as every other level gave the same training: nothing differed on any block."""
+
+    kind: Literal["same-training"] = "same-training"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,7 +284,7 @@ class PutBack:
     kind: Literal["put-back"] = "put-back"
 
 
-Reason = Better | Cheaper | NoneBetter | IncumbentBroken | InBestRecipe | PutBack
+Reason = Taken | Kept | SameTraining | IncumbentBroken | InBestRecipe | PutBack
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -266,12 +295,12 @@ class Incompatible:
     reason: str
 
 
-LeavingReason = Literal["better", "worse", "futile", "overtaken", "broken"]
+LeavingReason = Literal["better", "worse", "futile", "overtaken", "broken", "behind"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Elimination:
-    """A level that left a race after ``blocks`` of ``design`` blocks, and why."""
+    """A level that left its comparison after ``blocks`` of ``design`` blocks, and why; "behind" the better half of a factor."""
 
     label: str
     blocks: int
@@ -485,15 +514,42 @@ SearchSummary = FactorPath | GridSearch | SampledSearch | RungSearch
 
 
 @dataclass(frozen=True, kw_only=True)
-class Confirmation:
-    """Baseline and best recipe compared again on fresh seeds, which no choice has seen: this is the improvement.
+class ConfirmedRecipe:
+    """A recipe that met the baseline again: all that was "chosen", or only the "sure" choices, those likely to help by 90 %.
 
-    ``comparison`` is None where too few trainings finished.
+    ``results`` has the criterion of every training, (trainings,), NaN where one did not finish. ``comparison`` is with the
+    baseline, adjusted for all recipes of all models that were confirmed, None where too few trainings finished. ``gain`` and
+    ``chance`` are what is expected after exploration and confirmation together.
     """
 
-    baseline: FloatArray  # accuracy per block, (blocks,)
-    best: FloatArray  # (blocks,)
+    name: Literal["chosen", "sure"]
+    recipe: Recipe
+    results: FloatArray
     comparison: Comparison | None
+    gain: float
+    chance: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confirmation:
+    """What was chosen and the baseline compared again, as they would be delivered: this is the improvement.
+
+    It is told of the recipe that is delivered, or of the chosen one where the baseline is; ``comparison`` is None where too
+    few trainings finished. Each training fitted ``fitted`` images for at most ``epochs`` epochs. ``fresh`` says that
+    the ``images`` held out had no part in any choice; else they are the same ones in new splits.
+    """
+
+    baseline: FloatArray  # the criterion of every training, (trainings,)
+    best: FloatArray  # (trainings,)
+    comparison: Comparison | None
+    gain: float = 0.0
+    chance: float = 0.5
+    delivered: Literal["baseline", "chosen", "sure"] = "chosen"
+    recipes: tuple[ConfirmedRecipe, ...] = ()
+    fresh: bool = False
+    images: int = 0
+    fitted: int = 0
+    epochs: int = 0
 
 
 LuckSource = Literal["images", "split", "initialisation", "order", "tuning", "all"]

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 import ceteris
-from ceteris import training
 from ceteris.api import collect, runs
 from ceteris.api.collect import FinalModel, TrainedStudy
 from ceteris.api.model import TrainedModel
 from ceteris.models.summary import device_of
+from ceteris.training import trial
 from ceteris.training.batches import ResidentImages
 from tests.api.tiny import TINY
 
@@ -33,7 +33,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainedStudy:
         reads.append(arguments)
         return standardisation_of(*arguments)
 
-    standardisation_of = training.standardisation_of
+    standardisation_of = trial.standardisation_of
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runs, "findings_of", keeping)
         patch.setattr(collect, "standardisation_of", counting)

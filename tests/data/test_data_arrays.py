@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from tests.data.data_samples import even_labels, no_look, random_images
 
 from ceteris.data import ReadOptions, from_arrays, load
-from ceteris.data.formats.arrays import images_from_array
+from ceteris.data.formats.arrays import read_images
 from ceteris.errors import ConfigError, DataError
 
 IMAGES, LABELS = random_images(30, (3, 8, 8)), even_labels(30, 3)
@@ -31,7 +31,7 @@ IMAGES, LABELS = random_images(30, (3, 8, 8)), even_labels(30, 3)
     ],
 )
 def test_every_usual_array_becomes_bytes(array: NDArray[np.generic], expected: NDArray[np.generic]) -> None:
-    made = images_from_array(array)
+    made = read_images(array)
     assert made.dtype == np.uint8
     assert np.array_equal(made, expected)
 
@@ -39,9 +39,9 @@ def test_every_usual_array_becomes_bytes(array: NDArray[np.generic], expected: N
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        (np.zeros((3, 4)), "expected the shape"),
+        (np.zeros((3, 5)), "expected the shape"),
         (np.full((2, 4, 4), np.nan), "32 missing values"),
-        (np.full((2, 4, 4), -1.0), "received -1 to -1"),
+        (np.full((2, 4, 4), -1.0), r"received -1 to -1.*images \+ 1"),
         (np.full((2, 4, 4), 300), "received 300 to 300"),
         (np.full((2, 4, 4), "a"), "numbers are expected"),
         (np.full((2, 4, 4), np.inf), "received inf"),
@@ -49,7 +49,7 @@ def test_every_usual_array_becomes_bytes(array: NDArray[np.generic], expected: N
 )
 def test_other_arrays_are_refused(array: NDArray[np.generic], message: str) -> None:
     with pytest.raises(DataError, match=message):
-        images_from_array(array)
+        read_images(array)
 
 
 def test_from_arrays_keeps_the_parts_and_prepares_them_once(tmp_path: Path) -> None:

@@ -87,7 +87,8 @@ def files_of_all_modes(request: pytest.FixtureRequest, tmp_path_factory: pytest.
 
 @pytest.mark.parametrize("reading", READINGS, ids=READING_IDS)
 def test_prediction_sees_what_training_saw(files_of_all_modes: Path, tmp_path: Path, reading: ReadOptions) -> None:
-    train = load(str(files_of_all_modes), cache_dir=tmp_path, options=reading).train
+    data_set = load(str(files_of_all_modes), cache_dir=tmp_path, options=reading)
+    train, reading = data_set.train, data_set.reading
     files = sorted((files_of_all_modes / "train").glob("*/*"))
     assert len(files) == len(train) > 50
     assert train.shape[1:] == (reading.size or (HEIGHT, WIDTH))  # also those that lie on their side in the file
@@ -112,7 +113,7 @@ def test_modes_that_no_file_holds_are_read_like_their_relatives(mode: str, monke
 
 
 def _pixels_of(image: Image.Image, monkeypatch: pytest.MonkeyPatch) -> ByteArray:
-    monkeypatch.setattr("ceteris.data.formats.pictures._opened", lambda content, name: image.copy())
+    monkeypatch.setattr("ceteris.data.formats.pictures.open_picture", lambda name, content: image.copy())
     return read_picture(b"", "picture", 3, ReadOptions()).astype(int)
 
 
@@ -152,8 +153,8 @@ def test_a_photograph_on_its_side_fits_beside_an_upright_one(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("values", "high"),
     [
-        (np.array([[0, 255]], dtype=np.uint16), 1),
-        (np.array([[0, 4080]], dtype=np.uint16), 16),
+        (np.array([[0, 255]], dtype=np.uint16), None),
+        (np.array([[0, 4095]], dtype=np.uint16), None),
         (np.array([[0, 1]], dtype=np.uint8), 1),
         (np.array([[250, 255]], dtype=np.uint8), 255),
         (np.array([[0, 65535]], dtype=np.uint16), None),
@@ -161,7 +162,9 @@ def test_a_photograph_on_its_side_fits_beside_an_upright_one(tmp_path: Path) -> 
         (np.array([[0, 255]], dtype=np.float32), None),
     ],
 )
-def test_a_set_that_is_nearly_black_or_white_is_warned_of(tmp_path: Path, values: ByteArray, high: int | None) -> None:
+def test_deep_values_are_scaled_and_a_nearly_black_set_is_warned_of(
+    tmp_path: Path, values: ByteArray, high: int | None
+) -> None:
     for name in ("a/0.tif", "a/1.tif", "b/0.tif", "b/1.tif"):
         (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(values).save(tmp_path / "set" / name)

@@ -13,7 +13,7 @@ from ceteris.execution import worker
 from ceteris.execution.pools import process_count
 from ceteris.execution.worker import WorkerConfig
 from ceteris.study.trials import RunOptions
-from ceteris.training import one_thread
+from ceteris.training.device import one_thread
 from ceteris.user_code import NO_IMPORTS
 
 

@@ -17,8 +17,8 @@ from ceteris.execution.populations import as_population
 from ceteris.execution.worker import Done, Task, train_and_keep
 from ceteris.records import Trial, finished
 from ceteris.store import Store
-from ceteris.training import TrialResult, run_trial
 from ceteris.training.population import run_population
+from ceteris.training.trial import TrialResult, run_trial
 from ceteris.user_code import NO_IMPORTS
 
 TRAINING = """

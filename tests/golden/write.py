@@ -13,7 +13,8 @@ from tests.tiny_trials import tiny_images, tiny_trial
 
 from ceteris import recipe as r
 from ceteris.records import Finished, finished
-from ceteris.training import one_thread, run_trial
+from ceteris.training.device import one_thread
+from ceteris.training.trial import run_trial
 
 FOLDER = Path(__file__).parent
 RECIPES = {

@@ -17,8 +17,8 @@ from ceteris.execution.populations import as_population
 from ceteris.planning import timing as timing_module
 from ceteris.planning.timing import Timing, calibrate, images_of
 from ceteris.records import Finished, HoldoutSplit, Trial
-from ceteris.training import measure_step
 from ceteris.training.device import processor_name
+from ceteris.training.trial import measure_step
 from ceteris.user_code import ALL_IMPORTS, NO_IMPORTS
 
 Recipes = Sequence[r.Recipe]

@@ -1,20 +1,21 @@
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.example_records import example_record
-from tests.study.example_study import example_study
+from tests.study.example_study import example_context
 
-from ceteris.findings import Better, Cheaper, IncumbentBroken, NoneBetter
+from ceteris.findings import IncumbentBroken, Kept, SameTraining, Taken
 from ceteris.records import Finished, Record
-from ceteris.study.decide import Decision, accuracies, decide
+from ceteris.study import Exploration
+from ceteris.study.decide import Decision, accuracies, chance_above, cost_of, decide
 
-STUDY = replace(example_study(), equivalence_margin=0.01)
 BASE = [0.80, 0.81, 0.79, 0.80, 0.82, 0.78]
-STEADY = replace(STUDY, exploration=replace(STUDY.exploration, folds=3, seeds=2))
+MARGIN = 0.01
+PLACE: dict[str, Any] = {"equivalence_margin": MARGIN, "exploration": Exploration(folds=3, seeds=2)}
 
 
 def block(values: Sequence[float | None], *, flops: int = 3000) -> list[Record]:
@@ -29,63 +30,57 @@ def shifted(by: float, noise: float = 0.0) -> list[float]:
     return [value + by + noise * (-1) ** place for place, value in enumerate(BASE)]
 
 
-def decided(incumbent: str, blocks: Mapping[str, Sequence[Record]]) -> Decision:
-    return decide(STEADY, incumbent, blocks)
+def decided(incumbent: str, blocks: Mapping[str, Sequence[Record]], **other: Any) -> Decision:
+    return decide(example_context(**PLACE | other), incumbent, blocks)
 
 
-def test_a_level_that_is_better_by_more_than_the_noise_is_kept() -> None:
-    decision = decided("old", {"old": block(BASE), "new": block(shifted(0.1, 0.001))})
-    assert decision.label == "new"
-    assert decision.comparisons["new"].verdict == "better"
-    assert decision.reason == Better()
-
-
-def test_of_several_better_levels_the_highest_mean_is_kept() -> None:
+def test_the_level_that_is_expected_to_bring_the_most_is_taken() -> None:
     blocks = {
         "old": block(BASE), "good": block(shifted(0.05, 0.001)), "best": block(shifted(0.1, 0.001)),
         "bad": block(shifted(-0.1)),
     }  # fmt: skip
     decision = decided("old", blocks)
     assert decision.label == "best"
-    assert decision.comparisons["bad"].verdict == "worse"
+    assert isinstance(decision.reason, Taken)
+    assert decision.reason.gain == pytest.approx(0.1, abs=0.01)
+    assert decision.reason.chance > 0.99
+    assert [decision.comparisons[label].verdict for label in ("best", "bad")] == ["better", "worse"]
 
 
-def test_an_undecided_level_does_not_replace_the_incumbent_however_high_its_mean() -> None:
-    decision = decided("old", {"old": block(BASE), "new": block(shifted(0.03, 0.08), flops=1)})
-    assert decision.comparisons["new"].verdict == "undecided"
-    assert decision.label == "old"
-    assert isinstance(decision.reason, NoneBetter)
+def test_a_best_bet_needs_no_proof_unless_the_study_is_cautious() -> None:
+    blocks = {"old": block(BASE), "new": block(shifted(0.03, 0.06))}
+    for caution, label in ((0.0, "new"), (0.5, "new"), (0.99, "old")):
+        decision = decided("old", blocks, caution=caution)
+        assert decision.comparisons["new"].verdict == "undecided"
+        assert decision.label == label
+    assert isinstance(decision.reason, Kept)
     assert decision.reason.leader == "new"
-    assert decision.reason.lead == pytest.approx(0.03)
+    assert 0 < decision.reason.gain < 0.03
+    assert 0.5 < decision.reason.chance < 0.99
 
 
-def test_an_equivalent_level_is_kept_only_when_it_is_clearly_cheaper() -> None:
-    for flops, kept in ((2000, "new"), (2690, "new"), (2710, "old"), (3000, "old"), (9000, "old")):
+def test_a_gain_that_does_not_matter_is_not_taken() -> None:
+    for gain, label in ((MARGIN / 20, "old"), (MARGIN, "new")):
+        assert decided("old", {"old": block(BASE), "new": block(shifted(gain, 1e-5))}).label == label
+
+
+def test_a_doubling_of_the_operations_costs_a_fifth_of_the_margin() -> None:
+    for flops, cost in ((3000, 0.0), (6000, MARGIN / 5), (24000, 3 * MARGIN / 5), (1500, -MARGIN / 5)):
+        assert cost_of(example_context(**PLACE).study, block(BASE, flops=flops), block(BASE)) == pytest.approx(cost)
+    gain = block(shifted(MARGIN / 2, 1e-5), flops=3000 * 2**3)
+    assert decided("old", {"old": block(BASE), "new": gain}).label == "old"
+
+
+def test_what_is_as_good_and_clearly_cheaper_is_taken() -> None:
+    for flops, label in ((1000, "new"), (2900, "old")):
         decision = decided("old", {"old": block(BASE), "new": block(shifted(0.0, 0.0005), flops=flops)})
-        assert decision.comparisons["new"].verdict == "equivalent"
-        assert decision.label == kept
-    reason = decide_cheaper().reason
-    assert isinstance(reason, Cheaper)
-    assert reason.saved == pytest.approx(1 / 3)
-
-
-def decide_cheaper() -> Decision:
-    return decided("old", {"old": block(BASE), "new": block(BASE, flops=2000)})
-
-
-def test_of_several_cheaper_equivalents_the_cheapest_is_kept() -> None:
-    blocks = {
-        "old": block(BASE),
-        "a": block(BASE, flops=2000),
-        "b": block(BASE, flops=1000),
-        "c": block(BASE, flops=1500),
-    }
-    assert decided("old", blocks).label == "b"
-
-
-def test_better_counts_more_than_cheaper() -> None:
-    blocks = {"old": block(BASE), "cheap": block(BASE, flops=1), "good": block(shifted(0.1, 0.001), flops=90000)}
-    assert decided("old", blocks).label == "good"
+        assert decision.label == label
+    blocks = {"old": block(BASE), "a": block(BASE, flops=1500), "b": block(BASE, flops=1000)}
+    decision = decided("old", blocks)
+    assert decision.label == "b"
+    assert isinstance(decision.reason, Taken)
+    assert decision.reason.gain == 0
+    assert decision.reason.cost < 0
 
 
 def test_a_broken_incumbent_is_replaced_by_the_best_level_that_finished_everywhere() -> None:
@@ -104,22 +99,31 @@ def test_when_nothing_finished_the_incumbent_stays_and_the_reason_says_why() -> 
     assert decision.reason == IncumbentBroken(broken=6, blocks=6)
 
 
-def test_a_level_that_failed_anywhere_is_never_kept() -> None:
+def test_a_level_that_failed_anywhere_is_never_taken() -> None:
     decision = decided("old", {"old": block(BASE), "new": block([*shifted(0.1, 0.001)[:5], None])})
     assert decision.label == "old"
     assert decision.comparisons["new"].blocks == 5
 
 
-def test_identical_arms_differ_by_exactly_nothing() -> None:
+def test_identical_arms_differ_by_exactly_nothing_and_are_told_as_the_same_training() -> None:
     decision = decided("old", {"old": block(BASE), "same": block(BASE)})
     comparison = decision.comparisons["same"]
-    assert (comparison.difference, comparison.low, comparison.high) == (0.0, 0.0, 0.0)
+    assert (comparison.difference, comparison.low, comparison.high, comparison.expected_gain) == (0.0, 0.0, 0.0, 0.0)
+    assert comparison.identical
     assert (comparison.verdict, decision.label) == ("equivalent", "old")
+    assert decision.reason == SameTraining()
 
 
 def test_a_factor_with_one_level_keeps_it() -> None:
     decision = decided("only", {"only": block(BASE)})
-    assert (decision.label, decision.comparisons) == ("only", {})
+    assert (decision.label, decision.comparisons, decision.reason) == ("only", {}, Kept())
+
+
+def test_a_level_that_left_is_compared_but_not_taken() -> None:
+    blocks = {"old": block(BASE), "new": block(shifted(0.1, 0.001))}
+    decision = decide(example_context(**PLACE), "old", blocks, left=["new"])
+    assert decision.label == "old"
+    assert decision.comparisons["new"].verdict == "better"
 
 
 def test_accuracies_of_unfinished_trainings_are_missing() -> None:
@@ -137,22 +141,28 @@ BLOCKS = st.dictionaries(
 @settings(max_examples=120, deadline=None)
 @given(BLOCKS, st.data())
 def test_whatever_happens_the_choice_keeps_its_promises(blocks: dict[str, list[Record]], data: st.DataObject) -> None:
-    incumbent = data.draw(st.sampled_from(sorted(blocks)))
-    decision = decided(incumbent, blocks)
-    chosen, results = decision.label, {label: accuracies(values) for label, values in blocks.items()}
-    complete = {label for label, values in results.items() if np.isfinite(values).all()}
-    stays = isinstance(decision.reason, NoneBetter) or (isinstance(decision.reason, IncumbentBroken) and not complete)
-    assert stays == (chosen == incumbent)
+    incumbent, caution = data.draw(st.sampled_from(sorted(blocks))), data.draw(st.sampled_from([0.0, 0.5, 0.9]))
+    decision = decided(incumbent, blocks, caution=caution)
+    chosen, study = decision.label, example_context(**PLACE).study
+    complete = {label for label, values in blocks.items() if np.isfinite(accuracies(values)).all()}
+    taken = isinstance(decision.reason, Taken) or (isinstance(decision.reason, IncumbentBroken) and bool(complete))
+    assert taken == (chosen != incumbent)
     assert incumbent not in decision.comparisons
-    if chosen == incumbent:
-        better = {label for label, comparison in decision.comparisons.items() if comparison.verdict == "better"}
-        assert incumbent not in complete or not better & complete
+    if incumbent not in complete:
+        assert chosen in complete or not complete
         return
-    assert chosen in complete
-    if incumbent in complete:
-        verdict = decision.comparisons[chosen].verdict
-        assert verdict in ("better", "equivalent")
-        assert verdict == "equivalent" or results[chosen].mean() > results[incumbent].mean()
+    worth = {
+        label: found.expected_gain - cost_of(study, blocks[label], blocks[incumbent])
+        for label, found in decision.comparisons.items()
+        if label in complete
+    }
+    if taken:
+        assert chosen in complete
+        assert worth[chosen] == max(worth.values()) > MARGIN / 10
+        cost = cost_of(study, blocks[chosen], blocks[incumbent])
+        assert chance_above(decision.comparisons[chosen], cost) >= caution
+    elif worth and caution == 0:
+        assert max(worth.values()) <= MARGIN / 10
 
 
 @settings(max_examples=40, deadline=None)
@@ -172,5 +182,6 @@ def test_the_order_of_the_levels_decides_nothing_but_exact_ties(blocks: dict[str
 
 @pytest.mark.parametrize("margin", [0.0, 0.01])
 def test_ties_stay_ties_without_a_margin(margin: float) -> None:
-    study = replace(STEADY, equivalence_margin=margin)
-    assert decide(study, "old", {"old": block(BASE), "same": block(BASE)}).comparisons["same"].verdict == "equivalent"
+    decision = decided("old", {"old": block(BASE), "same": block(BASE)}, equivalence_margin=margin)
+    assert decision.comparisons["same"].verdict == "equivalent"
+    assert decision.reason == SameTraining()

@@ -187,11 +187,11 @@ def test_a_recipe_that_diverges_is_left_and_never_kept() -> None:
     assert [candidate.chosen for candidate in route.candidates].count(True) == 1
 
 
-def test_where_all_is_noise_the_baseline_stays() -> None:
-    _, route = driven(search(place_of(joint(), folds=3)), lambda trial: 0.8 + noise(trial))
+def test_where_all_is_noise_the_cautious_keep_the_baseline() -> None:
+    _, route = driven(search(place_of(joint(), folds=3, caution=0.99)), lambda trial: 0.8 + noise(trial))
     assert route.best == MLP
     assert route.candidates[0].chosen
-    assert "The baseline stays: no recipe is better by more than the noise" in search_text(route)
+    assert "The baseline stays: no recipe is expected to be worth it" in search_text(route)
     assert "15 comparisons" in search_text(route)
 
 

@@ -62,7 +62,7 @@ def test_momentum_carries_former_gradients_along() -> None:
 
 def test_other_parameters_are_stepped_as_adamw_steps_them() -> None:
     ours, theirs = (torch.nn.Parameter(torch.ones(5)) for _ in range(2))
-    muon = Muon([], [ours], adamw_lr=0.01, adamw_betas=(0.8, 0.9), adamw_epsilon=1e-6, weight_decay=0.1)
+    muon = Muon([], [ours], adamw_lr=0.01, adamw_beta1=0.8, adamw_beta2=0.9, adamw_epsilon=1e-6, weight_decay=0.1)
     adamw = torch.optim.AdamW([theirs], lr=0.01, betas=(0.8, 0.9), eps=1e-6, weight_decay=0.1)
     for gradient in matrices(6, 5):
         ours.grad, theirs.grad = gradient.clone(), gradient.clone()

@@ -19,7 +19,10 @@ from ceteris import recipe as r
 from ceteris.data import ImageSet, make_image_set, split_indices
 from ceteris.errors import DataError
 from ceteris.records import Failed, HoldoutSplit, Record, Trial, finished
-from ceteris.training import TrialResult, history, one_thread, population, run_population, shape_key
+from ceteris.training import history, population
+from ceteris.training.device import one_thread
+from ceteris.training.population import run_population, shape_key
+from ceteris.training.trial import TrialResult
 from ceteris.user_code import ALL_IMPORTS
 
 MEASURED = frozenset({"seconds", "cost"})

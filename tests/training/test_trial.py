@@ -27,20 +27,11 @@ from ceteris.records import (
     Split,
     finished,
 )
-from ceteris.training import (
-    available_devices,
-    execution_of,
-    failed_record,
-    measure_step,
-    one_thread,
-    resolve_device,
-    run_population,
-    run_trial,
-    standardisation_of,
-)
 from ceteris.training import trial as trial_module
-from ceteris.training.device import peak_bytes, reset_peak
+from ceteris.training.device import available_devices, execution_of, one_thread, peak_bytes, reset_peak, resolve_device
 from ceteris.training.history import confusion_matrix, macro_f1
+from ceteris.training.population import run_population
+from ceteris.training.trial import failed_record, measure_step, run_trial, standardisation_of
 from ceteris.user_code import ALL_IMPORTS
 
 OWN = "tests.training.own_code:"

@@ -41,9 +41,9 @@ from ceteris.store import Store, TestResult, looks_at, read_findings, write_find
 from ceteris.study import ExperimentContext, Study, study_toml, without_residual
 from ceteris.study.model_experiment import ModelResult
 from ceteris.study.trials import RunOptions
-from ceteris.training import environment, one_thread, standardisation_of
 from ceteris.training.build import build_model, summary_of
-from ceteris.training.device import full_float32
+from ceteris.training.device import environment, full_float32, one_thread
+from ceteris.training.trial import standardisation_of
 
 _PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "matplotlib", "pydantic", "safetensors", "typst", "nbclient")
 _EMBEDDED = 1000
@@ -114,7 +114,7 @@ class TrainedStudy:
                 data=self.data_set.title,
                 note=self.data_set.note,
                 recipe=record.trial.recipe,
-                reading=study.reading,
+                reading=self.data_set.reading,
                 input_shape=train.shape,
                 classes=train.classes,
                 mean=tuple(mean.tolist()),

@@ -23,7 +23,7 @@ def diagnose(results: Path) -> tuple[dict[str, str], list[str]]:
     """Return facts about this machine by name, and problems in sentences that say how to mend them."""
     from ceteris.api.collect import machine
     from ceteris.execution.pools import process_count
-    from ceteris.training import available_devices, has_fast_bfloat16, resolve_device
+    from ceteris.training.device import available_devices, has_fast_bfloat16, resolve_device
 
     place = next(folder for folder in (results.resolve(), *results.resolve().parents) if folder.exists())
     free = shutil.disk_usage(place).free
@@ -65,7 +65,7 @@ def speeds_here(*, measure: bool, tell: Callable[[str], None]) -> Any:
     """Return the device table of this machine's fastest device: measured when asked, else as known, else the shipped one."""
     from ceteris.execution.device_table import keep_table, place_of, table_for
     from ceteris.execution.stacking_speed import measure_table
-    from ceteris.training import resolve_device
+    from ceteris.training.device import resolve_device
 
     device = resolve_device("auto")
     return keep_table(measure_table(place_of(device), device, report=tell)) if measure else table_for(device)

@@ -3,6 +3,7 @@
 from ceteris.data.audit import DataAudit, audit
 from ceteris.data.describe import TextTable, as_json, describe, reading_lines, text_tables, write_page
 from ceteris.data.download import Progress
+from ceteris.data.formats.arrays import labels_among, parts_of, read_images
 from ceteris.data.formats.pictures import read_pictures_of_shape
 from ceteris.data.imageset import ImageSet, make_image_set, standardisation
 from ceteris.data.load import from_arrays, list_sets, load
@@ -28,12 +29,15 @@ __all__ = [
     "describe",
     "find_named",
     "from_arrays",
+    "labels_among",
     "list_sets",
     "load",
     "make_image_set",
     "named_sets",
     "open_prepared",
     "open_train",
+    "parts_of",
+    "read_images",
     "read_pictures_of_shape",
     "reading_lines",
     "seal",

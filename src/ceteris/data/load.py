@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ceteris.data import named
 from ceteris.data.download import Progress, fetch
@@ -36,7 +35,7 @@ FORMATS: tuple[Callable[[Location], Reader | None], ...] = (
     cifar.detect,
     folders.detect,
 )
-READERS = 4  # counted up when a reader makes other pixels of the same files, so that older copies are not used
+READERS = 5  # counted up when a reader makes other pixels of the same files, so that older copies are not used
 OFFLINE_VARIABLE = "CETERIS_OFFLINE"
 _KNOWN_FORMATS = (
     "a folder of class folders, IDX files (a folder with images and labels), .csv, .npz, .parquet, "
@@ -109,41 +108,45 @@ def list_sets(data_dir: Path | None, *, cache_dir: Path) -> tuple[SetRow, ...]:
 
 
 def from_arrays(
-    train_images: NDArray[Any],
-    train_labels: NDArray[Any],
-    test_images: NDArray[Any] | None = None,
-    test_labels: NDArray[Any] | None = None,
+    train_images: Any,
+    train_labels: Any,
+    test_images: Any = None,
+    test_labels: Any = None,
     *,
-    name: str,
+    name: str = "arrays",
     cache_dir: Path,
     classes: tuple[str, ...] | None = None,
+    options: ReadOptions | None = None,
 ) -> DataSet:
     """Return a data set made from arrays in memory; without a test part a stratified fifth is held out as one.
 
     Args:
-        train_images: (n, h, w), (n, c, h, w) or (n, h, w, c); bytes, 16 bits, or floats in 0..1.
+        train_images: (n, h, w), (n, c, h, w) or (n, h, w, c) of bytes, 16 bits, or floats in 0..1, as array, tensor, data
+            frame or list; or a list of Pillow's pictures.
         train_labels: (n,) class numbers or class names, or one-hot (n, classes).
         test_images: like ``train_images``.
         test_labels: like ``train_labels``.
         name: what the set is called in reports.
         cache_dir: folder for the prepared copy, which worker processes share.
         classes: class names, where the labels are numbers from 0.
+        options: the reading; of arrays ``white``, ``leaks`` and ``test_fraction`` count, of pictures size and channels too.
 
     Raises:
-        DataError: shapes, types or values that do not fit; see ``make_image_set``.
+        DataError: shapes, types or values that do not fit; see :func:`ceteris.data.read_images`.
     """
     if (test_images is None) != (test_labels is None):
         raise DataError("test_images and test_labels: give both or none.")
-    test = None if test_images is None or test_labels is None else (test_images, test_labels)
-    source = arrays_source((train_images, train_labels), test, name=name, classes=classes)
-    digest = hashlib.sha256(f"arrays {PREPARED_FORMAT} {name}".encode())
+    test = None if test_images is None else (test_images, test_labels)
+    reading = options or ReadOptions()
+    source = arrays_source((train_images, train_labels), test, name=name, classes=classes, options=reading)
+    digest = hashlib.sha256(f"arrays {PREPARED_FORMAT} {name} {reading.key()}".encode())
     for part in (source.train, source.test):
         if part is not None:
             images = np.empty((len(part.labels), *part.shape), dtype=np.uint8)
             part.fill(images)
             digest.update(content_digest(images, part.labels, source.classes).encode())
     cache = Path(cache_dir).resolve()
-    return _prepared(cache / "prepared" / digest.hexdigest()[:32], lambda: source, ReadOptions(), cache)
+    return _prepared(cache / "prepared" / digest.hexdigest()[:32], lambda: source, reading, cache)
 
 
 def _find_or_fetch(
@@ -198,7 +201,7 @@ def _prepared(folder: Path, read: Callable[[], Source], options: ReadOptions, ca
             "are needed; is the label elsewhere?"
         )
     source = _with_test(source, options, cache / "splits")
-    return prepare(replace(source, warnings=(*source.warnings, *_classes_missing(source))), folder)
+    return prepare(replace(source, warnings=(*source.warnings, *_classes_missing(source))), folder, options)
 
 
 def _with_test(source: Source, options: ReadOptions, folder: Path) -> Source:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from ceteris.data.imageset import ImageSet, check_labels, class_counts, content_digest, group_numbers, pieces
 from ceteris.data.sealed import DataSet, SealedTest
-from ceteris.data.source import Part, Source, Understood
+from ceteris.data.source import Part, ReadOptions, Source, Understood
 from ceteris.errors import DataError
 from ceteris.records import ByteArray, IntArray
 
@@ -33,8 +33,8 @@ DARK = 32  # of 255; a set with no brighter pixel is nearly black
 _ABANDONED_AFTER = 24 * 3600  # seconds
 
 
-def prepare(source: Source, folder: Path) -> DataSet:
-    """Write the prepared copy of ``source`` to ``folder`` and open it.
+def prepare(source: Source, folder: Path, options: ReadOptions | None = None) -> DataSet:
+    """Write the prepared copy of ``source``, which was read as ``options`` say, to ``folder`` and open it.
 
     Where another process has written the folder meanwhile, its copy is used.
 
@@ -51,7 +51,7 @@ def prepare(source: Source, folder: Path) -> DataSet:
                     shutil.rmtree(abandoned, ignore_errors=True)
         unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder.parent))
         try:
-            _write(source, source.test, unfinished)
+            _write(source, source.test, unfinished, replace(options or ReadOptions(), white=source.white))
             _publish(unfinished, folder)
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
@@ -82,6 +82,8 @@ def open_prepared(folder: Path) -> DataSet:
     channels, height, width = meta["image_shape"]
     stored = meta.get("understood", {})  # copies of an earlier version hold nothing of it
     texts = {name: tuple(stored.get(name, ())) for name in ("train", "test", "notes")}
+    reading: dict[str, Any] = meta.get("reading", {})
+    reading = reading | ({"size": tuple(reading["size"])} if reading.get("size") else {})
     test = SealedTest(
         read=partial(_open_part, folder, "test"),
         class_counts=np.array(meta["test"]["class_counts"], dtype=np.int64),
@@ -99,6 +101,7 @@ def open_prepared(folder: Path) -> DataSet:
         warnings=tuple(meta["warnings"]),
         preprocessing=tuple(meta["preprocessing"]),
         understood=Understood(**texts, left_out=tuple((what, count) for what, count in stored.get("left_out", ()))),
+        reading=ReadOptions(**reading),
         train=open_train(folder),
         test=test,
         prepared=folder,
@@ -158,7 +161,7 @@ def _meta(folder: Path) -> dict[str, Any]:
     return meta
 
 
-def _write(source: Source, test: Part, folder: Path) -> None:
+def _write(source: Source, test: Part, folder: Path, reading: ReadOptions) -> None:
     if source.train.shape != test.shape:
         raise DataError(
             f"{source.name}: training images have the shape {source.train.shape} (channels, height, width), test images "
@@ -182,6 +185,7 @@ def _write(source: Source, test: Part, folder: Path) -> None:
         "classes": source.classes,
         "image_shape": source.train.shape,
         "understood": asdict(source.understood),
+        "reading": asdict(reading),
         **parts,
     }
     (folder / "meta.json").write_bytes(json.dumps(meta, indent=1, ensure_ascii=False).encode())

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ceteris.data.imageset import ImageSet, class_counts
-from ceteris.data.source import Understood
+from ceteris.data.source import ReadOptions, Understood
 from ceteris.records import IntArray
 
 
@@ -84,7 +84,7 @@ class DataSet:
     ``prepared`` is the folder of the prepared copy: a worker process opens the training part from there with
     ``open_train(prepared)``. ``source`` is the citation, ``note`` what every figure drawn from the set has to say beside
     it (for instance that the split is not the official one), ``preprocessing`` what was done to the pixels on reading,
-    ``understood`` what the reader took for what.
+    ``understood`` what the reader took for what, ``reading`` how the images were read, with what was found out on the way.
     """
 
     name: str
@@ -99,3 +99,4 @@ class DataSet:
     label_meaning: str
     understood: Understood
     prepared: Path
+    reading: ReadOptions

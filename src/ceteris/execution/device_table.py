@@ -20,7 +20,7 @@ from ceteris.digests import plain
 from ceteris.errors import CeterisError
 from ceteris.recipe import Recipe
 from ceteris.store import from_tree, write_bytes
-from ceteris.training import environment
+from ceteris.training.device import environment
 
 Network = Literal["narrow mlp", "wide mlp", "narrow cnn", "wide cnn", "narrow resnet", "wide resnet"]
 CACHE_VARIABLE = "CETERIS_CACHE"

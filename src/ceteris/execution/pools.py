@@ -23,7 +23,7 @@ from ceteris.data import ImageSet
 from ceteris.errors import ConfigError
 from ceteris.execution.worker import Done, Event, Lost, Task, WorkerConfig, serve, train_and_keep
 from ceteris.store import Store
-from ceteris.training import one_thread, resolve_device
+from ceteris.training.device import one_thread, resolve_device
 from ceteris.user_code import NO_IMPORTS, ImportPolicy
 
 _MOST_PROCESSES = 1024

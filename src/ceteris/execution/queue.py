@@ -15,7 +15,7 @@ from ceteris.execution.populations import tasks_of
 from ceteris.execution.progress import Progress, StageKind, Work
 from ceteris.execution.worker import Done, Epoch, Event, Lost, Task
 from ceteris.records import Failed, Record, Trial
-from ceteris.training import failed_record
+from ceteris.training.trial import failed_record
 
 T = TypeVar("T")
 Records = Mapping[str, Record]  # by digest

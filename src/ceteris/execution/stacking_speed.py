@@ -14,7 +14,7 @@ from ceteris.execution.populations import as_population
 from ceteris.recipe import Recipe
 from ceteris.records import CrossValidationSplit, Finished, Trial
 from ceteris.seeds import generator
-from ceteris.training import execution_of, one_thread
+from ceteris.training.device import execution_of, one_thread
 from ceteris.training.population import run_population
 
 

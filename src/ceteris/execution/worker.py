@@ -19,10 +19,10 @@ from ceteris.data import ImageSet, open_train
 from ceteris.errors import CeterisError
 from ceteris.records import Record, Trial
 from ceteris.store import Store
-from ceteris.training import run_trial
 from ceteris.training.compiler import put_off_compiler
 from ceteris.training.loop import OnEpoch
 from ceteris.training.population import run_population
+from ceteris.training.trial import run_trial
 from ceteris.user_code import ImportPolicy
 
 _SECONDS_BETWEEN_EPOCHS = 0.2  # that are reported

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ceteris.errors import ConfigError
 from ceteris.findings import FeatureMaps
 from ceteris.models.summary import convolutions, device_of, evaluating, layer_named, linears
-from ceteris.records import ByteArray, Float32Array, FloatArray
+from ceteris.records import ByteArray, FloatArray
 
 LARGEST_NUMBER_OF_FILTERS = 16
 
@@ -28,8 +28,7 @@ def standardise(images: ByteArray, *, mean: FloatArray, std: FloatArray, model: 
     """
     device = device_of(model)
     pixels = torch.tensor(images, device=device).float()
-    centre = torch.as_tensor(mean, dtype=torch.float32, device=device)[:, None, None]
-    scale = torch.as_tensor(std, dtype=torch.float32, device=device)[:, None, None]
+    centre, scale = (torch.as_tensor(part, dtype=torch.float32, device=device)[:, None, None] for part in (mean, std))
     return (pixels - centre) / scale
 
 
@@ -101,7 +100,10 @@ def feature_maps(model: nn.Module, image: ByteArray, layer: str, *, mean: FloatA
                 f'"{layer}" is a {type(other).__name__}; features are shown for a Conv2d, or for a Linear layer with '
                 f"one input for each of the image's {math.prod(image.shape)} values"
             )
-    return FeatureMaps(layer=layer, image=image, filters=_first(filters), maps=_first(maps))
+    shown = [
+        part[:LARGEST_NUMBER_OF_FILTERS].detach().float().cpu().numpy().copy(order="C") for part in (filters, maps)
+    ]
+    return FeatureMaps(layer=layer, image=image, filters=shown[0], maps=shown[1])
 
 
 def first_features(model: nn.Module, image: ByteArray, *, mean: FloatArray, std: FloatArray) -> tuple[FeatureMaps, ...]:
@@ -114,8 +116,3 @@ def first_features(model: nn.Module, image: ByteArray, *, mean: FloatArray, std:
     if not names:
         names = [name for name, module in linears(model).items() if module.in_features == image.size][:1]
     return tuple(feature_maps(model, image, name, mean=mean, std=std) for name in names)
-
-
-def _first(pictures: Tensor) -> Float32Array:
-    chosen: Float32Array = pictures[:LARGEST_NUMBER_OF_FILTERS].detach().float().cpu().contiguous().numpy().copy()
-    return chosen

@@ -31,10 +31,10 @@ from ceteris.execution.worker import exit_with_parent
 from ceteris.findings import ModelSummary
 from ceteris.recipe import Recipe
 from ceteris.records import CrossValidationSplit, Finished, HoldoutSplit, ReserveSplit, Trial
-from ceteris.training import measure_step, one_thread
 from ceteris.training.build import summary_of
 from ceteris.training.compiler import put_off_compiler
-from ceteris.training.device import processor_name
+from ceteris.training.device import one_thread, processor_name
+from ceteris.training.trial import measure_step
 from ceteris.user_code import NO_IMPORTS, ImportPolicy
 
 _OVERHEAD = 26e-6  # seconds per layer and step

@@ -6,11 +6,9 @@ from typing import TYPE_CHECKING, assert_never
 import numpy as np
 
 from ceteris.findings import (
-    Better,
     Broken,
     Candidate,
     CellFailures,
-    Cheaper,
     Comparison,
     Confirmation,
     Eliminated,
@@ -21,14 +19,16 @@ from ceteris.findings import (
     InBestRecipe,
     IncumbentBroken,
     Interaction,
+    Kept,
     LevelFinding,
     ModelFinding,
-    NoneBetter,
     PassedOver,
     Pruned,
     PutBack,
     RungSearch,
+    SameTraining,
     SampledSearch,
+    Taken,
     TuningFinding,
     candidate_label,
     mean_of_finished,
@@ -143,6 +143,7 @@ def decision_text(factor: FactorFinding) -> str:
         "futile": "it could hardly be found better or worse any more on the blocks that were left",
         "overtaken": "better, but another level had overtaken it",
         "broken": "a training did not finish",
+        "behind": "it was not in the better half",
     }
     return " ".join(
         [
@@ -169,13 +170,16 @@ def _reason_sentence(factor: FactorFinding) -> str:
     before = factor.incumbent.label if factor.incumbent else ""
     kept = factor.kept or factor.levels[0]
     match factor.reason:
-        case Better():
-            return f"{kept.label} is kept: {level_sentence(factor, kept)}"
-        case Cheaper(saved=saved):
-            return f"{kept.label} is kept: it is equivalent to {before} and takes {100 * saved:.0f} % fewer operations."
-        case NoneBetter(leader=leader, lead=lead):
-            above = f" (the highest mean, {leader}, is {plain_points(lead)} points above)" if leader else ""
-            return f"{before} stays: no level is better by more than the noise{above}."
+        case Taken(gain=gain, chance=chance):
+            bet = f"{signed_points(gain)} points expected, {percent(chance)} likely to help"
+            return f"{kept.label} is taken: {bet}. {level_sentence(factor, kept)}"
+        case Kept(leader=leader, gain=gain, chance=chance):
+            nearest = (
+                f" The nearest is {leader}: {signed_points(gain)} points expected, {percent(chance)} likely to help."
+            )
+            return f"{before} stays: no level is expected to be worth it.{nearest if leader else ''}"
+        case SameTraining():
+            return f"{before} stays: every other level was the same training, with the same result on all blocks."
         case IncumbentBroken(broken=broken, blocks=blocks):
             what = f"{before} did not finish on {broken} of {blocks} blocks"
             if kept.incumbent:
@@ -287,14 +291,19 @@ def selection_sentence(candidates: Sequence[Candidate]) -> str:
     corrected = f"corrected (Holm) for {f'{count} comparisons' if count > 1 else 'one comparison'} with the baseline"
     highest = max([baseline, *finished], key=lambda entry: float(np.mean(entry.accuracies)))
     if chosen.number:
-        which = "the highest" if chosen is highest else "the highest of those that are better than the baseline,"
-        return f"{chosen.label} is kept with {which} mean accuracy {_mean(chosen)}, {corrected}: {_against_baseline(chosen)}"
+        found = chosen.comparison
+        bet = (
+            f"{signed_points(found.expected_gain)} points expected, {percent(found.chance)} likely to help; "
+            if found
+            else ""
+        )
+        return f"{chosen.label} is taken: {bet}mean accuracy {_mean(chosen)}, {corrected}: {_against_baseline(chosen)}"
     if not count:
         return "The baseline stays: no other recipe was trained on two of its blocks."
     if not highest.number:
         return f"The baseline stays: it has the highest mean accuracy, {_mean(highest)}."
     return (
-        f"The baseline stays: no recipe is better by more than the noise, {corrected}. The highest mean accuracy, "
+        f"The baseline stays: no recipe is expected to be worth it, {corrected}. The highest mean accuracy, "
         f"{_mean(highest)}, has {highest.label}" + (f": {_against_baseline(highest)}" if highest.comparison else ".")
     )
 

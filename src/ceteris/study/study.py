@@ -206,7 +206,12 @@ def _several(runs: int) -> int:
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
 class Study:
-    """A whole study. ``significance`` is two-sided after Holm; ``equivalence_margin`` is a difference of accuracy (0..1).
+    """A whole study: what is compared, how it is searched, and what is claimed.
+
+    ``criterion`` is what choices, claims and early stopping look at, higher is better (of the log-loss the lower).
+    ``significance`` is two-sided after Holm; ``equivalence_margin`` is a difference of the criterion (of accuracy in 0..1).
+    ``caution`` is how probably a level must be worth its cost to be taken: 0.5 takes every best bet. ``test`` is what
+    claims rest on: the two-part test, or the stricter corrected t-test.
 
     ``variance`` > 0 trains every best recipe that often with each source of luck varied alone, see ``ceteris.study.luck``.
     """
@@ -222,6 +227,9 @@ class Study:
     strategy: Strategy = Greedy()
     significance: Annotated[float, Field(strict=True, gt=0, lt=0.5)] = 0.05
     equivalence_margin: NotNegative = 0.005
+    criterion: Literal["accuracy", "macro-f1", "balanced-accuracy", "log-loss"] = "accuracy"
+    caution: Annotated[float, Field(strict=True, ge=0, lt=1)] = 0.5
+    test: Literal["two-part", "corrected-t"] = "two-part"
     exploration: Exploration = Exploration()
     confirmation: ConfirmationDesign = ConfirmationDesign()
     final: Final = Final()

@@ -14,7 +14,7 @@ from ceteris.execution.queue import Records, Request, SizeOf
 from ceteris.recipe import CustomLoss, CustomModel, Recipe
 from ceteris.records import CrossValidationSplit, HoldoutSplit, IntArray, Record, Split, Trial
 from ceteris.study.study import Study
-from ceteris.training import execution_of, resolve_device
+from ceteris.training.device import execution_of, resolve_device
 from ceteris.user_code import NO_IMPORTS, ImportPolicy
 
 T = TypeVar("T")

@@ -128,17 +128,14 @@ def _whole_offsets(size: Size, reach: tuple[float, float], *, generator: torch.G
     return (draws * (limits - 1e-4)).round()
 
 
-def _farthest(reach: float) -> int:
-    """Return the farthest whole pixel that is rounded to; a reach of k + 0.5 makes all of -k .. k equally probable."""
-    return math.ceil(reach - 0.5)
-
-
 def _moved_by_whole_pixels(
     images: Tensor, reach: tuple[float, float], *, fill: Tensor, generator: torch.Generator
 ) -> Tensor:
     """Copy one window per image out of the padded batch; several times faster than sampling a grid."""
     count, channels, height, width = images.shape
-    right, down = (_farthest(limit) for limit in reach)
+    right, down = (
+        math.ceil(limit - 0.5) for limit in reach
+    )  # a reach of k + 0.5 makes all of -k .. k equally probable
     offsets = _whole_offsets((count, height, width), reach, generator=generator).long()
     padded = images.new_empty((count, channels, height + 2 * down, width + 2 * right))
     padded.copy_(fill.view(1, -1, 1, 1))

@@ -45,7 +45,8 @@ class Muon(torch.optim.Optimizer):
         orthogonalisation_steps: int = 5,
         weight_decay: float = 0.0,
         adamw_lr: float = 1e-3,
-        adamw_betas: tuple[float, float] = (0.9, 0.999),
+        adamw_beta1: float = 0.9,
+        adamw_beta2: float = 0.999,
         adamw_epsilon: float = 1e-8,
     ) -> None:
         defaults = {
@@ -53,7 +54,7 @@ class Muon(torch.optim.Optimizer):
             "nesterov": nesterov,
             "orthogonalisation_steps": orthogonalisation_steps,
             "weight_decay": weight_decay,
-            "betas": adamw_betas,
+            "betas": (adamw_beta1, adamw_beta2),
             "epsilon": adamw_epsilon,
         }
         groups = [

@@ -218,27 +218,13 @@ def build_optimizer(choice: recipe.Optimizer, model: nn.Module) -> torch.optim.O
         case recipe.ASGD(lr=lr, decay=decay, power=power, averaging_start=start):
             return torch.optim.ASGD(weights, lr, lambd=decay, alpha=power, t0=start, foreach=not on_cpu)
         case recipe.Muon():
-            return _muon(choice, model)
+            layers = [module for module in model.modules() if isinstance(module, nn.Linear | nn.Conv2d)]
+            matrices = [layer.weight for layer in layers[1:-1]]
+            chosen = set(map(id, matrices))
+            others = [weight for weight in weights if id(weight) not in chosen]
+            return optimizers.Muon(matrices, others, **_settings(choice))
         case _:
             assert_never(choice)
-
-
-def _muon(choice: recipe.Muon, model: nn.Module) -> optimizers.Muon:
-    layers = [module for module in model.modules() if isinstance(module, nn.Linear | nn.Conv2d)]
-    matrices = [layer.weight for layer in layers[1:-1]]
-    chosen = {id(weight) for weight in matrices}
-    return optimizers.Muon(
-        matrices,
-        [parameter for parameter in model.parameters() if id(parameter) not in chosen],
-        lr=choice.lr,
-        momentum=choice.momentum,
-        nesterov=choice.nesterov,
-        orthogonalisation_steps=choice.orthogonalisation_steps,
-        weight_decay=choice.weight_decay,
-        adamw_lr=choice.adamw_lr,
-        adamw_betas=(choice.adamw_beta1, choice.adamw_beta2),
-        adamw_epsilon=choice.adamw_epsilon,
-    )
 
 
 def build_schedule(choice: recipe.Schedule) -> Schedule:

@@ -81,7 +81,9 @@ def _within_memory(
     try:
         with full_float32(trials[0].execution.device):
             reset_peak(trials[0].execution.device)
-            return [_noted(result, note) for result in _train_together(trials, train, on_epoch, imports)]
+            trainee, metas = stacked_trainee(trials, train, imports)
+            trained = zip(trials, fit(trainee, on_epoch), metas, strict=True)
+            return [_noted(result_of(trial, train, run, meta), note) for trial, run, meta in trained]
     except (DataError, ProgressError):
         raise
     except Exception as error:
@@ -100,14 +102,6 @@ def _noted(result: TrialResult, note: str) -> TrialResult:
     known = result.record.environment
     memory = "; ".join(part for part in (note, known.get("memory", "")) if part)
     return replace(result, record=replace(result.record, environment=known | {"memory": memory}))
-
-
-def _train_together(
-    trials: Sequence[Trial], train: ImageSet, on_epoch: OnEpoch, imports: ImportPolicy
-) -> list[TrialResult]:
-    trainee, metas = stacked_trainee(trials, train, imports)
-    runs = fit(trainee, on_epoch)
-    return [result_of(trial, train, run, meta) for trial, run, meta in zip(trials, runs, metas, strict=True)]
 
 
 def stacked_trainee(

@@ -148,6 +148,22 @@ def training_objects(
     )
 
 
+class ScheduledOptimizer:
+    """An optimizer whose learning rates follow a schedule, which may look at the mean losses of the epochs so far."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer, schedule: build.Schedule, epoch_losses: list[float]) -> None:
+        self.optimizer = optimizer
+        self._schedule, self._epoch_losses = schedule, epoch_losses
+        self._full_rates = [float(group["lr"]) for group in optimizer.param_groups]
+
+    def set_rates(self, progress: float) -> float:
+        """Give every parameter group its rate at this ``progress`` in [0, 1); return the first one's."""
+        multiplier = self._schedule(progress, self._epoch_losses)
+        for group, rate in zip(self.optimizer.param_groups, self._full_rates, strict=True):
+            group["lr"] = rate * multiplier
+        return self._full_rates[0] * multiplier
+
+
 class SingleTrainee:
     """One model; see :class:`ceteris.training.loop.Trainee`."""
 
@@ -155,12 +171,11 @@ class SingleTrainee:
         self.config = config
         self.model = objects.model
         self.weights = list(objects.model.parameters())
-        self.optimizer = objects.optimizer
         self.average = objects.average
         self.runs = [run]
         self._objects = objects
         self._images = images
-        self._full_rates = learning_rates(objects.optimizer)
+        self.scheduled = ScheduledOptimizer(objects.optimizer, objects.schedule, run.history.train_losses)
 
     def batches(self, epoch: int) -> list[Batch]:
         """Return the mini-batches of a shuffled pass."""
@@ -182,10 +197,7 @@ class SingleTrainee:
 
     def update(self, progress: float) -> list[float]:
         """Clip, decay, step; return the learning rate."""
-        objects = self._objects
-        multiplier = objects.schedule(progress, self.runs[0].history.train_losses)
-        set_learning_rates(objects.optimizer, self._full_rates, multiplier)
-        rate = self._full_rates[0] * multiplier
+        objects, rate = self._objects, self.scheduled.set_rates(progress)
         if objects.clip:
             objects.clip()
         if objects.decay:
@@ -246,14 +258,3 @@ def config_of(trial: Trial, train: ImageSet) -> TrainingConfig:
         autocast=trial.execution.precision == "bfloat16",
         device=torch.device(trial.execution.device),
     )
-
-
-def learning_rates(optimizer: torch.optim.Optimizer) -> list[float]:
-    """Return the learning rate of every parameter group."""
-    return [float(group["lr"]) for group in optimizer.param_groups]
-
-
-def set_learning_rates(optimizer: torch.optim.Optimizer, full_rates: list[float], multiplier: float) -> None:
-    """Give every parameter group its full rate times ``multiplier``."""
-    for group, rate in zip(optimizer.param_groups, full_rates, strict=True):
-        group["lr"] = rate * multiplier

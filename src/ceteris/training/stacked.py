@@ -18,7 +18,7 @@ from ceteris.training import build
 from ceteris.training.batches import Batch, StackedImages, batches
 from ceteris.training.history import Run
 from ceteris.training.loop import TrainingConfig
-from ceteris.training.single import TrainingObjects, learning_rates, set_learning_rates
+from ceteris.training.single import ScheduledOptimizer, TrainingObjects
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,14 +91,11 @@ class StackedTrainee:
 
     def update(self, progress: float) -> list[float]:
         """Penalise, clip, decay, step; return every member's learning rate."""
-        learners = self._members[:1] if self._optimizer.together else self._members
-        multipliers = [member.objects.schedule(progress, member.run.history.train_losses) for member in learners]
-        rates = [full * share for full, share in zip(self._optimizer.full_rates, multipliers, strict=True)]
-        rates *= len(self._members) // len(learners)
+        rates = self._optimizer.set_rates(progress)
         self._gradient_steps.apply(self._stacked)
         if any(self._decays):
             shrink_(self._stacked, [1 - rate * decay for rate, decay in zip(rates, self._decays, strict=True)])
-        self._optimizer.step(multipliers)
+        self._optimizer.step()
         return rates
 
     def gradient_norms(self) -> list[float]:
@@ -124,36 +121,36 @@ class StackedOptimizer:
     """
 
     def __init__(self, stacked: StackedModel, members: Sequence[Member]) -> None:
-        recipes = [member.recipe for member in members]
-        self.together = build.can_step_together(recipes)
         self._stacked = stacked
-        self._optimizers = (
-            [build.build_optimizer(recipes[0].optimizer, stacked)]
-            if self.together
-            else [member.objects.optimizer for member in members]
-        )
-        self._full_rates = [learning_rates(optimizer) for optimizer in self._optimizers]
+        self._together = build.can_step_together([member.recipe for member in members])
+        of_all = build.build_optimizer(members[0].recipe.optimizer, stacked) if self._together else None
+        self._scheduled = [
+            ScheduledOptimizer(
+                of_all or member.objects.optimizer, member.objects.schedule, member.run.history.train_losses
+            )
+            for member in members
+        ]
 
-    @property
-    def full_rates(self) -> list[float]:
-        """The first learning rate of every optimizer: one for all members where they are stepped together."""
-        return [rates[0] for rates in self._full_rates]
+    def set_rates(self, progress: float) -> list[float]:
+        """Give every member its learning rates at this ``progress`` in [0, 1); return the first one of each."""
+        if self._together:
+            return [self._scheduled[0].set_rates(progress)] * len(self._scheduled)
+        return [scheduled.set_rates(progress) for scheduled in self._scheduled]
 
-    def step(self, multipliers: Sequence[float]) -> None:
-        """Make one step with the full rates times ``multipliers``, one per member or one for all."""
-        if not self.together:
+    def step(self) -> None:
+        """Make one step with the rates that were set."""
+        if not self._together:
             self._stacked.hand_out_gradients()
-        for optimizer, rates, multiplier in zip(self._optimizers, self._full_rates, multipliers, strict=True):
-            set_learning_rates(optimizer, rates, multiplier)
-            optimizer.step()
+        for scheduled in self._scheduled[:1] if self._together else self._scheduled:
+            scheduled.optimizer.step()
 
     def keep(self, indices: Sequence[int]) -> None:
         """Go on with the members at ``indices``, after the stacked model has done so."""
-        if not self.together:
-            self._optimizers = [self._optimizers[index] for index in indices]
-            self._full_rates = [self._full_rates[index] for index in indices]
+        optimizer = self._scheduled[0].optimizer
+        self._scheduled = [self._scheduled[index] for index in indices]
+        if not self._together:
             return
-        for weights, state in self._optimizers[0].state.items():
+        for weights, state in optimizer.state.items():
             for name, value in state.items():
                 if isinstance(value, Tensor) and value.shape[1:] == weights.shape[1:] and value.ndim == weights.ndim:
                     state[name] = select(value, indices)

@@ -13,7 +13,13 @@ import numpy as np
 from ceteris.data.formats import tables
 from ceteris.data.formats.entries import read_errors
 from ceteris.data.formats.folder_layout import Folder, Layout, NoClassFoldersError, part_of, read_tree, understand
-from ceteris.data.formats.picture_parts import check_files, file_part, preprocessing_of, sorted_classes
+from ceteris.data.formats.picture_parts import (
+    check_pictures,
+    file_part,
+    picture_files,
+    preprocessing_of,
+    sorted_classes,
+)
 from ceteris.data.formats.pictures import UNREAD_SUFFIXES
 from ceteris.data.named import Location
 from ceteris.data.source import Reader, ReadOptions, Source, Understood
@@ -68,9 +74,9 @@ def _from_layout(root: Path, layout: Layout, options: ReadOptions, beside: list[
     names = sorted_classes({label for part in training for label in part} | (layout.empty & testing.keys()))
     testing = _known_classes(testing, names, layout)
     listed = [_listed(training, names), _listed([testing], names)]
-    checked = check_files([paths for paths, _ in listed], options)
+    checked = check_pictures([picture_files(paths) for paths, _ in listed], options)
     parts = [
-        file_part([paths[index] for index in kept], labels[kept], checked.shape, options)
+        file_part([paths[index] for index in kept], labels[kept], checked)
         for (paths, labels), kept in zip(listed, checked.readable, strict=True)
     ]
     joined = len(validation) > 0 and len(test) > 0
@@ -85,13 +91,15 @@ def _from_layout(root: Path, layout: Layout, options: ReadOptions, beside: list[
         train=parts[0],
         test=parts[1] if testing else None,
         label_meaning="the folder that a picture lies in",
-        preprocessing=(*preprocessing_of(options), *((_JOINED,) if joined else ())),
+        preprocessing=(*preprocessing_of(checked.reading), *((_JOINED,) if joined else ())),
         warnings=(*layout.warnings, *checked.warnings, *_remarks(layout, names, suffixes, beside)),
         understood=Understood(
             train=folders[0] + (folders[1] if joined else ()),
             test=folders[2] or folders[1],
             left_out=tuple((what, count) for what, count in left_out if count),
+            notes=checked.notes,
         ),
+        white=checked.reading.white,
     )
 
 
@@ -131,9 +139,9 @@ def _remarks(layout: Layout, names: tuple[str, ...], suffixes: Counter[str], bes
         listed = ", ".join(f"{suffix} ({count:,})" for suffix, count in unread.items())
         remarks.append(f"Files in formats that are not read were left out: {listed}. Convert them to PNG or JPEG.")
     if beside:
-        files = ", ".join(path.name for path in beside)
+        listed = ", ".join(path.name for path in beside)
         remarks.append(
-            f"{files} beside the pictures was not read, since the folders name the classes; name it to use it."
+            f"{listed} beside the pictures was not read, since the folders name the classes; name it to use it."
         )
     same = {_plain(name): name for name in names}
     alike = [name for name in names if same[_plain(name)] != name]
@@ -151,9 +159,9 @@ def _plain(name: str) -> str:
 
 def _picture_tables(tree: Folder) -> list[Path]:
     """Return the tables in the folder, or one level below, that name pictures and their labels."""
-    files = [Path(folder.path, name) for folder in (tree, *tree.below) for name in folder.others]
-    files = [file for file in files if tables.is_table(file) and "submission" not in file.name.lower()][:_MOST_TABLES]
-    found = [file for file in files if tables.names_pictures(file)]
+    others = [Path(folder.path, name) for folder in (tree, *tree.below) for name in folder.others]
+    others = [file for file in others if tables.is_table(file) and "submission" not in file.name.lower()][:_MOST_TABLES]
+    found = [file for file in others if tables.names_pictures(file)]
     return [file for file in found if part_of(file.stem) == "train"] or found
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ceteris.data.formats.arrays import Pair, arrays_source
 from ceteris.data.formats.entries import MAX_BYTES, open_file, read_errors
 from ceteris.data.named import Location, official
-from ceteris.data.source import Reader, Source
+from ceteris.data.source import Reader, ReadOptions, Source
 from ceteris.errors import DataError
 
 _IMAGE_WORDS = ("images", "image", "x", "data", "imgs")
@@ -32,7 +32,9 @@ def detect(location: Location) -> Reader | None:
         return None
     if known is None:
         location.options.only(str(path), "test_fraction")
-        return Reader(kind="npz", files=(path,), read=lambda: npz_source(path, name=path.stem))
+        return Reader(
+            kind="npz", files=(path,), read=lambda: npz_source(path, name=path.stem, options=location.options)
+        )
     return Reader(
         kind=f"{known.name} npz",
         files=(path,),
@@ -40,12 +42,15 @@ def detect(location: Location) -> Reader | None:
     )
 
 
-def npz_source(path: Path, *, name: str, classes: tuple[str, ...] | None = None) -> Source:
+def npz_source(
+    path: Path, *, name: str, classes: tuple[str, ...] | None = None, options: ReadOptions | None = None
+) -> Source:
     """Return the arrays of an .npz file as a source; validation images join the training part.
 
     Args:
         path: the file.
         name: name of the set.
+        options: how the arrays are read.
         classes: class names; without them an array ``classes`` in the file counts, then the labels themselves.
 
     Raises:
@@ -65,7 +70,7 @@ def npz_source(path: Path, *, name: str, classes: tuple[str, ...] | None = None)
         joined = validation is not None and test is not None
         if validation is not None and test is not None:
             train = np.concatenate([train[0], validation[0]]), np.concatenate([train[1], validation[1]])
-    source = arrays_source(train, test or validation, name=str(path), classes=named)
+    source = arrays_source(train, test or validation, name=str(path), classes=named, options=options)
     note = "the file's validation images joined the training part; validation is drawn from it"
     return replace(
         source, name=name, title=name, citation="the user's own file", preprocessing=(note,) if joined else ()

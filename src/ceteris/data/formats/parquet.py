@@ -12,16 +12,16 @@ import numpy as np
 
 from ceteris.data.formats.entries import open_file, read_errors
 from ceteris.data.formats.picture_parts import (
+    Picture,
+    check_pictures,
     class_numbers,
-    common_shape,
     preprocessing_of,
     sorted_classes,
-    stream_headers,
     stream_part,
 )
 from ceteris.data.formats.table_columns import LABEL_COLUMNS
 from ceteris.data.named import Location
-from ceteris.data.source import Part, Reader, ReadOptions, Source
+from ceteris.data.source import Part, Reader, ReadOptions, Source, Understood
 from ceteris.errors import CeterisError, ConfigError, DataError
 
 _IMAGE_COLUMNS = ("image", "img", "picture", "bytes", "image_bytes", "data", "pixel_values")
@@ -74,26 +74,33 @@ def rows_source(train: Sequence[Rows], test: Sequence[Rows], options: ReadOption
     names = train[0].class_names(_find(train[0], wanted, "label"))
     classes = names or sorted_classes(str(label) for labels in values.values() for label in labels)
     numbered = names and all(isinstance(label, int) for labels in values.values() for label in labels)
-    headers = (header for rows in (*train, *test) for header in stream_headers(partial(_pictures, [rows])))
-    shape = common_shape(headers, options)
+    parts = [found for found in (train, test) if found]
+    checked = check_pictures([partial(_pictures, found) for found in parts], options)
 
-    def part(parts: Sequence[Rows]) -> Part:
-        labels = [label for rows in parts for label in values[rows.name]]
+    def part(number: int) -> Part:
+        kept = checked.readable[number].tolist()
+        labels = [label for rows in parts[number] for label in values[rows.name]]
         numbers = np.array(labels, dtype=np.int64) if numbered else class_numbers([str(v) for v in labels], classes)
         groups = None
         if options.group_column is not None:
-            columns = [_labels(rows, _find(rows, (options.group_column,), "group")) for rows in parts]
-            groups = tuple(str(value) for column in columns for value in column)
-        return stream_part(partial(_pictures, parts), numbers, shape, options, groups)
+            columns = [_labels(rows, _find(rows, (options.group_column,), "group")) for rows in parts[number]]
+            every = [str(value) for column in columns for value in column]
+            groups = tuple(every[index] for index in kept)
+        pictures = partial(_pictures, parts[number], frozenset(kept))
+        return stream_part(pictures, numbers[kept], checked.shape, checked.reading, groups)
 
+    left_out = (("unreadable", checked.unreadable),) if checked.unreadable else ()
     return Source(
         name=name,
         title=title,
         classes=classes,
-        train=part(train),
-        test=part(test) if test else None,
+        train=part(0),
+        test=part(1) if test else None,
         label_meaning="the class given in the label column",
-        preprocessing=preprocessing_of(options),
+        preprocessing=preprocessing_of(checked.reading),
+        warnings=checked.warnings,
+        understood=Understood(left_out=left_out, notes=checked.notes),
+        white=checked.reading.white,
     )
 
 
@@ -222,12 +229,14 @@ def _labels(rows: Rows, column: str) -> list[int | str]:
     return [value.decode("utf-8", "replace") if isinstance(value, bytes) else value for value in values]
 
 
-def _pictures(parts: Sequence[Rows]) -> Iterator[tuple[str, bytes]]:
+def _pictures(parts: Sequence[Rows], kept: frozenset[int] | None = None) -> Iterator[Picture]:
+    """Yield the pictures of all rows, or of those with the indices ``kept``."""
+    index = 0
     for rows in parts:
         for number, cell in enumerate(rows.cells(_find(rows, _IMAGE_COLUMNS, "image"))):
             content = cell.get("bytes") if isinstance(cell, dict) else cell
-            if not isinstance(content, bytes):
-                raise DataError(
-                    f"{rows.name}: row {number} holds no encoded picture (PNG, JPEG, ...) but {type(content).__name__}."
-                )
-            yield f"{rows.name} (row {number})", content
+            encoded = isinstance(content, bytes)
+            problem = "" if encoded else f" holds no encoded picture (PNG, JPEG, ...) but {type(content).__name__}"
+            if kept is None or index in kept:
+                yield f"{rows.name} (row {number}{problem})", content if encoded else b""
+            index += 1

@@ -1,125 +1,121 @@
 """Parts made of encoded pictures, wherever these come from: files, table cells, rows of a Parquet file."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
 
 import numpy as np
 
 from ceteris.data.formats.pictures import (
     PictureHeader,
     file_header,
+    open_picture,
     picture_header,
     pillow_quiet,
     read_picture,
     read_picture_file,
+    white_of_pictures,
 )
 from ceteris.data.source import Part, ReadOptions, filled_part, select
 from ceteris.errors import DataError
 from ceteris.records import ByteArray, IntArray
 
-PictureStream = Callable[[], Iterator[tuple[str, bytes]]]  # yields (name for messages, encoded picture)
+Picture = tuple[str, bytes | None]  # name for messages, encoded picture; None where it is the file of that name
+PictureStream = Callable[[], Iterable[Picture]]
 
 _MOST_LISTED = 100
 _THREADS_PAY_FROM = 128 * 128  # pixels; below, Python's own work per file outweighs the decoding
-
-
-def common_shape(headers: Iterable[tuple[str, PictureHeader]], options: ReadOptions) -> tuple[int, int, int]:
-    """Return (channels, height, width) of all pictures: RGB as soon as one has colour, one size unless a size is given.
-
-    Raises:
-        DataError: no picture at all, or pictures of different sizes without ``options.size``.
-    """
-    first: tuple[str, PictureHeader] | None = None
-    channels = 1
-    for name, header in headers:
-        first = first or (name, header)
-        channels = max(channels, header.channels)
-        if options.size is None and (header.height, header.width) != (first[1].height, first[1].width):
-            raise _sizes_differ(name, (header.height, header.width), first[0], (first[1].height, first[1].width))
-    if first is None:
-        raise DataError("No pictures found; at least one is needed.")
-    height, width = options.size or (first[1].height, first[1].width)
-    return options.channels or channels, height, width
-
-
-def stream_headers(pictures: PictureStream) -> Iterator[tuple[str, PictureHeader]]:
-    """Yield name and header of every picture of a stream."""
-    return ((name, picture_header(content, name)) for name, content in pictures())
+_AT_ONCE = 256  # pictures in memory
 
 
 @dataclass(frozen=True, kw_only=True)
-class CheckedFiles:
-    """Picture files after a first look at all of them.
+class CheckedPictures:
+    """Pictures after a first look at all of them.
 
     Attributes:
         shape: (channels, height, width) of all that are read.
-        readable: for every list of files the indices of those that are read, int64.
-        unreadable: number of files that are left out.
+        reading: the options, with the white that the values of more than 8 bits fit.
+        readable: for every part the indices of the pictures that are read, int64.
+        unreadable: number of pictures that are left out.
         warnings: which ones, and why.
     """
 
     shape: tuple[int, int, int]
+    reading: ReadOptions
     readable: tuple[IntArray, ...]
     unreadable: int
     warnings: tuple[str, ...]
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader has to say of the values."""
+        white = self.reading.white
+        return () if white is None else (f"values of more than 8 bits: {white:,.0f} is white",)
 
-def check_files(parts: Sequence[Sequence[str]], options: ReadOptions) -> CheckedFiles:
-    """Look at the picture files of all parts; with ``options.skip_unreadable`` those that cannot be read are left out.
+
+def check_pictures(parts: Sequence[PictureStream], options: ReadOptions) -> CheckedPictures:
+    """Look at the pictures of all parts; with ``options.skip_unreadable`` those that cannot be read are left out.
+
+    All are RGB as soon as one has colour, and have one size unless a size is given. Where some have more than 8 bits, the
+    white that fits their largest value is found out.
 
     Raises:
         DataError: no pictures, pictures that cannot be read (all are listed), or different sizes without ``options.size``.
     """
-    paths = [path for part in parts for path in part]
-    problems = _problems(paths, options) if options.skip_unreadable else {}
     headers: dict[PictureHeader, str] = {}  # every size once
+    counts = [0] * len(parts)
+    problems = _problems(parts, options) if options.skip_unreadable else {}
     with pillow_quiet():
-        for path in paths:
-            try:
-                if path not in problems:
-                    headers.setdefault(file_header(path), path)
-            except DataError:
-                raise _unreadable(list(_problems(paths, options).values()), len(paths)) from None
-    shape = common_shape(((path, header) for header, path in headers.items()), options)
-    listed = [str(problem) for problem in list(problems.values())[:_MOST_LISTED]]
-    return CheckedFiles(
+        for number, part in enumerate(parts):
+            for index, picture in enumerate(part()):
+                counts[number] += 1
+                try:
+                    if (number, index) not in problems:
+                        headers.setdefault(_header(picture), picture[0])
+                except DataError:
+                    raise _unreadable(
+                        list(_problems(parts, options).values()), sum(1 for p in parts for _ in p())
+                    ) from None
+    shape = _common_shape([(name, header) for header, name in headers.items()], options)
+    if options.white is None and any(header.deep for header in headers):
+        opened = (
+            open_picture(*picture)
+            for number, part in enumerate(parts)
+            for index, picture in enumerate(part())
+            if (number, index) not in problems
+        )
+        options = replace(options, white=white_of_pictures(opened))
+    listed = " ".join(str(problem) for problem in list(problems.values())[:_MOST_LISTED])
+    kept = [[index for index in range(count) if (part, index) not in problems] for part, count in enumerate(counts)]
+    return CheckedPictures(
         shape=shape,
-        readable=tuple(
-            np.array([index for index, path in enumerate(part) if path not in problems], dtype=np.int64)
-            for part in parts
-        ),
+        reading=options,
+        readable=tuple(np.array(indices, dtype=np.int64) for indices in kept),
         unreadable=len(problems),
-        warnings=(f"{len(problems)} of {len(paths)} pictures cannot be read and were left out: {' '.join(listed)}",)
+        warnings=(f"{len(problems)} of {sum(counts)} pictures cannot be read and were left out: {listed}",)
         if problems
         else (),
     )
 
 
+def picture_files(paths: Sequence[str]) -> PictureStream:
+    """Return the stream of picture files."""
+    return lambda: ((path, None) for path in paths)
+
+
 def file_part(
-    paths: Sequence[str],
-    labels: IntArray,
-    shape: tuple[int, int, int],
-    options: ReadOptions,
-    groups: tuple[str, ...] | None = None,
+    paths: Sequence[str], labels: IntArray, checked: CheckedPictures, groups: tuple[str, ...] | None = None
 ) -> Part:
     """Return the part made of picture files; each is read when its turn comes."""
 
-    def fill(target: ByteArray) -> None:
-        def read(index: int) -> None:
-            pixels = read_picture_file(paths[index], shape[0], options)
-            target[index] = _of_shape(pixels, paths[index], shape)
-
-        problems = _for_all(len(paths), read, threads=shape[1] * shape[2] >= _THREADS_PAY_FROM)
-        if problems:
-            raise _unreadable(list(problems.values()), len(paths))
-
     def take(indices: IntArray) -> Part:
-        chosen = [paths[index] for index in indices]
-        return file_part(chosen, labels[indices], shape, options, select(groups, indices))
+        return file_part([paths[index] for index in indices], labels[indices], checked, select(groups, indices))
 
-    return Part(labels=labels, shape=shape, fill=fill, take=take, groups=groups)
+    fill = partial(_fill, picture_files(paths), checked.shape, checked.reading)
+    return Part(labels=labels, shape=checked.shape, fill=fill, take=take, groups=groups)
 
 
 def stream_part(
@@ -130,26 +126,14 @@ def stream_part(
     groups: tuple[str, ...] | None = None,
 ) -> Part:
     """Return the part made of a stream of encoded pictures, in the order of ``labels``."""
-
-    def fill(target: ByteArray) -> None:
-        count = 0
-        with pillow_quiet():
-            for name, content in pictures():
-                if count == len(target):
-                    raise DataError(
-                        f"{name}: more pictures than the {len(target)} labels; they do not belong together."
-                    )
-                target[count] = _of_shape(read_picture(content, name, shape[0], options), name, shape)
-                count += 1
-        if count != len(target):
-            raise DataError(f"{len(target)} labels, but {count} pictures; they do not belong together.")
-
-    return filled_part(labels, shape, fill, groups)
+    return filled_part(labels, shape, partial(_fill, pictures, shape, options), groups)
 
 
 def preprocessing_of(options: ReadOptions) -> tuple[str, ...]:
     """Return what the options do to every picture, one line each."""
     lines = []
+    if options.white:
+        lines.append(f"values of 0 to {options.white:,.0f} brought to 0 to 255")
     if options.size:
         lines.append(f"brought to {options.size[0]} x {options.size[1]} pixels (fit: {options.fit}, bilinear)")
     if options.channels:
@@ -178,10 +162,85 @@ def sorted_classes(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(distinct))
 
 
-def _of_shape(pixels: ByteArray, name: str, shape: tuple[int, int, int]) -> ByteArray:
-    if pixels.shape != shape:  # a file that changed meanwhile, or an orientation that stands behind the pixels
-        raise _sizes_differ(name, pixels.shape[1:], "the first picture", shape[1:])
-    return pixels
+def _header(picture: Picture) -> PictureHeader:
+    name, content = picture
+    return file_header(name) if content is None else picture_header(content, name)
+
+
+def _pixels(picture: Picture, channels: int, options: ReadOptions) -> ByteArray:
+    name, content = picture
+    if content is None:
+        return read_picture_file(name, channels, options)
+    return read_picture(content, name, channels, options)
+
+
+def _common_shape(headers: Sequence[tuple[str, PictureHeader]], options: ReadOptions) -> tuple[int, int, int]:
+    if not headers:
+        raise DataError("No pictures found; at least one is needed.")
+    first_name, first = headers[0]
+    for name, header in headers:
+        if options.size is None and (header.height, header.width) != (first.height, first.width):
+            raise _sizes_differ(name, (header.height, header.width), first_name, (first.height, first.width))
+    height, width = options.size or (first.height, first.width)
+    return options.channels or max(header.channels for _, header in headers), height, width
+
+
+def _fill(pictures: PictureStream, shape: tuple[int, int, int], options: ReadOptions, target: ByteArray) -> None:
+    """Read pictures into ``target`` uint8 (n, c, h, w)."""
+
+    def read(index: int, picture: Picture) -> None:
+        if index >= len(target):
+            raise _OtherCountError(
+                f"{picture[0]}: more pictures than the {len(target)} labels; they do not belong together."
+            )
+        pixels = _pixels(picture, shape[0], options)
+        if pixels.shape != shape:  # a file that changed meanwhile, or an orientation that stands behind the pixels
+            raise _sizes_differ(picture[0], pixels.shape[1:], "the first picture", shape[1:])
+        target[index] = pixels
+
+    count, problems = _each(pictures(), read, threads=shape[1] * shape[2] >= _THREADS_PAY_FROM)
+    if problems:
+        raise _unreadable(list(problems.values()), count)
+    if count != len(target):
+        raise DataError(f"{len(target)} labels, but {count} pictures; they do not belong together.")
+
+
+class _OtherCountError(DataError):
+    """More pictures than labels: there is no use in reading on."""
+
+
+def _problems(parts: Sequence[PictureStream], options: ReadOptions) -> dict[tuple[int, int], DataError]:
+    """Decode every picture and return what is wrong with those that cannot be read, by part and index."""
+
+    def read(index: int, picture: Picture) -> None:
+        _header(picture)
+        _pixels(picture, 3, options)
+
+    found = [_each(part(), read, threads=True)[1] for part in parts]
+    return {(number, index): error for number, part in enumerate(found) for index, error in part.items()}
+
+
+def _each(
+    pictures: Iterable[Picture], work: Callable[[int, Picture], object], *, threads: bool
+) -> tuple[int, dict[int, DataError]]:
+    """Call ``work`` for every picture; return how many there are, and the errors of those that fail."""
+    problems: dict[int, DataError] = {}
+    count = 0
+
+    def attempt(index: int, picture: Picture) -> None:
+        try:
+            work(index, picture)
+        except _OtherCountError:
+            raise
+        except DataError as error:
+            problems[index] = error
+
+    with pillow_quiet(), ThreadPoolExecutor(os.cpu_count() if threads else 1) as pool:
+        source = iter(pictures)
+        while some := list(islice(source, _AT_ONCE)):
+            list((pool.map if threads else map)(attempt, range(count, count + len(some)), some))
+            count += len(some)
+    return count, dict(sorted(problems.items()))
 
 
 def _sizes_differ(name: str, size: tuple[int, ...], other_name: str, other: tuple[int, ...]) -> DataError:
@@ -189,38 +248,6 @@ def _sizes_differ(name: str, size: tuple[int, ...], other_name: str, other: tupl
         f"{name}: {size[0]} x {size[1]} pixels (height x width), but {other_name} has {other[0]} x {other[1]}. "
         "All images must have one size: give the size to bring them to (size=height,width) or mend the file."
     )
-
-
-def _problems(paths: Sequence[str], options: ReadOptions) -> dict[str, DataError]:
-    """Decode every file and return what is wrong with those that cannot be read."""
-
-    def read(index: int) -> None:
-        file_header(paths[index])
-        read_picture_file(paths[index], 3, options)
-
-    found = _for_all(len(paths), read, threads=True)
-    return {paths[index]: problem for index, problem in found.items()}
-
-
-def _for_all(count: int, work: Callable[[int], object], *, threads: bool) -> dict[int, DataError]:
-    """Call ``work`` for every index and return the errors of those that fail."""
-    problems: dict[int, DataError] = {}
-
-    def attempt(index: int) -> None:
-        try:
-            work(index)
-        except DataError as error:
-            problems[index] = error
-
-    with pillow_quiet():
-        if not threads:
-            for index in range(count):
-                attempt(index)
-            return problems
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for start in range(0, count, 4096):
-                list(pool.map(attempt, range(start, min(start + 4096, count))))
-    return dict(sorted(problems.items()))
 
 
 def _unreadable(problems: list[DataError], count: int) -> DataError:

@@ -7,12 +7,13 @@ that was prepared in another way than those it was trained on.
 import io
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from ceteris.data.formats.entries import open_file
@@ -38,7 +39,7 @@ UNREAD_SUFFIXES = frozenset({  # pictures in formats that are not read, or not p
 })  # fmt: skip
 MAX_PIXELS = 50_000_000
 _MAX_FILE_BYTES = 1 << 30
-_GREY_MODES = frozenset({"1", "L", "LA", "La", "I;16", "I;16B", "I;16L", "I;16N", "I", "F"})
+GREY_MODES = frozenset({"1", "L", "LA", "La", "I;16", "I;16B", "I;16L", "I;16N", "I", "F"})
 _STEPS_BETWEEN = {"La": "LA", "LAB": "RGB", "HSV": "RGB"}  # modes that Pillow does not convert to grey at once
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 _PNG_GREY = (0, 4)  # colour types: grey, grey with alpha
@@ -67,11 +68,12 @@ class pillow_quiet(warnings.catch_warnings):  # noqa: N801
 
 @dataclass(frozen=True)
 class PictureHeader:
-    """Size, as seen upright, and number of colour channels (1 or 3, transparency not counted) of a picture."""
+    """Size as seen upright, colour channels (1 or 3, transparency not counted), and whether values have more than 8 bits."""
 
     height: int
     width: int
     channels: Literal[1, 3]
+    deep: bool
 
 
 def picture_header(content: bytes, name: str) -> PictureHeader:
@@ -82,16 +84,17 @@ def picture_header(content: bytes, name: str) -> PictureHeader:
     """
     if _says_all(content):
         width, height = int.from_bytes(content[16:20], "big"), int.from_bytes(content[20:24], "big")
-        header = PictureHeader(height, width, 1 if content[25] in _PNG_GREY else 3)
+        grey = content[25] in _PNG_GREY
+        header = PictureHeader(height, width, 1 if grey else 3, deep=grey and content[24] == 16)
     else:
-        image = _opened(content, name)
+        image = open_picture(name, content)
         try:
             # Pillow gives the size of a TIFF file as seen upright.
             turned = image.format != "TIFF" and image.getexif().get(ExifTags.Base.Orientation) in _QUARTER_TURNS
         except Exception as error:
             raise _unreadable(content, name, error) from error
         height, width = (image.width, image.height) if turned else (image.height, image.width)
-        header = PictureHeader(height, width, 1 if image.mode in _GREY_MODES else 3)
+        header = PictureHeader(height, width, 1 if image.mode in GREY_MODES else 3, deep=_is_deep(image))
     _check_size(header.height, header.width, name)
     return header
 
@@ -111,20 +114,60 @@ def file_header(path: str) -> PictureHeader:
 def read_picture(content: bytes, name: str, channels: int, options: ReadOptions, *, invert: bool = False) -> ByteArray:
     """Return the pixels uint8 (channels, height, width) of a picture.
 
-    16-bit values are divided by 257, floats of 0..1 are multiplied by 255, transparent pixels are laid on white, frames
-    after the first are left out. The orientation in the metadata of a photograph is applied. ``invert`` turns dark into
+    Values of more than 8 bits are brought to 0..255 by the reading's ``white`` (without it 65,535, or 1 for floats of 0..1),
+    transparent pixels are laid on white, frames after the first are left out. The orientation in the metadata of a photograph
+    is applied. ``invert`` turns dark into
     light before the picture is padded.
 
     Raises:
         DataError: the picture cannot be decoded, or has more than MAX_PIXELS pixels.
     """
-    image = _opened(content, name)
+    return picture_pixels(open_picture(name, content), name, channels, options, invert=invert, content=content)
+
+
+def picture_pixels(
+    image: Image.Image, name: str, channels: int, options: ReadOptions, *, invert: bool = False, content: bytes = b"?"
+) -> ByteArray:
+    """Return the pixels uint8 (channels, height, width) of an opened picture; see :func:`read_picture`.
+
+    Raises:
+        DataError: the picture, which was opened from ``content``, cannot be decoded, or has more than MAX_PIXELS pixels.
+    """
     _check_size(image.height, image.width, name)
+    mode = "L" if channels == 1 else "RGB"
     try:
-        pixels = _pixels(image, "L" if channels == 1 else "RGB", options, invert)
+        image.load()  # metadata may stand behind the pixels
+        if any(key in image.info for key in _ORIENTED_BY):
+            image = ImageOps.exif_transpose(image)
+        if image.mode != mode or "transparency" in image.info:
+            image = _in_mode(image, mode, options.white)
+        if invert:
+            image = ImageOps.invert(image)
+        if options.size is not None:
+            image = _fitted(image, options.size, options.fit)
     except Exception as error:
         raise _unreadable(content, name, error) from error
+    pixels: ByteArray = np.asarray(image, dtype=np.uint8)
     return pixels[None] if channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def white_of_pictures(images: Iterable[Image.Image]) -> float | None:
+    """Return the white that fits the largest value of all pictures with more than 8 bits; None where there are none."""
+    highest = (np.asarray(image).max(initial=0) for image in images if _is_deep(image))
+    found = max(highest, default=None)
+    return None if found is None else white_of(float(found))
+
+
+def white_of(high: float) -> float:
+    """Return the white that a largest value fits: 1, 255, that of 10, 12, 14 or 16 bits, or the value itself."""
+    return next((white for white in (1.0, 255.0, 1023.0, 4095.0, 16383.0, 65535.0) if high <= white), high)
+
+
+def bytes_of(values: NDArray[Any], white: float) -> ByteArray:
+    """Return values of 0 to ``white`` as bytes of 0 to 255, rounded; those outside are cut off."""
+    if values.dtype == np.uint8 and white == 255:
+        return values
+    return np.clip(np.round(values * (255.0 / white)), 0, 255).astype(np.uint8)
 
 
 def read_picture_file(path: str, channels: int, options: ReadOptions, *, invert: bool = False) -> ByteArray:
@@ -158,7 +201,15 @@ def _says_all(start: bytes) -> bool:
     return png and not any(marker in before_pixels for marker in _PNG_ORIENTED_BY)
 
 
-def _opened(content: bytes, name: str) -> Image.Image:
+def open_picture(name: str, content: bytes | None = None) -> Image.Image:
+    """Open an encoded picture, or the file of that name, without decoding its pixels.
+
+    Raises:
+        DataError: the file is missing, cannot be read, or is no picture.
+    """
+    if content is None:
+        with open_file(name) as file:
+            content = file.read(_MAX_FILE_BYTES)
     # Pillow's decoders raise almost any type of exception on damaged files, so all of them are caught here.
     try:
         tga = ("TGA",) if os.path.splitext(name)[1].lower() in _TGA_SUFFIXES else ()
@@ -167,31 +218,25 @@ def _opened(content: bytes, name: str) -> Image.Image:
         raise _unreadable(content, name, error) from error
 
 
-def _pixels(image: Image.Image, mode: str, options: ReadOptions, invert: bool) -> ByteArray:
-    image.load()  # metadata may stand behind the pixels
-    if any(key in image.info for key in _ORIENTED_BY):
-        image = ImageOps.exif_transpose(image)
-    if image.mode != mode or "transparency" in image.info:
-        image = _in_mode(image, mode)
-    if invert:
-        image = ImageOps.invert(image)
-    if options.size is not None:
-        image = _fitted(image, options.size, options.fit)
-    return np.asarray(image, dtype=np.uint8)
+def _is_deep(image: Image.Image) -> bool:
+    return image.mode.startswith("I") or image.mode == "F"
 
 
-def _in_mode(image: Image.Image, mode: str) -> Image.Image:
-    if image.mode.startswith("I") or image.mode == "F":
+def _in_mode(image: Image.Image, mode: str, white: float | None) -> Image.Image:
+    if _is_deep(image):
         values = np.asarray(image, dtype=np.float64)
-        high = values.max(initial=0)
-        scale = 1 / 257 if image.mode != "F" or high > 255 else 255.0 if high <= 1 else 1.0
-        return Image.fromarray(np.clip(np.round(values * scale), 0, 255).astype(np.uint8)).convert(mode)
+        high = float(values.max(initial=0))
+        if image.mode == "F" and (
+            white is None or (high <= 1 and white > 255)
+        ):  # floats of 0..1 beside pictures of 16 bits
+            white = 65535.0 if high > 255 else white_of(high)
+        return Image.fromarray(bytes_of(values, white or 65535.0)).convert(mode)
     if image.mode in _STEPS_BETWEEN:
         image = image.convert(_STEPS_BETWEEN[image.mode])
     if image.mode in ("LA", "RGBA", "RGBa", "PA") or "transparency" in image.info:
         coloured = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
-        image = Image.alpha_composite(white, coloured)
+        paper = Image.new("RGBA", image.size, (255, 255, 255, 255))
+        image = Image.alpha_composite(paper, coloured)
     return image.convert(mode)
 
 

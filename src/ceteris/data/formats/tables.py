@@ -16,7 +16,14 @@ from ceteris.data.formats.csv_file import CsvFile, is_picture_name, read_csv
 from ceteris.data.formats.entries import Entry
 from ceteris.data.formats.folder_layout import PartName, part_of, read_tree
 from ceteris.data.formats.idx import UPRIGHT, find_mapping, mapped_classes
-from ceteris.data.formats.picture_parts import check_files, class_numbers, file_part, preprocessing_of, sorted_classes
+from ceteris.data.formats.picture_parts import (
+    check_pictures,
+    class_numbers,
+    file_part,
+    picture_files,
+    preprocessing_of,
+    sorted_classes,
+)
 from ceteris.data.formats.table_columns import Columns, find_columns
 from ceteris.data.named import Location, NamedSet, official
 from ceteris.data.source import Part, Reader, ReadOptions, Source, Understood, array_part
@@ -231,10 +238,10 @@ def _path_source(
 ) -> Source:
     rows = list(table.rows())
     labels, notes = _labels(table, columns, rows)
-    files = [finder.find(row[column]) for _, row in rows]
-    first = dict(zip(reversed(files), reversed(labels), strict=True))
-    twice = len(files) - len(first)
-    other = [file for file, label in zip(files, labels, strict=True) if first[file] != label]
+    paths = [finder.find(row[column]) for _, row in rows]
+    first = dict(zip(reversed(paths), reversed(labels), strict=True))
+    twice = len(paths) - len(first)
+    other = [path for path, label in zip(paths, labels, strict=True) if first[path] != label]
     if other:
         raise DataError(
             f"{table.entry}: {len(other)} pictures are named again with another label, such as {other[0]}. "
@@ -242,16 +249,16 @@ def _path_source(
         )
     if twice:
         notes.append(f"{twice} rows name a picture again")
-    checked = check_files([files], options)
+    checked = check_pictures([picture_files(paths)], options)
     kept = checked.readable[0]
     classes = sorted_classes(labels[index] for index in kept)
     numbers = class_numbers([labels[index] for index in kept], classes)
     chosen = [rows[index] for index in kept]
-    whole = file_part([files[index] for index in kept], numbers, checked.shape, options, _groups(columns, chosen))
-    source = _source(path, table, columns, classes, _parts(table, columns, chosen, whole), options, notes)
+    whole = file_part([paths[index] for index in kept], numbers, checked, _groups(columns, chosen))
+    parts = _parts(table, columns, chosen, whole)
+    source = _source(path, table, columns, classes, parts, checked.reading, (*notes, *checked.notes))
     unreadable = (("unreadable", checked.unreadable),) if checked.unreadable else ()
-    understood = replace(source.understood, left_out=unreadable)
-    return replace(source, warnings=checked.warnings, understood=understood)
+    return replace(source, warnings=checked.warnings, understood=replace(source.understood, left_out=unreadable))
 
 
 def _labels(table: CsvFile, columns: Columns, rows: Rows) -> tuple[list[str], list[str]]:
@@ -328,6 +335,7 @@ def _source(
         label_meaning="the class given in the label column",
         preprocessing=preprocessing_of(options),
         understood=Understood(train=(path.name,), notes=(*choices, *notes)),
+        white=options.white,
     )
 
 

@@ -4,12 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-import numpy as np
-
 from ceteris.findings import Broken, Candidate, Eliminated, Pruned, candidate_label
 from ceteris.recipe import Recipe
 from ceteris.records import FloatArray, Record, Trial
-from ceteris.study.decide import accuracies, compare_blocks
+from ceteris.study.decide import accuracies, choose, compare_blocks
 from ceteris.study.strategies.comparison import failures_of
 from ceteris.study.strategies.space import Sampled
 from ceteris.study.study import Study
@@ -70,19 +68,16 @@ def broken(records: Sequence[Record | None], rung: int = 0) -> Broken | None:
 
 
 def select(study: Study, runs: Sequence[CandidateRun]) -> tuple[CandidateRun, tuple[Candidate, ...]]:
-    """Return the candidate that is kept, and what the findings hold of all, in the order of trying.
+    """Return the candidate that is taken, see :func:`choose`, and what the findings hold of all, in the order of trying.
 
-    Kept is the finished one with the highest mean among those that are better than the baseline, else the baseline. All
-    candidates that share two blocks with the baseline are compared and counted in Holm's correction, those that were left
-    early too: they were tried.
+    All candidates that share two blocks with the baseline are compared and counted in Holm's correction, those that were
+    left early too: they were tried.
     """
     baseline, *others = runs
     comparisons = compare_blocks(study, baseline.accuracies, {run.label: run.accuracies for run in others})
-    finished = [run for run in others if run.status == "finished"]
-    if baseline.status == "finished":
-        better = {label for label, comparison in comparisons.items() if comparison.verdict == "better"}
-        finished = [run for run in finished if run.label in better]
-    best = max(finished, key=lambda run: float(np.mean(run.accuracies)), default=baseline)
+    finished = {run.label: run.records for run in runs if run.status == "finished" or run is baseline}
+    taken, _ = choose(study, baseline.label, finished, comparisons)
+    best = next(run for run in runs if run.label == taken)
     findings = tuple(
         Candidate(
             number=run.number,

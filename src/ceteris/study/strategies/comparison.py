@@ -5,7 +5,7 @@ stop decides as it would have.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -114,11 +114,12 @@ class ArmComparison:
         arms = {label: exploration_trials(self.context, self.arms[label], repetitions) for label in labels}
         return self.train(arms)
 
-    def decide(self) -> Decision:
-        """Compare all arms with the incumbent on what was trained so far."""
-        return decide(self.context.study, self.incumbent, self.records, looks=looks_of(self.context))
+    def decide(self, left: Collection[str] = ()) -> Decision:
+        """Compare all arms with the incumbent on what was trained so far; those that ``left`` are not taken."""
+        significance = self.context.study.significance / looks_of(self.context)
+        return decide(self.context, self.incumbent, self.records, significance=significance, left=left)
 
-    def extend(self, decision: Decision) -> Experiment[Decision]:
+    def extend(self, decision: Decision, left: Collection[str] = ()) -> Experiment[Decision]:
         """Double the repetitions of what is undecided while looks and budget last; arms that left the design stay out."""
         repetitions = self.context.study.exploration.seeds
         design = repetitions * self.context.study.exploration.folds
@@ -138,7 +139,7 @@ class ArmComparison:
                 break
             yield from self.train_repetitions(again, range(repetitions, 2 * repetitions))
             repetitions *= 2
-            decision = self.decide()
+            decision = self.decide(left)
         return decision
 
 

@@ -92,8 +92,8 @@ def without_one_choice(context: ExperimentContext, model: ModelSpec, best: Recip
 
 
 _HOW = (
-    f"One technique was changed at a time, {SAME_BLOCKS}. A level replaced the incumbent only when it was better by more than "
-    "the noise, or equivalent and cheaper."
+    f"One technique was changed at a time, {SAME_BLOCKS}. The level that is expected to bring the most, its cost counted, was "
+    "taken."
 )
 GREEDY = Strategy(
     search=factor_by_factor,

@@ -4,7 +4,7 @@ The verdicts are those of the test that the full design would end with, so that 
 chance differences significant: see :mod:`ceteris.stats.curtailed`. Winners leave once nobody can overtake them.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal
@@ -12,20 +12,17 @@ from typing import Literal
 import numpy as np
 
 from ceteris.execution.populations import NEVER
-from ceteris.findings import Better, Elimination, FactorPath, LeavingReason
+from ceteris.findings import Elimination, FactorPath, LeavingReason
 from ceteris.records import FloatArray, Trial
 from ceteris.stats import (
     StoppingBounds,
-    chance_of_equivalence,
     chance_of_lead,
-    corrected_t_test,
     friedman_test,
-    overlap_share,
     stopping_bounds,
     wilcoxon_blocks_needed,
 )
 from ceteris.stats.arguments import all_equal
-from ceteris.study.decide import Decision, accuracies, is_cheaper
+from ceteris.study.decide import Decision, accuracies
 from ceteris.study.strategies import SAME_BLOCKS, Search, Strategy
 from ceteris.study.strategies.comparison import ArmComparison, looks_of
 from ceteris.study.strategies.greedy import factor_by_factor
@@ -77,10 +74,11 @@ def _race_arms(comparison: ArmComparison, strategy: Race, tally: _Tally) -> Expe
     state = RaceState(rules=rules, incumbent=comparison.incumbent, running=list(comparison.arms))
     yield from _run(comparison, trials, state, strategy.first)
     tally.trained.update(record.digest for block in comparison.records.values() for record in block if record)
-    decision = comparison.decide()
+    overtaken = {label for label, elimination in state.left.items() if elimination.reason == "overtaken"}
+    decision = comparison.decide(overtaken)
     if state.incumbent in state.running:
-        decision = yield from comparison.extend(decision)
-    return replace(_without_overtaken(decision, state), eliminations=tuple(state.left.values()))
+        decision = yield from comparison.extend(decision, overtaken)
+    return replace(decision, eliminations=tuple(state.left.values()))
 
 
 def _run(
@@ -94,23 +92,9 @@ def _run(
         yield from comparison.train({label: trials[label][done:following] for label in state.running})
         done = following
         if done < design:
-            cheaper = [label for label in state.undecided if is_cheaper(records[label], records[state.incumbent])]
-            state.look({label: accuracies(records[label]) for label in state.running}, cheaper)
+            state.look({label: accuracies(records[label]) for label in state.running})
     for block in records.values():
         block += [None] * (design - done)
-
-
-def _without_overtaken(decision: Decision, state: "RaceState") -> Decision:
-    """Keep the winner of the race: a mean over few blocks may flatter an arm that was overtaken later."""
-    overtaken = {label for label, elimination in state.left.items() if elimination.reason == "overtaken"}
-    better = {
-        label: comparison.difference
-        for label, comparison in decision.comparisons.items()
-        if comparison.verdict == "better" and label not in overtaken
-    }
-    if decision.label not in overtaken or not better:
-        return decision
-    return replace(decision, label=max(better, key=lambda label: better[label]), reason=Better())
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -152,14 +136,12 @@ class RaceState:
     better: set[str] = field(default_factory=set)
     left: dict[str, Elimination] = field(default_factory=dict)
 
-    def look(self, results: Mapping[str, FloatArray], cheaper: Collection[str] = ()) -> None:
+    def look(self, results: Mapping[str, FloatArray]) -> None:
         """Let leave whoever may after so many blocks.
 
         Args:
             results: label -> accuracy per block so far, (blocks,), for the incumbent and all that run; NaN where a
                 training did not finish.
-            cheaper: levels that would replace the incumbent if they were equivalent; they are not given up while that
-                is possible.
         """
         for label in [label for label in self.running if not np.isfinite(results[label]).all()]:
             self._leave(label, len(results[label]), "broken")
@@ -174,7 +156,7 @@ class RaceState:
         while changed:  # every verdict may loosen the bounds of the others
             before = (len(self.running), len(self.better))
             for label in self.undecided:
-                self._judge(label, differences[label], may_claim, label in cheaper)
+                self._judge(label, differences[label], may_claim)
             changed = before != (len(self.running), len(self.better))
         self._settle(differences)
 
@@ -195,7 +177,7 @@ class RaceState:
         self.running.remove(label)
         self.left[label] = Elimination(label=label, blocks=blocks, design=self.rules.blocks, reason=reason)
 
-    def _judge(self, label: str, differences: FloatArray, may_claim: bool, cheaper: bool) -> None:
+    def _judge(self, label: str, differences: FloatArray, may_claim: bool) -> None:
         blocks, mean = len(differences), float(differences.mean())
         if all_equal(differences):  # endless where all differences are the same number but not 0
             effect = 0.0 if abs(mean) <= 1e-12 else float(np.copysign(np.inf, mean))
@@ -211,21 +193,8 @@ class RaceState:
                 self.better.add(label)
             elif may_claim:
                 self._leave(label, blocks, "worse")
-        elif abs(effect) <= self.rules.bounds(blocks, miss, MISS_RISK).futile and not (
-            cheaper and self._may_become_equivalent(differences)
-        ):
+        elif abs(effect) <= self.rules.bounds(blocks, miss, MISS_RISK).futile:
             self._leave(label, blocks, "futile")
-
-    def _may_become_equivalent(self, differences: FloatArray) -> bool:
-        rules = self.rules
-        share = overlap_share(folds=rules.folds, blocks=len(differences))
-        now = corrected_t_test(differences, test_share=share, confidence=1 - 2 * rules.significance)
-        if -rules.margin < now.low and now.high < rules.margin:
-            return False
-        chance = chance_of_equivalence(
-            differences, of=rules.blocks, folds=rules.folds, margin=rules.margin, significance=rules.significance
-        )
-        return chance > MISS_RISK
 
     def _settle(self, differences: Mapping[str, FloatArray]) -> None:
         """Let winners leave that another winner has overtaken, and the first of them once nobody can overtake it."""
@@ -250,8 +219,8 @@ class RaceState:
 RACE = Strategy(
     search=race,
     name="race",
-    how=f"The levels of a factor were trained block after block, {SAME_BLOCKS}; those whose verdict was clear left early. A "
-    "level was kept only when it was better by more than the noise, or equivalent and cheaper.",
+    how=f"The levels of a factor were trained block after block, {SAME_BLOCKS}; those whose verdict was clear left early. The "
+    "level that is expected to bring the most, its cost counted, was taken.",
     limits="Levels that left early were judged on fewer blocks: their intervals are wider, and “undecided” or “equivalent” "
     "may have become clearer with all blocks. The factors came one after another, so a combination that only works "
     "together can be missed.",

@@ -19,7 +19,7 @@ from ceteris.digests import digest_of
 from ceteris.seeds import stream_seed
 from ceteris.study.strategies.space import Choice, Dimension, Number, Point, Sampled, Space
 from ceteris.study.study import Joint, Study
-from ceteris.training import one_thread
+from ceteris.training.device import one_thread
 
 _REPEATS = 5  # suggestions in a row that bring nothing new before one is drawn at random
 _POWERS = range(5, 31)  # Sobol sequences are even at lengths of 2, 4, 8, ...
