@@ -11,7 +11,8 @@ from typing import IO, Any
 
 from ceteris.errors import StoreError
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+CACHE_VARIABLE = "CETERIS_CACHE"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # files of no name on Windows
 
 
@@ -59,17 +60,23 @@ def json_tree(text: str | bytes) -> Any:
 
 
 def file_name(text: str) -> str:
-    """Return a text that may be the name of a file on every system: 1 to 64 letters, digits and ``_ . -``.
+    """Return a text that may be the name of a file on every system: 1 to 100 letters, digits and ``_ . -``.
 
     Raises:
         ValueError: it is anything else, such as a path or the name of a device.
     """
     if not _NAME.fullmatch(text) or text.endswith(".") or _DEVICES.fullmatch(text):
         raise ValueError(
-            "a name has 1 to 64 letters (a to z), digits, dots, hyphens and underscores, starts with a letter or digit, "
+            "a name has letters (a to z), digits, dots, hyphens and underscores, starts with a letter or digit, "
             f"does not end with a dot, and is no device such as NUL; received {text[:80]!r}"
         )
     return text
+
+
+def user_cache() -> Path:
+    """Return the folder of what ceteris keeps for its user: CETERIS_CACHE, else ceteris in the user's cache folder."""
+    named = os.environ.get(CACHE_VARIABLE)
+    return Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ceteris"
 
 
 def check_links(folder: Path) -> None:

@@ -12,7 +12,9 @@ from pydantic.dataclasses import dataclass
 
 from ceteris.files import file_name
 
-Name = Annotated[str, AfterValidator(file_name)]  # of a study, a model or a factor: it becomes part of file names
+Name = Annotated[
+    str, Field(max_length=64), AfterValidator(file_name)
+]  # of a study, a model or a factor: it becomes part of file names
 Count = Annotated[int, Field(strict=True, ge=1, le=10**9)]
 WholeNumber = Annotated[int, Field(strict=True, ge=0, le=10**9)]
 

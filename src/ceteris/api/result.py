@@ -15,7 +15,7 @@ from ceteris.figures import figures
 from ceteris.findings import StudyFindings
 from ceteris.report import Table, tables, write_report
 from ceteris.report.table import columns, made
-from ceteris.store import read_findings, write_bytes, write_findings
+from ceteris.store import mark_own, read_findings, write_bytes, write_findings
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,7 @@ def write_result(
     folder = trained.options.out
     tell("writing the weights")
     write_findings(findings, folder / "findings.safetensors")
+    mark_own(folder / "findings.safetensors")
     write_bytes(folder / "study.toml", findings.study_text.encode())
     if original:
         write_bytes(folder / "study-original.toml", original.encode())

@@ -2,6 +2,7 @@
 
 from ceteris.store.atomic import write_bytes
 from ceteris.store.codec import arrays_of, from_tree, header_of, open_tensors, read_dataclass, write_dataclass
+from ceteris.store.own import is_own, mark_own
 from ceteris.store.seal import looks_at, record_look
 from ceteris.store.store import Store, TestResult, read_findings, write_findings
 
@@ -11,7 +12,9 @@ __all__ = [
     "arrays_of",
     "from_tree",
     "header_of",
+    "is_own",
     "looks_at",
+    "mark_own",
     "open_tensors",
     "read_dataclass",
     "read_findings",

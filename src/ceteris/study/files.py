@@ -5,7 +5,6 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import tomli_w
@@ -13,8 +12,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from ceteris.digests import plain
 from ceteris.errors import ConfigError, did_you_mean
-from ceteris.files import open_regular
 from ceteris.fields import describe_value, number_at
+from ceteris.files import open_regular
 from ceteris.recipe import Recipe
 from ceteris.study.arms import arm
 from ceteris.study.messages import explain_invalid
