@@ -131,7 +131,10 @@ def _first_problem(error: ValidationError) -> str:
 
 def header_of(file: Any, key: str = _HEADER_KEY) -> dict[str, Any]:
     """Return the plain values in the header of a file."""
-    return typing.cast(dict[str, Any], json_tree((file.metadata() or {})[key]))
+    metadata = file.metadata() or {}
+    if key not in metadata:
+        raise ValueError(f"the text {key} in its header is missing")
+    return typing.cast(dict[str, Any], json_tree(metadata[key]))
 
 
 def arrays_of(file: Any) -> dict[str, NDArray[Any]]:
