@@ -26,7 +26,8 @@ MLP = r.Recipe(model=r.MLP(hidden=(8,)), optimizer=r.SGD(lr=0.1))
 
 def test_a_tree_is_what_the_store_writes_and_gives_the_recipe_back() -> None:
     recipe = replace(MLP, model=r.CustomModel(path="a:B", arguments={"rates": (0.5, 1)}), augmentation=(r.Shift(),))
-    assert tree_of(recipe) == plain(recipe)
+    assert tree_of(recipe) == plain(recipe, whole=True)
+    assert recipe_of(plain(recipe)) == recipe_of(tree_of(recipe))
     assert recipe_of(tree_of(MLP)) == MLP
 
 
@@ -114,3 +115,13 @@ def test_changes_are_told_one_a_line() -> None:
 def test_what_a_recipe_has_in_some_fields_is_told_without_those_that_it_lacks() -> None:
     assert describe_fields(MLP, ("optimizer.lr", "optimizer.beta1", "model.hidden")) == "0.1, 8"
     assert describe_fields(MLP, ("optimizer.beta1",)) == ""
+
+
+def test_a_field_that_came_later_can_be_named_and_is_told_only_where_it_is_used() -> None:
+    used = replace(MLP, sampling="balanced", loss=r.CrossEntropy(class_weights="inverse"))
+    assert value_at(MLP, "sampling") == "shuffled"
+    assert value_at(MLP, "loss.class_weights") == "none"
+    assert difference(MLP, used) == {"sampling": ("shuffled", "balanced"), "loss.class_weights": ("none", "inverse")}
+    assert describe_changes(MLP, replace(MLP, loss=r.Focal())) == (
+        "loss: cross-entropy (label_smoothing 0) → focal (gamma 2)",
+    )

@@ -17,7 +17,7 @@ from ceteris.data import SplitImages, split_indices
 from ceteris.records import IntArray, Record, Trial, finished
 from ceteris.training.batches import ResidentImages
 from ceteris.training.device import has_fast_bfloat16, one_thread
-from ceteris.training.history import Run, predict
+from ceteris.training.history import Run, RunImages, predict
 from ceteris.training.loop import fit, train_step
 from ceteris.training.population import run_population, shape_key
 from ceteris.training.single import SingleTrainee, images_on_device, single_trainee
@@ -182,7 +182,9 @@ class _Training:
     def whole_loop(self) -> None:
         """Train as every trial does, with schedule, history and the measures of every epoch."""
         held_out, classes = self._held_out, self._trainee.config.classes
-        self._trainee.runs = [Run(self._trial, self._trainee.model, held_out, held_out, classes)]
+        self._trainee.runs = [
+            Run(self._trial, self._trainee.model, RunImages(held_out, held_out, lambda: held_out), classes)
+        ]
         fit(self._trainee)
 
     def clocked(self, work: Callable[[], None]) -> _StepClock:

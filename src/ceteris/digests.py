@@ -11,10 +11,11 @@ import numpy as np
 ADDED = {"added": True}  # the metadata of a dataclass's field that came later than digests of the type
 
 
-def plain(value: Any, place: str = "") -> Any:
+def plain(value: Any, place: str = "", *, whole: bool = False) -> Any:
     """Return a frozen dataclass, mapping or sequence as JSON-able dicts, lists and scalars; arrays are not allowed.
 
-    A field that was :data:`ADDED` to a type is left out at its default, so that older digests stay what they were.
+    A field that was :data:`ADDED` to a type is left out at its default, so that older digests stay what they were; ``whole``
+    leaves nothing out.
 
     Raises:
         TypeError: for a value that has no plain form, with its dotted ``place``.
@@ -22,14 +23,14 @@ def plain(value: Any, place: str = "") -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         parts = {field: getattr(value, field.name) for field in dataclasses.fields(value)}
         return {
-            field.name: plain(part, f"{place}.{field.name}")
+            field.name: plain(part, f"{place}.{field.name}", whole=whole)
             for field, part in parts.items()
-            if not (field.metadata.get("added") and part == field.default)
+            if whole or not (field.metadata.get("added") and part == field.default)
         }
     if isinstance(value, Mapping):
-        return {str(key): plain(part, f"{place}.{key}") for key, part in value.items()}
+        return {str(key): plain(part, f"{place}.{key}", whole=whole) for key, part in value.items()}
     if isinstance(value, tuple | list):
-        return [plain(part, f"{place}.{index}") for index, part in enumerate(value)]
+        return [plain(part, f"{place}.{index}", whole=whole) for index, part in enumerate(value)]
     if isinstance(value, np.generic):
         return value.item()
     if value is None or isinstance(value, str | int | float | bool):

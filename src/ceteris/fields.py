@@ -30,7 +30,7 @@ class IncompatibleError(ConfigError):
 
 def tree_of(recipe: Recipe) -> Tree:
     """Return a recipe as plain tables and lists, a copy that may be changed."""
-    tree: Tree = plain(recipe)
+    tree: Tree = plain(recipe, whole=True)
     return tree
 
 
@@ -44,11 +44,18 @@ def recipe_of(tree: Mapping[str, Any]) -> Recipe:
 
 
 def value_at(recipe: Recipe, field: str) -> Any:
-    """Return the plain value in a field of a recipe; ABSENT where the recipe has no such field."""
-    value: Any = tree_of(recipe)
+    """Return the plain value in a field of a recipe; ABSENT where the recipe has no such field.
+
+    A choice is as its digest has it: without what was added to it later and is not used.
+    """
+    value = _at(tree_of(recipe), field)
+    return _at(plain(recipe), field) if isinstance(value, dict | list) else value
+
+
+def _at(tree: Any, field: str) -> Any:
     for name in field.split("."):
-        value = value.get(name, ABSENT) if isinstance(value, dict) else ABSENT
-    return value
+        tree = tree.get(name, ABSENT) if isinstance(tree, dict) else ABSENT
+    return tree
 
 
 def number_at(recipe: Recipe, field: str) -> int | float | None:
@@ -94,20 +101,24 @@ def put(tree: Tree, field: str, value: Any, *, new: bool = False) -> None:
 
 def difference(first: Recipe, second: Recipe) -> dict[str, tuple[Any, Any]]:
     """Return the fields in which two recipes differ, each with both values."""
-    return _difference(tree_of(first), tree_of(second), "")
+
+    def value(recipe: Recipe, field: str) -> Any:
+        found = value_at(recipe, field)
+        return None if found is ABSENT else found
+
+    return {field: (value(first, field), value(second, field)) for field in _differing(tree_of(first), tree_of(second))}
 
 
-def _difference(first: Any, second: Any, place: str) -> dict[str, tuple[Any, Any]]:
+def _differing(first: Any, second: Any, place: str = "") -> Iterator[str]:
+    """Yield the dotted places at which two trees differ."""
     if first == second:
-        return {}
+        return
     alike = isinstance(first, dict) and isinstance(second, dict) and first.get("kind") == second.get("kind")
     if not alike:
-        return {place: (first, second)}
-    found: dict[str, tuple[Any, Any]] = {}
+        yield place
+        return
     for name in sorted({*first, *second}):
-        inner = f"{place}.{name}" if place else name
-        found |= _difference(first.get(name), second.get(name), inner)
-    return found
+        yield from _differing(first.get(name), second.get(name), f"{place}.{name}" if place else name)
 
 
 def lies_in(field: str, others: Collection[str]) -> bool:

@@ -26,6 +26,7 @@ from ceteris.records import (
 SCHEMA = 3  # of the file of a study's findings; it grows whenever a field of a type below changes
 
 Verdict = Literal["better", "worse", "equivalent", "undecided"]
+ComparisonTest = Literal["two-part", "corrected-t"]
 Version = Literal["baseline", "best", "plain"]
 
 
@@ -75,21 +76,18 @@ class DataDescription:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """One level against the incumbent over the same blocks; differences are level minus incumbent.
+    """One level against the incumbent over the same blocks; differences are level minus incumbent, higher is better.
 
-    ``low`` and ``high`` bound the corrected 95 % interval; ``adjusted_p`` counts all ``levels`` that were compared with the
-    same incumbent (Holm). Equivalence was judged by the interval ``narrow_low`` to ``narrow_high`` at ``confidence``, which
-    had to lie inside ±``margin``.
+    The *claim*: ``verdict`` by ``test``, with ``standard_error``, ``degrees`` of freedom and the 95 % interval ``low`` to
+    ``high``; ``adjusted_p`` counts all ``levels`` that were compared with the same incumbent (Holm). Equivalence was judged
+    by the interval ``narrow_low`` to ``narrow_high`` at ``confidence``, which had to lie inside ±``margin``. The ``blocks``
+    come in whole cross-validations of ``folds``; they held out ``images``, on ``discordant`` of which the two differ (both 0
+    where the images are not known). ``identical`` trainings gave the same predictions on every block. ``detectable`` is the
+    true difference that this design finds with power 0.8, and ``detectable_with_more`` that with two more repetitions; 0
+    where identical trainings give no measure.
 
-    ``expected_gain`` is what the difference is expected to be after all that is known of such differences, and ``chance``
-    how probably it is above 0: what a choice asks. ``standard_error`` and ``degrees`` are those of the ``test``, on
-    ``images`` held-out images, of which ``discordant`` were not answered alike. ``identical`` says that all trainings gave
-    the same on every block. ``detectable`` is the true difference that this design finds with power 0.8, and
-    ``detectable_with_more`` with two more repetitions.
-
-    The ``blocks`` come in whole cross-validations of ``folds``. ``blocks_to_decide`` is the
-    number of blocks that would decide a difference of the observed size with power 0.8: 0 where it is decided, -1 where no
-    number of repetitions would.
+    The *choice*: ``expected_gain`` is the posterior mean of the difference, ``chance`` how probably the level is better; both
+    follow from ``choice_error``, the standard error of a choice, and ``error``, the incumbent's error rate or loss.
     """
 
     difference: float
@@ -112,7 +110,7 @@ class Comparison:
     blocks_to_decide: int = 0
     standard_error: float = float("nan")
     degrees: float = float("nan")
-    test: Literal["two-part", "corrected-t"] = "corrected-t"
+    test: ComparisonTest = "corrected-t"
     expected_gain: float = 0.0
     chance: float = 0.5
     images: int = 0
@@ -120,6 +118,8 @@ class Comparison:
     identical: bool = False
     detectable: float = float("nan")
     detectable_with_more: float = float("nan")
+    choice_error: float = 0.0
+    error: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,16 +5,17 @@ their allowed ranges. The study file, the command line's overrides and the JSON 
 checks values wherever a recipe is made. Nothing here behaves: ``ceteris.training.build`` turns a recipe into objects.
 """
 
+from dataclasses import field
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from ceteris.digests import ADDED
 from ceteris.files import file_name
 
-Name = Annotated[
-    str, Field(max_length=64), AfterValidator(file_name)
-]  # of a study, a model or a factor: it becomes part of file names
+# Of a study, a model or a factor; it becomes part of the names of files.
+Name = Annotated[str, Field(max_length=64), AfterValidator(file_name)]
 Count = Annotated[int, Field(strict=True, ge=1, le=10**9)]
 WholeNumber = Annotated[int, Field(strict=True, ge=0, le=10**9)]
 
@@ -258,7 +259,7 @@ class Muon:
     lr: Positive = 0.02
     momentum: OpenShare = 0.95
     nesterov: Flag = True
-    orthogonalisation_steps: Count = 5
+    orthogonalisation_steps: Annotated[int, Field(strict=True, ge=1, le=100)] = 5
     weight_decay: NotNegative = 0.0
     adamw_lr: Positive = 1e-3
     adamw_beta1: OpenShare = 0.9
@@ -360,8 +361,24 @@ class Linear:
 # --- Losses
 
 
+ClassWeights = Literal["none", "inverse", "sqrt", "effective"]
+
+
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
-class CrossEntropy:
+class _Weighted:
+    """What losses share: the images of a class count ``class_weights``, made from how often it is among those fitted on.
+
+    - ``inverse``: as 1 / count, so that every class counts the same in all ("balanced" in scikit-learn).
+    - ``sqrt``: as 1 / sqrt(count).
+    - ``effective``: as 1 / (1 - 0.999^count), the effective number of images (Cui et al. 2019).
+    """
+
+    kind: str
+    class_weights: ClassWeights = field(default="none", metadata=ADDED)
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class CrossEntropy(_Weighted):
     """Cross-entropy, with label smoothing (Szegedy et al. 2016) when ``label_smoothing`` > 0."""
 
     kind: Literal["cross-entropy"] = "cross-entropy"
@@ -369,7 +386,7 @@ class CrossEntropy:
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
-class Focal:
+class Focal(_Weighted):
     """Cross-entropy weighted by (1 - p)^gamma (Lin et al. 2017)."""
 
     kind: Literal["focal"] = "focal"
@@ -377,7 +394,7 @@ class Focal:
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
-class MeanSquaredError:
+class MeanSquaredError(_Weighted):
     """Squared distance between the softmax output and the one-hot label (Brier 1950)."""
 
     kind: Literal["mse"] = "mse"
@@ -513,7 +530,7 @@ class CropWithPadding:
     """Pad by ``padding`` pixels on every side and crop back to the size at a random place (He et al. 2016)."""
 
     kind: Literal["crop"] = "crop"
-    padding: WholeNumber = 4
+    padding: Annotated[int, Field(strict=True, ge=0, le=1024)] = 4
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
@@ -707,9 +724,15 @@ def _model_named(value: Any) -> Any:
 Model = Annotated[MLP | CNN | ResNet | CustomModel, BY_KIND, BeforeValidator(_model_named)]
 
 
+Sampling = Literal["shuffled", "balanced"]
+
+
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
 class Recipe:
-    """One complete description of a training: everything that may differ between two trainings."""
+    """One complete description of a training: everything that may differ between two trainings.
+
+    ``sampling`` says which images an epoch is made of: all once, or as many of every class, the rare ones several times.
+    """
 
     model: Model
     optimizer: Optimizer = SGD(lr=0.1)
@@ -722,6 +745,7 @@ class Recipe:
     epochs: Count = 10
     batch_size: Count = 128
     precision: Literal["auto", "float32", "bfloat16"] = "float32"
+    sampling: Sampling = field(default="shuffled", metadata=ADDED)
 
 
 # The types of every choice by its place in a recipe, in the order in which they are listed

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,6 +111,7 @@ class ReserveSplit:
 
 
 Split = CrossValidationSplit | HoldoutSplit | ReserveSplit
+Criterion = Literal["accuracy", "macro-f1", "balanced-accuracy", "log-loss"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +134,8 @@ class Execution:
 class Trial:
     """One training to be done: recipe × block; its digest is its address in the store.
 
-    ``patience`` is 0 when the training runs all its epochs; otherwise it stops early and restores the best epoch.
+    ``patience`` is 0 when the training runs all its epochs; otherwise it stops early and restores the epoch that is best by
+    the ``criterion``, which is "accuracy" where nothing stops early.
     ``code`` is the digest of the user's own code that the recipe names by import path, '' where it names none.
     ``keep_weights`` stores the weights, ``keep_snapshots`` those of every epoch too (for curves drawn afterwards).
     ``order_seed`` draws the order of the images, augmentation and dropout; None leaves them to ``seed``, which draws the
@@ -151,6 +153,7 @@ class Trial:
     code: str = ""
     schema: int = 2
     order_seed: int | None = field(default=None, metadata=ADDED)
+    criterion: Criterion = field(default="accuracy", metadata=ADDED)
 
     @cached_property
     def digest(self) -> str:
@@ -227,6 +230,10 @@ class Finished:
     trained. ``predicted`` is the class given to every held-out image, (n,) in the rising order of the images, and
     ``log_likelihood`` the natural logarithm of the probability of its true class, (n,). The histories and full
     predictions are None in a light record, which is what travels between processes.
+
+    ``clean_train_accuracy`` and ``clean_train_loss`` are those of the restored weights on images that were fitted on, in
+    evaluation mode: without augmentation, dropout, class weights or label smoothing; None in records of earlier versions,
+    as is ``balanced_accuracy``, the mean share of right answers over the classes that are held out.
     """
 
     trial: Trial
@@ -245,6 +252,9 @@ class Finished:
     status: Literal["finished"] = "finished"
     predicted: ClassArray | None = None
     log_likelihood: Float16Array | None = None
+    balanced_accuracy: float | None = None
+    clean_train_accuracy: float | None = None
+    clean_train_loss: float | None = None
 
     def __post_init__(self) -> None:
         check_shapes(self, predicted="images", log_likelihood="images")
@@ -256,7 +266,7 @@ class Finished:
 
     def light(self) -> "Finished":
         """Return the record without its histories and full predictions."""
-        found = self if self.predicted is not None or self.predictions is None else self.per_image()
+        found = self if self.balanced_accuracy is not None or self.predictions is None else self.per_image()
         return replace(found, epochs=None, iterations=None, predictions=None)
 
     def per_image(self) -> "Finished":
@@ -267,7 +277,55 @@ class Finished:
         of_class = np.maximum(probabilities[np.arange(len(labels)), labels], np.finfo(np.float32).tiny)
         kind = np.uint8 if probabilities.shape[1] <= 256 else np.uint16
         predicted = probabilities.argmax(axis=1).astype(kind)
-        return replace(self, predicted=predicted, log_likelihood=np.log(of_class).astype(np.float16))
+        return replace(
+            self,
+            predicted=predicted,
+            log_likelihood=np.log(of_class).astype(np.float16),
+            balanced_accuracy=balanced_accuracy(labels, predicted),
+        )
+
+
+def balanced_accuracy(labels: NDArray[np.integer[Any]], predicted: NDArray[np.integer[Any]]) -> float:
+    """Return the mean over the classes present in ``labels`` (n,) of the share of their images predicted right, 0..1."""
+    counts = np.bincount(labels)
+    right = np.bincount(labels[labels == predicted], minlength=len(counts))
+    return float((right[counts > 0] / counts[counts > 0]).mean())
+
+
+class Scored(Protocol):
+    """What a model scored on some images: mean cross-entropy in nats; accuracies and macro-averaged F1 in 0..1."""
+
+    @property
+    def loss(self) -> float: ...  # noqa: D102
+    @property
+    def accuracy(self) -> float: ...  # noqa: D102
+    @property
+    def f1(self) -> float: ...  # noqa: D102
+    @property
+    def balanced_accuracy(self) -> float | None: ...  # noqa: D102
+
+
+def score_of(observed: Scored, criterion: Criterion) -> float:
+    """Return what a criterion says of a record or of the scores after an epoch, larger is better: the log loss is negated.
+
+    Raises:
+        RuntimeError: for the balanced accuracy of a record that an earlier version wrote without it.
+    """
+    match criterion:
+        case "accuracy":
+            return observed.accuracy
+        case "macro-f1":
+            return observed.f1
+        case "log-loss":
+            return -observed.loss
+        case "balanced-accuracy":
+            if observed.balanced_accuracy is None:
+                raise RuntimeError(
+                    "this record was written without its balanced accuracy; delete it and train it again"
+                )
+            return observed.balanced_accuracy
+        case _:
+            assert_never(criterion)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,7 @@
 import gzip
 import json
 import os
+import re
 import signal
 import struct
 import subprocess
@@ -145,6 +146,17 @@ def test_plan_counts_what_is_in_the_store(
     assert plan["disk_bytes"]["total"] > 0
     compared = [stage for stage in plan["stages"] if stage["blocks"]]
     assert all(0 < stage["detectable_with_more"] < stage["detectable"] for stage in compared)
+    assert all((stage["expected_gain"] is not None) == (stage["kind"] == "comparison") for stage in compared)
+    assert set(plan["designs"]) == {stage["model"] for stage in compared}
+
+
+def test_a_plan_says_in_a_sentence_what_its_images_find(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("plan", study_file(tmp_path), "--store", tmp_path / "store", "--workers", 0) == 0
+    told = capsys.readouterr().out
+    assert re.search(
+        r"mlp: with these \d+ images this design finds a true difference of about [\d. to]+ points; ", told
+    )
+    assert re.search(r"with 2 more repetitions [\d. to]+ \(assumed: 10 % errors, two settings differ on 8.1 %", told)
 
 
 def test_plan_fits_the_design_to_a_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

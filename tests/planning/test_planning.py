@@ -1,23 +1,26 @@
 """What a plan predicts: spread, detectable differences, smaller designs; how budgets are written."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from tests.example_records import example_record, finished_record
-from tests.study.example_study import FACTOR, example_context
-from tests.tiny_trials import MLP, tiny_trial
+from tests.study.example_study import example_context
+from tests.tiny_trials import MLP, tiny_images, tiny_trial
 
 import ceteris
 from ceteris import recipe as r
 from ceteris.api import budget_of, seconds_of
-from ceteris.cli.plan_text import spread_source
+from ceteris.cli.plan_text import disagreement_source
+from ceteris.data import split_images
 from ceteris.errors import ConfigError
-from ceteris.planning.dry_run import dry_run
 from ceteris.planning.estimate import settings_of, smaller_designs
-from ceteris.planning.power import assumed_spread, detectable, spread_of
+from ceteris.planning.power import Design, Disagreement, design_of, disagreement_of, gain_of_best
 from ceteris.records import CrossValidationSplit, Finished, Trial
 from ceteris.stats import t_test_power
+from ceteris.stats.outcomes import BlockDifference
+from ceteris.stats.twopart import two_part_test
 from ceteris.store import Store
 from ceteris.study import Exploration
 
@@ -51,15 +54,21 @@ def test_a_budget_needs_something_to_spend_it_on() -> None:
 # What can be found
 
 
-def recorded(spread: float, arms: int, *, folds: int = 5, failing: int = 0) -> list[Finished]:
-    """Arms whose differences have this spread; ``failing`` arms vary wildly."""
-    random = np.random.default_rng(0)
-    found = []
+LABELS = tiny_images().labels
+
+
+def recorded(differ: float, arms: int, *, folds: int = 5, failing: int = 0) -> list[Finished]:
+    """Arms that are each wrong on other images, so that two of them differ on this share; ``failing`` arms guess one class."""
+    random, found = np.random.default_rng(0), []
     for arm in range(arms):
         recipe = r.Recipe(model=MLP.model, optimizer=r.SGD(lr=0.01 * (1 + arm)), epochs=2)
         for fold in range(folds):
-            noise = random.normal(0, 0.2 if arm < failing else spread / np.sqrt(2))
-            found.append(finished_record(trial_of(recipe, fold, folds), accuracy=0.8 + noise))
+            trial = trial_of(recipe, fold, folds)
+            truth = LABELS[split_images(trial.split, LABELS).held_out]
+            wrong = random.random(len(truth)) < (1 if arm < failing else differ / 2)
+            predicted = np.where(wrong, (truth + 1) % 3, truth).astype(np.uint8)
+            accuracy = float(np.mean(predicted == truth))
+            found.append(replace(finished_record(trial, accuracy=accuracy), predicted=predicted))
     return found
 
 
@@ -67,42 +76,85 @@ def trial_of(recipe: r.Recipe, fold: int, folds: int = 5) -> Trial:
     return tiny_trial(recipe, split=CrossValidationSplit(folds=folds, index=fold, seed=0))
 
 
-def test_the_spread_is_that_of_the_records_and_an_arm_that_fails_does_not_move_it() -> None:
-    spread = spread_of(recorded(0.01, 40), trial_of(MLP, 0), 100)
-    assert (spread.arms, spread.blocks) == (40, 5)
-    assert spread.deviation == pytest.approx(0.01, rel=0.35)
-    disturbed = spread_of(recorded(0.01, 40, failing=3), trial_of(MLP, 0), 100)
-    assert disturbed.deviation < 0.03
+def test_how_recipes_differ_is_read_from_the_records_and_an_arm_that_fails_does_not_move_it() -> None:
+    design = design_of(recorded(0.1, 30), trial_of(MLP, 0), tiny_images())
+    found = design.disagreement
+    assert (design.folds, design.images, design.drawn) == (5, len(LABELS), 1)
+    assert (found.arms, found.blocks) == (30, 5)
+    assert found.share == pytest.approx(2 * 0.05 * 0.95, rel=0.2)
+    assert found.error == pytest.approx(0.05, rel=0.2)
+    assert found.ratio == pytest.approx(1, rel=0.3)  # mistakes here are independent, so images explain all
+    disturbed = design_of(recorded(0.1, 30, failing=3), trial_of(MLP, 0), tiny_images()).disagreement
+    assert disturbed.share < 2 * found.share
 
 
 def test_too_few_records_or_those_of_another_design_leave_an_assumption() -> None:
-    few = spread_of(recorded(0.01, 2), trial_of(MLP, 0), 100)
-    other = spread_of(recorded(0.01, 9), trial_of(MLP, 0, folds=3), 100)
+    few = disagreement_of(recorded(0.1, 2), trial_of(MLP, 0), tiny_images())
+    other = disagreement_of(recorded(0.1, 9), trial_of(MLP, 0, folds=3), tiny_images())
     assert few.arms == other.arms == 0
-    assert other.accuracy == 0.9
-    assert "assumption" in spread_source(other)
-    # two recipes that are right on 90 % of 100 images, each in its own way, disagree on 18 % of them
-    assert other.deviation == pytest.approx(np.sqrt(0.18 / 100))
+    assert few.error < other.error == 0.1
+    assert "assumed: 10 % errors" in disagreement_source(other)
+    assert other.share == pytest.approx(0.27 * 0.3)
 
 
-def test_the_spread_falls_with_the_square_root_of_the_held_out_images() -> None:
-    assert assumed_spread(100).deviation == pytest.approx(2 * assumed_spread(400).deviation)
+def test_records_of_the_same_training_under_another_name_tell_nothing() -> None:
+    same = [replace(record, predicted=np.zeros_like(record.predicted)) for record in recorded(0.1, 5)]
+    assert disagreement_of(same, trial_of(MLP, 0), tiny_images()).arms == 0
 
 
-def test_a_detectable_difference_is_found_with_power_0_8_after_bonferroni() -> None:
-    place = example_context(factors=(FACTOR,))
-    rate, confirmation, final = dry_run(place).stages
-    spread = assumed_spread(200)
-    found = detectable(place.study, rate, spread)
-    assert found is not None
-    error = spread.deviation * np.sqrt(1 / 3 + 1 / 2)
-    power = t_test_power(found, error=error, degrees=2, significance=0.05 / 2)
-    assert power == pytest.approx(0.8, abs=1e-4)
-    more = detectable(place.study, rate, spread, repetitions=4)
-    assert more is not None
-    assert more < found
-    assert detectable(place.study, confirmation, spread) is not None
-    assert detectable(place.study, final, spread) is None
+DESIGN = Design(folds=5, images=1000, drawn=1.0, disagreement=Disagreement(share=0.1, ratio=1.5, error=0.1))
+STUDY = example_context().study
+
+
+def test_the_difference_that_can_be_found_is_found_by_the_two_part_test_in_four_of_five_simulated_studies() -> None:
+    random, found = np.random.default_rng(1), []
+    truth = DESIGN.prospect(STUDY, 1, 5).detectable
+    # the luck of a training that makes blocks vary 1.5 times as much as their images explain
+    luck = np.sqrt(0.5 * 0.1 / 200)
+    for _ in range(400):
+        blocks = []
+        for block in range(5):
+            lead = truth + random.normal(0, luck)
+            values = random.choice([-1.0, 0.0, 1.0], 200, p=[(0.1 - lead) / 2, 0.9, (0.1 + lead) / 2])
+            units = np.arange(200 * block, 200 * (block + 1))
+            blocks.append(BlockDifference(units=units, values=values, repetition=0, same=False))
+        found.append(two_part_test(blocks, folds=5).p_value < 0.05)
+    assert np.mean(found) == pytest.approx(0.8, abs=0.06)
+
+
+def test_more_levels_find_less_and_more_images_or_repetitions_find_more() -> None:
+    one = DESIGN.prospect(STUDY, 1, 5).detectable
+    assert DESIGN.prospect(STUDY, 4, 5).detectable > one
+    assert replace(DESIGN, images=4000).prospect(STUDY, 1, 5).detectable == pytest.approx(one / 2, rel=0.01)
+    repeated = DESIGN.prospect(STUDY, 1, 15).detectable
+    fresh = replace(DESIGN, drawn=0.1).prospect(STUDY, 1, 15).detectable
+    assert fresh < repeated < one
+
+
+def test_the_strict_test_finds_less() -> None:
+    strict = DESIGN.prospect(replace(STUDY, test="corrected-t"), 1, 5).detectable
+    assert strict > 1.5 * DESIGN.prospect(STUDY, 1, 5).detectable
+    error = np.sqrt(1.5 * 0.1 / 200 * (1 / 5 + 1 / 4))
+    assert t_test_power(strict, error=error, degrees=4) == pytest.approx(0.8, abs=1e-4)
+
+
+@pytest.mark.parametrize("levels", [1, 4])
+def test_the_gain_of_the_best_bet_is_that_of_simulated_factors(levels: int) -> None:
+    random, error, noise = np.random.default_rng(2), 0.1, 0.01
+    scales = random.choice([0.06, 0.4, 1.2], (20_000, levels), p=[0.5, 0.35, 0.15]) * error
+    true = random.normal(0, scales)
+    measured = true + random.normal(0, noise, true.shape)
+    best = measured.argmax(axis=1)
+    rows = np.arange(len(true))
+    taken = np.where(measured[rows, best] > 0, true[rows, best], 0.0)  # the posterior mean has the sign of the measured
+    assert gain_of_best(levels, noise, error) == pytest.approx(taken.mean(), rel=0.05)
+
+
+def test_a_plan_says_what_every_factor_finds_and_brings() -> None:
+    small, large = (DESIGN.prospect(STUDY, levels, 5) for levels in (1, 4))
+    assert small.expected_gain < large.expected_gain
+    quiet = replace(DESIGN, images=100_000).prospect(STUDY, 4, 5)
+    assert quiet.expected_gain > large.expected_gain
 
 
 def test_accuracies_are_read_from_the_store_without_their_arrays(tmp_path: Path) -> None:

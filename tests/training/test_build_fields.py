@@ -3,6 +3,7 @@
 from dataclasses import fields, replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -50,8 +51,9 @@ VARIED: list[tuple[Any, dict[str, Any]]] = [
     (recipe.OneCycle(), {"rise": 0.5, "start_divisor": 5.0, "final_divisor": 2.0}),
     (recipe.ReduceOnPlateau(), {"factor": 0.5, "patience": 0, "threshold": 0.0, "minimum": 0.05}),
     (recipe.Linear(), {"warmup": 0.5, "final": 0.5}),
-    (recipe.CrossEntropy(), {"label_smoothing": 0.5}),
-    (recipe.Focal(), {"gamma": 0.5}),
+    (recipe.CrossEntropy(), {"label_smoothing": 0.5, "class_weights": "inverse"}),
+    (recipe.Focal(), {"gamma": 0.5, "class_weights": "sqrt"}),
+    (recipe.MeanSquaredError(), {"class_weights": "effective"}),
     (recipe.L1(), {"strength": 0.5}),
     (recipe.L2(), {"strength": 0.5}),
     (recipe.DecoupledWeightDecay(), {"strength": 0.5}),
@@ -180,7 +182,7 @@ def observed(choice: Any) -> object:
     if isinstance(choice, recipe.CHOICES["model"]):
         return structure_and_logits(choice)
     if isinstance(choice, recipe.CHOICES["loss"]):
-        return float(build.build_loss(choice)(images().flatten(1)[:, :3], labels()))
+        return float(build.build_loss(choice, np.bincount(labels()))(images().flatten(1)[:, :3], labels()))
     if isinstance(choice, recipe.CHOICES["activation"]):
         return build.build_activation(choice)()(images()).detach().tolist()
     if isinstance(choice, recipe.CHOICES["penalty"]):

@@ -106,7 +106,15 @@ _change: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         "penalty": st.sampled_from([r.L1(strength=1e-3), r.L2(strength=0.01), r.DecoupledWeightDecay(strength=0.1)]),
         "clipping": st.sampled_from([r.ClipNorm(maximum=0.3), r.ClipValue(maximum=0.01)]),
         "averaging": st.just(r.ExponentialMovingAverage(decay=0.5)),
-        "loss": st.sampled_from([r.CrossEntropy(label_smoothing=0.1), r.Focal(), r.MeanSquaredError()]),
+        "loss": st.sampled_from(
+            [
+                r.CrossEntropy(label_smoothing=0.1),
+                r.CrossEntropy(class_weights="inverse"),
+                r.Focal(),
+                r.MeanSquaredError(class_weights="sqrt"),
+            ]
+        ),
+        "sampling": st.sampled_from(["shuffled", "balanced"]),
         "augmentation": st.sampled_from(
             [(r.Shift(),), (r.Elastic(), r.Noise()), (r.CutMix(),), (r.AdversarialNoise(),)]
         ),

@@ -12,7 +12,9 @@ from rich.console import Console
 from ceteris.cli.printing import rich_table
 from ceteris.formats import clock, plain_points
 from ceteris.planning.estimate import MORE_REPETITIONS, FittedPlan, PlanEstimate
-from ceteris.planning.power import Spread
+from ceteris.planning.power import Disagreement
+
+_RANKED = 3  # factors that are named as the best and the worst use of time
 
 
 @contextmanager
@@ -36,22 +38,23 @@ def tell_planning(console: Console) -> Iterator[Callable[[str], None]]:
 def print_plan(console: Console, estimate: PlanEstimate) -> None:
     """Print how the data were read, the stages of a plan, what they take and what they can find out."""
     _print_lines(console, estimate.data)
-    titles = ["model", "stage", "arms", "blocks", "train", "time", "detects", "stored"]
+    titles = ["model", "stage", "arms", "train", "time", "finds", "gain", "gain/h", "stored"]
     shown = len(titles) if estimate.known else len(titles) - 1
     rows = [
         (
             stage.model,
             stage.stage,
-            str(len(stage.arms)),
-            str(stage.blocks or ""),
+            f"{len(stage.arms)} x {stage.blocks}" if stage.blocks else str(len(stage.arms)),
             str(len(stage.trials)),
             clock(stage.seconds),
             plain_points(stage.detectable) if stage.detectable else "",
+            f"{100 * stage.expected_gain:.1f}" if stage.expected_gain else "",
+            f"{100 * stage.gain_per_hour:.0f}" if stage.gain_per_hour else "",
             str(stage.known),
         )[:shown]
         for stage in estimate.stages
     ]
-    title = f"Plan of {estimate.study.name} (train: new trainings, time: of one core)"
+    title = f"Plan of {estimate.study.name} (arms x blocks; train: new trainings; time: of one core)"
     console.print(rich_table(title, titles[:shown], rows, right=range(2, shown), whole=range(2, shown)))
     _print_lines(console, [*_cost_lines(estimate), *_power_lines(estimate)])
 
@@ -75,8 +78,8 @@ def print_fitted(console: Console, study: str, plan: FittedPlan) -> None:
             "out factors, models, or seeds of the final trainings (final.seeds). The smallest design is:"
         )
     found = [
-        f"  {model}: detectable differences were {_points(before)} points and would be {_points(after)}."
-        for model in fitted.spreads
+        f"  {model}: differences that can be found were {_points(before)} points and would be {_points(after)}."
+        for model in fitted.designs
         if (before := _detectable(asked, model)) and (after := _detectable(fitted, model))
     ]
     command = "  ceteris run " + " ".join([study, *(f"--set {setting}" for setting in plan.settings)])
@@ -89,18 +92,21 @@ def _print_lines(console: Console, lines: Sequence[str]) -> None:
 
 
 def plan_json(estimate: PlanEstimate) -> dict[str, Any]:
-    """Return a plan as plain values: seconds, bytes, and detectable differences of accuracy in 0..1."""
+    """Return a plan as plain values: seconds, bytes, and differences of accuracy in 0..1."""
     as_it_is = ("at_most", "workers", "seconds", "preparing_seconds", "training_seconds", "report_seconds")
-    of_stage = ("model", "stage", "kind", "arms", "blocks", "detectable", "detectable_with_more")
+    of_stage = (
+        "model", "stage", "kind", "arms", "blocks", "detectable", "detectable_with_more", "expected_gain", "gain_per_hour",
+    )  # fmt: skip
     return {name: getattr(estimate, name) for name in as_it_is} | {
         "data": list(estimate.data),
         "trainings": estimate.trials,
         "in_store": estimate.known,
         "memory_bytes": asdict(estimate.memory),
         "disk_bytes": asdict(estimate.disk) | {"total": estimate.disk.total},
-        "more_repetitions": MORE_REPETITIONS * estimate.study.exploration.seeds,
-        "spreads": {
-            model: asdict(spread) | {"source": spread_source(spread)} for model, spread in estimate.spreads.items()
+        "more_repetitions": MORE_REPETITIONS,
+        "designs": {
+            model: asdict(design) | {"source": disagreement_source(design.disagreement)}
+            for model, design in estimate.designs.items()
         },
         "stages": [
             {name: getattr(stage, name) for name in of_stage}
@@ -140,30 +146,38 @@ def _cost_lines(estimate: PlanEstimate) -> list[str]:
 
 
 def _power_lines(estimate: PlanEstimate) -> list[str]:
-    """Say, model by model, which differences will stay undecided."""
-    repetitions = MORE_REPETITIONS * estimate.study.exploration.seeds
+    """Say what the design finds, model by model, and what that rests on."""
     lines = [
-        "Detects: the smallest true difference, in points of accuracy, that a comparison finds with power 0.8 at "
-        f"significance {estimate.study.significance:g}; what is smaller stays undecided, or is shown to be equivalent within "
-        f"±{plain_points(estimate.study.equivalence_margin)}."
+        "Finds: the smallest true difference, in points of accuracy, that a comparison shows with power 0.8 at significance "
+        f"{estimate.study.significance:g}; smaller ones stay open, or are shown to be equivalent within "
+        f"±{plain_points(estimate.study.equivalence_margin)}. Gain: what the best bet among a factor's levels is expected to "
+        f"bring, shown or not; an hour is one of {max(1, estimate.workers)} workers."
     ]
-    for model, spread in estimate.spreads.items():
+    for model, design in estimate.designs.items():
         if now := _detectable(estimate, model):
             more = [s.detectable_with_more for s in estimate.stages if s.model == model and s.detectable_with_more]
+            finds = f"finds a true difference of about {_points(now)} points"
+            with_more = f"with {MORE_REPETITIONS} more repetitions {_points(more)}"
             lines.append(
-                f"  {model}: differences below {_points(now)} points will stay undecided; {repetitions} repetitions would "
-                f"find {_points(more)} (differences between blocks spread by {plain_points(spread.deviation)} points, "
-                f"{spread_source(spread)})."
+                f"  {model}: with these {design.images:,} images this design {finds}; {with_more} "
+                f"({disagreement_source(design.disagreement)})."
             )
+    ranked = sorted((s for s in estimate.stages if s.gain_per_hour), key=lambda stage: -(stage.gain_per_hour or 0))
+    if len(ranked) >= 2 * _RANKED:
+        first, last = (
+            ", ".join(f"{stage.model} {stage.stage}" for stage in part)
+            for part in (ranked[:_RANKED], ranked[-_RANKED:])
+        )
+        lines.append(f"Most gain per hour: {first}; least: {last}.")
     return lines
 
 
-def spread_source(spread: Spread) -> str:
-    """Say where a spread comes from."""
-    if spread.arms:
-        return f"from {spread.arms} arms x {spread.blocks} blocks in the store"
-    accuracy, held_out = 100 * spread.accuracy, spread.held_out
-    return f"an assumption: accuracy {accuracy:.0f} %, mistakes independent, {held_out:,} images held out"
+def disagreement_source(found: Disagreement) -> str:
+    """Say on what the differences that can be found rest."""
+    differ = f"two settings differ on {100 * found.share:.1f} % of the images"
+    if found.arms:
+        return f"{differ}, from {found.arms} arms x {found.blocks} blocks in the store"
+    return f"assumed: {100 * found.error:.0f} % errors, {differ}"
 
 
 def _detectable(estimate: PlanEstimate, model: str) -> list[float]:

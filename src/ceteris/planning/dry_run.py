@@ -37,8 +37,9 @@ class PlannedStage:
     A round begins when the one before it is finished. ``comparisons`` is the number of levels that are each compared with
     the incumbent on ``blocks`` blocks, 0 where the stage compares nothing by pairs. ``known`` of the trials are in the store
     already; ``seconds`` is the time of one core for the others. ``detectable`` is the smallest true difference of accuracy
-    (0..1) that the comparisons find with power 0.8, ``detectable_with_more`` that of more repetitions; None where there are
-    no pairs, or nobody asked.
+    (0..1) that the comparisons find with power 0.8, ``detectable_with_more`` that with more repetitions. ``expected_gain``
+    of accuracy is what taking the best bet will bring, ``gain_per_hour`` that for an hour of all workers. All are None where
+    there are no pairs, or nobody asked, the last also where nothing is left to train.
     """
 
     model: str
@@ -52,6 +53,8 @@ class PlannedStage:
     seconds: float = 0.0
     detectable: float | None = None
     detectable_with_more: float | None = None
+    expected_gain: float | None = None
+    gain_per_hour: float | None = None
 
     @property
     def trials(self) -> tuple[Trial, ...]:
@@ -155,6 +158,7 @@ class NullRecords:
             f1=accuracy,
             loss=1 - accuracy,
             train_accuracy=accuracy,
+            balanced_accuracy=accuracy,
             best_epoch=trial.recipe.epochs,
             epoch_count=trial.recipe.epochs,
             step_count=0,

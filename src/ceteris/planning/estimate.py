@@ -4,7 +4,7 @@ A design that fits into a time has fewer repetitions first, then fewer images, t
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -12,17 +12,16 @@ import psutil
 
 from ceteris.data import DataSet, reading_lines
 from ceteris.planning.dry_run import DryRun, PlannedStage, dry_run
-from ceteris.planning.power import Spread, detectable, spread_of
-from ceteris.planning.timing import Timing, Workload, calibrate, images_of
-from ceteris.records import Trial
+from ceteris.planning.power import Design, design_of
+from ceteris.planning.timing import Timing, Workload, calibrate
+from ceteris.records import CrossValidationSplit, Trial
 from ceteris.store import Store
-from ceteris.study import ExperimentContext, Exploration, Study, exploration_trials, strategy_of
+from ceteris.study import ExperimentContext, Exploration, Study, strategy_of
 from ceteris.study.strategies.comparison import SECONDS_TO_REPORT, SECONDS_TO_REPORT_MODEL, SECONDS_TO_START
 from ceteris.study.trials import RunOptions, context_of
 from ceteris.training.compiler import put_off_compiler
 
-# More repetitions for which the plan says what they would find.
-MORE_REPETITIONS = 4
+MORE_REPETITIONS = 2  # of which the plan says what they would find
 LEAST_IMAGES, LEAST_FOLDS = 1000, 3  # of a design that is made smaller to fit into a time
 
 Planned = tuple[Trial, Workload]
@@ -63,8 +62,8 @@ class Disk:
 class PlanEstimate:
     """A whole plan; ``seconds`` is the predicted wall-clock time of the run: preparing, training and the report.
 
-    ``spreads`` says by model what the detectable differences rest on. ``at_most`` says that trainings may be saved, and
-    ``data`` how the images were read and what endangers the conclusions.
+    ``designs`` says by model what the detectable differences and gains rest on. ``at_most`` says that trainings may be saved,
+    and ``data`` how the images were read and what endangers the conclusions.
     """
 
     study: Study
@@ -76,7 +75,7 @@ class PlanEstimate:
     report_seconds: float
     memory: Memory
     disk: Disk
-    spreads: dict[str, Spread]
+    designs: dict[str, Design]
     at_most: bool
 
     @property
@@ -128,35 +127,52 @@ class Planner:
         run = self._dry_run(context)
         tasks = [[(trial, self._timing.workload(trial)) for trial in task.trials] for task in run.tasks]
         missing = [pair for task in tasks for pair in task]
-        spreads: dict[str, Spread] = {}
-        for model in study.models:
-            trial = exploration_trials(context, model.recipe)[0]
-            held_out = images_of(trial, len(self._data_set.train))[1]
-            spreads[model.name] = spread_of(self._recorded, trial, held_out)
+        designs: dict[str, Design] = {}
+        for stage in run.stages:
+            trial = next(iter(stage.trials), None)
+            if trial and isinstance(trial.split, CrossValidationSplit) and stage.model not in designs:
+                designs[stage.model] = design_of(self._recorded, trial, self._data_set.train)
         return PlanEstimate(
             study=study,
             data=tuple(reading_lines(self._data_set)),
-            stages=tuple(
-                replace(
-                    stage,
-                    detectable=detectable(study, stage, spreads[stage.model]),
-                    detectable_with_more=detectable(study, stage, spreads[stage.model], repetitions=MORE_REPETITIONS),
-                )
-                for stage in run.stages
-            ),
+            stages=tuple(self._with_prospects(study, run.stages, designs)),
             workers=self._workers,
             preparing_seconds=SECONDS_TO_START,
             training_seconds=run.seconds,
             report_seconds=self._report_seconds(study, missing),
             memory=self._memory(tasks, on_cpu=context.device == "cpu"),
             disk=self._disk(missing),
-            spreads=spreads,
+            designs=designs,
             at_most=strategy_of(study).leaves_early(study.strategy),
         )
 
     def _dry_run(self, context: ExperimentContext) -> DryRun:
         self._progress("going through the design")
         return dry_run(context, workers=self._workers, seconds_of=self._timing.seconds, is_known=self._store.holds)
+
+    def _with_prospects(
+        self, study: Study, stages: Iterable[PlannedStage], designs: Mapping[str, Design]
+    ) -> Iterator[PlannedStage]:
+        """Yield the stages with what they find and bring; the tuning of a factor counts among its costs."""
+        tuning = 0.0
+        for stage in stages:
+            if not stage.comparisons:
+                tuning = stage.seconds if stage.kind == "search" else 0.0
+                yield stage
+                continue
+            design, levels = designs[stage.model], stage.comparisons
+            prospect = design.prospect(study, levels, stage.blocks)
+            more = design.prospect(study, levels, stage.blocks + MORE_REPETITIONS * design.folds)
+            gain = prospect.expected_gain if stage.kind == "comparison" else None
+            hours = (tuning + stage.seconds) / max(1, self._workers) / 3600
+            tuning = 0.0
+            yield replace(
+                stage,
+                detectable=prospect.detectable,
+                detectable_with_more=more.detectable,
+                expected_gain=gain,
+                gain_per_hour=gain / hours if gain is not None and hours else None,
+            )
 
     def _report_seconds(self, study: Study, trials: Iterable[Planned]) -> float:
         """Return the time after the last training: finals answer on the test set, once and after every epoch for curves."""

@@ -1,112 +1,206 @@
-"""What a planned comparison can find out, from how much differences vary between blocks.
+"""What a planned comparison can find out, and what it is expected to bring, before anything is trained.
 
-The spread is taken from the store, where trials of this model family on this data and design lie; otherwise it is
-assumed: two recipes that disagree on a share s of n held-out images (exactly one of them is right) differ in accuracy by a
-random amount of standard deviation sqrt(s / n), since each of these images is won by either with the same chance.
+Two recipes differ on the held-out images that exactly one of them answers rightly: a share of all. This share, and how much
+more blocks vary than their images explain, go into the formulas of the test that will be made. Both are taken from the
+store, where trials of this model family on this data and design lie. Otherwise they are assumed from an error rate e:
+
+    share = 0.27 sqrt(e (1 - e))     blocks vary twice as much as their images explain
+
+which is a fit to the pairs of levels of real studies (docs/methodology.md, "What a plan rests on").
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 from scipy import stats
 
+from ceteris.data import ImageSet, split_images
 from ceteris.digests import digest_of
-from ceteris.planning.dry_run import PlannedStage
-from ceteris.records import Finished, FloatArray, Trial
+from ceteris.planning.timing import images_of
+from ceteris.records import CrossValidationSplit, Finished, FloatArray, Trial
 from ceteris.stats import detectable_difference, overlap_share
+from ceteris.stats.expected_gain import PRIOR_SCALES, PRIOR_WEIGHTS, expected_gain
+from ceteris.stats.twopart import PERSISTENT, PairedMoments, judge_moments, training_variance
 from ceteris.study import Study
 
 _LEAST_ARMS = 3
-_ASSUMED_ACCURACY = 0.9
+_ASSUMED_ERROR = 0.1
+_SHARE_OF_DEVIATION, _ASSUMED_RATIO = 0.27, 2.0
+_STEPS = 200  # of an integral over measured differences
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spread:
-    """The standard deviation of differences of accuracy between blocks of one design.
+class Disagreement:
+    """How two recipes of one model differ on held-out images; it is what the plan of a comparison rests on.
 
-    ``arms`` × ``blocks`` trials of the store gave it; 0 arms where it is assumed from ``accuracy``.
+    On ``share`` of the images exactly one of them is right. Their difference varies between blocks ``ratio`` times as much as
+    the images explain. ``error`` is the error rate. ``arms`` × ``blocks`` trials of the store gave these numbers; 0 arms where
+    they are assumed.
     """
 
-    deviation: float
-    held_out: int
-    arms: int
-    blocks: int
-    accuracy: float
+    share: float
+    ratio: float
+    error: float
+    arms: int = 0
+    blocks: int = 0
 
 
-def spread_of(recorded: Iterable[Finished], trial: Trial, held_out: int) -> Spread:
-    """Return the spread for trials like this one: the same data, model family, folds and images."""
+def disagreement_of(recorded: Iterable[Finished], trial: Trial, train: ImageSet) -> Disagreement:
+    """Return how recipes differ in trials like this one: the same data, model family, folds and images."""
     like = [other for other in recorded if _design(other.trial) == _design(trial)]
-    arms: dict[str, dict[tuple[int, int], float]] = defaultdict(dict)
-    for other in like:
-        split = other.trial.split
-        assert split.kind == "cross-validation"
-        alike = replace(other.trial.execution, members=1, population="")  # alone or in a stack
-        arms[digest_of([other.trial.recipe, alike, other.trial.code])][split.seed, split.index] = other.accuracy
-    assert trial.split.kind == "cross-validation"
-    folds = trial.split.folds
-    variances, count = _variances(list(arms.values()), folds)
-    if count >= _LEAST_ARMS and np.median(variances) > 0:
-        # The median is not moved by an arm that fails; it lies below the mean of a chi-square variable by a known factor.
-        variance = float(np.median(variances)) * (folds - 1) / float(stats.chi2.median(folds - 1))
-        accuracy = float(np.median([other.accuracy for other in like]))
-        return Spread(
-            deviation=float(np.sqrt(variance)), held_out=held_out, arms=count, blocks=folds, accuracy=accuracy
+    folds = _right_answers(like, train)
+    arms = len(folds[0]) if folds else 0
+    if arms < _LEAST_ARMS:
+        return assumed_disagreement([1 - other.accuracy for other in like])
+    first, second = np.triu_indices(arms, k=1)
+    differences, shares, explained = [], [], []  # by fold, of every pair of arms
+    for right in folds:  # (arms, images)
+        accuracy = right.mean(axis=1)
+        both = (right @ right.T)[first, second] / right.shape[1]
+        differences.append(accuracy[first] - accuracy[second])
+        shares.append(accuracy[first] + accuracy[second] - 2 * both)
+        explained.append((shares[-1] - differences[-1] ** 2) / right.shape[1])
+    # Medians are not moved by an arm that fails; that of a chi-square variable lies below its mean by a known factor.
+    share, own = float(np.median(np.mean(shares, axis=0))), len(folds) - 1
+    if not share:
+        return assumed_disagreement([1 - other.accuracy for other in like])
+    spread = float(np.median(np.var(differences, axis=0, ddof=1))) * own / float(stats.chi2.median(own))
+    return Disagreement(
+        share=share,
+        ratio=spread / float(np.median(np.mean(explained, axis=0))),
+        error=1 - float(np.median(np.mean([right.mean(axis=1) for right in folds], axis=0))),
+        arms=arms,
+        blocks=len(folds),
+    )
+
+
+def assumed_disagreement(errors: Sequence[float] = ()) -> Disagreement:
+    """Return what is assumed of two recipes with the smallest error rate seen, or with 10 %."""
+    error = min(errors, default=_ASSUMED_ERROR)
+    error = min(max(error, 1e-3), 1 - 1e-3)
+    share = _SHARE_OF_DEVIATION * float(np.sqrt(error * (1 - error)))
+    return Disagreement(share=share, ratio=_ASSUMED_RATIO, error=error)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prospect:
+    """What the comparisons of a stage promise, in accuracy (0..1).
+
+    ``detectable`` is the smallest true difference that they find with power 0.8, ``expected_gain`` what taking the best bet
+    among the levels will bring.
+    """
+
+    detectable: float
+    expected_gain: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """How the arms of one model are compared: cross-validations of ``folds`` blocks, each of which holds out ``images`` in all.
+
+    They are a share ``drawn`` of the images that there are; below 1 every repetition draws others. ``disagreement`` says how
+    two recipes differ on them.
+    """
+
+    folds: int
+    images: int
+    drawn: float
+    disagreement: Disagreement
+
+    def prospect(self, study: Study, levels: int, blocks: int) -> Prospect:
+        """Return what comparing ``levels`` with one incumbent on at least 2 ``blocks`` promises; Bonferroni bounds Holm."""
+        moments = self._moments(blocks)
+        if study.test == "two-part":
+            repeated = blocks > self.folds and self.drawn == 1
+            error, degrees, _ = map(float, judge_moments(moments, folds=self.folds, repeated=repeated))
+        else:
+            share = overlap_share(folds=self.folds, blocks=blocks)
+            error, degrees = float(np.sqrt(moments.spread * (1 / blocks + share))), blocks - 1
+        choice_error = float(np.sqrt(moments.image_variance + training_variance(moments)[0]))
+        return Prospect(
+            detectable=detectable_difference(error=error, degrees=degrees, significance=study.significance / levels),
+            expected_gain=gain_of_best(levels, choice_error, self.disagreement.error),
         )
-    return assumed_spread(held_out, [other.accuracy for other in like])
+
+    def _moments(self, blocks: int) -> PairedMoments:
+        """Return what is to be expected of the differences of two recipes that are equally good."""
+        repetitions, share = blocks / self.folds, self.disagreement.share
+        kept = 1 / repetitions + (1 - 1 / repetitions) * PERSISTENT * self.drawn  # of the variance of one repetition
+        explained = share / (self.images / self.folds)
+        discordant = np.asarray(share * self.images / 2)
+        return PairedMoments(
+            mean=np.zeros(()),
+            image_variance=np.asarray(share / self.images * kept),
+            binomial=np.asarray(explained),
+            spread=np.asarray(self.disagreement.ratio * explained),
+            gains=discordant,
+            losses=discordant,
+            images=self.images,
+            blocks=blocks,
+        )
 
 
-def assumed_spread(held_out: int, accuracies: Iterable[float] = ()) -> Spread:
-    """Return sqrt(s / n) for two recipes of the best accuracy a seen, or of 90 %, whose mistakes are independent.
+def design_of(recorded: Iterable[Finished], trial: Trial, train: ImageSet) -> Design:
+    """Return the design of a trial's exploration, with what the store tells of trials like it.
 
-    s is then 2 a (1 - a). Two real recipes share mistakes, which makes s smaller, and their training has luck of its own,
-    which makes the spread larger; on the digits both about cancel out (0.9 times this for an MLP, 1.4 times for a CNN).
+    Args:
+        recorded: light records are enough.
+        trial: of a cross-validation.
+        train: the training images that all of them split.
     """
-    accuracy = min(max([*accuracies] or [_ASSUMED_ACCURACY]), 1 - 1 / held_out)
-    disagreement = 2 * accuracy * (1 - accuracy)
-    return Spread(
-        deviation=float(np.sqrt(disagreement / held_out)), held_out=held_out, arms=0, blocks=0, accuracy=accuracy
-    )
+    split = trial.split
+    assert isinstance(split, CrossValidationSplit)
+    images, others = sum(images_of(trial, len(train))), round(len(train) * (1 - split.reserve))
+    found = disagreement_of(recorded, trial, train)
+    return Design(folds=split.folds, images=images, drawn=images / others, disagreement=found)
 
 
-def detectable(study: Study, stage: PlannedStage, spread: Spread, *, repetitions: int = 1) -> float | None:
-    """Return the smallest true difference that a stage finds with power 0.8; None where nothing is compared by pairs.
+@cache
+def gain_of_best(levels: int, noise: float, error: float) -> float:
+    """Return what taking the best bet among some levels is expected to bring, if their differences are those of the prior.
 
-    ``repetitions`` multiplies the blocks of the design. Holm's adjustment is bounded by Bonferroni's.
+    Of the measured differences, which are taken as independent, the largest has the distribution function F^levels; its
+    posterior mean counts where it is above 0.
+
+    Args:
+        levels: that are each compared with the incumbent.
+        noise: standard error of a difference, as a choice weighs it.
+        error: rate of the incumbent.
     """
-    if not stage.comparisons or stage.blocks < 2:
-        return None
-    blocks = stage.blocks * repetitions
-    share = overlap_share(folds=study.exploration.folds, blocks=blocks)
-    return detectable_difference(
-        error=spread.deviation * float(np.sqrt(1 / blocks + share)),
-        degrees=blocks - 1,
-        significance=study.significance / stage.comparisons,
-    )
+    deviations = np.hypot(PRIOR_SCALES * error, noise)
+    edges = np.linspace(0, 6 * deviations.max(), _STEPS + 1)
+    below = (PRIOR_WEIGHTS * stats.norm.cdf(edges[:, None] / deviations)).sum(axis=1) ** levels
+    gains = [expected_gain(middle, noise, error=error).gain for middle in (edges[1:] + edges[:-1]) / 2]
+    return float(np.diff(below) @ gains)
 
 
-def _variances(arms: list[Mapping[tuple[int, int], float]], folds: int) -> tuple[FloatArray, int]:
-    """Return the variance between blocks of the difference of every pair of arms, (pairs,), and the number of arms.
+def _right_answers(recorded: Sequence[Finished], train: ImageSet) -> list[FloatArray]:
+    """Return for every fold what each arm answered rightly (1 or 0) on its held-out images, (arms, images).
 
     Only whole cross-validations count, one of them for every arm: the one that most arms have.
     """
-    by_seed: dict[int, list[FloatArray]] = defaultdict(list)
-    for arm in arms:
-        for seed in {seed for seed, _ in arm}:
-            if all((seed, fold) in arm for fold in range(folds)):
-                by_seed[seed].append(np.array([arm[seed, fold] for fold in range(folds)]))
-    if not by_seed:
-        return np.zeros(0), 0
-    results = np.array(max(by_seed.values(), key=len))  # (arms, folds)
-    first, second = np.triu_indices(len(results), k=1)
-    return (results[first] - results[second]).var(axis=1, ddof=1), len(results)
+    arms: dict[int, dict[str, dict[int, Finished]]] = defaultdict(lambda: defaultdict(dict))  # seed, arm, fold
+    for other in recorded:
+        split, alone = other.trial.split, replace(other.trial.execution, members=1, population="")
+        assert isinstance(split, CrossValidationSplit)
+        arms[split.seed][digest_of([other.trial.recipe, alone, other.trial.code])][split.index] = other
+        folds = split.folds
+    whole = [[of_arm for of_arm in of_seed.values() if len(of_arm) == folds] for of_seed in arms.values()]
+    right: list[FloatArray] = []
+    for index in range(folds if (most := max(whole, key=len, default=[])) else 0):
+        held_out = split_images(most[0][index].trial.split, train.labels, train.groups).held_out
+        answers = [of_arm[index].predicted for of_arm in most]
+        right.append(np.array([answer == train.labels[held_out] for answer in answers], dtype=np.float64))
+    return right
 
 
 def _design(trial: Trial) -> tuple[object, ...]:
     split = trial.split
-    if split.kind != "cross-validation":
+    if not isinstance(split, CrossValidationSplit):
         return ()
     model = trial.recipe.model
-    return (trial.data, model.path if model.kind == "custom" else model.kind, split.folds, split.images)
+    family = model.path if model.kind == "custom" else model.kind
+    return (trial.data, family, split.folds, split.images, split.reserve)

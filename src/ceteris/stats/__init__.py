@@ -10,7 +10,17 @@ from ceteris.stats.curtailed import (
     stopping_bounds,
 )
 from ceteris.stats.designs import d_optimal, effect_coding, estimable_effects
+from ceteris.stats.expected_gain import Posterior, expected_gain
 from ceteris.stats.nonparametric import friedman_test, sign_flip_test, wilcoxon_blocks_needed, wilcoxon_test
+from ceteris.stats.outcomes import (
+    BlockDifference,
+    BlockOutcome,
+    Criterion,
+    Outcomes,
+    image_values,
+    paired_blocks,
+    weighted_outcomes,
+)
 from ceteris.stats.power import (
     blocks_to_decide,
     detectable_difference,
@@ -19,14 +29,20 @@ from ceteris.stats.power import (
     t_test_power,
 )
 from ceteris.stats.proportions import Interval, McNemarResult, mcnemar, wilson_interval
+from ceteris.stats.student import StudentTest
+from ceteris.stats.two_way import TwoWay, two_way_bootstrap, two_way_interval, two_way_test
+from ceteris.stats.twopart import PairedMoments, TwoPart, judge_moments, paired_moments, two_part_test
 from ceteris.stats.variance import crossed_variance, run_variance, sampling_deviation, variance_by_source
-from ceteris.stats.verdicts import compare_levels, holm
+from ceteris.stats.verdicts import compare_levels, holm, posterior_of
 
 __all__ = [
-    "Interval", "McNemarResult", "StoppingBounds", "bayesian_correlated_t_test", "blocks_to_decide",
-    "bootstrap_accuracy", "bootstrap_interval", "chance_of_equivalence", "chance_of_gain", "chance_of_lead",
-    "compare_levels", "corrected_t_test", "crossed_variance", "d_optimal", "detectable_difference", "detectable_shift",
-    "effect_coding", "equivalence_power", "estimable_effects", "friedman_test", "holm", "mcnemar", "overlap_share",
-    "run_variance", "sampling_deviation", "sign_flip_test", "stopping_bounds", "t_test_power", "variance_by_source",
-    "wilcoxon_blocks_needed", "wilcoxon_test", "wilson_interval",
+    "BlockDifference", "BlockOutcome", "Criterion", "Interval", "McNemarResult", "Outcomes", "PairedMoments",
+    "Posterior", "StoppingBounds", "StudentTest", "TwoPart", "TwoWay", "bayesian_correlated_t_test",
+    "blocks_to_decide", "bootstrap_accuracy", "bootstrap_interval", "chance_of_equivalence", "chance_of_gain",
+    "chance_of_lead", "compare_levels", "corrected_t_test", "crossed_variance", "d_optimal",
+    "detectable_difference", "detectable_shift", "effect_coding", "equivalence_power", "estimable_effects",
+    "expected_gain", "friedman_test", "holm", "image_values", "judge_moments", "mcnemar", "overlap_share",
+    "paired_blocks", "paired_moments", "posterior_of", "run_variance", "sampling_deviation", "sign_flip_test",
+    "stopping_bounds", "t_test_power", "two_part_test", "two_way_bootstrap", "two_way_interval", "two_way_test",
+    "variance_by_source", "weighted_outcomes", "wilcoxon_blocks_needed", "wilcoxon_test", "wilson_interval",
 ]  # fmt: skip

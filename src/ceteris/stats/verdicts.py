@@ -1,126 +1,228 @@
-"""From paired results to a verdict with its numbers: better, worse, equivalent or undecided."""
+"""From paired results to a comparison: what is expected of a level, and what is shown (better, worse, equivalent)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ceteris.errors import ConfigError
-from ceteris.findings import Comparison, Verdict
+from ceteris.findings import Comparison, ComparisonTest, Verdict
 from ceteris.records import FloatArray
 from ceteris.stats.arguments import all_equal, check_between, check_not_negative
-from ceteris.stats.corrected import PairedResult, bayesian_correlated_t_test, corrected_t_test, overlap_share
+from ceteris.stats.corrected import corrected_standard_error, corrected_t_test, overlap_share
+from ceteris.stats.expected_gain import Posterior, expected_gain
 from ceteris.stats.nonparametric import wilcoxon_blocks_needed
-from ceteris.stats.power import blocks_to_decide
+from ceteris.stats.outcomes import BlockDifference, Outcomes, paired_blocks
+from ceteris.stats.power import blocks_to_decide, detectable_difference
+from ceteris.stats.student import StudentTest
+from ceteris.stats.twopart import (
+    TwoPart,
+    is_repeated,
+    judge_moments,
+    paired_moments,
+    two_part_test,
+    with_more_repetitions,
+)
+
+MORE_REPETITIONS = 2  # of which a comparison says what they would find
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Rules:
-    """What the levels of one factor are judged by."""
+class _Paired:
+    """One level's differences from the incumbent, block by block; ``by_image`` where more than their means is known."""
 
+    blocks: Sequence[BlockDifference]
     folds: int
-    significance: float
-    margin: float
+    fresh_samples: bool
+    by_image: bool
 
-    def share(self, blocks: int) -> float:
-        return overlap_share(folds=self.folds, blocks=blocks)
+    @cached_property
+    def means(self) -> FloatArray:
+        return np.array([block.mean for block in self.blocks])
 
-    def comparison(self, differences: FloatArray, adjusted_p: float, levels: int) -> Comparison:
-        share = self.share(len(differences))
-        test = corrected_t_test(differences, test_share=share)
-        narrow = corrected_t_test(differences, test_share=share, confidence=1 - 2 * self.significance)
-        probability = bayesian_correlated_t_test(differences, test_share=share, margin=self.margin)
-        verdict = self.verdict(test.difference, narrow, adjusted_p)
-        return Comparison(
-            difference=test.difference,
-            low=test.low,
-            high=test.high,
-            p_value=test.p_value,
-            adjusted_p=adjusted_p,
-            probability_worse=probability.worse,
-            probability_equivalent=probability.equivalent,
-            probability_better=probability.better,
-            effect_size=test.effect_size,
-            blocks=len(differences),
-            verdict=verdict,
-            levels=levels,
-            folds=self.folds,
-            margin=self.margin,
-            narrow_low=narrow.low,
-            narrow_high=narrow.high,
-            confidence=1 - 2 * self.significance,
-            blocks_to_decide=self.blocks_to_decide(differences, levels) if verdict == "undecided" else 0,
+    @cached_property
+    def two_part(self) -> TwoPart:
+        return two_part_test(self.blocks, folds=self.folds, fresh_samples=self.fresh_samples)
+
+    @cached_property
+    def corrected_t(self) -> StudentTest:
+        share = overlap_share(folds=self.folds, blocks=len(self.blocks))
+        found = corrected_t_test(self.means, test_share=share)
+        return StudentTest(
+            difference=found.difference,
+            standard_error=0.0 if all_equal(self.means) else corrected_standard_error(self.means, share),
+            degrees=found.degrees,
+            p_value=found.p_value,
         )
 
-    def verdict(self, difference: float, narrow: PairedResult, adjusted_p: float) -> Verdict:
-        if adjusted_p < self.significance:
-            return "better" if difference > 0 else "worse"
-        exactly_zero = narrow.low == narrow.high == 0
-        if exactly_zero or (-self.margin < narrow.low and narrow.high < self.margin):
-            return "equivalent"
-        return "undecided"
+    def claim(self, test: ComparisonTest) -> StudentTest:
+        """Return the test of a claim; without single images it can only be the corrected t-test."""
+        return self.two_part if test == "two-part" and self.by_image else self.corrected_t
 
-    def blocks_to_decide(self, differences: FloatArray, levels: int) -> int:
-        """Return the fewest blocks, in whole cross-validations, if the observed difference and spread are the true ones."""
-        significance = self.significance / levels
-        if all_equal(differences):  # judged by the sign test: see corrected_t_test
-            return -(-wilcoxon_blocks_needed(significance) // self.folds) * self.folds
-        return blocks_to_decide(
-            float(differences.mean()),
-            spread=float(differences.std(ddof=1)),
-            test_share=self.share(max(len(differences), self.folds) + 1),  # more blocks are repetitions
-            margin=self.margin,
-            significance=self.significance,
-            difference_significance=significance,
-            multiple_of=self.folds,
-        )
+    def detectable(self, test: ComparisonTest, significance: float, *, more: int = 0) -> float:
+        """Return the true difference that is found with power 0.8, after ``more`` further repetitions."""
+        if test == "two-part" and self.by_image:
+            moments = paired_moments(self.blocks)
+            if more:
+                moments = with_more_repetitions(moments, more, folds=self.folds, fresh_samples=self.fresh_samples)
+            repeated = is_repeated(self.blocks, self.fresh_samples) or (more > 0 and not self.fresh_samples)
+            error, degrees, _ = judge_moments(moments, folds=self.folds, repeated=repeated)
+            return detectable_difference(error=float(error), degrees=float(degrees), significance=significance)
+        if all_equal(self.means):
+            return 0.0
+        blocks = len(self.blocks) + more * self.folds
+        share = overlap_share(folds=self.folds, blocks=blocks)
+        expected = float(self.means.std(ddof=1) * np.sqrt(1 / blocks + share))
+        return detectable_difference(error=expected, degrees=blocks - 1, significance=significance)
 
 
 def compare_levels(
-    incumbent: FloatArray, levels: Mapping[str, FloatArray], *, folds: int, significance: float = 0.05, margin: float
+    incumbent: Outcomes | FloatArray,
+    levels: Mapping[str, Outcomes] | Mapping[str, FloatArray],
+    *,
+    folds: int,
+    significance: float = 0.05,
+    margin: float,
+    test: ComparisonTest = "two-part",
+    error: float | None = None,
+    fresh_samples: bool = False,
 ) -> dict[str, Comparison]:
     """Compare every level of a factor with the incumbent over the blocks that both finished.
 
-    The test is :func:`corrected_t_test` with the overlap of :func:`overlap_share`. A level is better or worse if its
-    Holm-adjusted p is below ``significance``; else equivalent if the corrected interval at confidence 1 - 2 * significance
-    lies inside ±margin (two one-sided tests, Schuirmann 1987) or if the difference is exactly 0 on every block; else
-    undecided, and ``blocks_to_decide`` says how many blocks would find the observed difference (Bonferroni's bound on
-    Holm) or show it to be equivalent with power 0.8.
+    A level is better or worse if its Holm-adjusted p is below ``significance``; else equivalent if the interval at confidence
+    1 - 2 * significance lies inside ±margin (two one-sided tests, Schuirmann 1987) or if its trainings came out the same as
+    the incumbent's; else undecided. Expected gain and chance are those of :func:`expected_gain`, whatever the test.
 
     Args:
-        incumbent: accuracy in 0..1 on every block, (blocks,); nan where the training failed.
+        incumbent: its results on every block, image by image.
         levels: the same for each other level by its label.
         folds: of the cross-validation that made the blocks, at least 2.
         significance: chance of a false claim over the whole factor, in (0, 0.5).
         margin: a difference up to this size does not matter in practice, in the unit of the results.
+        test: of the claims, :func:`two_part_test` or :func:`corrected_t_test` with the overlap of :func:`overlap_share`.
+        error: the incumbent's error rate or loss; without it 1 minus the mean of its figures.
+        fresh_samples: every repetition drew a sample of images of its own.
 
     Returns:
         One comparison per level that shares at least 2 finished blocks with the incumbent.
 
     Raises:
-        ConfigError: an argument out of its range or a level with another number of blocks than the incumbent.
+        ConfigError: an argument out of its range, a level with another number of blocks than the incumbent, or other images.
     """
     if folds < 2:
         raise ConfigError(f"folds must be at least 2, received {folds}")
     check_between("significance", significance, 0, 0.5)
     check_not_negative("margin", margin)
-    rules = _Rules(folds=folds, significance=significance, margin=margin)
+    before = _outcomes(incumbent, folds)
     paired = {}
     for label, results in levels.items():
-        if incumbent.shape != results.shape or incumbent.ndim != 1:
+        after = _outcomes(results, folds)
+        if len(after.blocks) != len(before.blocks):
             raise ConfigError(
-                f'level "{label}" must have one result per block as the incumbent has (nan where a training failed), '
-                f"received {results.shape} and {incumbent.shape}"
+                f'level "{label}" must have one result per block as the incumbent has (None where a training failed), '
+                f"received {len(after.blocks)} and {len(before.blocks)}"
             )
-        differences = results - incumbent
-        if np.isfinite(differences).sum() >= 2:
-            paired[label] = differences[np.isfinite(differences)]
-    p_values = [corrected_t_test(d, test_share=rules.share(len(d))).p_value for d in paired.values()]
+        differences = paired_blocks(before, after)
+        if len(differences) >= 2:
+            by_image = all(len(block.values) > 1 for block in differences)
+            paired[label] = _Paired(blocks=differences, folds=folds, fresh_samples=fresh_samples, by_image=by_image)
+    claims = {label: level.claim(test) for label, level in paired.items()}
+    if error is None:
+        error = max(0.0, 1 - float(np.nanmean(before.figures))) if paired else 0.0
+    rules = _Rules(significance=significance, margin=margin, test=test, error=error, levels=len(paired))
+    adjusted = holm([claim.p_value for claim in claims.values()])
     return {
-        label: rules.comparison(differences, float(adjusted_p), len(paired))
-        for (label, differences), adjusted_p in zip(paired.items(), holm(p_values), strict=True)
+        label: rules.comparison(paired[label], claims[label], float(p))
+        for label, p in zip(paired, adjusted, strict=True)
     }
+
+
+def posterior_of(comparison: Comparison) -> Posterior:
+    """Return what a comparison lets one believe of the true difference."""
+    return expected_gain(comparison.difference, comparison.choice_error, error=comparison.error)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Rules:
+    """What the ``levels`` of one factor are judged by; ``error`` is the incumbent's."""
+
+    significance: float
+    margin: float
+    test: ComparisonTest
+    error: float
+    levels: int
+
+    def comparison(self, paired: _Paired, claim: StudentTest, adjusted_p: float) -> Comparison:
+        narrow_low, narrow_high = claim.interval(1 - 2 * self.significance)
+        below, above = claim.shares_beyond(self.margin)
+        choice_error = paired.two_part.choice_error if paired.by_image else claim.standard_error
+        posterior = expected_gain(claim.difference, choice_error, error=self.error)
+        identical = all(block.same for block in paired.blocks)
+        inside = -self.margin < narrow_low and narrow_high < self.margin
+        verdict: Verdict = "equivalent" if inside or identical else "undecided"
+        if adjusted_p < self.significance:
+            verdict = "better" if claim.difference > 0 else "worse"
+        each = self.significance / self.levels  # Bonferroni's bound on Holm
+        return Comparison(
+            difference=claim.difference,
+            low=claim.low,
+            high=claim.high,
+            p_value=claim.p_value,
+            adjusted_p=adjusted_p,
+            probability_worse=below,
+            probability_equivalent=1 - below - above,
+            probability_better=above,
+            effect_size=_effect_size(paired.means),
+            blocks=len(paired.blocks),
+            verdict=verdict,
+            levels=self.levels,
+            folds=paired.folds,
+            margin=self.margin,
+            narrow_low=narrow_low,
+            narrow_high=narrow_high,
+            confidence=1 - 2 * self.significance,
+            blocks_to_decide=self._blocks_to_decide(paired, each) if verdict == "undecided" else 0,
+            test=self.test if paired.by_image else "corrected-t",
+            standard_error=claim.standard_error,
+            degrees=claim.degrees,
+            images=paired.two_part.images if paired.by_image else 0,
+            discordant=paired.two_part.discordant if paired.by_image else 0,
+            identical=identical,
+            detectable=0.0 if identical else paired.detectable(self.test, each),
+            detectable_with_more=0.0 if identical else paired.detectable(self.test, each, more=MORE_REPETITIONS),
+            expected_gain=posterior.gain,
+            chance=posterior.chance,
+            choice_error=choice_error,
+            error=self.error,
+        )
+
+    def _blocks_to_decide(self, paired: _Paired, each: float) -> int:
+        """Return the fewest blocks, in whole cross-validations, if the observed difference and spread are the true ones."""
+        if all_equal(paired.means):  # judged by the sign test: see corrected_t_test
+            return -(-wilcoxon_blocks_needed(each) // paired.folds) * paired.folds
+        return blocks_to_decide(
+            float(paired.means.mean()),
+            spread=float(paired.means.std(ddof=1)),
+            test_share=overlap_share(folds=paired.folds, blocks=max(len(paired.blocks), paired.folds) + 1),
+            margin=self.margin,
+            significance=self.significance,
+            difference_significance=each,
+            multiple_of=paired.folds,
+        )
+
+
+def _effect_size(means: FloatArray) -> float:
+    """Return mean over standard deviation of the blocks, endless where all are the same number but not 0."""
+    mean = float(means.mean())
+    if all_equal(means):
+        return float(np.copysign(np.inf, mean)) if abs(mean) > 1e-12 else 0.0
+    return mean / float(means.std(ddof=1))
+
+
+def _outcomes(results: Outcomes | FloatArray, folds: int) -> Outcomes:
+    return results if isinstance(results, Outcomes) else Outcomes.of_figures(results, folds=folds)
 
 
 def holm(p_values: ArrayLike) -> FloatArray:

@@ -89,7 +89,7 @@ def read_record(path: Path, *, light: bool = False) -> Record:
                 tree[count] = int(file.get_slice(key).get_shape()[0])
         wanted = {field.name for field in dataclasses.fields(kind)}
         tree = {name: part for name, part in tree.items() if name in wanted}
-        if light and tree.get("predicted"):
+        if light and tree.get("predicted") and tree.get("balanced_accuracy") is not None:
             tree |= dict.fromkeys(("epochs", "iterations", "predictions"))
             light_arrays = {key: file.get_tensor(key) for key in ("predicted", "log_likelihood")}
             return typing.cast(Record, _ADAPTER(kind).validate_python(tree, context=light_arrays))

@@ -7,6 +7,7 @@ from pydantic.dataclasses import dataclass
 
 from ceteris.data import ReadOptions
 from ceteris.recipe import BY_KIND, NAMED, Count, Flag, Name, NotNegative, Recipe, WholeNumber
+from ceteris.records import Criterion
 
 _FROZEN = ConfigDict(extra="forbid")
 
@@ -227,7 +228,7 @@ class Study:
     strategy: Strategy = Greedy()
     significance: Annotated[float, Field(strict=True, gt=0, lt=0.5)] = 0.05
     equivalence_margin: NotNegative = 0.005
-    criterion: Literal["accuracy", "macro-f1", "balanced-accuracy", "log-loss"] = "accuracy"
+    criterion: Criterion = "accuracy"
     caution: Annotated[float, Field(strict=True, ge=0, lt=1)] = 0.5
     test: Literal["two-part", "corrected-t"] = "two-part"
     exploration: Exploration = Exploration()

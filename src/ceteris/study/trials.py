@@ -201,6 +201,7 @@ def final_trials(context: ExperimentContext, recipe: Recipe) -> tuple[Trial, ...
             seed=root + number,
             execution=execution_of(recipe, context.device),
             patience=final.patience,
+            criterion=context.study.criterion,
             keep_weights=True,
             keep_snapshots=final.test_curves and number == 0,
             code=_code_digest(context, recipe),

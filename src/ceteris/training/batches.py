@@ -1,6 +1,6 @@
 """Images resident on the device as bytes: a batch is one gather and one fused standardisation, without a DataLoader."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -22,6 +22,28 @@ class Batch(NamedTuple):
 def batch_count(images: int, batch_size: int) -> int:
     """Return the mini-batches of one pass: a last one that is not full is left out unless it is the only one."""
     return max(1, images // batch_size)
+
+
+PassOrder = Callable[[Tensor, torch.Generator], Tensor]  # (labels (n,) on the CPU, generator) -> indices (n,)
+
+
+def shuffled_order(labels: Tensor, generator: torch.Generator) -> Tensor:
+    """Return all indices of ``labels`` (n,) in a random order."""
+    return torch.randperm(len(labels), generator=generator)
+
+
+def balanced_order(labels: Tensor, generator: torch.Generator) -> Tensor:
+    """Return n indices of ``labels`` (n,) in a random order, as many of every class that is there as n allows.
+
+    Of a rare class every image comes equally often, up to one; of a frequent one a random part is left out.
+    """
+    shuffled = torch.randperm(len(labels), generator=generator)
+    of_classes = [shuffled[labels[shuffled] == present] for present in torch.unique(labels)]
+    each, more = divmod(len(labels), len(of_classes))
+    drawn = [
+        images.repeat(-(-(each + 1) // len(images)))[: each + (place < more)] for place, images in enumerate(of_classes)
+    ]
+    return torch.cat(drawn)[torch.randperm(len(labels), generator=generator)]
 
 
 def batches(labels: Tensor, order: Tensor, *, batch_size: int, epoch: int, epochs: int) -> list[Batch]:
@@ -141,14 +163,15 @@ class StackedImages:
     offset: Tensor  # (K, 1, c, 1, 1)
     shared: bool
 
-    def order(self, generators: Sequence[torch.Generator]) -> Tensor:
-        """Return the rows of a shuffled pass (K, m), each model's in the order that it would have alone.
+    def order(self, orders: Sequence[PassOrder], generators: Sequence[torch.Generator]) -> Tensor:
+        """Return the rows of a pass (K, m), each model's in the order that it would have alone.
 
         Models with more images than others lose the last ones, which must not change the number of their batches.
         """
-        pairs = zip(self.indices, generators, strict=True)
-        shuffled = [rows[torch.randperm(len(rows), generator=generator)] for rows, generator in pairs]
-        return torch.stack([rows[: min(map(len, shuffled))] for rows in shuffled])
+        labels = self.table.labels.cpu()
+        of_models = zip(self.indices, orders, generators, strict=True)
+        drawn = [rows[order(labels[rows], generator)] for rows, order, generator in of_models]
+        return torch.stack([rows[: min(map(len, drawn))] for rows in drawn])
 
     def batch(self, rows: Tensor) -> Tensor:
         """Return the standardised images at ``rows`` (K, b): (K, b, c, h, w), or (b, c, h, w) where they are shared."""

@@ -17,11 +17,12 @@ from ceteris import recipe
 from ceteris.data import ImageSet
 from ceteris.errors import ConfigError
 from ceteris.findings import ModelSummary
+from ceteris.models import size
 from ceteris.models.cnn import CNN
 from ceteris.models.mlp import MLP
 from ceteris.models.resnet import ResNet
 from ceteris.models.summary import summarise
-from ceteris.records import Trial
+from ceteris.records import IntArray, Trial
 from ceteris.techniques import (
     augmentation,
     averaging,
@@ -34,6 +35,7 @@ from ceteris.techniques import (
     regularisation,
     schedules,
 )
+from ceteris.training.batches import PassOrder, balanced_order, shuffled_order
 from ceteris.user_code import NO_IMPORTS, ImportPolicy
 
 Shape = tuple[int, int, int]  # channels, height, width
@@ -81,6 +83,7 @@ def build_model(
     input_shape: Shape,
     classes: int,
     generator: torch.Generator,
+    batch_size: int = 1,
     imports: ImportPolicy = NO_IMPORTS,
 ) -> nn.Module:
     """Return the model on the CPU with its initial weights, in training mode.
@@ -90,16 +93,31 @@ def build_model(
         input_shape: channels, height and width of an image.
         classes: number of logits.
         generator: the stream of the initial weights; every layer draws from its own part of it.
+        batch_size: images of a training step, which must fit into the memory.
         imports: whether a user's own model may be imported and run.
 
     Raises:
-        ConfigError: when an own model may not or cannot be imported or made, or the image is too small for the model.
+        ConfigError: when an own model may not or cannot be imported or made, the image is too small for the model, or the
+            model too large for this machine.
     """
     if isinstance(model, recipe.CustomModel):
         return _custom_model(model, input_shape, classes, generator, imports)
     activation = build_activation(model.activation)
+    settings = _settings(model, without="initialisation") | {"activation": activation}
+    settings |= {"input_shape": input_shape, "classes": classes}
+    make: type[nn.Module]
+    match model:
+        case recipe.MLP():
+            make, found, fields_of_size = MLP, size.mlp_size(**settings), "hidden"
+        case recipe.CNN():
+            make, found, fields_of_size = CNN, size.cnn_size(**settings), "filters, kernels or head"
+        case recipe.ResNet():
+            make, found, fields_of_size = ResNet, size.resnet_size(**settings), "blocks, filters, kernel or head"
+        case _:
+            assert_never(model)
+    size.require_buildable(found, batch_size, fields_of_size)
     with torch.device("meta"):  # memory and default weights would be made only to be overwritten
-        network = _network(model, input_shape, classes, activation)
+        network = make(**settings)
     _allocate(network)
     initialisation.initialise_(
         network,
@@ -117,22 +135,6 @@ def _allocate(network: nn.Module) -> None:
             setattr(module, name, nn.Parameter(torch.empty(weight.shape, dtype=weight.dtype)))
         for name, buffer in list(module.named_buffers(recurse=False)):
             setattr(module, name, torch.empty(buffer.shape, dtype=buffer.dtype))
-
-
-def _network(
-    model: recipe.MLP | recipe.CNN | recipe.ResNet, input_shape: Shape, classes: int, activation: Activation
-) -> nn.Module:
-    settings = _settings(model, without="initialisation") | {"activation": activation}
-    settings |= {"input_shape": input_shape, "classes": classes}
-    match model:
-        case recipe.MLP():
-            return MLP(**settings)
-        case recipe.CNN():
-            return CNN(**settings)
-        case recipe.ResNet():
-            return ResNet(**settings)
-        case _:
-            assert_never(model)
 
 
 def _settings(choice: Any, without: str = "") -> dict[str, Any]:
@@ -168,6 +170,7 @@ def summary_of(choice: recipe.Recipe, train: ImageSet, *, imports: ImportPolicy)
         input_shape=train.shape,
         classes=len(train.classes),
         generator=torch.Generator().manual_seed(0),
+        batch_size=min(choice.batch_size, len(train)),
         imports=imports,
     )
     return summarise(network, train.shape)
@@ -255,21 +258,47 @@ def build_schedule(choice: recipe.Schedule) -> Schedule:
     return lambda progress, epoch_losses: curve(progress, **settings)
 
 
-def build_loss(choice: recipe.Loss, imports: ImportPolicy = NO_IMPORTS) -> Loss:
+def build_loss(
+    choice: recipe.Loss,
+    class_counts: IntArray | None = None,
+    device: str = "cpu",
+    imports: ImportPolicy = NO_IMPORTS,
+) -> Loss:
     """Return the loss of logits (n, classes) and targets, labels (n,) or, after mixing, class shares (n, classes).
+
+    Args:
+        choice: its description.
+        class_counts: images of every class that are fitted on, (classes,), of which the weights of classes are made; None for
+            a loss that is only tried out: all classes count the same.
+        device: where the logits lie.
+        imports: whether a user's own loss may be imported.
 
     Raises:
         ConfigError: when an own loss may not or cannot be imported.
     """
+    if isinstance(choice, recipe.CustomLoss):
+        return imports.resolve(choice.path, "loss")
+    weights = None
+    if choice.class_weights != "none" and class_counts is not None:
+        weights = torch.from_numpy(losses.weights_of_classes(class_counts, choice.class_weights)).float().to(device)
     match choice:
         case recipe.CrossEntropy(label_smoothing=share):
-            return partial(losses.cross_entropy, label_smoothing=share)
+            return partial(losses.cross_entropy, label_smoothing=share, class_weights=weights)
         case recipe.Focal(gamma=gamma):
-            return partial(losses.focal, gamma=gamma)
+            return partial(losses.focal, gamma=gamma, class_weights=weights)
         case recipe.MeanSquaredError():
-            return losses.mean_squared_error
-        case recipe.CustomLoss(path=path):
-            return imports.resolve(path, "loss")
+            return partial(losses.mean_squared_error, class_weights=weights)
+        case _:
+            assert_never(choice)
+
+
+def build_sampling(choice: recipe.Sampling) -> PassOrder:
+    """Return the function that draws the order of a pass over images of given labels."""
+    match choice:
+        case "shuffled":
+            return shuffled_order
+        case "balanced":
+            return balanced_order
         case _:
             assert_never(choice)
 
@@ -416,8 +445,10 @@ def strengths_of(choice: recipe.Recipe) -> Strengths:
 
 
 def smoothing_of(choice: recipe.Loss) -> float | None:
-    """Return the label smoothing of a cross-entropy, None for every other loss."""
-    return choice.label_smoothing if isinstance(choice, recipe.CrossEntropy) else None
+    """Return the label smoothing of a cross-entropy without weights of classes, None for every other loss."""
+    if isinstance(choice, recipe.CrossEntropy) and choice.class_weights == "none":
+        return choice.label_smoothing
+    return None
 
 
 def can_step_together(choices: Sequence[recipe.Recipe]) -> bool:
@@ -441,5 +472,8 @@ def see_the_same(trials: Sequence[Trial]) -> bool:
     """
     operations = trials[0].recipe.augmentation
     attacked = any(isinstance(operation, recipe.AdversarialNoise) for operation in operations)
-    seen = {repr((trial.split, trial.seed, trial.order_seed, trial.recipe.augmentation)) for trial in trials}
+    seen = {
+        repr((trial.split, trial.seed, trial.order_seed, trial.recipe.augmentation, trial.recipe.sampling))
+        for trial in trials
+    }
     return not attacked and len(seen) == 1

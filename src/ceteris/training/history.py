@@ -1,6 +1,8 @@
 """What is observed of a model: its mini-batches and epochs while it trains, and the held-out images after each of them."""
 
+import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,7 +12,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ceteris.errors import DivergedError
-from ceteris.records import EpochHistory, Float32Array, FloatArray, IntArray, IterationHistory, Trial
+from ceteris.records import (
+    EpochHistory,
+    Float32Array,
+    FloatArray,
+    IntArray,
+    IterationHistory,
+    Trial,
+    balanced_accuracy,
+    score_of,
+)
 from ceteris.training.batches import ResidentImages
 from ceteris.training.device import autocasting, is_out_of_memory
 
@@ -89,12 +100,6 @@ class History:
         """The mean training loss of every finished epoch."""
         return self._epochs["train_loss"]
 
-    @property
-    def validation_scores(self) -> list[tuple[float, float]]:
-        """(accuracy, -loss) on the held-out images for every epoch; larger is better."""
-        losses = (-loss for loss in self._epochs["validation_loss"])
-        return list(zip(self._epochs["validation_accuracy"], losses, strict=True))
-
     def note_epoch(self, epoch: ObservedEpoch, seconds: float) -> None:
         """Note all mini-batches of an epoch that took ``seconds``.
 
@@ -115,13 +120,12 @@ class History:
         self._iterations["accuracy"] += correct.tolist()
         self._iterations["learning_rate"] += epoch.rates
 
-    def measure(self, logits: Tensor, labels: Tensor) -> None:
-        """Note the held-out images after an epoch: logits (n, classes), labels (n,).
+    def measure(self, scores: "Scores") -> None:
+        """Note the scores of the watched images after an epoch.
 
         Raises:
             DivergedError: when the loss is not a finite number.
         """
-        scores = scores_of(logits, labels.cpu().numpy(), self._classes)
         self._require_finite(scores.loss, "loss")
         self._note("validation_loss", scores.loss)
         self._note("validation_accuracy", scores.accuracy)
@@ -146,60 +150,69 @@ class History:
             )
 
 
+class RunImages(NamedTuple):
+    """What a run evaluates: at its end the held-out images and a sample of those fitted on; after every epoch the watched."""
+
+    held_out: ResidentImages
+    watched: ResidentImages  # mostly the held-out ones
+    fitted: Callable[[], ResidentImages]  # brought to the device when they are needed
+
+
 class Run:
     """One model on its way through a trial: what is observed of it after every epoch, and how it ended.
 
-    ``best_epoch`` (from 1) is the one with the highest accuracy on the ``watched`` images, the lower loss deciding ties; a
-    trial with patience 0 runs all its epochs and takes the last one. What comes out is told of the images ``held_out``,
-    mostly the same ones. ``snapshots`` are the weights of every epoch where the trial keeps them.
+    ``best_epoch`` (from 1) is the one in which the trial's criterion is best on the watched images, the lower loss deciding
+    ties; a trial with patience 0 runs all its epochs and takes the last one. ``snapshots`` are the weights of every epoch
+    where the trial keeps them.
     """
 
-    def __init__(
-        self, trial: Trial, model: nn.Module, watched: ResidentImages, held_out: ResidentImages, classes: int
-    ) -> None:
+    def __init__(self, trial: Trial, model: nn.Module, images: RunImages, classes: int) -> None:
         self.model = model
         self.history = History(classes)
         self.ended = False
         self.diverged: DivergedError | None = None
         self.best_epoch = 0
         self.snapshots: list[State] = []
-        self.evaluation_batch = EvaluationBatch(held_out.device)
+        self.evaluation_batch = EvaluationBatch(images.held_out.device)
         self._trial = trial
-        self._watched, self._held_out = watched, held_out
+        self._images = images
+        self._classes = classes
+        self._best_score = (-math.inf, -math.inf)
         self._best_state: State = {}
 
     def close_epoch(self, observed: ObservedEpoch, seconds: float) -> None:
         """Note an epoch that took ``seconds``, evaluate the watched images and say in ``ended`` whether it was the last."""
         try:
             self.history.note_epoch(observed, seconds)
-            self.history.measure(self._evaluate(self._watched), self._watched.labels)
+            _, scores = self._evaluate(self._images.watched)
+            self.history.measure(scores)
         except DivergedError as error:
             self.diverged, self.ended = error, True
             return
         if self._trial.keep_snapshots:
             self.snapshots.append(state_of(self.model))
-        scores, patience = self.history.validation_scores, self._trial.patience
-        epoch, last = len(scores), len(scores) == self._trial.recipe.epochs
-        better = not self.best_epoch or scores[-1] > scores[self.best_epoch - 1]
-        if better if patience else last:
-            self.best_epoch, self._best_state = epoch, state_of(self.model)
+        epoch, patience = len(self.history.train_losses), self._trial.patience
+        score, last = (score_of(scores, self._trial.criterion), -scores.loss), epoch == self._trial.recipe.epochs
+        if score > self._best_score if patience else last:
+            self.best_epoch, self._best_score, self._best_state = epoch, score, state_of(self.model)
         self.ended = last or 0 < patience <= epoch - self.best_epoch
 
     def finish(self) -> None:
-        """Give the model the weights of its best epoch, unless it diverged, and evaluate the held-out images."""
+        """Give the model the weights of its best epoch, unless it diverged, and evaluate the held-out and the fitted images."""
         if self.diverged:
             return
         self.model.load_state_dict(self._best_state)
         began = time.perf_counter()
-        logits = self._evaluate(self._held_out)
+        logits, self.scores = self._evaluate(self._images.held_out)
         self.evaluation_seconds = time.perf_counter() - began
         self.probabilities: Float32Array = logits.softmax(1).cpu().numpy()
-        self.scores = scores_of(logits, self._held_out.labels.cpu().numpy(), logits.shape[1])
+        _, self.clean_scores = self._evaluate(self._images.fitted())
         self.epochs, self.iterations = self.history.epochs(), self.history.iterations()
 
-    def _evaluate(self, images: ResidentImages) -> Tensor:
+    def _evaluate(self, images: ResidentImages) -> tuple[Tensor, "Scores"]:
         autocast = self._trial.execution.precision == "bfloat16"
-        return predict(self.model, images, autocast=autocast, batch=self.evaluation_batch)
+        logits = predict(self.model, images, autocast=autocast, batch=self.evaluation_batch)
+        return logits, scores_of(logits, images.labels.cpu().numpy(), self._classes)
 
 
 class EvaluationBatch:
@@ -254,11 +267,12 @@ def _logits(model: nn.Module, images: ResidentImages, autocast: bool, size: int)
 
 
 class Scores(NamedTuple):
-    """How a model does on some images: mean cross-entropy in nats, accuracy and macro-averaged F1 in 0..1."""
+    """How a model does on some images: mean cross-entropy in nats; accuracies and macro-averaged F1 in 0..1."""
 
     loss: float
     accuracy: float
     f1: float
+    balanced_accuracy: float
 
 
 def scores_of(logits: Tensor, labels: IntArray, classes: int) -> Scores:
@@ -268,6 +282,7 @@ def scores_of(logits: Tensor, labels: IntArray, classes: int) -> Scores:
         loss=float(nn.functional.cross_entropy(logits, torch.from_numpy(labels).to(logits.device))),
         accuracy=float((labels == predicted).mean()),
         f1=macro_f1(confusion_matrix(labels, predicted, classes)),
+        balanced_accuracy=balanced_accuracy(labels, predicted),
     )
 
 

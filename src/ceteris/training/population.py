@@ -21,7 +21,7 @@ from ceteris.training import build
 from ceteris.training.batches import StackedImages, batch_count, standardising
 from ceteris.training.device import full_float32, is_out_of_memory, reset_peak
 from ceteris.training.loop import OnEpoch, ProgressError, fit
-from ceteris.training.single import config_of, images_on_device, run_of, streams_of, training_objects
+from ceteris.training.single import config_of, images_on_device, run_of, training_objects
 from ceteris.training.stacked import Member, StackedTrainee
 from ceteris.training.trial import TrialMeta, TrialResult, result_of, run_trial
 from ceteris.user_code import NO_IMPORTS, ImportPolicy
@@ -122,7 +122,7 @@ def stacked_trainee(
     members: list[Member] = []
     for trial, split, of_trial, (scale, offset) in zip(trials, splits, moments, scales, strict=True):
         own_table = replace(table, scale=scale, offset=offset)
-        objects = training_objects(trial, train, own_table, streams_of(trial), imports)
+        objects = training_objects(trial, train, split, own_table, imports)
         run = run_of(trial, train, objects.model, split, of_trial)
         members.append(Member(recipe=trial.recipe, objects=objects, run=run))
     images = StackedImages(

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -15,9 +16,9 @@ from ceteris.techniques.augmentation import Augment
 from ceteris.techniques.averaging import ExponentialMovingAverage
 from ceteris.techniques.regularisation import gradient_norm, shrink_weights_
 from ceteris.training import build
-from ceteris.training.batches import Batch, ResidentImages, batches, resident
+from ceteris.training.batches import Batch, PassOrder, ResidentImages, batches, resident
 from ceteris.training.device import autocasting
-from ceteris.training.history import Run
+from ceteris.training.history import Run, RunImages
 from ceteris.training.loop import TrainingConfig
 from ceteris.user_code import ImportPolicy
 
@@ -78,6 +79,7 @@ class TrainingObjects:
     optimizer: torch.optim.Optimizer
     schedule: build.Schedule
     loss: build.Loss
+    sampling: PassOrder
     augment: Augment | None
     penalty: Callable[[], Tensor] | None
     clip: Callable[[], Tensor] | None
@@ -108,28 +110,30 @@ class TrainingObjects:
 
 
 def training_objects(
-    trial: Trial, train: ImageSet, images: ResidentImages, streams: Streams, imports: ImportPolicy
+    trial: Trial, train: ImageSet, split: SplitImages, images: ResidentImages, imports: ImportPolicy
 ) -> TrainingObjects:
     """Return the objects of a trial on its device; see :mod:`ceteris.training.build`.
 
     Args:
         trial: whose recipe is built.
-        train: tells the shape of the images and the number of classes.
+        train: tells the shape of the images and the classes.
+        split: tells how often every class is fitted on.
         images: that it fits on: their memory order, and what a black pixel is.
-        streams: of the trial.
         imports: whether the user's own code may be imported.
 
     Raises:
         ConfigError: when the recipe cannot be built.
     """
-    recipe = trial.recipe
+    recipe, device, streams = trial.recipe, trial.execution.device, streams_of(trial)
+    class_counts = np.bincount(train.labels[split.fitted], minlength=len(train.classes))
     model = build.build_model(
         recipe.model,
         input_shape=train.shape,
         classes=len(train.classes),
         generator=streams.initialisation,
+        batch_size=min(recipe.batch_size, len(split.fitted)),
         imports=imports,
-    ).to(trial.execution.device)
+    ).to(device)
     if images.channels_last:
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     set_dropout_generator(model, streams.dropout)
@@ -137,7 +141,8 @@ def training_objects(
         model=model,
         optimizer=build.build_optimizer(recipe.optimizer, model),
         schedule=build.build_schedule(recipe.schedule),
-        loss=build.build_loss(recipe.loss, imports=imports),
+        loss=build.build_loss(recipe.loss, class_counts, device, imports),
+        sampling=build.build_sampling(recipe.sampling),
         augment=build.build_augmentation(recipe.augmentation, fill=images.standardised_zero()),
         penalty=build.build_penalty(recipe.penalty, model),
         clip=build.build_clipping(recipe.clipping, model),
@@ -175,11 +180,12 @@ class SingleTrainee:
         self.runs = [run]
         self._objects = objects
         self._images = images
+        self._labels = images.labels.cpu()
         self.scheduled = ScheduledOptimizer(objects.optimizer, objects.schedule, run.history.train_losses)
 
     def batches(self, epoch: int) -> list[Batch]:
         """Return the mini-batches of a shuffled pass."""
-        order = torch.randperm(len(self._images), generator=self._objects.streams.order)
+        order = self._objects.sampling(self._labels, self._objects.streams.order)
         config = self.config
         return batches(self._images.labels, order, batch_size=config.batch_size, epoch=epoch, epochs=config.epochs)
 
@@ -221,7 +227,7 @@ def single_trainee(trial: Trial, train: ImageSet, split: SplitImages, imports: I
     """
     moments = standardisation(train.images, split.fitted)
     images = images_on_device(trial, train, split.fitted, *moments)
-    objects, config = training_objects(trial, train, images, streams_of(trial), imports), config_of(trial, train)
+    objects, config = training_objects(trial, train, split, images, imports), config_of(trial, train)
     return SingleTrainee(objects, images, run_of(trial, train, objects.model, split, moments), config)
 
 
@@ -231,7 +237,21 @@ def run_of(
     """Return the run of a trial's model before its first epoch; ``moments`` are mean and deviation of what it fits on."""
     held_out = images_on_device(trial, train, split.held_out, *moments)
     watched = held_out if split.watched is None else images_on_device(trial, train, split.watched, *moments)
-    return Run(trial, model, watched, held_out, len(train.classes))
+    sample = fitted_sample(split, train.labels, trial.recipe.epochs)
+    images = RunImages(held_out, watched, lambda: images_on_device(trial, train, sample, *moments))
+    return Run(trial, model, images, len(train.classes))
+
+
+def fitted_sample(split: SplitImages, labels: IntArray, epochs: int) -> IntArray:
+    """Return some of the images that are fitted on, with the classes' shares of all: indices (m,), the same at every call.
+
+    They are at most as many as the held-out ones, and so few that to evaluate them once costs about 3 % of the training's
+    steps, each of which takes three times as long as an evaluation.
+    """
+    by_class = split.fitted[np.argsort(labels[split.fitted], kind="stable")]
+    count = min(len(by_class), len(split.held_out), max(epochs * len(by_class) // 10, 1))
+    chosen: IntArray = by_class[np.linspace(0, len(by_class) - 1, count).round().astype(int)]
+    return chosen
 
 
 def images_on_device(

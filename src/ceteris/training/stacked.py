@@ -56,7 +56,8 @@ class StackedTrainee:
 
     def batches(self, epoch: int) -> list[Batch]:
         """Return the mini-batches (K, b) of a shuffled pass, every member's in the order that it would have alone."""
-        config, order = self.config, self._images.order([member.objects.streams.order for member in self._members])
+        config, objects = self.config, [member.objects for member in self._members]
+        order = self._images.order([one.sampling for one in objects], [one.streams.order for one in objects])
         return batches(
             self._images.table.labels, order, batch_size=config.batch_size, epoch=epoch, epochs=config.epochs
         )

@@ -144,6 +144,8 @@ def result_of(trial: Trial, train: ImageSet, run: Run, meta: TrialMeta) -> Trial
             f1=run.scores.f1,
             loss=run.scores.loss,
             train_accuracy=float(run.epochs.train_accuracy[run.best_epoch - 1]),
+            clean_train_accuracy=run.clean_scores.accuracy,
+            clean_train_loss=run.clean_scores.loss,
             best_epoch=run.best_epoch,
             epoch_count=len(run.epochs.seconds),
             step_count=len(run.iterations.loss),
