@@ -12,6 +12,7 @@ from typing import IO, Any
 from ceteris.errors import StoreError
 
 CACHE_VARIABLE = "CETERIS_CACHE"
+_HOLES_FROM = 1 << 28  # bytes
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # files of no name on Windows
 
@@ -34,6 +35,8 @@ def check_regular(path: Path | str, limit: int) -> None:
         raise OSError(errno.EINVAL, "it is no regular file but a folder, a pipe or a device; it was not opened")
     if state.st_size > limit:
         raise OSError(errno.EFBIG, f"it holds {state.st_size:,} bytes; at most {limit:,} are read")
+    if state.st_size > _HOLES_FROM and 100 * 512 * getattr(state, "st_blocks", state.st_size) < state.st_size:
+        raise OSError(errno.EFBIG, "it is a file of holes: nearly nothing of it lies on the disk")
 
 
 def open_to_append(path: Path) -> IO[str]:

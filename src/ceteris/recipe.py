@@ -716,7 +716,7 @@ MODEL_PRESETS: dict[str, dict[str, Any]] = {
 
 def _model_named(value: Any) -> Any:
     tree = _named(value)
-    if isinstance(tree, dict) and tree.get("kind") in MODEL_PRESETS:
+    if isinstance(tree, dict) and isinstance(tree.get("kind"), str) and tree["kind"] in MODEL_PRESETS:
         return MODEL_PRESETS[tree["kind"]] | {key: part for key, part in tree.items() if key != "kind"}
     return tree
 

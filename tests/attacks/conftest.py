@@ -11,6 +11,20 @@ from typing import Any
 
 import pytest
 
+# Code that prints what a call gives, or the error that a user would be told.
+ANSWER = """
+import sys
+from pathlib import Path
+from ceteris.data import ReadOptions, read_pictures_of_shape
+from ceteris.errors import CeterisError
+from ceteris.findings import Look
+from ceteris.store import Store, looks_at, record_look
+try:
+    print(CALL)
+except CeterisError as error:
+    print("error: ", error)
+    sys.exit(1)
+"""
 SECONDS = 5.0  # of the processor
 MEGABYTES = 1024.0
 ROOT = Path(__file__).parents[2]
@@ -24,6 +38,7 @@ class Outcome:
     output: str
     written: list[str]
     started: list[str]
+    folder: Path
     hangs: bool
     signal: int
     seconds: float
@@ -38,7 +53,9 @@ class Outcome:
         assert self.megabytes < MEGABYTES
         assert self.seconds < SECONDS
         outside = [
-            path for path in self.written if path and not any(Path(path).is_relative_to(place) for place in allowed)
+            path
+            for path in self.written
+            if not any(Path(path).is_relative_to(place) for place in (*allowed, self.folder / "scratch"))
         ]
         assert not outside
         assert not self.started
@@ -74,8 +91,12 @@ def victim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attack]:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]), "OMP_NUM_THREADS": "1"}
     with subprocess.Popen(
         [sys.executable, "-m", "tests.attacks.victim"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment,
-    ) as process:  # fmt: skip
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env=environment,
+    ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
@@ -87,7 +108,8 @@ def victim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attack]:
             asked.write(json.dumps(what | where) + "\n")
             asked.flush()
             answer = json.loads(told.readline())
-            return Outcome(output=output.read_text(encoding="utf-8", errors="replace"), **answer)
+            answer["written"] = [path for path in answer["written"] if path]
+            return Outcome(folder=folder, output=output.read_text(encoding="utf-8", errors="replace"), **answer)
 
         yield attack
         process.stdin.close()

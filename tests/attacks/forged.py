@@ -52,7 +52,9 @@ FILES: dict[str, Callable[[Path], None]] = {
     "nothing": lambda path: path.write_bytes(b"") and None,
     "no header": lambda path: path.write_bytes(b"\0" * 7) and None,
     "a header beyond numbers": lambda path: path.write_bytes(b"\xff" * 8 + b"{}") and None,
-    "a header of 99 million spaces": lambda path: path.write_bytes(struct.pack("<Q", 99_000_000) + b" " * 99_000_000) and None,
+    "a header of 99 million spaces": lambda path: (
+        path.write_bytes(struct.pack("<Q", 99_000_000) + b" " * 99_000_000) and None
+    ),
     "a header of brackets": lambda path: forge(path, lambda header, data: (b"[" * 100_000, data)),
     "a header that is no text": lambda path: forge(path, lambda header, data: (b"\xff" * 100, data)),
     "data cut short": lambda path: forge(path, lambda header, data: (header, data[: len(data) // 2])),
@@ -62,7 +64,7 @@ FILES: dict[str, Callable[[Path], None]] = {
     "a type that numpy lacks": lambda path: forge(path, lambda header, data: (retyped(header, "BF16"), data)),
     "no values": lambda path: forge(path, lambda header, data: (header | {"__metadata__": {}}, data)),
     "other values": lambda path: forge(path, lambda header, data: (header | {"__metadata__": {"other": "1"}}, data)),
-}  # fmt: skip
+}
 
 
 def overlapping(header: Header) -> Header:

@@ -31,10 +31,23 @@ def model(tmp_path: Path) -> Path:
         recipe.model, input_shape=(1, 8, 8), classes=2, generator=torch.Generator().manual_seed(1), imports=NO_IMPORTS
     )
     card = ModelCard(
-        name="mlp", version="best", study="attack", data="set", note="", recipe=recipe, reading=ReadOptions(),
-        input_shape=(1, 8, 8), classes=("a", "b"), mean=(100.0,), deviation=(60.0,), precision="float32",
-        trial="0" * 64, seed=0, best_epoch=1, validation_accuracy=0.5,
-    )  # fmt: skip
+        name="mlp",
+        version="best",
+        study="attack",
+        data="set",
+        note="",
+        recipe=recipe,
+        reading=ReadOptions(),
+        input_shape=(1, 8, 8),
+        classes=("a", "b"),
+        mean=(100.0,),
+        deviation=(60.0,),
+        precision="float32",
+        trial="0" * 64,
+        seed=0,
+        best_epoch=1,
+        validation_accuracy=0.5,
+    )
     weights = {name: np.asarray(value) for name, value in network.state_dict().items()}
     write_model(tmp_path / "model.safetensors", card, weights)
     picture(tmp_path / "a.png")
@@ -106,7 +119,7 @@ VALUES: dict[str, tuple[str, Any]] = {
     "a reading that is none": ("reading.fit", "explode"),
     "a reading of a size beyond memory": ("reading.size", [10**9, 10**9]),
     "a precision that is none": ("precision", "float1024"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", VALUES)

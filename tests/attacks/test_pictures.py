@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.attacks.conftest import Attack
-from tests.attacks.test_data_sets import picture
+from tests.attacks.conftest import ANSWER, Attack
+from tests.attacks.test_data_sets import picture, zeros
 from tests.attacks.test_studies import ODD_FILES
 
 
@@ -78,41 +78,96 @@ def packed_fits() -> bytes:
         "END",
     ]
     table = [
-        "XTENSION= 'BINTABLE'", "BITPIX  =                    8", "NAXIS   =                    2", "NAXIS1  =                    8",
-        "NAXIS2  =                    1", "ZIMAGE  =                    T", "ZCMPTYPE= 'GZIP_1  '", "ZBITPIX =                    8",
-        "ZNAXIS  =                    2", "ZNAXIS1 =                    8", "ZNAXIS2 =                    8", "END",
-    ]  # fmt: skip
-    packed = io.BytesIO()
-    with gzip.open(packed, "wb", 1) as stream:
-        for _ in range(3000):
-            stream.write(bytes(1 << 20))
+        "XTENSION= 'BINTABLE'",
+        "BITPIX  =                    8",
+        "NAXIS   =                    2",
+        "NAXIS1  =                    8",
+        "NAXIS2  =                    1",
+        "ZIMAGE  =                    T",
+        "ZCMPTYPE= 'GZIP_1  '",
+        "ZBITPIX =                    8",
+        "ZNAXIS  =                    2",
+        "ZNAXIS1 =                    8",
+        "ZNAXIS2 =                    8",
+        "END",
+    ]
+    packed = zeros(gzip.open, 3000)
     block = lambda lines: "".join(line.ljust(80) for line in lines).ljust(2880).encode()  # noqa: E731
-    return block(cards) + block(table) + bytes(8) + packed.getvalue()
+    return block(cards) + block(table) + bytes(8) + packed
 
 
 PICTURES: dict[str, tuple[str, Callable[[], bytes]]] = {
     "a size beyond memory": (".png", lambda: png(60_000, 60_000, rows=1)),
-    "a size beyond numbers": (".png", lambda: png(2**31 - 1, 2**31 - 1, rows=0) if False else b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 2**31 - 1, 2**31 - 1, 8, 0, 0, 0, 0)) + chunk(b"IDAT", b"")),
-    "no pixels": (".png", lambda: b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 0, 0, 8, 0, 0, 0, 0)) + chunk(b"IDAT", b"")),
-    "texts that unpack to much": (".png", lambda: png(8, 8, before=b"".join(chunk(b"zTXt", b"k\0\0" + zlib.compress(bytes(60 << 20))) for _ in range(40)))),
-    "a profile that unpacks to much": (".png", lambda: png(8, 8, before=chunk(b"iCCP", b"k\0\0" + zlib.compress(bytes(500 << 20))))),
+    "a size beyond numbers": (
+        ".png",
+        lambda: (
+            png(2**31 - 1, 2**31 - 1, rows=0)
+            if False
+            else b"\x89PNG\r\n\x1a\n"
+            + chunk(b"IHDR", struct.pack(">IIBBBBB", 2**31 - 1, 2**31 - 1, 8, 0, 0, 0, 0))
+            + chunk(b"IDAT", b"")
+        ),
+    ),
+    "no pixels": (
+        ".png",
+        lambda: (
+            b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 0, 0, 8, 0, 0, 0, 0)) + chunk(b"IDAT", b"")
+        ),
+    ),
+    "texts that unpack to much": (
+        ".png",
+        lambda: png(8, 8, before=chunk(b"zTXt", b"k\0\0" + zlib.compress(bytes(60 << 20))) * 40),
+    ),
+    "a profile that unpacks to much": (
+        ".png",
+        lambda: png(8, 8, before=chunk(b"iCCP", b"k\0\0" + zlib.compress(bytes(200 << 20)))),
+    ),
     "a chunk of a false length": (".png", lambda: png(8, 8)[:33] + struct.pack(">I", 2**31 - 1) + b"tEXt"),
     "a TIFF file beyond memory": (".tif", lambda: tiff(width=100_000, height=100_000)),
     "a TIFF file of many strips": (".tif", lambda: tiff(width=7000, height=7000, strips=2**31)),
-    "a TIFF file with a circle": (".tif", lambda: b"II*\0" + struct.pack("<I", 8) + struct.pack("<H", 1) + struct.pack("<HHII", 330, 4, 1, 8) + struct.pack("<I", 8)),
+    "a TIFF file with a circle": (
+        ".tif",
+        lambda: (
+            b"II*\0"
+            + struct.pack("<I", 8)
+            + struct.pack("<H", 1)
+            + struct.pack("<HHII", 330, 4, 1, 8)
+            + struct.pack("<I", 8)
+        ),
+    ),
     "a large picture in a small icon": (".ico", ico_with_large_png),
     "packed FITS": (".fits", packed_fits),
-    "a script that draws": (".png", lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(executed) (w) file closefile\n"),
-    "a script with the suffix of one": (".eps", lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(executed) (w) file closefile\n"),
+    "a script that draws": (
+        ".png",
+        lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(executed) (w) file closefile\n",
+    ),
+    "a script with the suffix of one": (
+        ".eps",
+        lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(executed) (w) file closefile\n",
+    ),
     "a drawing that calls": (".svg", lambda: b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>'),
-    "a JPEG file that lies about its size": (".jpg", lambda: saved(Image.new("L", (8, 8)), "JPEG").replace(b"\x00\x08\x00\x08", b"\xff\xff\xff\xff", 1)),
-    "a GIF file that lies about its size": (".gif", lambda: b"GIF89a" + struct.pack("<HHBBB", 65535, 65535, 0, 0, 0) + b";"),
+    "a JPEG file that lies about its size": (
+        ".jpg",
+        lambda: saved(Image.new("L", (8, 8)), "JPEG").replace(b"\x00\x08\x00\x08", b"\xff\xff\xff\xff", 1),
+    ),
+    "a GIF file that lies about its size": (
+        ".gif",
+        lambda: b"GIF89a" + struct.pack("<HHBBB", 65535, 65535, 0, 0, 0) + b";",
+    ),
     "a PPM file of many digits": (".ppm", lambda: b"P6 " + b"9" * 1_000_000 + b" 1 255\n"),
-    "a bitmap upside down": (".bmp", lambda: b"BM" + struct.pack("<IHHIIiiHHIIiiII", 100, 0, 0, 54, 40, 2**31 - 1, -(2**31), 1, 24, 0, 0, 0, 0, 0, 0)),
-    "names of X pictures": (".xpm", lambda: b'/* XPM */\nstatic char * a[] = {"9999 9999 99999999 9",' + b'"x c #000000",' * 10 + b"};"),
+    "a bitmap upside down": (
+        ".bmp",
+        lambda: (
+            b"BM" + struct.pack("<IHHIIiiHHIIiiII", 100, 0, 0, 54, 40, 2**31 - 1, -(2**31), 1, 24, 0, 0, 0, 0, 0, 0)
+        ),
+    ),
+    "names of X pictures": (
+        ".xpm",
+        lambda: b'/* XPM */\nstatic char * a[] = {"9999 9999 99999999 9",' + b'"x c #000000",' * 10 + b"};",
+    ),
     "zeros": (".png", lambda: bytes(1 << 20)),
     "noise": (".jpg", lambda: os.urandom(1 << 20)),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", PICTURES)
@@ -137,7 +192,7 @@ LARGE: dict[str, Callable[[], bytes]] = {
     "grey with transparency": lambda: png(7000, 7000, colour=4),
     "four inks": lambda: saved(Image.new("CMYK", (7000, 7000)), "TIFF", compression="tiff_lzw"),
     "turned": lambda: saved(Image.new("RGB", (7000, 7000)), "PNG", exif=exif(6), compress_level=1),
-}  # fmt: skip
+}
 
 
 def exif(orientation: int) -> Image.Exif:
@@ -162,6 +217,5 @@ def test_large_pictures_of_few_bytes_are_read_one_at_a_time(victim: Attack, tmp_
 @pytest.mark.parametrize("make", ODD_FILES)
 def test_odd_files_are_no_pictures(victim: Attack, tmp_path: Path, make: Callable[[Path], None]) -> None:
     make(tmp_path / "odd.png")
-    code = "from ceteris.cli.app import run_command; from ceteris.data import read_pictures_of_shape, ReadOptions; from pathlib import Path\n"
-    code += "from ceteris.errors import DataError\nimport sys\ntry:\n    read_pictures_of_shape([Path('odd.png')], (1, 8, 8), ReadOptions())\nexcept DataError as error:\n    print('error: ', error)\n    sys.exit(1)"
+    code = ANSWER.replace("CALL", "read_pictures_of_shape([Path('odd.png')], (1, 8, 8), ReadOptions())")
     victim(code=code, folder=tmp_path).assert_refused(words="odd.png")

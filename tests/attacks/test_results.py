@@ -73,7 +73,6 @@ VALUES: dict[str, tuple[str, Any]] = {
     "a study's name that is a path": ("name", "../../elsewhere/evil"),
     "a version that is a path": ("finals.0.version", "../x"),
     "a status that is none": ("finals.0.status", "owned"),
-    "a digest that is a path": ("finals.0.digest", "../../x"),
     "a factor's name that is a path": ("models.0.factors.0.name", "../../x"),
     "factors that are a number": ("models.0.factors", 7),
     "a verdict that is none": ("models.0.factors.0.levels.1.comparison.verdict", "<b>"),
@@ -91,7 +90,6 @@ VALUES: dict[str, tuple[str, Any]] = {
     "packages of numbers": ("packages", {"a": 1}),
     "a count that is a text": ("trials_total", "many"),
     "a count that is a number of many digits": ("trials_total", "DIGITS"),
-    "a share beyond one": ("significance", 1e300),
     "classes that are numbers": ("data.classes", [1, 2, 3]),
     "fewer classes than labels": ("data.classes", ["a", "b"]),
     "no classes": ("data.classes", []),
@@ -100,7 +98,7 @@ VALUES: dict[str, tuple[str, Any]] = {
     "a learning curve of another length": ("finals.0.epochs.train_loss", {"$array": "finals.0.iterations.loss"}),
     "embedded points of another number": ("explanations.0.embedding_labels", {"$array": "explanations.0.labels"}),
     "no models": ("models", []),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", VALUES)
@@ -139,10 +137,25 @@ def test_a_page_that_is_a_link_is_replaced_and_not_written_through(victim: Attac
 
 
 PLANTED = (
-    "ceteris.py", "matplotlib.py", "ipykernel_launcher.py", "sitecustomize.py", "usercustomize.py", "IPython.py", "numpy.py",
-    "json.py", "typing.py", "warnings.py", "pathlib.py", "ceteris/__init__.py", "profile_default/startup/00.py",
-    "profile_default/ipython_config.py", "ipython_config.py", "ipykernel_config.py", "jupyter_config.py", "evil_backend.py",
-)  # fmt: skip
+    "ceteris.py",
+    "matplotlib.py",
+    "ipykernel_launcher.py",
+    "sitecustomize.py",
+    "usercustomize.py",
+    "IPython.py",
+    "numpy.py",
+    "json.py",
+    "typing.py",
+    "warnings.py",
+    "pathlib.py",
+    "ceteris/__init__.py",
+    "profile_default/startup/00.py",
+    "profile_default/ipython_config.py",
+    "ipython_config.py",
+    "ipykernel_config.py",
+    "jupyter_config.py",
+    "evil_backend.py",
+)
 
 
 def plant(folder: Path, executed: Path) -> None:

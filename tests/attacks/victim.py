@@ -10,6 +10,7 @@ import resource
 import select
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from pathlib import Path
@@ -74,6 +75,8 @@ def _suffer(request: dict[str, Any], pipe: int) -> None:
     os.setpgid(0, 0)
     os.chdir(request["folder"])
     os.environ.update(request.get("environment", {}))
+    os.makedirs("scratch", exist_ok=True)
+    tempfile.tempdir = os.path.abspath("scratch")  # where the standard library makes its temporary files
     output = os.open(request["output"], os.O_RDWR | os.O_CREAT | os.O_TRUNC)
     for stream in (0, 1, 2):
         os.dup2(os.open(os.devnull, os.O_RDONLY) if stream == 0 else output, stream)

@@ -5,6 +5,7 @@ that is allowed explicitly.
 """
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,7 +21,7 @@ from safetensors.numpy import save
 from ceteris.analysis.metrics import scores
 from ceteris.data import DataSet, ImageSet, ReadOptions, read_pictures_of_shape
 from ceteris.digests import plain
-from ceteris.errors import DataError, StoreError
+from ceteris.errors import ConfigError, DataError, StoreError
 from ceteris.findings import Look, Version
 from ceteris.models.dropout import set_dropout_generator
 from ceteris.models.summary import device_of, summarise, summary_text
@@ -126,8 +127,11 @@ def read_model(path: Path, *, allow_imports: bool = False) -> TrainedModel:
     imports = ALL_IMPORTS if allow_imports else NO_IMPORTS
     with open_tensors(file, fix="A study writes models/<name>-best/model.safetensors.") as opened:
         card = from_tree(ModelCard, header_of(opened, _HEADER))
-        network = _network(card, imports)
         shapes = {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118 - no mapping
+        try:
+            network = _network(card, imports, most_parameters=sum(map(math.prod, shapes.values())))
+        except ConfigError as error:
+            raise ConfigError(f"{file}: {error}") from None
         if shapes != {name: tuple(part.shape) for name, part in network.state_dict().items()}:
             raise StoreError(f"{file}: the weights do not fit the recipe.")  # before they are read, however large
         return _with_weights(card, network, arrays_of(opened))
@@ -141,14 +145,16 @@ def restore_model(
     Raises:
         StoreError: when the weights do not fit the recipe.
     """
-    return _with_weights(card, _network(card, imports), weights, device)
+    network = _network(card, imports, most_parameters=sum(array.size for array in weights.values()))
+    return _with_weights(card, network, weights, device)
 
 
-def _network(card: ModelCard, imports: ImportPolicy) -> torch.nn.Module:
+def _network(card: ModelCard, imports: ImportPolicy, most_parameters: int) -> torch.nn.Module:
     generator = torch.Generator().manual_seed(0)  # the initial weights are overwritten
     network = build_model(
-        card.recipe.model, input_shape=card.input_shape, classes=len(card.classes), generator=generator, imports=imports
-    )
+        card.recipe.model, input_shape=card.input_shape, classes=len(card.classes), generator=generator, imports=imports,
+        most_parameters=most_parameters,
+    )  # fmt: skip
     set_dropout_generator(network, generator)
     return network
 

@@ -22,6 +22,7 @@ from ceteris.data.sealed import DataSet
 from ceteris.data.source import Reader, ReadOptions, Source
 from ceteris.data.splits import held_out_share
 from ceteris.errors import DataError
+from ceteris.files import file_name, json_tree
 from ceteris.records import IntArray
 from ceteris.seeds import generator
 
@@ -69,7 +70,11 @@ def load(
     Raises:
         DataError: unknown, not found, damaged, or not fitting together; the message says what and how to mend it.
     """
-    path = Path(name_or_path).expanduser()
+    try:
+        path = Path(name_or_path).expanduser()
+        exists = path.exists()
+    except (OSError, RuntimeError, ValueError):  # a name too long, a user that nobody knows, a zero in it
+        raise named.unknown_name(name_or_path) from None
     if (path / "train_prints.npy").is_file() and is_prepared(path):
         return open_prepared(path)
     reading, cache = options or ReadOptions(), Path(cache_dir).resolve()
@@ -80,7 +85,7 @@ def load(
         no_network = wished if offline is None else offline
         reader = _find_or_fetch(known, named.search_roots(data_dir, cache), no_network, progress)
     elif reader is None:
-        if not path.exists():
+        if not exists:
             raise named.unknown_name(name_or_path)
         reader = detect(Location(path=path, options=reading))
     if reader is None:
@@ -239,7 +244,7 @@ def _with_test(source: Source, options: ReadOptions, folder: Path) -> Source:
 
 def _held_out(file: Path, count: int) -> IntArray | None:
     try:
-        held_out = np.array(json.loads(file.read_text(encoding="utf-8"))["test"], dtype=np.int64)
+        held_out = np.array(json_tree(file.read_bytes())["test"], dtype=np.int64)
     except (OSError, ValueError, KeyError, TypeError):
         return None
     usable = held_out.ndim == 1 and 0 < len(held_out) < count and held_out.min() >= 0 and held_out.max() < count
@@ -273,7 +278,8 @@ def _key(reader: Reader, options: ReadOptions, cache: Path) -> str:
         return stamp.hexdigest()[:32]
     known = cache / "stamps" / stamp.hexdigest()[:32]
     if known.is_file():
-        return known.read_text(encoding="ascii").strip()
+        with open_file(known, limit=100) as stream:
+            return file_name(stream.read().decode("ascii").strip())
     content = hashlib.sha256(reading.encode("utf-8", "surrogateescape"))
     for path in reader.files:
         with open_file(path) as stream:

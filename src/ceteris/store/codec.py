@@ -134,7 +134,10 @@ def header_of(file: Any, key: str = _HEADER_KEY) -> dict[str, Any]:
     metadata = file.metadata() or {}
     if key not in metadata:
         raise ValueError(f"the text {key} in its header is missing")
-    return typing.cast(dict[str, Any], json_tree(metadata[key]))
+    tree = json_tree(metadata[key])
+    if not isinstance(tree, dict):
+        raise ValueError(f"the text {key} in its header is no table")
+    return tree
 
 
 def arrays_of(file: Any) -> dict[str, NDArray[Any]]:

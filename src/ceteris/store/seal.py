@@ -25,11 +25,10 @@ def looks_at(root: Path, fingerprint: str) -> tuple[Look, ...]:
         return ()
     looks: list[Look] = []
     try:
-        with open_regular(path, _MOST_BYTES) as file:
-            lines = file.read().split(b"\n")
+        text = _text(path)
     except OSError as error:
         raise StoreError(f"{path}: the ledger of looks at a test set cannot be read ({error.strerror}).") from None
-    for line in lines:
+    for line in text.split(b"\n"):
         with suppress(ValueError):
             looks.append(from_tree(Look, json_tree(line)))
     return tuple(looks)
@@ -45,12 +44,17 @@ def record_look(root: Path, fingerprint: str, look: Look) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open_to_append(path) as file:
-            torn = file.tell() > 0 and not path.read_bytes().endswith(b"\n")
+            torn = file.tell() > 0 and not _text(path).endswith(b"\n")
             file.write("\n" * torn + line + "\n")
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
         raise write_error(path, error) from None
+
+
+def _text(path: Path) -> bytes:
+    with open_regular(path, _MOST_BYTES) as file:
+        return file.read()
 
 
 def _ledger(root: Path, fingerprint: str) -> Path:

@@ -213,6 +213,9 @@ def _normal_factor(factor: Any) -> dict[str, Any]:
     name, levels, tune = factor.get("name", "?"), factor.get("levels"), factor.get("tune", [])
     if ("field" in factor) == ("fields" in factor):
         raise ConfigError(f'factors[{name}]: give either "field" (one) or "fields" (a list), not both or neither.')
+    fields = [factor["field"]] if "field" in factor else factor["fields"]
+    if not isinstance(fields, list) or not all(isinstance(field, str) for field in fields):
+        raise ConfigError(f'factors[{name}]: fields are texts such as "optimizer.lr"; received {fields!r}.')
     if not isinstance(levels, list) or not levels:
         raise ConfigError(f"factors[{name}].levels: a list of at least one value is needed; received {levels!r}.")
     if not isinstance(tune, bool | list):
@@ -220,7 +223,6 @@ def _normal_factor(factor: Any) -> dict[str, Any]:
             f'factors[{name}].tune: allowed are true, false, or a list such as ["optimizer.lr"] or '
             f'[{{ field = "optimizer.lr", trials = 5, step = 3.0 }}]; received {tune!r}.'
         )
-    fields = [factor["field"]] if "field" in factor else factor["fields"]
     normal = {key: value for key, value in factor.items() if key != "field"}
     normal |= {"fields": fields, "levels": [_normal_level(level, fields, name) for level in levels]}
     if "tune" in factor:

@@ -10,6 +10,7 @@ from ceteris.recipe import BY_KIND, NAMED, Count, Flag, Name, NotNegative, Recip
 from ceteris.records import Criterion
 
 _FROZEN = ConfigDict(extra="forbid")
+Repetitions = Annotated[int, Field(strict=True, ge=1, le=1000)]
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
@@ -17,7 +18,7 @@ class Exploration:
     """Cross-validation of the arms: ``folds`` × ``seeds`` blocks; ``images`` > 0 explores on a stratified sample."""
 
     folds: Annotated[int, Field(strict=True, ge=2, le=50)] = 5
-    seeds: Count = 1
+    seeds: Repetitions = 1
     images: WholeNumber = 0
 
 
@@ -39,7 +40,7 @@ class Final:
     curves on the test set can be drawn once all choices are made.
     """
 
-    seeds: Count = 1
+    seeds: Repetitions = 1
     validation: Annotated[float, Field(strict=True, gt=0, lt=1)] = 0.1
     patience: Count = 5
     epochs: WholeNumber = 0
@@ -147,7 +148,7 @@ class Joint:
 
     kind: Literal["joint"] = "joint"
     sampler: Literal["tpe", "gp", "random", "quasi-random", "cma-es"] = "tpe"
-    trials: Count = 30
+    trials: Annotated[int, Field(strict=True, ge=1, le=10_000)] = 30
     pruning: Flag = True
     ranges: tuple[Range, ...] = ()
 
@@ -222,7 +223,7 @@ class Study:
     question: str = ""
     author: str = ""
     group: str = ""
-    data: str
+    data: Annotated[str, Field(max_length=4096)]
     reading: ReadOptions = ReadOptions()
     seed: WholeNumber = 0
     strategy: Strategy = Greedy()

@@ -123,8 +123,9 @@ def read_errors(source: object) -> Iterator[None]:
     except EOFError as error:
         raise DataError(f"{source}: the file ends too early, it is truncated. Fetch it again.") from error
     except _DAMAGE as error:
+        reason = getattr(error, "strerror", None) or error
         raise DataError(
-            f"{source}: the file is damaged or not what its name says ({getattr(error, 'strerror', None) or error}). Fetch it again."
+            f"{source}: the file is damaged or not what its name says ({reason}). Fetch it again."
         ) from error
 
 

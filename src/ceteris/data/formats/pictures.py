@@ -233,9 +233,9 @@ def _is_deep(image: Image.Image) -> bool:
 
 def _in_mode(image: Image.Image, mode: str, white: float | None) -> Image.Image:
     """Return the picture in a mode, made strip by strip so that a large one takes little memory."""
-    if _is_deep(image):
+    if image.mode == "F":
         high = float(image.getextrema()[1])  # type: ignore[arg-type]
-        if image.mode == "F" and (white is None or (high <= 1 and white > 255)):
+        if white is None or (high <= 1 and white > 255):
             white = 65535.0 if high > 255 else white_of(high)  # floats of 0..1 beside pictures of 16 bits
     step = max(1, _LARGE_PIXELS // image.width)
     if image.height <= step:

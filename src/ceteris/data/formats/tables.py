@@ -38,6 +38,9 @@ _PIXEL_OPTIONS = ("label_column", "group_column", "test_fraction")
 Rows = list[tuple[int, list[str]]]  # number in the file, cells
 
 
+_LONGEST_PATH = 4096
+
+
 class PictureFinder:
     """Finds the pictures that a table names, as people write such names: without suffix, with backslashes, from elsewhere."""
 
@@ -62,7 +65,7 @@ class PictureFinder:
             DataError: several pictures of that name.
         """
         direct = os.path.join(self._folder, cell.strip())
-        if "\0" in cell or os.path.isfile(direct):
+        if "\0" in cell or len(cell) > _LONGEST_PATH or os.path.isfile(direct):
             return direct
         target = _plain(cell.strip().replace("\\", "/"))
         stem = os.path.splitext(target)[0] if is_picture_name(target) else target
