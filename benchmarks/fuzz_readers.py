@@ -34,7 +34,7 @@ import numpy as np
 from PIL import Image
 
 from ceteris.data.formats import cifar
-from ceteris.data.formats.cifar_pickle import read_cifar_pickle
+from ceteris.data.formats.cifar import read_cifar_pickle
 from ceteris.data.formats.entries import Entry, zip_entries
 from ceteris.data.formats.idx import idx_part, read_mapping
 from ceteris.data.formats.npz import npz_source

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 from sklearn.datasets import load_digits
 
 from ceteris import recipe
@@ -263,7 +264,9 @@ def compared(level: FloatArray, incumbent: FloatArray) -> Comparison | None:
         difference=difference, low=low, high=high, p_value=0.03, adjusted_p=0.04 if verdict in ("better", "worse") else 0.4,
         probability_worse=0.1, probability_equivalent=0.3, probability_better=0.6, effect_size=1.2, blocks=count,
         verdict=verdict, levels=1, folds=5, margin=0.005, narrow_low=low, narrow_high=high, confidence=0.9,
-        blocks_to_decide=0 if verdict != "undecided" else 35 if abs(difference) > 0.001 else -1,
+        standard_error=half / 2.776, degrees=4.0, expected_gain=0.8 * difference,
+        chance=float(norm.cdf(difference / max(half / 2.776, 1e-9))), images=1437, discordant=60,
+        identical=not differences.any(), detectable=1.4 * half, detectable_with_more=half,
     )  # fmt: skip
 
 

@@ -23,7 +23,7 @@ from ceteris.records import (
     check_shapes,
 )
 
-SCHEMA = 3  # of the file of a study's findings; it grows whenever a field of a type below changes
+SCHEMA = 4  # of the file of a study's findings; it grows whenever a field of a type below changes
 
 Verdict = Literal["better", "worse", "equivalent", "undecided"]
 ComparisonTest = Literal["two-part", "corrected-t"]
@@ -107,7 +107,6 @@ class Comparison:
     narrow_low: float
     narrow_high: float
     confidence: float
-    blocks_to_decide: int = 0
     standard_error: float = float("nan")
     degrees: float = float("nan")
     test: ComparisonTest = "corrected-t"
@@ -745,6 +744,7 @@ class StudyFacts:
     significance: float
     equivalence_margin: float
     exploration_images: int
+    final_epochs: int = 0  # at most so many in a final training; 0 where each recipe keeps its own number
     data: DataDescription
     residual: ResidualFinding | None
     looks: tuple[Look, ...]

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Sequence
 
 
 def percent(share: float, digits: int = 2) -> str:
@@ -22,9 +23,17 @@ def plain_points(share: float) -> str:
     return f"{100 * share:.2f}"
 
 
-def signed_points(share: float) -> str:
-    """Write a share in percentage points with a hyphen for minus, as it stands inside sentences of statistics."""
-    return f"{100 * share:+.2f}"
+def points_range(shares: Sequence[float]) -> str:
+    """Write the smallest and the largest of some shares in percentage points: "1.19 to 1.62", or one number."""
+    low, high = map(plain_points, (min(shares), max(shares)))
+    return low if low == high else f"{low} to {high}"
+
+
+def chance(probability: float) -> str:
+    """Write a probability in whole percent, one that is all but sure as "> 99 %"."""
+    if math.isnan(probability):
+        return "–"
+    return "> 99 %" if probability > 0.99 else "< 1 %" if probability < 0.01 else f"{100 * probability:.0f} %"
 
 
 def p_value(p: float, form: str = ".3g") -> str:
@@ -66,11 +75,6 @@ _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2
 def visible(text: str) -> str:
     """Write control characters, and those that turn the order of letters, as escapes, so that nothing obeys them."""
     return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
-
-
-def cut(text: str, most: int = 1000) -> str:
-    """Return a text without its middle where it is longer than ``most`` letters."""
-    return text if len(text) <= most else f"{text[: most // 2]} … {text[-most // 2 :]}"
 
 
 def several(count: int, word: str) -> str:

@@ -48,13 +48,11 @@ def bytes_claimed(header: Header, data: bytes) -> tuple[bytes, bytes]:
 
 
 # What can be wrong with any file of safetensors, whatever it holds.
-FILES: dict[str, Callable[[Path], None]] = {
-    "nothing": lambda path: path.write_bytes(b"") and None,
-    "no header": lambda path: path.write_bytes(b"\0" * 7) and None,
-    "a header beyond numbers": lambda path: path.write_bytes(b"\xff" * 8 + b"{}") and None,
-    "a header of 99 million spaces": lambda path: (
-        path.write_bytes(struct.pack("<Q", 99_000_000) + b" " * 99_000_000) and None
-    ),
+FILES: dict[str, Callable[[Path], object]] = {
+    "nothing": lambda path: path.write_bytes(b""),
+    "no header": lambda path: path.write_bytes(b"\0" * 7),
+    "a header beyond numbers": lambda path: path.write_bytes(b"\xff" * 8 + b"{}"),
+    "a header of 99 million spaces": lambda path: path.write_bytes(struct.pack("<Q", 99_000_000) + b" " * 99_000_000),
     "a header of brackets": lambda path: forge(path, lambda header, data: (b"[" * 100_000, data)),
     "a header that is no text": lambda path: forge(path, lambda header, data: (b"\xff" * 100, data)),
     "data cut short": lambda path: forge(path, lambda header, data: (header, data[: len(data) // 2])),

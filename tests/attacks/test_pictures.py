@@ -92,8 +92,8 @@ def packed_fits() -> bytes:
         "END",
     ]
     packed = zeros(gzip.open, 3000)
-    block = lambda lines: "".join(line.ljust(80) for line in lines).ljust(2880).encode()  # noqa: E731
-    return block(cards) + block(table) + bytes(8) + packed
+    blocks = ["".join(line.ljust(80) for line in lines).ljust(2880).encode() for lines in (cards, table)]
+    return b"".join(blocks) + bytes(8) + packed
 
 
 PICTURES: dict[str, tuple[str, Callable[[], bytes]]] = {

@@ -70,7 +70,7 @@ def with_line(line: str, *, after: str = "") -> str:
     return STUDY.replace(after, f"{after}\n{line}") if after else f"{line}\n{STUDY}"
 
 
-TEXTS = {
+TEXTS: dict[str, str | bytes] = {
     "no text": b"\xff\xfe\x00\xd8" * 50,
     "zeros": b"\0" * 1000,
     "lists in lists": with_line("title = " + "[" * 100_000 + "]" * 100_000),

@@ -9,7 +9,7 @@ import pytest
 from tests.data.data_samples import even_labels, no_look, random_images
 
 from ceteris.data import load
-from ceteris.data.formats.cifar_pickle import read_cifar_pickle
+from ceteris.data.formats.cifar import read_cifar_pickle
 from ceteris.errors import DataError
 from ceteris.records import ByteArray
 

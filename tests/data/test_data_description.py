@@ -71,7 +71,7 @@ def test_the_audit_finds_what_was_planted(tmp_path: Path) -> None:
     assert (found.constant_train.tolist(), found.constant_test) == ([5], 1)
     text = " ".join(found.warnings)
     for part in (
-        "2 images are in both",
+        "2 of 20 test images are also in the training part",
         "nearly the same: 1",
         "another label: 1",
         "copies of others: 2",

@@ -128,7 +128,7 @@ def test_duplicates_across_the_parts_become_a_warning(tmp_path: Path) -> None:
     leaking = replace(source(), test=array_part(np.concatenate([TEST[:8], TRAIN[:2]]), even_labels(10, 2)))
     made = prepare(leaking, tmp_path / "set")
     assert made.warnings[0] == "careful"
-    assert made.warnings[1].startswith("2 images are in both the training and the test part")
+    assert made.warnings[1].startswith("2 of 10 test images are also in the training part")
 
 
 def full_disk(*arguments: object) -> None:

@@ -22,12 +22,12 @@ from ceteris.figures.data import draw_class_balance
 from ceteris.figures.effects import draw_effects
 from ceteris.figures.explanations import explanation_figures, overlaid
 from ceteris.figures.images import image_sheet, scaled_to_bytes
-from ceteris.figures.rows import readable_range
+from ceteris.figures.rows import CLAIMS, readable_range
 from ceteris.figures.search_path import path_steps
-from ceteris.findings import StudyFindings, TuningFinding
-from ceteris.formats import points
+from ceteris.findings import Comparison, StudyFindings, TuningFinding
+from ceteris.formats import chance, points
 from ceteris.records import Float32Array
-from ceteris.report.search_tables import decisions, what_helped
+from ceteris.report.search_tables import what_helped
 
 
 def test_test_metrics_agree_with_scikit_learn_for_every_final(findings: StudyFindings, results: Results) -> None:
@@ -70,6 +70,10 @@ def test_confusion_counts_agree_with_scikit_learn_and_mistakes_come_most_frequen
     assert sum(images for *_, images in most_confused(counts, 100)) == counts.sum() - np.trace(counts)
 
 
+def expected_text(found: Comparison) -> str:
+    return points(found.expected_gain, 1, zero="±")
+
+
 def test_effects_show_every_fold_and_the_comparison_of_every_level(findings: StudyFindings) -> None:
     model, figure = results_of(findings).models[1], Figure()
     draw_effects(model, figure, margin=findings.equivalence_margin)
@@ -85,12 +89,11 @@ def test_effects_show_every_fold_and_the_comparison_of_every_level(findings: Stu
     told = [text.get_text() for text in effects.texts]
     for level in levels:
         assert level.tuned_label[:10] in " ".join(text.get_text() for text in folds.texts)
-        if level.comparison is not None:
-            assert any(
-                points(level.comparison.difference, 1, zero="±") in text and level.comparison.verdict in text
-                for text in told
-            )
-    assert sum("incumbent" in text for text in told) == len(model.factors)
+    compared = [level.comparison for level in levels if level.comparison is not None]
+    columns = [told[place : place + 3] for place, text in enumerate(told) if text in set(map(expected_text, compared))]
+    for found in compared:
+        assert [expected_text(found), chance(found.chance), CLAIMS[found.verdict]] in columns
+    assert sum("current setting" in text for text in told) == len(model.factors)
 
 
 def test_a_level_whose_trainings_all_failed_is_drawn_without_a_number(findings: StudyFindings) -> None:
@@ -114,16 +117,21 @@ def test_search_path_starts_at_the_baseline_and_rises_by_the_kept_differences(fi
         assert sum(not level.incumbent for _, level in steps) == len(kept)
 
 
-def test_decisions_name_what_was_kept_for_every_factor_and_model(findings: StudyFindings) -> None:
-    info = decisions(results_of(findings).models)
-    assert info.factors == tuple(factor.title for factor in findings.models[0].factors)
-    for row, factors in zip(
-        info.decisions, zip(*(model.factors for model in findings.models), strict=True), strict=True
-    ):
-        for decision, factor in zip(row, factors, strict=True):
-            kept = next(level for level in factor.levels if level.chosen)
-            assert decision is not None
-            assert (decision.level, decision.changed) == (kept.tuned_label, not kept.incumbent)
+def test_what_is_taken_stands_with_its_expected_gain_its_chance_and_what_was_shown(results: Results) -> None:
+    rows = iter(what_helped(results.models).rows)
+    for model in results.models:
+        for factor in model.factors:
+            kept, row = next(level for level in factor.levels if level.chosen), next(rows)
+            assert row[:2] == (model.label, factor.label)
+            assert str(row[2]).startswith(kept.tuned_label)
+            if kept.incumbent:
+                assert str(row[2]).endswith(" stays")
+                assert row[3:5] == (None, None)
+            else:
+                assert kept.comparison is not None
+                assert row[3:5] == (kept.comparison.expected_gain, kept.comparison.chance)
+                assert str(row[5]).startswith("shown (")
+    assert next(rows, None) is None
 
 
 def test_learning_curves_name_batch_rate_epochs_time_and_device(findings: StudyFindings, results: Results) -> None:
@@ -335,9 +343,6 @@ def test_an_incumbent_that_tuning_changed_is_told_with_its_new_value_everywhere(
     assert replace(stays, tuning=(replace(tuned, chosen=0.05),)).tuned_label == "sgd (lr 0.05)"
     _, step = path_steps(told.models[0])[1]
     assert (step.tuned_label, step.incumbent, step.retuned) == ("sgd (lr 0.15, tuned)", True, True)
-    decision = decisions(results_of(told).models).decisions[0][0]
-    assert decision is not None
-    assert (decision.level, decision.changed, decision.retuned) == ("sgd (lr 0.15, tuned)", False, True)
     row = what_helped(results_of(told).models).rows[0]
-    assert row[2:4] == ("sgd (lr 0.05)", "sgd (lr 0.15, tuned)")
-    assert row[8] == "kept, tuned"
+    assert row[2] == "sgd (lr 0.15, tuned) stays"
+    assert row[6:8] == ("sgd (lr 0.15, tuned)", "sgd (lr 0.15, tuned)")

@@ -31,7 +31,7 @@ from ceteris.figures.interactions import (
 )
 from ceteris.figures.report_figure import to_svg
 from ceteris.figures.search_path import draw_tuning, has_path, path_steps, tuned_fields
-from ceteris.findings import FactorPath, ModelFinding, StudyFindings
+from ceteris.findings import FactorPath, ModelFinding, StudyFindings, Taken
 from ceteris.formats import points
 
 SEARCHES: dict[Kind, set[str]] = {
@@ -82,12 +82,7 @@ def test_the_improvement_shows_the_fresh_blocks_and_the_sum_of_the_gains_that_ch
         assert model.confirmation.comparison is not None
         differences = model.confirmation.best - model.confirmation.baseline
         assert model.confirmation.comparison.difference == pytest.approx(differences.mean())
-        kept = [
-            level.comparison.difference
-            for factor in model.factors
-            for level in factor.levels
-            if level.chosen and level.comparison is not None
-        ]
+        kept = [factor.reason.gain for factor in model.factors if isinstance(factor.reason, Taken)]
         assert model.promised_gain == pytest.approx(sum(kept))
         assert round(100 * sum(kept), 6) in diamonds
     assert np.isnan(_only(search_findings("joint", finals=False)).promised_gain)

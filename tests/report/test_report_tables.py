@@ -7,7 +7,6 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
 from tests.example_findings import example_findings
 
 from ceteris import recipe
@@ -90,7 +89,7 @@ def test_factor_tables_hold_every_fold_and_every_comparison(findings: StudyFindi
         for factor in model.factors:
             for level in factor.levels:
                 row = next(rows)
-                assert (row["factor"], row["level"]) == (factor.title, level.label)
+                assert (row["factor"], row["level"]) == (factor.title, level.tuned_label)
                 folds = [float(row[f"fold {number}"] or "nan") for number in range(1, 6)]
                 np.testing.assert_array_equal(folds, level.accuracies)
                 if level.comparison:
@@ -109,22 +108,26 @@ def test_test_results_stand_with_interval_and_every_seed(
     assert len(by_name["test_results_by_seed"].rows) == len(findings.finals)
 
 
-def test_comparisons_of_models_use_the_exact_test_on_the_same_images(
+def test_comparisons_on_the_test_set_count_seeds_and_images_and_are_adjusted_for_all_pairs(
     findings: StudyFindings, by_name: dict[str, Table]
 ) -> None:
-    row = next(
-        row for row in _cells(by_name["model_comparisons"])
-        if (row["first"], row["second"], row["seed"]) == ("MLP, best", "ResNet, best", "0")
-    )  # fmt: skip
+    rows = _cells(by_name["model_comparisons"])
+    assert len(rows) == 3 + 1 + 3  # against the baselines, the ResNet without shortcuts, the models with each other
+    row = next(row for row in rows if (row["first"], row["second"]) == ("MLP, best", "ResNet, best"))
     right = [
-        finished(findings, name, "best")[0].probabilities.argmax(axis=1) == findings.test_labels
+        np.array(
+            [final.probabilities.argmax(axis=1) == findings.test_labels for final in finished(findings, name, "best")]
+        )
         for name in ("mlp", "resnet")
     ]
-    only_first, only_second = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
-    assert (int(row["only first right"]), int(row["only second right"])) == (only_first, only_second)
-    if only_first + only_second < 25:
-        expected = binomtest(only_first, only_first + only_second, 0.5).pvalue
-        assert float(row["McNemar p"]) == pytest.approx(expected)
+    differences = right[1].astype(float) - right[0]
+    by_image = differences.mean(axis=0).var(ddof=1) / differences.shape[1]
+    by_seed = differences.mean(axis=1).var(ddof=1) / len(differences)
+    low, high = float(row["low"]), float(row["high"])
+    assert float(row["second minus first"]) == pytest.approx(differences.mean())
+    assert low < differences.mean() - 1.9 * np.sqrt(by_image + by_seed)
+    assert high > differences.mean() + 1.9 * np.sqrt(by_image + by_seed)
+    assert all(float(row["p"]) <= float(row["adjusted p"]) for row in rows)
 
 
 def test_confusion_tables_count_every_test_image(findings: StudyFindings, by_name: dict[str, Table]) -> None:

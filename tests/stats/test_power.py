@@ -1,7 +1,5 @@
 """The power of tests: against statsmodels, against simulated tests, and at the limits where their answers are known."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +8,7 @@ from scipy import stats
 from statsmodels.stats.power import TTestPower
 
 from ceteris.errors import ConfigError
-from ceteris.stats import blocks_to_decide, corrected_t_test, detectable_difference, equivalence_power, t_test_power
+from ceteris.stats import corrected_t_test, detectable_difference, equivalence_power, t_test_power
 
 
 @pytest.mark.parametrize("effect", [0.0, 0.2, 0.7, 3.0])
@@ -92,11 +90,3 @@ def test_a_difference_at_the_margin_is_shown_to_be_equivalent_by_chance_alone(de
     assert equivalence_power(0.005, error=1e-5, degrees=degrees, margin=0.005) == pytest.approx(0.05, abs=1e-3)
     assert equivalence_power(0.0, error=1e-5, degrees=degrees, margin=0.005) == pytest.approx(1, abs=2e-2)
     assert equivalence_power(0.0, error=1e-5, degrees=degrees, margin=0.0) == 0
-
-
-DECIDING: dict[str, Any] = {"test_share": 1 / 9, "significance": 0.05, "difference_significance": 0.05 / 3}
-
-
-def test_what_all_repetitions_together_cannot_decide_is_minus_one() -> None:
-    assert blocks_to_decide(0.001, spread=0.006, margin=0.001, multiple_of=10, **DECIDING) == -1
-    assert blocks_to_decide(0.02, spread=0.006, margin=0.001, multiple_of=10, **DECIDING) == 10

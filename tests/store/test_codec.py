@@ -53,7 +53,8 @@ def test_all_kinds_of_values_survive_a_file(tmp_path: Path) -> None:
 @given(arrays.arrays(st.sampled_from([np.float64, np.int64]), arrays.array_shapes(max_side=4)))
 def test_arrays_survive_bit_for_bit(tmp_path_factory: pytest.TempPathFactory, array: NDArray[Any]) -> None:
     path, field = tmp_path_factory.getbasetemp() / "array", "numbers" if array.dtype == np.float64 else "counts"
-    write_dataclass(replace(shelf(), **{field: array}), path)
+    changed: dict[str, Any] = {field: array}
+    write_dataclass(replace(shelf(), **changed), path)
     again = getattr(read_dataclass(Shelf, path), field)
     assert (again.dtype, again.shape, again.tobytes()) == (array.dtype, array.shape, array.tobytes())
 

@@ -297,8 +297,8 @@ def test_the_improvement_is_measured_on_blocks_that_no_choice_has_seen() -> None
     assert {trial.seed for trial in requests[0].trials} == {CONFIRMATION_REPETITION, CONFIRMATION_REPETITION + 1}
     assert found is not None
     assert losses(found.comparison) == pytest.approx(0.2, abs=0.01)
-    assert "improves on the baseline by +" in confirmation_sentence(found)
-    assert "on 6 fresh blocks that no choice has seen" in confirmation_sentence(found)
+    assert "the best recipe was ahead in 6 of 6 trainings, on average by +" in confirmation_sentence(found)
+    assert "it is shown to be better" in confirmation_sentence(found)
 
 
 def additive_norm(trial: Trial) -> float:
@@ -308,7 +308,7 @@ def additive_norm(trial: Trial) -> float:
 def test_a_best_recipe_that_was_chance_is_told() -> None:
     _, found = confirmed(example_study(), NORMED, lambda trial: 0.5 - 0.1 * norm_of(trial.recipe) + noise(trial))
     assert found is not None
-    assert "worse than the baseline" in confirmation_sentence(found)
+    assert "it is shown to be worse" in confirmation_sentence(found)
 
 
 def test_nothing_is_confirmed_where_the_baseline_stayed_or_the_study_wants_none() -> None:

@@ -7,10 +7,12 @@ its final trainings answered on the test set. Nothing that is written of a study
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from itertools import combinations
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from ceteris.analysis.metrics import Scores, scores
 from ceteris.analysis.test_images import ShownImages, shown_images
@@ -24,13 +26,15 @@ from ceteris.findings import (
     ModelFinding,
     StudyFacts,
     StudyFindings,
+    Taken,
     Verdict,
     Version,
     mean_of_finished,
 )
 from ceteris.recipe import Recipe
-from ceteris.records import Cost, EpochHistory, FloatArray
-from ceteris.stats import Interval, McNemarResult, mcnemar, wilson_interval
+from ceteris.records import Cost, EpochHistory, FloatArray, IntArray
+from ceteris.seeds import generator
+from ceteris.stats import MORE_REPETITIONS, Interval, holm, mcnemar, two_way_bootstrap, two_way_interval, two_way_test
 
 VERSION_TITLES: dict[Version, str] = {"baseline": "baseline", "best": "best", "plain": "best, no shortcuts"}
 METRICS = (
@@ -44,10 +48,10 @@ _OPPOSITE: dict[Verdict, Verdict] = {
 
 @dataclass(frozen=True, kw_only=True)
 class VersionResults:
-    """One version of a model: its finished ``finals`` by seed, their scores, and the 95 % Wilson interval of the mean accuracy.
+    """One version of a model: its finished ``finals`` by seed, their scores, and 95 % intervals of mean accuracy and macro F1.
 
-    The interval says how far the accuracy on other images of the same kind may lie; it does not hold the spread over
-    seeds, which ``results`` show one by one. ``position`` is the model's place in the study; ``right`` (seeds, images) says
+    The intervals say how far the figure on other images of the same kind may lie, over seeds and images alike; with
+    one seed they lack the luck of the training. ``position`` is the model's place in the study; ``right`` (seeds, images) says
     which test images were named right. ``train_accuracy`` is that of the restored epochs, nan where no history was kept.
     """
 
@@ -60,6 +64,7 @@ class VersionResults:
     results: tuple[Scores, ...]
     right: NDArray[np.bool_]
     accuracy_interval: Interval
+    f1_interval: Interval
     train_accuracy: float
     validation_accuracy: float
 
@@ -93,6 +98,35 @@ class VersionResults:
         """The expected calibration error, mean over the seeds."""
         return float(np.mean([result.calibration.error for result in self.results]))
 
+    @property
+    def f1(self) -> FloatArray:
+        """F1 of every class, mean over the seeds, (classes,)."""
+        return np.asarray(np.mean([result.per_class.f1 for result in self.results], axis=0))
+
+    @property
+    def hard_classes(self) -> IntArray:
+        """The classes with more mistakes than chance would spread there, the hardest first.
+
+        A one-sided binomial test of the mean over the seeds against the rate of all classes, Bonferroni over the classes, 5 %.
+        """
+        counts = np.mean([result.confusion for result in self.results], axis=0)
+        images, wrong = counts.sum(axis=1), counts.sum(axis=1) - counts.diagonal()
+        rate = wrong.sum() / images.sum()
+        p = stats.binom.sf(np.rint(wrong) - 1, np.rint(images).astype(int), rate) * len(images)
+        hard = np.flatnonzero((p < 0.05) & (wrong >= 3))
+        return np.asarray(hard[np.argsort(-(wrong / np.maximum(images, 1))[hard], kind="stable")], dtype=np.int64)
+
+    @property
+    def collapsed(self) -> int:
+        """How many trainings learned nothing: no better than always naming the most frequent class, within a point."""
+        frequent = [result.confusion.sum(axis=1).max() / result.confusion.sum() for result in self.results]
+        return sum(result.accuracy <= share + 0.01 for result, share in zip(self.results, frequent, strict=True))
+
+    @property
+    def calibration_by_chance(self) -> float:
+        """What the calibration error of a perfectly calibrated model stays below in 95 % of such test sets, mean over seeds."""
+        return float(np.mean([result.calibration.by_chance for result in self.results]))
+
     def mean(self, metric: str) -> float:
         """Return the mean of a score over the seeds."""
         return float(np.mean([getattr(result, metric) for result in self.results]))
@@ -101,10 +135,27 @@ class VersionResults:
         """Return the mean of a cost over the seeds, nan where none was recorded."""
         return float(np.mean([getattr(cost, name) for cost in self.costs])) if self.costs else float("nan")
 
-    def compared_with(self, other: "VersionResults") -> dict[int, McNemarResult]:
-        """Compare with another version on the same test images, this one minus the other, at every seed that both have."""
-        mine, others = (dict(zip(one.seeds, one.right, strict=True)) for one in (self, other))
-        return {seed: mcnemar(others[seed], mine[seed]) for seed in sorted(mine.keys() & others.keys())}
+
+@dataclass(frozen=True, kw_only=True)
+class TestComparison:
+    """Two versions on the same test images, second minus first, over the ``seeds`` that both have.
+
+    Seeds and images both count, except where there is one seed alone. ``adjusted_p`` counts all pairs of the study (Holm);
+    the difference is ``shown`` where it is below the study's significance. They differ by ``images`` in the mean.
+    """
+
+    __test__ = False  # not a pytest class
+
+    first: VersionResults
+    second: VersionResults
+    seeds: int
+    difference: float
+    low: float
+    high: float
+    p_value: float
+    images: float
+    adjusted_p: float = 1.0
+    shown: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,19 +173,20 @@ class AblatedChoice:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Undecided:
-    """A level whose comparison with the incumbent is undecided.
+class Open:
+    """An option of which nothing was shown. ``trainings`` are those of two more repetitions, option and current setting.
 
-    ``more`` blocks would decide it, None where no number of repetitions would; ``seconds`` is the training time of these on
-    one core, level and incumbent together.
+    ``seconds`` is their training time on one core. It ``matters`` where the option is expected to move more than half the
+    margin, for better or worse.
     """
 
     model: str
     factor: str
     level: str
     comparison: Comparison
-    more: int | None
-    seconds: float | None
+    trainings: int
+    seconds: float
+    matters: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,8 +194,8 @@ class ModelResults(ModelFinding):
     """What was found for one model, and what follows from it.
 
     ``versions`` are those with a finished final, in the order baseline, best, plain. ``choices`` are the choices of the best
-    recipe that were put back, the most valuable first. ``promised_gain`` is the sum of the differences with which levels won,
-    nan where the search was not factor by factor.
+    recipe that were put back, the most valuable first. ``promised_gain`` is the sum of what was expected of the options that
+    were taken, nan where the search was not factor by factor.
     """
 
     position: int
@@ -151,7 +203,7 @@ class ModelResults(ModelFinding):
     versions: tuple[VersionResults, ...]
     choices: tuple[AblatedChoice, ...]
     promised_gain: float
-    undecided: tuple[Undecided, ...]
+    open: tuple[Open, ...]
     explanation: Explanation | None
 
     @property
@@ -184,6 +236,7 @@ class Results(StudyFacts):
     lost: tuple[FinalFinding, ...]
     test_count: int
     images: ShownImages
+    comparisons: tuple[TestComparison, ...]
 
     @cached_property
     def versions(self) -> tuple[VersionResults, ...]:
@@ -196,9 +249,13 @@ class Results(StudyFacts):
         return tuple(version for version in self.versions if version.version == "best")
 
     @property
-    def undecided(self) -> tuple[Undecided, ...]:
-        """All undecided comparisons."""
-        return tuple(entry for model in self.models for entry in model.undecided)
+    def open(self) -> tuple[Open, ...]:
+        """All options of which nothing was shown."""
+        return tuple(entry for model in self.models for entry in model.open)
+
+    def compared(self, first: VersionResults, second: VersionResults) -> TestComparison | None:
+        """Return how two versions compare on the test set, None where no seed is common or the pair was not compared."""
+        return next((found for found in self.comparisons if found.first is first and found.second is second), None)
 
     def title_of(self, model: str) -> str:
         """Return the title of a model, its name where the study does not have it."""
@@ -207,9 +264,11 @@ class Results(StudyFacts):
 
 def results_of(findings: StudyFindings) -> Results:
     """Work out what a study found; every finished final is judged by the test labels."""
+    models = tuple(_model(findings, model, position) for position, model in enumerate(findings.models))
     return Results(
         **{field.name: getattr(findings, field.name) for field in fields(StudyFacts)},
-        models=tuple(_model(findings, model, position) for position, model in enumerate(findings.models)),
+        models=models,
+        comparisons=_test_comparisons(models, findings.significance),
         lost=tuple(final for final in findings.finals if final.status != "finished"),
         test_count=len(findings.test_labels),
         images=shown_images(findings),
@@ -226,7 +285,7 @@ def _model(findings: StudyFindings, model: ModelFinding, position: int) -> Model
         block="fold" if max((len(arm.accuracies) for arm in arms), default=0) == findings.folds else "block",
         choices=_choices(model),
         promised_gain=_promised_gain(model),
-        undecided=tuple(_undecided(model)),
+        open=tuple(_open(model)),
         explanation=next((entry for entry in findings.explanations if entry.model == model.name), None),
         versions=tuple(_version(findings, model, position, version, own) for version, own in finals.items() if own),
     )
@@ -242,8 +301,7 @@ def _version(
     findings: StudyFindings, model: ModelFinding, position: int, version: Version, finals: tuple[FinalFinding, ...]
 ) -> VersionResults:
     labels = findings.test_labels
-    results = tuple(scores(final.probabilities, labels) for final in finals)
-    correct = round(sum(result.accuracy for result in results) / len(results) * len(labels))
+    predicted = np.array([final.probabilities.argmax(axis=1) for final in finals])
     return VersionResults(
         model=model.name,
         title=model.label,
@@ -251,12 +309,56 @@ def _version(
         version=version,
         recipe=model.baseline if version == "baseline" else model.best,
         finals=finals,
-        results=results,
-        right=np.array([final.probabilities.argmax(axis=1) == labels for final in finals]),
-        accuracy_interval=wilson_interval(correct, len(labels)),
+        results=tuple(scores(final.probabilities, labels) for final in finals),
+        right=predicted == labels,
+        accuracy_interval=two_way_interval(predicted == labels),
+        f1_interval=_f1_interval(predicted, labels, finals[0].probabilities.shape[1]),
         train_accuracy=float(np.mean([_train_accuracy(final) for final in finals])),
         validation_accuracy=float(np.mean([final.validation_accuracy for final in finals])),
     )
+
+
+def _f1_interval(predicted: IntArray, labels: IntArray, classes: int) -> Interval:
+    pairs = labels * classes + predicted
+
+    def macro_f1(seed: int, drawn: IntArray) -> float:
+        counts = np.bincount(pairs[seed, drawn], minlength=classes**2).reshape(classes, classes)
+        named = counts.sum(axis=0) + counts.sum(axis=1)
+        return float(np.mean(2 * counts.diagonal()[named > 0] / named[named > 0]))
+
+    seeds, images = predicted.shape
+    return two_way_bootstrap(macro_f1, seeds=seeds, images=images, generator=generator(0, 0, "sample"), resamples=500)
+
+
+def _test_comparisons(models: tuple[ModelResults, ...], significance: float) -> tuple[TestComparison, ...]:
+    """Compare each best version with its model's others, and the best versions with each other."""
+    best = [version for model in models if (version := model.version())]
+    others: tuple[Version, ...] = ("baseline", "plain")
+    pairs = [(model.version(other), model.version()) for other in others for model in models]
+    pairs += combinations(best, 2)
+    compared = [_compared(first, second) for first, second in pairs if first is not None and second is not None]
+    found = [entry for entry in compared if entry is not None]
+    adjusted = holm([entry.p_value for entry in found]).tolist() if found else []
+    return tuple(replace(entry, adjusted_p=p, shown=p < significance) for entry, p in zip(found, adjusted, strict=True))
+
+
+def _compared(first: VersionResults, second: VersionResults) -> TestComparison | None:
+    common = sorted(set(first.seeds) & set(second.seeds))
+    if not common:
+        return None
+    before, after = (one.right[[one.seeds.index(seed) for seed in common]] for one in (first, second))
+    differences = after.astype(float) - before
+    if len(common) > 1:
+        test = two_way_test(differences)
+        low, high, p_value = test.low, test.high, test.p_value
+    else:
+        interval, p_value = two_way_interval(differences, bounded=False), mcnemar(before[0], after[0]).p_value
+        low, high = interval.low, interval.high
+    mean = float(differences.mean())
+    return TestComparison(
+        first=first, second=second, seeds=len(common), difference=mean, low=low, high=high, p_value=p_value,
+        images=abs(mean) * differences.shape[1],
+    )  # fmt: skip
 
 
 def _train_accuracy(final: FinalFinding) -> float:
@@ -294,6 +396,8 @@ def _reversed(found: Comparison) -> Comparison:
         probability_worse=found.probability_better,
         probability_better=found.probability_worse,
         effect_size=-found.effect_size,
+        expected_gain=-found.expected_gain,
+        chance=1 - found.chance,
         verdict=_OPPOSITE[found.verdict],
         narrow_low=-found.narrow_high,
         narrow_high=-found.narrow_low,
@@ -301,19 +405,28 @@ def _reversed(found: Comparison) -> Comparison:
 
 
 def _promised_gain(model: ModelFinding) -> float:
-    won = [factor.winner for factor in model.factors]
-    gains = [level.comparison.difference for level in won if level is not None and level.comparison is not None]
+    gains = [factor.reason.gain for factor in model.factors if isinstance(factor.reason, Taken)]
     return float(sum(gains)) if gains and not model.candidates else float("nan")
 
 
-def _undecided(model: ModelFinding) -> Iterator[Undecided]:
+def still_open(found: Comparison) -> bool:
+    """Tell whether nothing was shown, though the trainings differed."""
+    return found.verdict == "undecided" and not found.identical
+
+
+def _open(model: ModelFinding) -> Iterator[Open]:
     for factor in model.factors:
         for level in factor.levels:
-            if (found := level.comparison) is None or found.verdict != "undecided":
+            if (found := level.comparison) is None or not still_open(found):
                 continue
-            more = found.blocks_to_decide - found.blocks if found.blocks_to_decide > found.blocks else None
-            pair = [level, *([factor.incumbent] if factor.incumbent else [])]
-            seconds = more and more * sum(mean_of_finished(arm.train_seconds) for arm in pair)
-            yield Undecided(
-                model=model.label, factor=factor.label, level=level.label, comparison=found, more=more, seconds=seconds
+            arms = [level, *([factor.incumbent] if factor.incumbent else [])]
+            blocks = MORE_REPETITIONS * found.folds
+            yield Open(
+                model=model.label,
+                factor=factor.label,
+                level=level.tuned_label,
+                comparison=found,
+                trainings=blocks * len(arms),
+                seconds=blocks * sum(mean_of_finished(arm.train_seconds) for arm in arms),
+                matters=abs(found.expected_gain) > found.margin / 2,
             )

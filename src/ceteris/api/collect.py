@@ -196,6 +196,7 @@ def _collect(trained: TrainedStudy, tell: Callable[[str], None]) -> StudyFinding
         significance=study.significance,
         equivalence_margin=study.equivalence_margin,
         exploration_images=study.exploration.images,
+        final_epochs=study.final.epochs,
         data=describe(data_set, shares=_shares(study, data_set), folds=study.exploration.folds),
         models=tuple(_model_finding(trained, result) for result in trained.results),
         finals=finals,

@@ -13,7 +13,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
 from ceteris.errors import CeterisError, ConfigError
-from ceteris.formats import cut, visible
+from ceteris.formats import shortened, visible
 
 if TYPE_CHECKING:
     from ceteris.study import Study
@@ -126,7 +126,7 @@ def run_command(arguments: list[str]) -> int:
     try:
         app(arguments, result_action="return_value", console=Terminal(soft_wrap=False), error_console=errors)
     except CeterisError as error:
-        lines = [cut(line) for line in str(error).splitlines()]
+        lines = [shortened(line, 1000) for line in str(error).splitlines()]
         errors.print("error: " + "\n".join(lines), style="red", highlight=False)
         return 1
     except KeyboardInterrupt:

@@ -10,9 +10,10 @@ from typing import Any
 from rich.console import Console
 
 from ceteris.cli.printing import rich_table
-from ceteris.formats import clock, plain_points
-from ceteris.planning.estimate import MORE_REPETITIONS, FittedPlan, PlanEstimate
+from ceteris.formats import clock, plain_points, points_range
+from ceteris.planning.estimate import FittedPlan, PlanEstimate
 from ceteris.planning.power import Disagreement
+from ceteris.stats import MORE_REPETITIONS
 
 _RANKED = 3  # factors that are named as the best and the worst use of time
 
@@ -78,7 +79,7 @@ def print_fitted(console: Console, study: str, plan: FittedPlan) -> None:
             "out factors, models, or seeds of the final trainings (final.seeds). The smallest design is:"
         )
     found = [
-        f"  {model}: differences that can be found were {_points(before)} points and would be {_points(after)}."
+        f"  {model}: differences that can be found were {points_range(before)} points and would be {points_range(after)}."
         for model in fitted.designs
         if (before := _detectable(asked, model)) and (after := _detectable(fitted, model))
     ]
@@ -156,8 +157,8 @@ def _power_lines(estimate: PlanEstimate) -> list[str]:
     for model, design in estimate.designs.items():
         if now := _detectable(estimate, model):
             more = [s.detectable_with_more for s in estimate.stages if s.model == model and s.detectable_with_more]
-            finds = f"finds a true difference of about {_points(now)} points"
-            with_more = f"with {MORE_REPETITIONS} more repetitions {_points(more)}"
+            finds = f"finds a true difference of about {points_range(now)} points"
+            with_more = f"with {MORE_REPETITIONS} more repetitions {points_range(more)}"
             lines.append(
                 f"  {model}: with these {design.images:,} images this design {finds}; {with_more} "
                 f"({disagreement_source(design.disagreement)})."
@@ -182,11 +183,6 @@ def disagreement_source(found: Disagreement) -> str:
 
 def _detectable(estimate: PlanEstimate, model: str) -> list[float]:
     return [s.detectable for s in estimate.stages if s.model == model and s.detectable]
-
-
-def _points(differences: Sequence[float]) -> str:
-    low, high = map(plain_points, (min(differences), max(differences)))
-    return low if low == high else f"{low} to {high}"
 
 
 def _size(count: int) -> str:

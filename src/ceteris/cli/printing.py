@@ -49,7 +49,7 @@ def print_result(console: Console, result: "Result") -> None:
     """Print what helped, the test results and where everything lies."""
     from ceteris.api.runs import LOG_FILE
 
-    print_table(console, result.table("what_helped").only("model", "factor", "kept", "difference", "verdict"))
+    print_table(console, result.table("what_helped").brief())
     print_table(console, result.table("test_results").only("model", "version", "accuracy", "low", "high", "F1", "AUC"))
     findings = result.findings
     if findings.data.note:

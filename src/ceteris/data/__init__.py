@@ -5,7 +5,9 @@ from ceteris.data.describe import TextTable, as_json, describe, reading_lines, t
 from ceteris.data.download import Progress
 from ceteris.data.formats.arrays import labels_among, parts_of, read_images
 from ceteris.data.formats.pictures import read_pictures_of_shape
+from ceteris.data.hazards import Hazards
 from ceteris.data.imageset import ImageSet, make_image_set, standardisation
+from ceteris.data.likeness import Appearance, Unlike, picture_sizes, unlike_training
 from ceteris.data.load import from_arrays, list_sets, load
 from ceteris.data.named import NamedSet, SetRow, find_named, named_sets
 from ceteris.data.prepared import open_prepared, open_train
@@ -14,8 +16,10 @@ from ceteris.data.source import ReadOptions
 from ceteris.data.splits import SplitImages, split_images, split_indices
 
 __all__ = [
+    "Appearance",
     "DataAudit",
     "DataSet",
+    "Hazards",
     "ImageSet",
     "NamedSet",
     "Progress",
@@ -24,6 +28,7 @@ __all__ = [
     "SetRow",
     "SplitImages",
     "TextTable",
+    "Unlike",
     "as_json",
     "audit",
     "describe",
@@ -37,6 +42,7 @@ __all__ = [
     "open_prepared",
     "open_train",
     "parts_of",
+    "picture_sizes",
     "read_images",
     "read_pictures_of_shape",
     "reading_lines",
@@ -45,5 +51,6 @@ __all__ = [
     "split_indices",
     "standardisation",
     "text_tables",
+    "unlike_training",
     "write_page",
 ]

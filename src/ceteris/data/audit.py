@@ -7,13 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ceteris.data.imageset import ImageSet, class_counts, pieces
-from ceteris.data.prepared import image_prints, leakage_warning, open_for_audit
+from ceteris.data.prepared import image_prints, open_for_audit
 from ceteris.data.sealed import DataSet
 from ceteris.records import ByteArray, Float32Array, FloatArray, IntArray
 
 NEAR_SEARCH_LIMIT = 150_000  # images; the search compares all pairs
 LARGE_DRIFT = 0.5  # in standard deviations; Cohen (1988) calls 0.5 a medium effect
-LARGE_IMBALANCE = 10.0
 LARGE_SHARE_DISTANCE = 0.1
 SIGNATURE_SIDE = 8
 # Correlation of all pixels: such pictures differ by noise, compression or brightness, not by what they show.
@@ -80,8 +79,7 @@ def audit(data_set: DataSet, *, folds: int = 0, near: bool = True) -> DataAudit:
         near: whether to search near duplicates too (seconds for 60,000 images).
     """
     train, test = data_set.train, open_for_audit(data_set.prepared)
-    stored = [image_prints(data_set.prepared, part) for part in ("train", "test")]
-    prints = [np.ascontiguousarray(part).view("V16")[:, 0] for part in stored]
+    prints = [image_prints(data_set.prepared, part) for part in ("train", "test")]
     copies = [_copies(part) for part in prints]
     _, *common = np.intersect1d(prints[0], prints[1], return_indices=True)
     shared = np.stack(common, axis=1).astype(np.int64)
@@ -160,15 +158,10 @@ def _with_warnings(found: DataAudit, data_set: DataSet, folds: int) -> DataAudit
         if min(counts[label], data_set.test.class_counts[label]) >= 30
     ]
     lines = [
-        (len(found.shared), leakage_warning(len(found.shared))),
         (len(found.near_shared), "Pairs of a training and a test image that are nearly the same: {}."),
         (len(found.conflicting), "Training images that have a copy with another label: {}."),
         (len(found.train_copies), "Training images that are copies of others: {}; a fold and the rest may share them."),
         (len(found.constant_train) + found.constant_test, "Images of a single colour: {}."),
-        (
-            int(found.imbalance >= LARGE_IMBALANCE),
-            f"The largest class has {found.imbalance:.0f} times the images of the smallest.",
-        ),
         (
             int(found.share_distance > LARGE_SHARE_DISTANCE),
             f"The class shares of training and test part differ by {found.share_distance:.0%}.",
@@ -176,7 +169,8 @@ def _with_warnings(found: DataAudit, data_set: DataSet, folds: int) -> DataAudit
         (len(drifting), f"Test images are brighter or darker than training images in: {', '.join(drifting[:10])}."),
     ]
     warnings = [text.replace("{}", str(count)) for count, text in lines if count]
-    return replace(found, warnings=(*warnings, *small_classes(data_set.train, folds)))
+    known = data_set.hazards.lines if data_set.hazards else ()
+    return replace(found, warnings=(*known, *warnings, *small_classes(data_set.train, folds)))
 
 
 def small_classes(train: ImageSet, folds: int) -> tuple[str, ...]:

@@ -205,8 +205,7 @@ def _prepared(folder: Path, read: Callable[[], Source], options: ReadOptions, ca
             f"{source.name}: all {len(labels):,} images have one label, {source.classes[labels[0]]!r}. Two classes at least "
             "are needed; is the label elsewhere?"
         )
-    source = _with_test(source, options, cache / "splits")
-    return prepare(replace(source, warnings=(*source.warnings, *_classes_missing(source))), folder, options)
+    return prepare(_with_test(source, options, cache / "splits"), folder, options)
 
 
 def _with_test(source: Source, options: ReadOptions, folder: Path) -> Source:
@@ -249,19 +248,6 @@ def _held_out(file: Path, count: int) -> IntArray | None:
         return None
     usable = held_out.ndim == 1 and 0 < len(held_out) < count and held_out.min() >= 0 and held_out.max() < count
     return np.unique(held_out) if usable else None
-
-
-def _classes_missing(source: Source) -> list[str]:
-    """Return a warning where a class has no image in one of the parts."""
-    warnings = []
-    for name, part, so in (("training", source.train, ""), ("test", source.test, "; nothing can be measured of them")):
-        if part is not None and len(part.labels):
-            counts = np.bincount(part.labels, minlength=len(source.classes))
-            empty = [source.classes[label] for label in np.flatnonzero(counts == 0)]
-            if empty:
-                text = f"{len(empty)} of {len(source.classes)} classes have no {name} image: {', '.join(empty[:10])}"
-                warnings.append(f"{text}{so}.")
-    return warnings
 
 
 def _key(reader: Reader, options: ReadOptions, cache: Path) -> str:

@@ -24,7 +24,9 @@ from numpy.typing import NDArray
 from pydantic import Field, TypeAdapter, ValidationError
 
 from ceteris.data.formats.entries import MAX_BYTES
+from ceteris.data.hazards import Hazards, find_hazards
 from ceteris.data.imageset import ImageSet, check_labels, class_counts, content_digest, group_numbers, pieces
+from ceteris.data.likeness import Appearance, appearance_of
 from ceteris.data.sealed import DataSet, SealedTest
 from ceteris.data.source import Part, ReadOptions, Source, Understood
 from ceteris.errors import DataError
@@ -34,7 +36,6 @@ from ceteris.records import ByteArray, Digest, IntArray
 
 PREPARED_FORMAT = 1
 LONGEST_NAME = 1000  # letters, of a class
-DARK = 32  # of 255; a set with no brighter pixel is nearly black
 _ABANDONED_AFTER = 24 * 3600  # seconds
 _MOST_META_BYTES = 1 << 26
 _META = cache(lambda: TypeAdapter(Meta))  # made when it is first needed
@@ -43,7 +44,8 @@ _META = cache(lambda: TypeAdapter(Meta))  # made when it is first needed
 def prepare(source: Source, folder: Path, options: ReadOptions | None = None) -> DataSet:
     """Write the prepared copy of ``source``, which was read as ``options`` say, to ``folder`` and open it.
 
-    Where another process has written the folder meanwhile, its copy is used.
+    Where another process has written the folder meanwhile, its copy is used. With ``leaks = "drop"`` training images that
+    are in the test part too, or whose group is, are left out.
 
     Raises:
         DataError: the source is damaged, or the copy cannot be written (for example on a full disk).
@@ -59,7 +61,12 @@ def prepare(source: Source, folder: Path, options: ReadOptions | None = None) ->
         unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder.parent))
         try:
             _write(source, source.test, unfinished, replace(options or ReadOptions(), white=source.white))
-            _publish(unfinished, folder)
+            try:
+                unfinished.rename(folder)
+            except OSError:
+                if not is_prepared(folder):  # a copy of an older format or a damaged one is in the way
+                    shutil.rmtree(folder, ignore_errors=True)
+                    unfinished.rename(folder)
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
     except OSError as error:
@@ -93,19 +100,15 @@ def open_prepared(folder: Path) -> DataSet:
         classes=meta.classes,
         fingerprint=meta.test.digest,
     )
-    told = (
-        "name",
-        "title",
-        "source",
-        "licence",
-        "note",
-        "label_meaning",
-        "warnings",
-        "preprocessing",
-        "understood",
-        "reading",
+    as_written = ("title", "source", "licence", "note", "label_meaning", "preprocessing", "understood", "reading")
+    return DataSet(
+        name=meta.name,
+        **{name: getattr(meta, name) for name in (*as_written, "hazards", "appearance")},
+        warnings=(*meta.warnings, *(meta.hazards.lines if meta.hazards else ())),
+        train=open_train(folder),
+        test=test,
+        prepared=folder,
     )
-    return DataSet(**{name: getattr(meta, name) for name in told}, train=open_train(folder), test=test, prepared=folder)
 
 
 def open_train(folder: Path) -> ImageSet:
@@ -122,9 +125,33 @@ def open_for_audit(folder: Path) -> ImageSet:
     return _open_part(folder, "test")
 
 
-def image_prints(folder: Path, part: str) -> NDArray[np.uint64]:
-    """Return a 128-bit fingerprint per image, uint64 (n, 2); equal images have equal fingerprints. ``part``: train or test."""
-    return _mapped(folder / f"{part}_prints.npy")
+def image_prints(folder: Path, part: str) -> NDArray[np.void]:
+    """Return a 128-bit fingerprint per image (n,); equal images have equal fingerprints. ``part``: train or test."""
+    return np.ascontiguousarray(_mapped(folder / f"{part}_prints.npy")).view("V16")[:, 0]
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file that appears complete or not at all, whoever else writes it.
+
+    Raises:
+        DataError: it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as unfinished:
+            unfinished.write(text)
+        os.replace(unfinished.name, path)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error.strerror or error}). Name another folder.") from error
+
+
+def prints(images: ByteArray) -> NDArray[np.uint64]:
+    """Return BLAKE2b fingerprints of 128 bits, uint64 (n, 2), of images (n, c, h, w)."""
+    digests = bytearray()
+    for piece in pieces(images):
+        for image in np.ascontiguousarray(piece).reshape(len(piece), -1):
+            digests += hashlib.blake2b(image.data, digest_size=16).digest()
+    return np.frombuffer(bytes(digests), dtype="<u8").reshape(-1, 2)
 
 
 def _open_part(folder: Path, part: str) -> ImageSet:
@@ -133,9 +160,10 @@ def _open_part(folder: Path, part: str) -> ImageSet:
     images: ByteArray = _mapped(folder / f"{part}_images.npy")
     labels: IntArray = _mapped(folder / f"{part}_labels.npy")
     groups: IntArray | None = _mapped(folder / f"{part}_groups.npy") if about.grouped else None
-    whole = [labels] if groups is None else [labels, groups]
     fits = images.dtype == np.uint8 and images.shape == (sum(about.class_counts), *meta.image_shape)
-    fits &= all(array.dtype == np.int64 and array.shape == images.shape[:1] for array in whole)
+    fits &= all(
+        array is None or (array.dtype == np.int64 and array.shape == images.shape[:1]) for array in (labels, groups)
+    )
     if not fits or not 0 <= labels.min(initial=0) <= labels.max(initial=0) < len(meta.classes):
         raise DataError(
             f"{folder}: the prepared copy does not fit its description. Delete the folder; it is made again."
@@ -164,7 +192,7 @@ class PartMeta:
 
 @dataclass(frozen=True, kw_only=True)
 class Meta:
-    """The description of a prepared copy, ``meta.json``; copies of an earlier version hold nothing of the last two."""
+    """The description of a prepared copy, ``meta.json``; copies of an earlier version do not hold the last four."""
 
     format: int
     name: str
@@ -181,51 +209,68 @@ class Meta:
     test: PartMeta
     understood: Understood = field(default_factory=Understood)
     reading: ReadOptions = field(default_factory=ReadOptions)
+    hazards: Hazards | None = None
+    appearance: Appearance | None = None
 
 
 def _meta(folder: Path) -> Meta:
     try:
         with open_regular(folder / "meta.json", _MOST_META_BYTES) as file:
-            meta = _META().validate_json(file.read())
+            return _META().validate_json(file.read())
     except (OSError, ValueError) as error:
         reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
         raise DataError(
             f"{folder}: no prepared copy of a data set ({reason}). Load the set again by its name."
         ) from error
-    return meta
 
 
 def _write(source: Source, test: Part, folder: Path, reading: ReadOptions) -> None:
-    long = next((name for name in source.classes if len(name) > LONGEST_NAME), None)
+    train, long = source.train, next((name for name in source.classes if len(name) > LONGEST_NAME), None)
     if long is not None:
         raise DataError(
             f"{source.name}: a class has a name of {len(long):,} letters, {long[:40]}…; at most {LONGEST_NAME} are read."
         )
-    if source.train.shape != test.shape:
+    if train.shape != test.shape:
         raise DataError(
-            f"{source.name}: training images have the shape {source.train.shape} (channels, height, width), test images "
+            f"{source.name}: training images have the shape {train.shape} (channels, height, width), test images "
             f"{test.shape}. They must agree; give a size to bring them to."
         )
-    parts = {
-        "train": _write_part(source.train, source.classes, folder, "train"),
-        # No split touches the test part; without groups its fingerprint, under which looks are counted, stays the same.
-        "test": _write_part(replace(test, groups=None), source.classes, folder, "test"),
-    }
+    # No split touches the test part; without groups its fingerprint, under which looks are counted, stays the same.
+    about = {"test": _write_part(replace(test, groups=None), source.classes, folder, "test")}
+    about["train"] = _write_part(train, source.classes, folder, "train")
+    understood, before = source.understood, len(train.labels)
+    if reading.leaks == "drop":
+        leaked = np.isin(image_prints(folder, "train"), image_prints(folder, "test"))
+        leaked |= np.isin(np.array(train.groups or [""] * before), sorted(set(test.groups or ())))
+        if leaked.all():
+            raise DataError(
+                f'{source.name}: leaks = "drop" leaves no training image: all {before} are in the test part too.'
+            )
+        if leaked.any():
+            train = train.take(np.flatnonzero(~leaked))
+            about["train"] = _write_part(train, source.classes, folder, "train")
+            what = ("training images that are in the test part too", int(leaked.sum()))
+            understood = replace(understood, left_out=(*understood.left_out, what))
+    keys = [image_prints(folder, part) for part in ("train", "test")]
+    seen = ImageSet(images=_mapped(folder / "train_images.npy"), labels=train.labels, classes=source.classes, digest="")
+    hazards = find_hazards(
+        seen,
+        test.labels,
+        (np.isin(keys[0], keys[1]), np.isin(keys[1], keys[0])),
+        sorted(set(train.groups or ()) & set(test.groups or ())),
+        before - len(train.labels),
+    )
+    texts = ("name", "title", "licence", "note", "label_meaning", "preprocessing", "warnings", "classes")
     meta = {
         "format": PREPARED_FORMAT,
-        "name": source.name,
-        "title": source.title,
+        **{name: getattr(source, name) for name in texts},
         "source": source.citation,
-        "licence": source.licence,
-        "note": source.note,
-        "label_meaning": source.label_meaning,
-        "preprocessing": source.preprocessing,
-        "warnings": (*source.warnings, *_narrow_values(folder), *_leaks(source.train, test, folder)),
-        "classes": source.classes,
-        "image_shape": source.train.shape,
-        "understood": asdict(source.understood),
+        "image_shape": train.shape,
+        "understood": asdict(understood),
         "reading": asdict(reading),
-        **parts,
+        "hazards": asdict(hazards),
+        "appearance": asdict(appearance_of(seen.images, source.sizes or (train.shape[1:],))),
+        **about,
     }
     (folder / "meta.json").write_bytes(json.dumps(meta, indent=1, ensure_ascii=False).encode())
     _sync(folder / "meta.json")
@@ -238,75 +283,17 @@ def _write_part(part: Part, classes: tuple[str, ...], folder: Path, name: str) -
     images = _reserved(folder / f"{name}_images.npy", (len(labels), *part.shape))
     part.fill(images.view(np.ndarray))  # without the bookkeeping that a memmap does at every access
     images.flush()
-    np.save(folder / f"{name}_labels.npy", labels)
-    np.save(folder / f"{name}_prints.npy", prints(images))
     groups = None if part.groups is None else group_numbers(part.groups, count=len(labels))
-    if groups is not None:
-        np.save(folder / f"{name}_groups.npy", groups)
-    for kind in ("images", "labels", "prints", *(() if groups is None else ("groups",))):
+    arrays = {"labels": labels, "prints": prints(images)} | ({} if groups is None else {"groups": groups})
+    for kind, array in arrays.items():
+        np.save(folder / f"{name}_{kind}.npy", array)
+    for kind in ("images", *arrays):
         _sync(folder / f"{name}_{kind}.npy")
-    about = {
+    about: dict[str, Any] = {
         "digest": content_digest(images, labels, classes, groups),
         "class_counts": class_counts(labels, classes).tolist(),
     }
     return about if groups is None else about | {"grouped": True}
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file that appears complete or not at all, whoever else writes it.
-
-    Raises:
-        DataError: it cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as unfinished:
-            unfinished.write(text)
-        os.replace(unfinished.name, path)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error.strerror or error}). Name another folder.") from error
-
-
-def prints(images: ByteArray) -> NDArray[np.uint64]:
-    """Return BLAKE2b fingerprints of 128 bits, uint64 (n, 2), of images (n, c, h, w)."""
-    digests = bytearray()
-    for piece in pieces(images):
-        for image in np.ascontiguousarray(piece).reshape(len(piece), -1):
-            digests += hashlib.blake2b(image.data, digest_size=16).digest()
-    return np.frombuffer(bytes(digests), dtype="<u8").reshape(-1, 2)
-
-
-def _narrow_values(folder: Path) -> list[str]:
-    """Return a warning where the training images are nearly black or nearly white throughout."""
-    images = _mapped(folder / "train_images.npy")
-    low, high = min(int(piece.min()) for piece in pieces(images)), max(int(piece.max()) for piece in pieces(images))
-    if high > DARK and low < 255 - DARK:
-        return []
-    return [
-        f"The pixels lie in {low} to {high} of 0 to 255: all images are nearly {'black' if high <= DARK else 'white'}. Values "
-        "of 8 or 12 bits in files of 16 bits, and pixels of 0 and 1, have to be spread over the whole range first."
-    ]
-
-
-def _leaks(train: Part, test: Part, folder: Path) -> list[str]:
-    """Return a warning for equal images, and one for groups, that are in both parts."""
-    stored = [np.ascontiguousarray(image_prints(folder, part)).view("V16")[:, 0] for part in ("train", "test")]
-    copies = len(np.intersect1d(stored[0], stored[1]))
-    warnings = [leakage_warning(copies)] if copies else []
-    shared = sorted(set(train.groups or ()) & set(test.groups or ()))
-    if shared:
-        text = "group has" if len(shared) == 1 else "groups have"
-        warnings.append(
-            f"{len(shared)} {text} images in both the training and the test part ({', '.join(shared[:5])}"
-            f"{', …' if len(shared) > 5 else ''}); test results say nothing about images of new groups."
-        )
-    return warnings
-
-
-def leakage_warning(shared: int) -> str:
-    """Return the sentence that warns of ``shared`` images in both parts."""
-    text = "image is" if shared == 1 else "images are"
-    return f"{shared} {text} in both the training and the test part; test results are a little too good by that."
 
 
 def _reserved(path: Path, shape: tuple[int, ...]) -> np.memmap[tuple[int, ...], np.dtype[np.uint8]]:
@@ -323,12 +310,3 @@ def _reserved(path: Path, shape: tuple[int, ...]) -> np.memmap[tuple[int, ...], 
 def _sync(path: Path) -> None:
     with path.open("rb+") as file:
         os.fsync(file.fileno())
-
-
-def _publish(unfinished: Path, folder: Path) -> None:
-    try:
-        unfinished.rename(folder)
-    except OSError:
-        if not is_prepared(folder):  # a copy of an older format or a damaged one is in the way
-            shutil.rmtree(folder, ignore_errors=True)
-            unfinished.rename(folder)

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ceteris.data.hazards import Hazards
 from ceteris.data.imageset import ImageSet, class_counts
+from ceteris.data.likeness import Appearance
 from ceteris.data.source import ReadOptions, Understood
 from ceteris.records import IntArray
 
@@ -84,7 +86,9 @@ class DataSet:
     ``prepared`` is the folder of the prepared copy: a worker process opens the training part from there with
     ``open_train(prepared)``. ``source`` is the citation, ``note`` what every figure drawn from the set has to say beside
     it (for instance that the split is not the official one), ``preprocessing`` what was done to the pixels on reading,
-    ``understood`` what the reader took for what, ``reading`` how the images were read, with what was found out on the way.
+    ``understood`` what the reader took for what, ``reading`` how the images were read, with what was found out on the way,
+    ``hazards`` the sizes of what endangers conclusions, ``appearance`` how its pictures look (both None for copies that an
+    earlier version made).
     """
 
     name: str
@@ -100,3 +104,5 @@ class DataSet:
     understood: Understood
     prepared: Path
     reading: ReadOptions
+    hazards: Hazards | None = None
+    appearance: Appearance | None = None

@@ -130,6 +130,7 @@ class Source:
     warnings: tuple[str, ...] = ()
     understood: Understood = Understood()
     white: float | None = None  # see ReadOptions; as given or as found out
+    sizes: tuple[tuple[int, int], ...] = ()  # (height, width) of the pictures in their files, every size once
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -66,7 +66,8 @@ def class_figures(results: Results) -> Iterator[ReportFigure]:
     yield ReportFigure(
         name="calibration", section="results", draw=partial(draw_calibration, best),
         caption="Reliability of the best versions: accuracy among the images of similar confidence; a mark's area grows "
-        "with the number of images; on the dashed line confidence and accuracy agree (Guo et al. 2017).",
+        "with the number of images; on the dashed line confidence and accuracy agree (Guo et al. 2017). A perfectly calibrated "
+        "model shows an error up to the second number by chance.",
         description="Reliability diagrams, one panel per model, with the expected calibration error.",
     )  # fmt: skip
 
@@ -236,7 +237,7 @@ def draw_calibration(best: Sequence[VersionResults], figure: Figure) -> None:
         axes.set_ylim(0, 104)
         axes.set_title(shortened(summary.title, 26))
         axes.set_xlabel("confidence, %", labelpad=1)
-        told = f"expected calibration\nerror {100 * bins.error:.1f} points"
+        told = f"calibration error {100 * bins.error:.1f}\nby chance up to {100 * bins.by_chance:.1f}"
         axes.text(0.97, 0.05, told, transform=axes.transAxes, fontsize=7.5, va="bottom", ha="right")
         grid(axes, "both")
     for axes in panels[::3]:

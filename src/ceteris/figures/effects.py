@@ -11,6 +11,7 @@ from ceteris.analysis.results import ModelResults, Results
 from ceteris.figures.report_figure import ReportFigure
 from ceteris.figures.rows import (
     ALL_RIGHT,
+    CLAIMS,
     HEADER,
     ROW,
     draw_blocks,
@@ -26,7 +27,11 @@ from ceteris.figures.rows import (
 )
 from ceteris.figures.style import FAINT, INK, MUTED, PAPER, VERDICT_COLOURS, axes_at, open_page
 from ceteris.findings import FactorFinding, FactorPath, GridSearch, LevelFinding
-from ceteris.formats import shortened
+from ceteris.formats import chance, points, shortened
+
+LEFT, ACROSS = 1.75, 1.8  # inches: where the axes of the blocks begin, and their width
+PAGE = ((0.1 - LEFT) / ACROSS, (7.1 - LEFT) / ACROSS)  # from edge to edge, in widths of these axes
+BET_COLUMNS = (1.06, 1.4, 1.72)  # expected gain, chance and what was shown, in widths of the axes of the differences
 
 
 def effects_figures(results: Results) -> Iterator[ReportFigure]:
@@ -48,10 +53,10 @@ def effects_figures(results: Results) -> Iterator[ReportFigure]:
         yield ReportFigure(
             name=f"effects-{model.name}", section="exploration", model=model.name,
             draw=partial(draw_effects, model, margin=results.equivalence_margin),
-            caption=f"{model.label}: every level of every factor {where}. Left, the accuracy of each {model.block} and their "
-            "mean, with the incumbent's mean as a dashed line; right, the paired difference from the incumbent with its 95 % "
-            "interval, corrected for the overlap of training sets (Nadeau & Bengio 2003). An arrow at an edge is a value far "
-            f"outside.{fewer if raced else ''}",
+            caption=f"{model.label}: every option of every factor {where}. Left, the accuracy of each {model.block} and their "
+            "mean, with that of the current setting as a dashed line; right, the paired difference from it with its 95 % "
+            "interval, what is expected of it, how likely it helps, and what was shown. The option that is taken has "
+            f"a tick; it needs no proof. An arrow at an edge is a value far outside.{fewer if raced else ''}",
             description=f"Dot plots of {len(list(model.levels()))} levels of {len(model.factors)} "
             "factors; all numbers are in the table of factors.",
         )  # fmt: skip
@@ -59,7 +64,7 @@ def effects_figures(results: Results) -> Iterator[ReportFigure]:
             saved = model.trainings_saved
             yield ReportFigure(
                 name=f"race-{model.name}", section="exploration", model=model.name, draw=partial(draw_race, model),
-                caption=f"{model.label}: on how many blocks every level was trained before its fate was clear."
+                caption=f"{model.label}: on how many blocks every option was trained before its fate was clear."
                 + (f" {saved} trainings of the full design were not needed." if saved else ""),
                 description="A bar per level of every factor: the blocks it was trained on, of those of the full design.",
             )  # fmt: skip
@@ -74,22 +79,25 @@ def draw_effects(model: ModelResults, figure: Figure, *, margin: float) -> None:
     body = max(rows, 2) * ROW
     title = f"{model.label}: the effect of every technique on the cross-validated accuracy"
     open_page(figure, height=body + 1.4, title=title)
-    blocks = axes_at(figure, 1.75, 0.75, 2.2, body)
-    effects = axes_at(figure, 4.15, 0.75, 1.75, body)
+    blocks = axes_at(figure, LEFT, 0.75, ACROSS, body)
+    effects = axes_at(figure, 3.7, 0.75, 1.55, body)
     levels = [level for _, level in model.levels()]
     blocks.set_xlim(*_accuracy_limits(levels))
     prepare_rows(blocks, rows, f"accuracy on each {model.block}, %")
     prepare_differences(
         effects, [level.comparison for level in levels], rows=rows, margin=margin,
-        title="difference from the incumbent, points",
+        title="difference, points",
     )  # fmt: skip
+    heads = zip(BET_COLUMNS, ("expected", "chance", "shown?"), strict=True)
+    for x, told in heads:
+        effects.text(x, -0.3, told, transform=effects.get_yaxis_transform(), fontsize=7.5, color=MUTED, ha="left")
     top = 0.0
     for factor in model.factors:
         _draw_factor(blocks, effects, factor, top)
         top += HEADER + len(factor.levels)
     verdict_legend(
         figure,
-        f"dots: {model.block}s; upright bars: their mean; level bars: corrected 95 % intervals; "
+        f"dots: {model.block}s; upright bars: their mean; level bars: 95 % intervals; "
         f"grey band: ±{100 * margin:g} points count as equivalent",
         levels=True,
     )
@@ -108,9 +116,9 @@ def _accuracy_limits(levels: list[LevelFinding]) -> tuple[float, float]:
 
 def _draw_factor(blocks: Axes, effects: Axes, factor: FactorFinding, top: float) -> None:
     page = blocks.get_yaxis_transform()  # x in axes units, y in rows
-    blocks.plot([-0.75, 2.47], [top + 0.22] * 2, transform=page, color=FAINT, linewidth=0.7, clip_on=False)
+    blocks.plot(PAGE, [top + 0.22] * 2, transform=page, color=FAINT, linewidth=0.7, clip_on=False)
     title = shortened(factor.label, 60)
-    blocks.text(-0.745, top + 0.85, title, transform=page, fontsize=8.5, fontweight="bold", va="center")
+    blocks.text(PAGE[0] + 0.005, top + 0.85, title, transform=page, fontsize=8.5, fontweight="bold", va="center")
     first = top + HEADER + 0.5
     for row, level in enumerate(factor.levels):
         _draw_level(blocks, effects, level, first + row)
@@ -124,7 +132,7 @@ def _draw_level(blocks: Axes, effects: Axes, level: LevelFinding, y: float) -> N
     page, kept, bad = blocks.get_yaxis_transform(), VERDICT_COLOURS["better"], VERDICT_COLOURS["worse"]
     if level.chosen:
         blocks.fill_between(
-            [-0.75, 2.47],
+            PAGE,
             y - 0.47,
             y + 0.47,
             transform=page,
@@ -134,8 +142,8 @@ def _draw_level(blocks: Axes, effects: Axes, level: LevelFinding, y: float) -> N
             clip_on=False,
             zorder=0,
         )
-        blocks.text(-0.72, y, "✓", transform=page, fontsize=8, va="center", color=kept)
-    label_row(blocks, -0.65, y, shortened(level.tuned_label, 25), bold=level.chosen)
+        blocks.text(PAGE[0] + 0.03, y, "✓", transform=page, fontsize=8, va="center", color=kept)
+    label_row(blocks, PAGE[0] + 0.12, y, shortened(level.tuned_label, 25), bold=level.chosen)
     low, mean = blocks.get_xlim()[0], 100 * level.mean
     if mean >= low:
         draw_blocks(blocks, 100 * level.accuracies, y)
@@ -145,20 +153,35 @@ def _draw_level(blocks: Axes, effects: Axes, level: LevelFinding, y: float) -> N
         blocks.text(low, y, told, fontsize=7.5, color=bad, va="center")
     failed = f"{len(level.failures)} failed"
     if level.comparison:
-        draw_comparison(effects, y, level.comparison, digits=1, rest=f" ({failed})" if level.failures else "")
+        draw_comparison(effects, y, level.comparison, told="")
+        _write_bet(effects, y, level, failed if level.failures else "")
     elif level.incumbent:
         draw_incumbent(effects, 0, y)
-        write_right(effects, y, "incumbent")
+        write_right(effects, y, "current setting")
     else:
         page = effects.get_yaxis_transform()
         effects.text(0.5, y, "not comparable", transform=page, fontsize=7, color=MUTED, ha="center", va="center")
         write_right(effects, y, failed)
 
 
+def _write_bet(axes: Axes, y: float, level: LevelFinding, failed: str) -> None:
+    """Write what is expected of a level, how likely it helps and what was shown, in columns to the right of its row."""
+    found = level.comparison
+    assert found is not None
+    shown = "same training" if found.identical else CLAIMS[found.verdict]
+    cells = (points(found.expected_gain, 1, zero="±"), chance(found.chance), failed or shown)
+    weight = "bold" if level.chosen else "normal"
+    colour = MUTED if found.verdict == "undecided" and not level.chosen else VERDICT_COLOURS[found.verdict]
+    for x, told in zip(BET_COLUMNS, cells, strict=True):
+        axes.text(
+            x, y, told, transform=axes.get_yaxis_transform(), fontsize=7.5, va="center", color=colour, fontweight=weight
+        )
+
+
 def draw_race(model: ModelResults, figure: Figure) -> None:
     """Draw one bar per level: the blocks it was trained on, coloured by its verdict, within those of the full design."""
     rows = max(sum(HEADER + len(factor.levels) for factor in model.factors), 1)
-    title = f"{shortened(model.label, 30)}: how many blocks every level needed"
+    title = f"{shortened(model.label, 30)}: how many blocks every option needed"
     open_page(figure, height=rows * ROW + 1.25, title=title)
     axes = axes_at(figure, 2.1, 0.55, 3.3, rows * ROW)
     axes.set_xlim(0, max((len(level.accuracies) for _, level in model.levels()), default=1))
@@ -171,7 +194,7 @@ def draw_race(model: ModelResults, figure: Figure) -> None:
         for row, level in enumerate(factor.levels):
             _draw_bar(axes, level, top + HEADER + 0.5 + row, blocks)
         top += HEADER + len(factor.levels)
-    verdict_legend(figure, "bars: blocks trained; pale: blocks that were not needed; black: the incumbent")
+    verdict_legend(figure, "bars: blocks trained; pale: blocks that were not needed; black: the current setting")
 
 
 def _draw_bar(axes: Axes, level: LevelFinding, y: float, blocks: int) -> None:
@@ -181,11 +204,13 @@ def _draw_bar(axes: Axes, level: LevelFinding, y: float, blocks: int) -> None:
     axes.barh(y, trained, height=0.62, color=colour, linewidth=0)
     if trained:
         axes.text(trained, y, f"{trained} ", fontsize=7, ha="right", va="center", color=PAPER, fontweight="bold")
-    label_row(axes, -0.59, y, ("✓ " if level.chosen else "   ") + shortened(level.label, 28), bold=level.chosen)
+    label_row(axes, -0.59, y, ("✓ " if level.chosen else "   ") + shortened(level.tuned_label, 28), bold=level.chosen)
     if level.failures:
         told = f"{len(level.failures)} failed"
     elif level.incumbent and verdict is None:
-        told = "incumbent"
+        told = "current setting"
     else:
-        told = (verdict or "not comparable") + ("" if trained == blocks else f", left after {trained}")
+        told = (CLAIMS[verdict] if verdict else "not comparable") + (
+            "" if trained == blocks else f", left after {trained}"
+        )
     write_right(axes, y, told, MUTED if verdict in (None, "undecided") else colour)

@@ -25,7 +25,7 @@ from ceteris.formats import shortened
 
 CONFIRMED_ROW, ABLATED_ROW = 0.46, 0.34  # inches
 ABLATION_WORDS: dict[Verdict, str] = {
-    "better": "worth it", "worse": "harms", "equivalent": "not needed", "undecided": "undecided",
+    "better": "worth it", "worse": "harms", "equivalent": "not needed", "undecided": "not shown",
 }  # fmt: skip
 
 
@@ -35,16 +35,15 @@ def improvement_figure(results: Results) -> Iterator[ReportFigure]:
     if not confirmed:
         return
     promise = (
-        " The diamond is the sum of the differences that the kept levels showed while they were chosen; what chance chose "
-        "does not come back."
+        " The diamond is the sum of what was expected of the options that were taken."
         if any(np.isfinite(model.promised_gain) for model in confirmed)
         else ""
     )
     yield ReportFigure(
         name="improvement", section="exploration",
         draw=partial(draw_improvement, confirmed, margin=results.equivalence_margin),
-        caption="Baseline (open) and best recipe (filled) on fresh seeds that no choice has seen, block by block, and "
-        f"their paired difference with its corrected 95 % interval.{promise}",
+        caption="Baseline (open) and best recipe (filled), trained again and compared as a whole, and "
+        f"their paired difference with its 95 % interval.{promise}",
         description="For each model the accuracies of baseline and best recipe on fresh blocks and their difference; "
         "the numbers are in the table of improvements.",
     )  # fmt: skip
@@ -69,7 +68,7 @@ def draw_improvement(models: Sequence[ModelResults], figure: Figure, *, margin: 
     shown = [(model, model.confirmation) for model in models if model.confirmation is not None]
     promised = [model.promised_gain for model, _ in shown if np.isfinite(model.promised_gain)]
     rows = max(len(shown), 1)
-    open_page(figure, height=rows * CONFIRMED_ROW + 1.5, title="The improvement, measured on fresh seeds")
+    open_page(figure, height=rows * CONFIRMED_ROW + 1.5, title="The improvement, measured again")
     blocks = axes_at(figure, 1.6, 0.75, 2.45, rows * CONFIRMED_ROW)
     gains = axes_at(figure, 4.25, 0.75, 1.75, rows * CONFIRMED_ROW)
     prepare_differences(
@@ -79,7 +78,7 @@ def draw_improvement(models: Sequence[ModelResults], figure: Figure, *, margin: 
     values = np.concatenate([*(half for _, found in shown for half in (found.baseline, found.best)), [np.nan]])
     low, high = readable_range(values, values, values, needed=values)
     blocks.set_xlim(100 * low, 100 * min(high, ALL_RIGHT))
-    prepare_rows(blocks, rows, "accuracy on each fresh block, %")
+    prepare_rows(blocks, rows, "result of each training, %")
     for row, (model, found) in enumerate(shown):
         label_row(blocks, -0.61, row + 0.5, shortened(model.label, 24), bold=True)
         above, below, colour = row + 0.3, row + 0.7, model_colour(model.position)
@@ -95,7 +94,7 @@ def draw_improvement(models: Sequence[ModelResults], figure: Figure, *, margin: 
             )
         draw_comparison(gains, row + 0.5, found.comparison)
     told = f"open circle above, filled below: baseline and best; grey band: ±{100 * margin:g} points are equivalent"
-    verdict_legend(figure, told + ("; ◇ sum of the gains that chose it" if promised else ""))
+    verdict_legend(figure, told + ("; ◇ expected of all that was taken" if promised else ""))
 
 
 def draw_ablation(choices: tuple[AblatedChoice, ...], figure: Figure, *, title: str, margin: float) -> None:

@@ -34,7 +34,7 @@ from ceteris.records import FloatArray
 INTERACTION_ROW = 0.34  # inches
 MOST = 20
 INTERACTION_WORDS: dict[Verdict, str] = {
-    "better": "together more", "worse": "together less", "equivalent": "additive", "undecided": "undecided",
+    "better": "together more", "worse": "together less", "equivalent": "additive", "undecided": "not shown",
 }  # fmt: skip
 
 # (first level, second level) -> the other settings -> mean accuracy

@@ -39,7 +39,7 @@ def results_figure(results: Results) -> Iterator[ReportFigure]:
         yield ReportFigure(
         name="test-results", section="results", draw=partial(draw_results, results),
         caption="Accuracy, macro-averaged precision, recall and F1, and AUC on the test set: mean over seeds (large), every "
-        "seed (small), 95 % Wilson interval of the accuracy.",
+        "seed (small), 95 % interval of the accuracy over images and seeds.",
         description="Dot plots of five metrics for every version of every model; the numbers are in the table of test results.",
     )  # fmt: skip
 

@@ -1,6 +1,6 @@
 """Rows with intervals, one under the other: how every figure draws a comparison, names its rows and explains its marks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import get_args
 
 import numpy as np
@@ -14,6 +14,9 @@ from ceteris.records import FloatArray
 
 ROW = 0.2  # inches: a row of one line
 HEADER = 1.35  # rows that a headline takes
+CLAIMS: dict[Verdict, str] = {
+    "better": "better", "worse": "worse", "equivalent": "equivalent", "undecided": "not shown",
+}  # fmt: skip
 ALL_RIGHT = 1.004  # the end of an axis of accuracies: a mark at 1 stays whole
 
 
@@ -73,15 +76,9 @@ def prepare_differences(
 
 
 def draw_comparison(
-    axes: Axes,
-    y: float,
-    found: Comparison | None,
-    *,
-    words: dict[Verdict, str] | None = None,
-    digits: int = 2,
-    rest: str = "",
+    axes: Axes, y: float, found: Comparison | None, *, words: Mapping[Verdict, str] = CLAIMS, told: str | None = None
 ) -> None:
-    """Draw mark and interval in row ``y``; to the right the number, its verdict (in ``words``) and the ``rest``."""
+    """Draw mark and interval in row ``y``; to the right what is ``told``, else the number and what was shown, in ``words``."""
     if found is None:
         write_right(axes, y, "not comparable")
         return
@@ -94,8 +91,8 @@ def draw_comparison(
     else:
         edge, arrow = (low, "◂") if centre < low else (high, "▸")
         axes.text(edge, y, arrow, color=colour, fontsize=8, va="center", ha="left" if centre < low else "right")
-    told = f"{points(found.difference, digits, zero='±')}  {(words or {}).get(found.verdict, found.verdict)}{rest}"
-    write_right(axes, y, told, MUTED if found.verdict == "undecided" else colour)
+    text = f"{points(found.difference, zero='±')}  {words[found.verdict]}" if told is None else told
+    write_right(axes, y, text, MUTED if found.verdict == "undecided" else colour)
 
 
 def draw_mark(axes: Axes, x: float, y: float, verdict: Verdict, *, size: float) -> None:
@@ -136,7 +133,7 @@ def draw_blocks(axes: Axes, values: FloatArray, y: float) -> None:
     axes.scatter(shown, np.full(len(shown), y), s=11, color=MUTED, alpha=0.45, linewidths=0, zorder=2)
 
 
-def verdict_legend(figure: Figure, rest: str, *, words: dict[Verdict, str] | None = None, levels: bool = False) -> None:
+def verdict_legend(figure: Figure, rest: str, *, words: Mapping[Verdict, str] = CLAIMS, levels: bool = False) -> None:
     """Explain the marks at the lower edge, those of ``levels`` too, with ``rest`` in the line below."""
     axes = axes_at(figure, 0.1, figure.get_size_inches()[1] - 0.62, WIDTH - 0.2, 0.25)
     axes.set_xlim(0, WIDTH - 0.2)
@@ -144,12 +141,12 @@ def verdict_legend(figure: Figure, rest: str, *, words: dict[Verdict, str] | Non
     axes.axis("off")
     x = 0.05
     for verdict in get_args(Verdict):
-        told = (words or {}).get(verdict, verdict)
+        told = words[verdict]
         draw_mark(axes, x, 0.5, verdict, size=22)
         axes.text(x + 0.1, 0.48, told, fontsize=7.5, va="center", color=MUTED)
         x += 0.35 + 0.065 * len(told)
     if levels:
         draw_incumbent(axes, x, 0.5)
-        axes.text(x + 0.1, 0.48, "incumbent", fontsize=7.5, va="center", color=MUTED)
-        axes.text(x + 0.95, 0.48, "✓ kept", fontsize=7.5, va="center", color=MUTED)
+        axes.text(x + 0.1, 0.48, "current setting", fontsize=7.5, va="center", color=MUTED)
+        axes.text(x + 1.2, 0.48, "✓ taken", fontsize=7.5, va="center", color=MUTED)
     axes.text(0, -0.28, rest, fontsize=7.5, va="center", color=MUTED)

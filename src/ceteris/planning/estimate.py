@@ -15,13 +15,13 @@ from ceteris.planning.dry_run import DryRun, PlannedStage, dry_run
 from ceteris.planning.power import Design, design_of
 from ceteris.planning.timing import Timing, Workload, calibrate
 from ceteris.records import CrossValidationSplit, Trial
+from ceteris.stats import MORE_REPETITIONS
 from ceteris.store import Store
 from ceteris.study import ExperimentContext, Exploration, Study, strategy_of
 from ceteris.study.strategies.comparison import SECONDS_TO_REPORT, SECONDS_TO_REPORT_MODEL, SECONDS_TO_START
 from ceteris.study.trials import RunOptions, context_of
 from ceteris.training.compiler import put_off_compiler
 
-MORE_REPETITIONS = 2  # of which the plan says what they would find
 LEAST_IMAGES, LEAST_FOLDS = 1000, 3  # of a design that is made smaller to fit into a time
 
 Planned = tuple[Trial, Workload]

@@ -10,8 +10,7 @@ from markupsafe import Markup
 from ceteris.figures.style import ACCENT, FAINT, INK, MUTED, PAPER, VERDICT_COLOURS
 from ceteris.formats import points
 from ceteris.report.sections import DrawnFigure, Report
-
-NUMERIC = ("count", "share", "points", "p", "number", "seconds", "megabytes", "area")
+from ceteris.report.table import NUMERIC
 
 # The colours of a drawing follow the page into the dark.
 _COLOURS = {INK: "--ink", MUTED: "--muted", FAINT: "--rule", PAPER: "--paper", ACCENT: "--accent"} | {

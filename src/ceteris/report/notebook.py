@@ -17,7 +17,7 @@ from nbformat import v4
 from ceteris.analysis.results import Results
 from ceteris.errors import StoreError
 from ceteris.figures import figures
-from ceteris.report.sections import Block, Bullets, DrawnFigure, Heading, Picture, Rows, Text, sections
+from ceteris.report.sections import Block, Bullets, DrawnFigure, Heading, Picture, Rows, Terms, Text, sections
 from ceteris.report.tables import tables
 
 START_SECONDS = 180  # a kernel on a busy machine may take long to answer
@@ -140,6 +140,8 @@ def _markdown(block: Block) -> list[str]:
             return [_plain(text)]
         case Bullets(texts=texts):
             return ["\n".join(f"- {_plain(text)}" for text in texts)]
+        case Terms(title=title, terms=terms):
+            return [f"**{title}**", "\n".join(f"- *{_plain(term)}*: {_plain(meaning)}" for term, meaning in terms)]
         case _:
             return []
 

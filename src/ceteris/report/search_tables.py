@@ -1,14 +1,14 @@
 """Tables about the search: the improvement, every level of every factor, what was tuned, tried and spent, what is open."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from ceteris.analysis.results import ModelResults, Results
+from ceteris.analysis.results import ModelResults, Results, still_open
 from ceteris.figures.improvement import ABLATION_WORDS
-from ceteris.findings import FactorFinding, LevelFinding, Verdict, mean_of_finished
-from ceteris.report.search_words import candidate_remark, decision_text
+from ceteris.findings import FactorFinding, LevelFinding, mean_of_finished
+from ceteris.report.search_words import candidate_remark, claim_text, decision_text
 from ceteris.report.table import Cell, Table, columns, detail, made
 from ceteris.report.words import improvement_sentence
 
@@ -24,9 +24,8 @@ def improvement(models: Sequence[ModelResults]) -> Table:
 
 def _improvement(model: ModelResults) -> tuple[Cell, ...]:
     words, confirmed = (model.promised_gain, improvement_sentence(model)), model.confirmation
-    if model.best == model.baseline or confirmed is None:
-        verdict = "baseline stays" if model.best == model.baseline else "unconfirmed"
-        return (model.label, *(None,) * 6, verdict, None, *words)
+    if confirmed is None:
+        return (model.label, *(None,) * 6, "unconfirmed" if model.changed else "baseline stays", None, *words)
     means, found = (mean_of_finished(confirmed.baseline), mean_of_finished(confirmed.best)), confirmed.comparison
     if found is None:
         return (model.label, *means, *(None,) * 4, "not comparable", 0, *words)
@@ -35,69 +34,55 @@ def _improvement(model: ModelResults) -> tuple[Cell, ...]:
 
 
 def what_helped(models: Sequence[ModelResults]) -> Table:
-    """Put the decision on every factor into one row: what was kept, by how much it won, and how sure that is."""
+    """Put every factor into one row: what is taken, what that is expected to bring, how likely it helps, and what was shown."""
     titles = columns(
-        "model", "factor", "before", "kept", ("difference", "points"), ("low", "points"), ("high", "points"),
-        ("adjusted p", "p"), "verdict", detail("decision", "text"),
+        "model", "factor", "taken", ("expected gain", "points"), ("chance that it helps", "chance"), "shown?",
+        detail("before", "text"), detail("kept", "text"), detail("difference", "points"), detail("low", "points"),
+        detail("high", "points"), detail("adjusted p", "p"), detail("verdict", "text"), detail("decision", "text"),
     )  # fmt: skip
-    rows: list[tuple[Cell, ...]] = []
+    rows = (_choice(model, factor) for model in models for factor in model.factors)
+    return made("what_helped", "What is taken, and what was shown", titles, rows)
+
+
+def _choice(model: ModelResults, factor: FactorFinding) -> tuple[Cell, ...]:
+    before, kept = factor.incumbent, factor.kept
+    found = kept.comparison if kept and kept is not before else None
+    bet = (found.expected_gain, found.chance) if found else (None, None)
+    if kept is not None and kept is not before:
+        taken = f"{kept.tuned_label} instead of {before.tuned_label}" if before else kept.tuned_label
+        shown = claim_text(found) if found else ""
+    else:
+        taken, shown = f"{kept.tuned_label} stays" if kept else "", _claims_against(factor)
+    numbers = (found.difference, found.low, found.high, found.adjusted_p, found.verdict) if found else (None,) * 5
+    labels = (before.tuned_label if before else None, kept.tuned_label if kept else None)
+    return (model.label, factor.label, taken, *bet, shown, *labels, *numbers, decision_text(factor))
+
+
+def _claims_against(factor: FactorFinding) -> str:
+    """Say of a factor that stayed what was shown of its options."""
+    found = [level.comparison for level in factor.levels if level.comparison]
+    if found and all(entry.identical for entry in found):
+        return "the same training"
+    counts = Counter("open" if still_open(entry) else "same" if entry.identical else entry.verdict for entry in found)
+    words = {
+        "better": "better",
+        "worse": "worse",
+        "equivalent": "equivalent",
+        "open": "not shown",
+        "same": "the same training",
+    }
+    of = f" of {len(found)}" if len(found) > 1 else ""
+    return ", ".join(f"{counts[key]}{of} {word}" for key, word in words.items() if counts[key])
+
+
+def explored(models: Sequence[ModelResults]) -> Table:
+    """Name every factor once with its question and the models for which it was explored."""
+    seen: dict[str, tuple[str, str, list[str]]] = {}
     for model in models:
         for factor in model.factors:
-            before, kept = factor.incumbent, factor.kept
-            found = kept.comparison if kept and kept is not before else None
-            numbers = (found.difference, found.low, found.high, found.adjusted_p) if found else (None,) * 4
-            verdict = found.verdict if found else "kept, tuned" if kept and kept.retuned else "kept as it was"
-            labels = (before.label if before else None, kept.tuned_label if kept else None)
-            rows.append((model.label, factor.label, *labels, *numbers, verdict, decision_text(factor)))
-    return made("what_helped", "What helped, factor by factor", titles, rows)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Decision:
-    """The level that was kept; ``difference`` and ``verdict`` against the level before, None where that one stayed."""
-
-    level: str
-    before: str
-    changed: bool
-    retuned: bool
-    difference: float | None
-    verdict: Verdict | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class DecisionsInfo:
-    """A row per factor title, a column per model; None where a model did not explore the factor."""
-
-    models: tuple[str, ...]
-    factors: tuple[str, ...]
-    decisions: tuple[tuple[Decision | None, ...], ...]
-
-
-def decisions(models: Sequence[ModelResults]) -> DecisionsInfo:
-    """Put what was decided on every factor for every model side by side; factors in the order in which the study met them."""
-    found = {(factor.name, model.name): _decision(factor) for model in models for factor in model.factors}
-    titles = {name: title for model in reversed(models) for name, title in model.factor_titles.items()}
-    factors = dict.fromkeys(factor for factor, _ in found)
-    return DecisionsInfo(
-        models=tuple(model.label for model in models),
-        factors=tuple(titles[factor] for factor in factors),
-        decisions=tuple(tuple(found.get((factor, model.name)) for model in models) for factor in factors),
-    )
-
-
-def _decision(factor: FactorFinding) -> Decision | None:
-    before, kept = factor.incumbent, factor.kept
-    if kept is None:
-        return None
-    compared = None if kept.incumbent else kept.comparison
-    return Decision(
-        level=kept.tuned_label,
-        before=before.label if before else "",
-        changed=not kept.incumbent,
-        retuned=kept.retuned,
-        difference=compared.difference if compared else None,
-        verdict=compared.verdict if compared else None,
-    )
+            seen.setdefault(factor.name, (factor.label, factor.question, []))[2].append(model.label)
+    rows = ((title, question, ", ".join(labels)) for title, question, labels in seen.values())
+    return made("explored", "What was explored", columns("factor", "question", "models"), rows, exported=False)
 
 
 def levels(model: ModelResults, factors: Sequence[FactorFinding] | None = None) -> Table:
@@ -106,7 +91,8 @@ def levels(model: ModelResults, factors: Sequence[FactorFinding] | None = None) 
     blocks = max((len(level.accuracies) for _, level in model.levels()), default=0)
     titles = columns(
         "factor", "level", ("mean accuracy", "share"), ("difference", "points"), ("low", "points"),
-        ("high", "points"), detail("p", "p"), ("adjusted p", "p"), "verdict", detail("P(better)", "number"),
+        ("high", "points"), ("expected gain", "points"), ("chance that it helps", "chance"), detail("p", "p"),
+        ("adjusted p", "p"), "verdict", detail("P(better)", "number"),
         detail("P(equivalent)", "number"), detail("effect size", "number"), detail("mean F1", "share"),
         detail("training accuracy", "share"), detail("incumbent", "flag"), ("kept", "flag"), ("failed", "count"),
         ("blocks trained", "count"), detail("parameters", "count"),
@@ -120,15 +106,15 @@ def _level(factor: FactorFinding, level: LevelFinding, blocks: int) -> tuple[Cel
     found = level.comparison
     if found is None:
         compared: tuple[Cell, ...] = (
-            *(None,) * 5, "incumbent" if level.incumbent else "not comparable", *(None,) * 3,
+            *(None,) * 7, "current setting" if level.incumbent else "not comparable", *(None,) * 3,
         )  # fmt: skip
     else:
         compared = (
-            found.difference, found.low, found.high, found.p_value, found.adjusted_p, found.verdict,
-            found.probability_better, found.probability_equivalent, found.effect_size,
+            found.difference, found.low, found.high, found.expected_gain, found.chance, found.p_value, found.adjusted_p,
+            found.verdict, found.probability_better, found.probability_equivalent, found.effect_size,
         )  # fmt: skip
     return (
-        factor.label, level.label, level.mean, *compared,
+        factor.label, level.tuned_label, level.mean, *compared,
         mean_of_finished(level.f1), mean_of_finished(level.train_accuracies), level.incumbent, level.chosen,
         len(level.failures), level.blocks_trained, level.parameters, *_padded(level.accuracies.tolist(), blocks),
     )  # fmt: skip
@@ -242,7 +228,7 @@ def costs_of_exploration(models: Sequence[ModelResults]) -> Table:
     )  # fmt: skip
     rows = (
         (
-            model.label, factor.label, level.label, mean_of_finished(level.train_seconds),
+            model.label, factor.label, level.tuned_label, mean_of_finished(level.train_seconds),
             level.peak_memory_bytes / 1e6, level.parameters, level.forward_flops_per_image,
         )
         for model in models
@@ -259,7 +245,7 @@ def effort(models: Sequence[ModelResults]) -> Table:
     )  # fmt: skip
     rows = (
         (
-            model.label, factor.label, level.label, level.effort.trials, sum(len(tuned.values) for tuned in level.tuning),
+            model.label, factor.label, level.tuned_label, level.effort.trials, sum(len(tuned.values) for tuned in level.tuning),
             level.effort.epochs, level.effort.steps, float(level.effort.training_flops), level.effort.seconds,
         )
         for model in models
@@ -269,21 +255,22 @@ def effort(models: Sequence[ModelResults]) -> Table:
 
 
 def to_decide(models: Sequence[ModelResults]) -> Table:
-    """List every undecided comparison with the blocks and the time that would decide it."""
+    """List every option of which nothing was shown, with the true difference that would be found now and with more training."""
     titles = columns(
-        "model", "factor", "level", ("difference", "points"), ("low", "points"), ("high", "points"), ("blocks", "count"),
-        ("blocks that would decide", "count"), ("more blocks", "count"), ("training time of these", "seconds"),
+        "model", "factor", "level", ("expected gain", "points"), ("chance that it helps", "chance"), ("low", "points"),
+        ("high", "points"), ("found from", "points"), ("with two more repetitions", "points"), ("more trainings", "count"),
+        ("training time of these", "seconds"), ("matters", "flag"),
     )  # fmt: skip
     rows = (
         (
-            entry.model, entry.factor, entry.level, found.difference, found.low, found.high, found.blocks,
-            entry.more and found.blocks + entry.more, entry.more, entry.seconds,
+            entry.model, entry.factor, entry.level, found.expected_gain, found.chance, found.low, found.high,
+            found.detectable, found.detectable_with_more, entry.trainings, entry.seconds, entry.matters,
         )
         for model in models
-        for entry in model.undecided
+        for entry in model.open
         for found in [entry.comparison]
     )  # fmt: skip
-    return made("costs_to_decide", "What would decide it", titles, rows)
+    return made("costs_to_decide", "What stayed open", titles, rows)
 
 
 # These are always there; those of a strategy have no rows where another one searched.

@@ -1,10 +1,11 @@
 """What a search did and found, in words: comparisons, decisions, tuning, candidates, and how each strategy searches."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, assert_never
 
 import numpy as np
 
+from ceteris.analysis.results import still_open
 from ceteris.findings import (
     Broken,
     Candidate,
@@ -33,7 +34,8 @@ from ceteris.findings import (
     candidate_label,
     mean_of_finished,
 )
-from ceteris.formats import p_value, percent, plain_points, rough_duration, several, signed_points
+from ceteris.formats import chance, p_value, percent, plain_points, points, rough_duration, several
+from ceteris.stats import MORE_REPETITIONS
 
 if TYPE_CHECKING:  # a report is written, and read in its notebook, without torch
     from ceteris.study.strategies import SearchResult, Strategy
@@ -42,92 +44,128 @@ BASELINE = candidate_label(0, (), ())
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Comparisons
+# Comparisons: what is expected of an option, and what was shown of it
 
 
-def comparison_sentence(found: Comparison, level: str, incumbent: str) -> str:
-    """Say what was found about a level against the incumbent, in percentage points."""
-    if found.low == found.high == 0:
-        return f"{level} and {incumbent} gave the same result on all {found.blocks} blocks: no difference at all."
+def bet_text(gain: float, probability: float) -> str:
+    """Say what is expected of an option, and how likely it helps."""
+    return f"{points(gain, zero='±')} points expected, {chance(probability)} likely to help"
+
+
+def claim_text(found: Comparison) -> str:
+    """Say in one cell what was shown of an option against the current setting."""
+    if found.identical:
+        return "the same training"
+    return {
+        "better": f"shown ({_evidence(found)})",
+        "worse": f"shown to be worse ({_evidence(found)})",
+        "equivalent": f"equivalent within ±{100 * found.margin:g}",
+        "undecided": f"not shown ({_evidence(found)})",
+    }[found.verdict]
+
+
+def _evidence(found: Comparison) -> str:
+    adjustment = f" after Holm over {found.levels}" if found.levels > 1 else ""
+    return f"{points(found.low)} to {points(found.high)}; {p_value(found.adjusted_p)}{adjustment}"
+
+
+def comparison_sentence(found: Comparison, option: str, current: str) -> str:
+    """Say what was shown of an option against the current setting, in percentage points with 95 % intervals."""
+    size = f"{points(found.difference, zero='±')} points ({_evidence(found)})"
+    if found.identical:
+        return f"{option} and {current} were the same training: nothing differed on any of {found.blocks} blocks."
     match found.verdict:
         case "equivalent":
             return (
-                f"{level} and {incumbent} are equivalent: the difference of {signed_points(found.difference)} points has a "
-                f"{100 * found.confidence:.3g} % interval of {plain_points(found.narrow_low)} to "
-                f"{plain_points(found.narrow_high)}, inside the margin of ±{plain_points(found.margin)} points."
+                f"{option} and {current} are equivalent: the difference of {points(found.difference, zero='±')} points has a "
+                f"{100 * found.confidence:.3g} % interval of {points(found.narrow_low)} to {points(found.narrow_high)}, "
+                f"inside the margin of ±{100 * found.margin:g} points."
             )
         case "undecided":
-            return (
-                f"It is undecided whether {level} differs from {incumbent}: {signed_points(found.difference)} points "
-                f"({_evidence(found, found.low, found.high)}); {_what_would_decide(found)}."
-            )
+            return f"No difference between {option} and {current} was shown: {size}{_what_is_found(found)}."
         case "better" | "worse":
-            # "Worse by 2 points" speaks of the size, so the interval is turned with it.
-            low, high = (found.low, found.high) if found.verdict == "better" else (-found.high, -found.low)
-            return (
-                f"{level} is {found.verdict} than {incumbent} by {plain_points(abs(found.difference))} points "
-                f"({_evidence(found, low, high)})."
-            )
+            return f"{option} was shown to be {found.verdict} than {current}: {size}."
         case _:
             assert_never(found.verdict)
 
 
-def _what_would_decide(found: Comparison) -> str:
-    more = found.blocks_to_decide - found.blocks
-    if more <= 0:
-        return (
-            "no number of repetitions on these images would decide a difference of this size: use more images or folds"
-        )
-    repetitions = -(-more // found.folds)
-    needed = f"{several(more, 'more block')} ({several(repetitions, 'more repetition')})"
-    return f"about {needed} would decide a difference of this size"
-
-
-def _evidence(found: Comparison, low: float, high: float) -> str:
-    adjustment = f" after Holm over {found.levels} levels" if found.levels > 1 else ""
-    return f"95 % interval {plain_points(low)} to {plain_points(high)}, {p_value(found.adjusted_p)}{adjustment}"
+def _what_is_found(found: Comparison) -> str:
+    """Say which true difference the design would have found, and which one with more repetitions; '' where none is known."""
+    if not found.detectable > 0:
+        return ""
+    return (
+        f"; a true difference above {plain_points(found.detectable)} points would be found on these blocks, one above "
+        f"{plain_points(found.detectable_with_more)} with {several(MORE_REPETITIONS, 'more repetition')}"
+    )
 
 
 def level_sentence(factor: FactorFinding, level: LevelFinding) -> str:
-    """Say how a level compares with the incumbent of its factor; '' where it was not compared."""
+    """Say what was shown of an option of a factor; '' where it was not compared."""
     if level.comparison is None or factor.incumbent is None:
         return ""
-    name = f"{factor.label} back to {level.label}" if isinstance(factor.reason, PutBack) else level.label
-    return comparison_sentence(level.comparison, name, factor.incumbent.label)
+    if level.comparison.identical:
+        return _same_training(factor, level)
+    name = level.tuned_label
+    put_back = f"{factor.label} back to {name}" if isinstance(factor.reason, PutBack) else name
+    return comparison_sentence(level.comparison, put_back, factor.incumbent.tuned_label)
+
+
+def _same_training(factor: FactorFinding, level: LevelFinding) -> str:
+    """Say that an option changed nothing, and what it would have had to do; a factor's fields tell what it is about."""
+    parts = {field.partition(".")[0] for field in factor.fields}
+    never = {"schedule": "never changed the learning rate", "clipping": "never had a gradient to clip"}
+    epochs = level.effort.epochs // level.effort.trials if level.effort.trials else 0
+    told = never.get(parts.pop(), "made no difference") if len(parts) == 1 else "made no difference"
+    return f"{level.tuned_label} {told} in {several(epochs, 'epoch')}: it was the same training."
 
 
 def interaction_sentence(found: Interaction) -> str:
     """Say whether the effects of two levels add up."""
     comparison = found.comparison
     pair = f"{found.first[0]} {found.first[1]} and {found.second[0]} {found.second[1]}"
-    interval = f"95 % interval {signed_points(comparison.low)} to {signed_points(comparison.high)}"
-    evidence = f"{interval}, {p_value(comparison.adjusted_p)} after Holm over {comparison.levels} interactions"
+    evidence = f"{_evidence(comparison)} interactions"
     size = f"{plain_points(abs(comparison.difference))} points"
     return {
         "better": f"Together {pair} bring {size} more than the sum of their two effects ({evidence}).",
         "worse": f"Together {pair} bring {size} less than the sum of their two effects ({evidence}).",
         "equivalent": f"The effects of {pair} add up: what is between them and their sum lies inside "
-        f"±{plain_points(comparison.margin)} points.",
-        "undecided": f"It is undecided whether the effects of {pair} add up: {signed_points(comparison.difference)} points "
+        f"±{100 * comparison.margin:g} points.",
+        "undecided": f"It was not shown whether the effects of {pair} add up: {points(comparison.difference)} points "
         f"({evidence}).",
     }[comparison.verdict]
 
 
 def confirmation_sentence(found: Confirmation) -> str:
-    """Say what the fresh seeds say about the improvement."""
+    """Say what the recipe as a whole brought where it met the baseline again."""
     comparison = found.comparison
     if comparison is None:
-        return "The improvement could not be measured: too few trainings finished on the fresh seeds."
-    where = f"on {comparison.blocks} fresh blocks that no choice has seen"
-    size = f"{signed_points(comparison.difference)} points"
-    interval = f"95 % interval {signed_points(comparison.low)} to {signed_points(comparison.high)}"
-    return {
-        "better": f"The best recipe improves on the baseline by {size} {where} ({interval}).",
-        "worse": f"The best recipe turned out worse than the baseline, {size} {where} ({interval}): what chose it was chance.",
-        "equivalent": f"The best recipe is equivalent to the baseline {where}: {size} ({interval}, margin "
-        f"±{plain_points(comparison.margin)} points).",
-        "undecided": f"The improvement is not confirmed: {size} {where} ({interval}).",
+        return (
+            "The improvement could not be measured: too few trainings finished when the recipe met the baseline again."
+        )
+    where = "On images that no choice has seen" if found.fresh else "On new splits of the same images"
+    both = np.isfinite(found.best) & np.isfinite(found.baseline)
+    ahead, count = int((found.best > found.baseline)[both].sum()), int(both.sum())
+    size = f"on average by {points(comparison.difference)} points (95 % {points(comparison.low)} to {points(comparison.high)})"
+    unequal = (
+        "by very unequal amounts, so its size is uncertain"
+        if ahead == count
+        else "which does not show that it is better"
+    )
+    verdict = {
+        "better": "it is shown to be better",
+        "worse": "it is shown to be worse, so what chose it was chance",
+        "equivalent": f"the two are equivalent within ±{100 * comparison.margin:g} points",
+        "undecided": unequal,
     }[comparison.verdict]
+    kept = {
+        "chosen": "",
+        "sure": " Delivered is the recipe with only those choices that help with at least 90 %.",
+        "baseline": " The baseline is delivered: all in all it remains the better bet.",
+    }[found.delivered]
+    conditions = (
+        f" At {several(found.epochs, 'epoch')} on {found.fitted:,} images." if found.epochs and found.fitted else ""
+    )
+    return f"{where} the best recipe was ahead in {ahead} of {count} trainings, {size}: {verdict}.{kept}{conditions}"
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -135,56 +173,71 @@ def confirmation_sentence(found: Confirmation) -> str:
 
 
 def decision_text(factor: FactorFinding) -> str:
-    """Say which level is kept and why, who left a race, whose tuning ended at an edge and what did not fit."""
-    before = factor.incumbent.label if factor.incumbent else ""
+    """Say which option is taken and why, who left early, whose tuning ended at an edge and what did not fit."""
+    told = {level.label: level.tuned_label for level in factor.levels}
+    before = factor.incumbent.tuned_label if factor.incumbent else ""
     left_because = {
-        "better": "better, and no other level could overtake it any more",
+        "better": "better, and no other option could overtake it any more",
         "worse": f"worse than {before}",
         "futile": "it could hardly be found better or worse any more on the blocks that were left",
-        "overtaken": "better, but another level had overtaken it",
+        "overtaken": "better, but another option had overtaken it",
         "broken": "a training did not finish",
         "behind": "it was not in the better half",
     }
-    return " ".join(
-        [
-            _reason_sentence(factor),
-            *(
-                f"{left.label} left after {left.blocks} of {left.design} blocks: {left_because[left.reason]}."
-                for left in factor.eliminations
-            ),
-            *(
-                f"{level.label}: {tuned.field} = {tuned.chosen:g} lies at the edge of the values tried."
-                for level in factor.levels
-                for tuned in level.tuning
-                if tuned.at_edge
-            ),
-            *(
-                f"{level.label} was left out, as it does not fit the best setting so far: {level.reason}."
-                for level in factor.incompatible
-            ),
-        ]
-    )
+    sentences = [
+        _reason_sentence(factor, told),
+        *(
+            f"{told.get(left.label, left.label)} left after {left.blocks} of {left.design} blocks: {left_because[left.reason]}."
+            for left in factor.eliminations
+        ),
+        *(
+            f"{level.label}: {tuned.field} = {tuned.chosen:g} lies at the edge of the values tried."
+            for level in factor.levels
+            for tuned in level.tuning
+            if tuned.at_edge
+        ),
+        *(
+            f"{level.label} was left out, as it does not fit the best setting so far: {level.reason}."
+            for level in factor.incompatible
+        ),
+    ]
+    return " ".join(sentences)
 
 
-def _reason_sentence(factor: FactorFinding) -> str:
-    before = factor.incumbent.label if factor.incumbent else ""
+def _reason_sentence(factor: FactorFinding, told: Mapping[str, str]) -> str:
+    before = factor.incumbent.tuned_label if factor.incumbent else ""
     kept = factor.kept or factor.levels[0]
+    name, found = kept.tuned_label, kept.comparison
     match factor.reason:
-        case Taken(gain=gain, chance=chance):
-            bet = f"{signed_points(gain)} points expected, {percent(chance)} likely to help"
-            return f"{kept.label} is taken: {bet}. {level_sentence(factor, kept)}"
-        case Kept(leader=leader, gain=gain, chance=chance):
-            nearest = (
-                f" The nearest is {leader}: {signed_points(gain)} points expected, {percent(chance)} likely to help."
+        case Taken(gain=gain, chance=probability, cost=cost):
+            shown = any(level.comparison and level.comparison.verdict == "better" for level in factor.levels)
+            start = "" if shown else "No option was shown to be better. "
+            raw = f" (measured {points(found.difference)})" if found else ""
+            saves = ", and it takes fewer operations" if cost < 0 else ""
+            bet = f"Our best bet is {name} instead of {before}: {bet_text(gain, probability)}{raw}{saves}."
+            claim = (
+                found
+                and {
+                    "better": f" It was shown to be better ({_evidence(found)}).",
+                    "worse": f" It was shown to be worse ({_evidence(found)}).",
+                    "equivalent": f" The two are equivalent within ±{100 * found.margin:g} points.",
+                    "undecided": f" That it is better was not shown ({_evidence(found)})."
+                    if shown
+                    else f" ({_evidence(found)}.)",
+                }[found.verdict]
             )
-            return f"{before} stays: no level is expected to be worth it.{nearest if leader else ''}"
+            return f"{start}{bet}{claim or ''}"
+        case Kept(leader=leader, gain=gain, chance=probability):
+            nearest = f" The nearest is {told.get(leader, leader)}: {bet_text(gain, probability)}." if leader else ""
+            return f"{before} stays: no option is expected to bring more than it costs.{nearest}"
         case SameTraining():
-            return f"{before} stays: every other level was the same training, with the same result on all blocks."
+            others = [_same_training(factor, level) for level in factor.levels if not level.incumbent]
+            return " ".join([f"{before} stays.", *others])
         case IncumbentBroken(broken=broken, blocks=blocks):
             what = f"{before} did not finish on {broken} of {blocks} blocks"
             if kept.incumbent:
-                return f"{before} stays: {what}, and no level finished on all of them."
-            return f"{kept.label} is kept: {what}, and {kept.label} has the highest mean accuracy of the levels that finished."
+                return f"{before} stays: {what}, and no option finished on all of them."
+            return f"{name} is taken: {what}, and {name} has the highest mean accuracy of the options that finished."
         case InBestRecipe(cells=cells):
             others = [
                 level_sentence(factor, level)
@@ -193,33 +246,31 @@ def _reason_sentence(factor: FactorFinding) -> str:
                 if not level.incumbent
             ]
             averaged = f"Averaged over the other factors ({cells} cells):"
-            return " ".join([f"{kept.label} is the level in the best recipe. {averaged}", *others])
+            return " ".join([f"{name} is in the best recipe. {averaged}", *others])
         case PutBack():
             [lacking] = [level for level in factor.levels if not level.incumbent]
-            return level_sentence(factor, lacking) or f"{factor.label} back to {lacking.label} did not finish."
+            return level_sentence(factor, lacking) or f"{factor.label} back to {lacking.tuned_label} did not finish."
         case _:
             assert_never(factor.reason)
 
 
 def to_decide_text(factor: FactorFinding) -> str:
-    """Say what more blocks would decide in a factor, and what they cost; '' where all is decided."""
-    if isinstance(factor.reason, InBestRecipe | PutBack) or factor.incumbent is None:
+    """Say which true difference two more repetitions would find in a factor, and what they cost; '' where all is shown."""
+    open_ones = [level for level in factor.levels if level.comparison and still_open(level.comparison)]
+    if isinstance(factor.reason, InBestRecipe | PutBack) or factor.incumbent is None or not open_ones:
         return ""
-    parts = []
-    for level in factor.levels:
-        found = level.comparison
-        if found is None or found.verdict != "undecided":
-            continue
-        more = found.blocks_to_decide - found.blocks
-        if more <= 0:
-            parts.append(f"{level.label}: no number of repetitions would decide a difference of this size")
-            continue
-        seconds = more * sum(mean_of_finished(entry.train_seconds) for entry in (level, factor.incumbent))
-        parts.append(
-            f"{level.label}: about {more} more blocks ({-(-more // found.folds)} more repetitions, "
-            f"{rough_duration(seconds)} of training on one core)"
-        )
-    return f"To decide: {'; '.join(parts)}." if parts else ""
+    found = [level.comparison for level in open_ones if level.comparison]
+    least = max(entry.detectable_with_more for entry in found)
+    arms = [*open_ones, factor.incumbent]
+    blocks = MORE_REPETITIONS * found[0].folds
+    seconds = blocks * sum(mean_of_finished(level.train_seconds) for level in arms)
+    told = f"{', '.join(level.tuned_label for level in open_ones)}: not shown either way."
+    if not least > 0:
+        return told
+    return (
+        f"{told} A true difference above {plain_points(least)} points would be found with {blocks * len(arms)} more trainings "
+        f"({rough_duration(seconds)} on one core); a smaller one would stay open."
+    )
 
 
 def tuning_sentence(tuned: TuningFinding) -> str:
@@ -292,12 +343,8 @@ def selection_sentence(candidates: Sequence[Candidate]) -> str:
     highest = max([baseline, *finished], key=lambda entry: float(np.mean(entry.accuracies)))
     if chosen.number:
         found = chosen.comparison
-        bet = (
-            f"{signed_points(found.expected_gain)} points expected, {percent(found.chance)} likely to help; "
-            if found
-            else ""
-        )
-        return f"{chosen.label} is taken: {bet}mean accuracy {_mean(chosen)}, {corrected}: {_against_baseline(chosen)}"
+        bet = f"{bet_text(found.expected_gain, found.chance)}; " if found else ""
+        return f"{chosen.label} is our best bet: {bet}mean accuracy {_mean(chosen)}, {corrected}: {_against_baseline(chosen)}"
     if not count:
         return "The baseline stays: no other recipe was trained on two of its blocks."
     if not highest.number:

@@ -3,6 +3,7 @@
 A section is a list of blocks, each of which names the formats that show it.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -119,11 +120,12 @@ class Cards(Block):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Decisions(Block):
-    """What was kept of every factor for every model."""
+class Terms(Block):
+    """A box with terms and their meanings."""
 
-    info: search.DecisionsInfo
-    where: tuple[Medium, ...] = PAGE
+    title: str
+    terms: Sequence[tuple[str, str]]
+    where: tuple[Medium, ...] = ALL
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,14 +153,6 @@ class Verbatim(Block):
     title: str
     text: str
     where: tuple[Medium, ...] = PAGE
-
-
-@dataclass(frozen=True, kw_only=True)
-class Compact(Block):
-    """The place of a table that only the PDF has."""
-
-    name: Literal["results", "facts", "models", "explored", "effects"]
-    where: tuple[Medium, ...] = PDF
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,7 +204,7 @@ def sections(results: Results, drawn: Sequence[DrawnFigure]) -> tuple[Section, .
         ("data", "Data", _data(study)),
         ("models", "Models", _models(study)),
         ("exploration", "Exploration", _exploration(study)),
-        ("outlook", "What would decide it", _outlook(study)),
+        ("outlook", "What stayed open", _outlook(study)),
         ("training", "Final training", _training(study)),
         ("results", "Test results", _results(study)),
         ("residual", "Residual connections", _residual(study)),
@@ -231,17 +225,13 @@ def _summary(study: _Study) -> Iterator[Block]:
         yield Text(text=f"About the data: {results.data.note.rstrip('.')}.", style="note", where=ALL)
     yield Cards(cards=[_card(model, best) for model in results.models if (best := model.version())])
     yield Heading(title="Improvement over the baseline", where=ALL)
-    yield Text(
-        text="Only what fresh seeds confirm is called an improvement: baseline and best recipe were trained once more on "
-        "blocks that no choice has seen."
-    )
+    yield Text(text=words.IMPROVEMENT)
     yield Bullets(texts=[words.improvement_sentence(model) for model in results.models], where=ALL)
     yield Rows(table=search.improvement(results.models), where=NOTEBOOK)
     yield from study.picture("improvement")
     yield from _what_helped(study)
     yield Heading(title="On the test set")
-    yield Rows(table=tables.metrics_on_test(results).brief(), caption=False)
-    yield Compact(name="results")
+    yield Rows(table=tables.metrics_on_test(results).brief(), caption=False, where=ALL)
     yield from study.picture("test-results")
 
 
@@ -259,27 +249,27 @@ def _card(model: ModelResults, best: VersionResults) -> Card:
 
 def _what_helped(study: _Study) -> Iterator[Block]:
     results = study.results
-    decisions, table = search.decisions(results.models), search.what_helped(results.models)
-    on_blocks = " The differences are points of cross-validated accuracy on the blocks that chose."
-    yield Heading(title="What helped")
-    yield Text(text=strategy_words(results.models).how + (on_blocks if decisions.factors else ""))
-    if decisions.factors:
-        yield Decisions(info=decisions)
-        yield Rows(table=table.brief(), folded=True, where=PAGE)
-    yield Rows(table=table, where=NOTEBOOK)
+    table = search.what_helped(results.models)
+    yield Heading(title="What is taken, and what was shown", where=ALL)
+    yield Text(text=f"{strategy_words(results.models).how} {words.conditions_sentence(results)}".strip())
+    if table.rows:
+        yield Text(text=words.TAKEN_AND_SHOWN, where=ALL)
+        yield Rows(table=table.brief(), caption=False, where=ALL)
     yield from study.pictures("exploration", telling=True)
 
 
 def _data(study: _Study) -> Iterator[Block]:
     yield Rows(table=tables.data_description(study.results), caption=False)
-    yield Compact(name="facts")
+    yield Rows(table=tables.data_description(study.results, brief=True), where=PDF)
     yield Rows(table=tables.class_counts(study.results), folded=True, where=PAGE)
     yield from study.pictures("data")
 
 
 def _models(study: _Study) -> Iterator[Block]:
     yield Rows(table=tables.structures(study.results), caption=False)
-    yield Compact(name="models")
+    differing, shared = tables.differing(tables.structures(study.results))
+    yield Rows(table=differing, where=PDF)
+    yield Text(text=shared, where=PDF)
     yield Heading(title="Layer by layer", where=PAGE)
     yield from (Rows(table=table, folded=True, where=PAGE) for table in tables.layers(study.results))
 
@@ -289,9 +279,8 @@ def _exploration(study: _Study) -> Iterator[Block]:
     yield Text(text=words.exploration_text(results))
     yield Text(text=f"Strategy: {strategy_words(results.models).name}.")
     yield Text(text=words.method_text(results), where=PDF)
-    yield Compact(name="explored")
+    yield Rows(table=search.explored(results.models), where=PDF)
     yield Bullets(texts=words.search_sentences(results), where=PDF)
-    yield Compact(name="effects")
     yield from study.picture("search-path")
     for model in results.models:
         yield from _explored_model(study, model)
@@ -326,16 +315,16 @@ def _explored_factor(model: ModelResults, factor: FactorFinding) -> Iterator[Blo
     yield Text(text=decision_text(factor), style="decision")
     if text := to_decide_text(factor):
         yield Text(text=text, style="why")
-    failed = (
-        f"{level.label}: {failure_text(failure, model.candidates)}"
+    failed = Counter(
+        f"{level.tuned_label}: {failure_text(failure, model.candidates)}"
         for level in factor.levels
         for failure in level.failures
     )
     compared = (level_sentence(factor, level) for level in factor.levels if level.comparison)
     yield Levels(
-        title=f"All levels, {model.block} by {model.block}",
+        title=f"All options, {model.block} by {model.block}",
         table=replace(search.levels(model, [factor]).brief().without(1), title=factor.label),
-        texts=[*compared, *failed],
+        texts=[*compared, *(f"{text} ({count} times)" if count > 1 else text for text, count in failed.items())],
     )
 
 
@@ -348,8 +337,8 @@ def _outlook(study: _Study) -> Iterator[Block]:
     yield Text(text=f"{text} To go on: {command}." if command else text, where=PDF)
     if command:
         yield Text(
-            text="To go on until all is decided or the time is spent, with the name or the path of the study in the place of "
-            "STUDY; finished trainings are not repeated:"
+            text="To go on until all that matters is shown or the time is spent, with the name or the path of the study in the "
+            "place of STUDY; finished trainings are not repeated:"
         )
         yield Text(text=command, style="code")
     yield Rows(table=search.to_decide(results.models), caption=False)
@@ -418,6 +407,7 @@ def _reproducibility(study: _Study) -> Iterator[Block]:
 
 
 def _method(study: _Study) -> Iterator[Block]:
+    yield Terms(title="Words of this report", terms=words.GLOSSARY)
     yield Bullets(texts=words.method_sentences(study.results), where=PAGE)
 
 

@@ -10,10 +10,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from ceteris.errors import ConfigError
-from ceteris.formats import duration, percent, points
+from ceteris.formats import chance, duration, percent, points
 
 Cell = str | int | float | bool | None
-Kind = Literal["text", "count", "share", "points", "p", "number", "seconds", "megabytes", "flag", "area"]
+Kind = Literal["text", "count", "share", "points", "p", "chance", "number", "seconds", "megabytes", "flag", "area"]
+
+NUMERIC = ("count", "share", "points", "p", "chance", "number", "seconds", "megabytes", "area")
 
 
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?(e[+-]?\d+)?", re.IGNORECASE)
@@ -131,6 +133,8 @@ def readable(cell: Cell, kind: Kind) -> str:
             return points(cell)
         case "p":
             return "< 0.001" if cell < 0.001 else f"{cell:.3f}"
+        case "chance":
+            return chance(cell)
         case "area":
             return f"{cell:.4f}"
         case "seconds":

@@ -1,8 +1,7 @@
 """Every table of a report, built from the results alone; names that begin with "costs" hold times and memory."""
 
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
-from itertools import combinations
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -129,6 +128,13 @@ def structures(results: Results) -> Table:
     return made("models", "The models, baseline and best", columns("property", *(name for name, _ in described)), rows)
 
 
+def differing(table: Table) -> tuple[Table, str]:
+    """Return the rows whose cells differ, and one sentence about what all models share."""
+    unequal = tuple(row for row in table.rows if len(set(row[1:])) > 1)
+    shared = [f"{row[0]} {row[1]}" for row in table.rows if len(set(row[1:])) == 1 and row[1] != "none"]
+    return replace(table, rows=unequal), f"All share: {'; '.join(shared)}." if shared else ""
+
+
 def _structure(recipe: Recipe, model: ModelResults, version: str) -> Iterator[tuple[str, Cell]]:
     summary = model.baseline_summary if version == "baseline" else model.best_summary
     yield "structure", _architecture(recipe)
@@ -191,14 +197,18 @@ def metrics_on_test(results: Results) -> Table:
     """Put the metrics of every version on the test set side by side, mean over the seeds."""
     titles = columns(
         "model", "version", detail("seeds", "count"), ("accuracy", "share"), ("low", "share"), ("high", "share"),
-        ("precision", "share"), ("recall", "share"), ("F1", "share"), ("AUC", "area"), detail("cross-entropy", "number"),
-        detail("calibration error", "share"),
+        ("precision", "share"), ("recall", "share"), ("F1", "share"), detail("F1 low", "share"), detail("F1 high", "share"),
+        ("AUC", "area"), detail("cross-entropy", "number"), detail("Brier score", "number"),
+        detail("calibration error", "share"), detail("of a perfectly calibrated model", "share"),
+        detail("learned nothing", "count"),
     )  # fmt: skip
     rows: Iterator[tuple[Cell, ...]] = (
         (
             summary.title, summary.version_title, len(summary.results), summary.mean("accuracy"),
             summary.accuracy_interval.low, summary.accuracy_interval.high,
-            *(summary.mean(metric) for metric in ("precision", "recall", "f1", "auc", "loss")), summary.calibration_error,
+            *(summary.mean(metric) for metric in ("precision", "recall", "f1")), summary.f1_interval.low,
+            summary.f1_interval.high, *(summary.mean(metric) for metric in ("auc", "loss", "brier")),
+            summary.calibration_error, summary.calibration_by_chance, summary.collapsed,
         )
         for summary in results.versions
     )  # fmt: skip
@@ -223,21 +233,17 @@ def metrics_by_seed(results: Results) -> Table:
 
 
 def model_comparisons(results: Results) -> Table:
-    """Compare the models with each other, and each with its baseline, image by image (McNemar), seed by seed."""
-    pairs = [(model.version(other), model.version()) for other in ("baseline", "plain") for model in results.models]
-    pairs += combinations(results.best, 2)
+    """Compare each best version with its model's others, and the models with each other, over seeds and test images."""
     titles = columns(
-        "first", "second", ("seed", "count"), ("second minus first", "points"), ("only first right", "count"),
-        ("only second right", "count"), ("McNemar p", "p"),
+        "first", "second", ("seeds", "count"), ("second minus first", "points"), ("low", "points"), ("high", "points"),
+        ("images apart", "number"), ("p", "p"), ("adjusted p", "p"), ("shown", "flag"),
     )  # fmt: skip
     rows = (
         (
-            f"{first.title}, {first.version_title}", f"{second.title}, {second.version_title}", seed, test.difference,
-            test.only_first, test.only_second, test.p_value,
+            f"{found.first.title}, {found.first.version_title}", f"{found.second.title}, {found.second.version_title}",
+            found.seeds, found.difference, found.low, found.high, found.images, found.p_value, found.adjusted_p, found.shown,
         )
-        for first, second in pairs
-        if first is not None and second is not None
-        for seed, test in second.compared_with(first).items()
+        for found in results.comparisons
     )  # fmt: skip
     return made("model_comparisons", "Versions and models compared on the same test images", titles, rows)
 
@@ -308,7 +314,7 @@ def machine(results: Results) -> Table:
 def failures(results: Results) -> Table:
     """List every trial that diverged or failed."""
     rows: list[tuple[Cell, ...]] = [
-        (model.label, factor.label, level.label, failure_text(failure, model.candidates))
+        (model.label, factor.label, level.tuned_label, failure_text(failure, model.candidates))
         for model in results.models
         for factor, level in model.levels()
         for failure in level.failures

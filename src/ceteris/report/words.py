@@ -1,19 +1,21 @@
 """What a study's numbers say, in words: the answer first, and never more than the verdicts say."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
 from ceteris.analysis.metrics import most_confused
-from ceteris.analysis.results import ModelResults, Results, VersionResults
+from ceteris.analysis.results import ModelResults, Results, TestComparison, VersionResults
 from ceteris.findings import FactorPath, LevelFinding
-from ceteris.formats import duration, p_value, percent, points, several
+from ceteris.formats import duration, percent, plain_points, points, points_range, several
 from ceteris.report.search_words import confirmation_sentence, search_text, strategy_words
+from ceteris.stats import MORE_REPETITIONS
 
 LARGE_GAP = 0.03  # of accuracy: above it the training and validation part tell clearly different stories
 SMALL_GAP = 0.01
+DEEP = 20  # convolutions: below it no effect of shortcuts is expected (He et al. 2016)
 _UNEQUAL = 1.1  # above this ratio of operations per training the arms' budgets are called unequal
 
 
@@ -26,49 +28,74 @@ def answer(results: Results) -> str:
     if not results.best:
         nothing = "No final training finished, so there is no test result; the table of failures tells why."
         return _joined(nothing, improvement_summary(results))
-    ranked = sorted(results.best, key=lambda summary: -summary.mean("accuracy"))
-    *first, last = (f"{percent(summary.mean('accuracy'))} ({summary.title})" for summary in ranked)
+    ranked = sorted(results.best, key=lambda best: -best.mean("accuracy"))
+    *first, last = (f"{percent(best.mean('accuracy'))} ({best.title})" for best in ranked)
     reached = f"{', '.join(first)} and {last}" if first else last
-    most = max(len(summary.results) for summary in ranked)
-    seeds = f", mean over {most} seeds" if most > 1 else ""
-    text = f"The best versions reach {reached} on the {results.test_count:,} test images{seeds}."
-    return _joined(text, improvement_summary(results), _choices_sentence(results), looks_sentence(results))
+    most = max(len(best.results) for best in ranked)
+    mean = f", mean of {most} trainings each" if most > 1 else ""
+    text = f"The best versions reach {reached} on the {results.test_count:,} test images{mean}."
+    told = (
+        text,
+        apart_sentence(results),
+        improvement_summary(results),
+        _choices_sentence(results),
+        looks_sentence(results),
+    )
+    return _joined(*told)
 
 
 def _joined(*sentences: str) -> str:
     return " ".join(sentence for sentence in sentences if sentence)
 
 
+def apart_sentence(results: Results) -> str:
+    """Say whether the test set can tell the best versions apart; '' where there is only one."""
+    if len(results.best) < 2:
+        return ""
+    found = [one for one in results.comparisons if one.first.model != one.second.model]
+    shown = [
+        f"{ahead.title} is ahead of {behind.title}"
+        for one in found
+        if one.shown
+        for behind, ahead in [(one.first, one.second) if one.difference > 0 else (one.second, one.first)]
+    ]
+    if shown:
+        return f"The test set tells apart: {', '.join(shown)}."
+    images = [round(one.images) for one in found] or [0]
+    low, high = min(images), max(images)
+    apart = f"{low}" if low == high else f"{low} to {high}"
+    return f"They differ by {apart} of {results.test_count:,} images: the test set cannot tell them apart."
+
+
 def _choices_sentence(results: Results) -> str:
-    """Say which settings were changed, and why; a search that varies all factors at once has a summary instead."""
+    """Say what was taken and how much of it was shown; a search that varies all at once has a summary instead."""
     at_once = [model for model in results.models if not isinstance(model.search, FactorPath)]
     if at_once:
         return " ".join(f"{model.label}: {search_text(model)}" for model in at_once)
     factors = [factor for model in results.models for factor in model.factors]
     if not factors:
         return "No technique was explored."
-    won = [level for factor in factors if (level := factor.winner)]
-    if not won:
-        none_won = f"No level of the {len(factors)} factors explored won by more than the noise"
+    taken = [level for factor in factors if (level := factor.winner)]
+    if not taken:
         if any(model.changed for model in results.models):
-            return f"{none_won}; what differs from the baseline are numbers tuned inside the levels that stayed."
-        return f"{none_won}, so the baselines stand."
+            return (
+                f"In none of the {len(factors)} factors an option was taken; what differs from the baseline are numbers tuned "
+                "inside the settings that stayed."
+            )
+        return f"In none of the {len(factors)} factors an option was taken, so the baselines stand."
+    shown = sum(level.comparison is not None and level.comparison.verdict == "better" for level in taken)
+    by_chance = len(factors) * results.significance / 2  # the error rate is that of both directions
+    chance = "fewer than 1" if by_chance < 1 else f"about {by_chance:.0f}"
     changes = [
-        (model.label, [f"{factor.label} {level.label}" for factor in model.factors if (level := factor.winner)])
+        (model.label, [f"{factor.label} {level.tuned_label}" for factor in model.factors if (level := factor.winner)])
         for model in results.models
     ]
     by_model = "; ".join(f"{model}: {', '.join(changed)}" for model, changed in changes if changed)
-    return f"{len(won)} of {len(factors)} decisions changed a setting{_why(won)}: {by_model}."
-
-
-def _why(won: list[LevelFinding]) -> str:
-    verdicts = [level.comparison.verdict if level.comparison else None for level in won]
-    better, cheaper = verdicts.count("better"), verdicts.count("equivalent")
-    if better == len(won):
-        return " because it won by more than the noise"
-    reasons = [(better, "won by more than the noise"), (cheaper, "was equivalent and cheaper"),
-               (len(won) - better - cheaper, "replaced one that did not finish")]  # fmt: skip
-    return f" ({', '.join(f'{count} {text}' for count, text in reasons if count)})"
+    return (
+        f"In {len(taken)} of {len(factors)} factors an option was taken as the best bet ({by_model}). {shown} of "
+        f"{len(factors)} gave a clear winner ({100 * results.significance:g} % error rate per factor; by chance we would "
+        f"expect {chance})."
+    )
 
 
 def looks_sentence(results: Results) -> str:
@@ -90,34 +117,32 @@ def looks_sentence(results: Results) -> str:
 
 def improvement_sentence(model: ModelResults) -> str:
     """Say what one model gained over its baseline; without a confirmation no improvement is claimed."""
-    if not model.changed:
-        return f"{model.label}: the baseline stayed the best recipe, so there is no improvement to report."
     if model.confirmation is None:
+        if not model.changed:
+            return f"{model.label}: the baseline stayed the best recipe, so there is no improvement to report."
         return (
-            f"{model.label}: the best recipe differs from the baseline but was not trained on fresh seeds (the study left the "
+            f"{model.label}: the best recipe differs from the baseline but did not meet it again (the study left the "
             "confirmation out). The path of the search is optimistic, because the same blocks chose the recipe; its gain "
             "is unconfirmed."
         )
     promised = model.promised_gain
-    added = f"While it was chosen, its gains added up to {points(promised)} points." if math.isfinite(promised) else ""
+    added = f"The choices together were expected to bring {points(promised)}." if math.isfinite(promised) else ""
     return f"{model.label}: {_joined(confirmation_sentence(model.confirmation), added)}"
 
 
 def improvement_in_short(model: ModelResults) -> str:
     """Say the same in a few words, without the model's name."""
-    if not model.changed:
-        return "the baseline stays"
     if model.confirmation is None:
-        return "improvement unconfirmed"
+        return "improvement unconfirmed" if model.changed else "the baseline stays"
     found = model.confirmation.comparison
     if found is None:
         return "improvement not measurable"
     size = f"{points(found.difference)} points"
     text = {
-        "better": f"improvement {size}",
+        "better": f"improvement {size}, shown",
         "worse": f"worse than its baseline, {size}",
         "equivalent": f"equivalent to its baseline, {size}",
-        "undecided": f"improvement not confirmed, {size}",
+        "undecided": f"improvement {size}, not shown",
     }[found.verdict]
     return f"{text} (95 % interval {points(found.low)} to {points(found.high)})"
 
@@ -130,8 +155,11 @@ def improvement_summary(results: Results) -> str:
     if not changed:
         return "No model's best recipe differs from its baseline: nothing improved on it."
     each = "; ".join(f"{model.label} {improvement_in_short(model)}" for model in results.models)
-    fresh = any(model.confirmation is not None for model in changed)
-    return f"Against the baseline{', measured again on fresh seeds' if fresh else ''}: {each}."
+    fresh = [model.confirmation for model in changed if model.confirmation is not None]
+    where = (
+        ", on images that no choice has seen" if fresh and all(found.fresh for found in fresh) else ", on new splits"
+    )
+    return f"Against the baseline{where if fresh else ''}: {each}."
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -186,32 +214,35 @@ def budget_sentences(model: ModelResults) -> list[str]:
 
 
 def to_decide_sentences(results: Results) -> list[str]:
-    """Say how much more training would decide what is open; empty where everything is decided."""
-    found = results.undecided
+    """Say what stayed open and what more training would find; empty where something was shown of every option."""
+    found = results.open
     if not found:
         return []
-    within = [entry for entry in found if entry.more is not None]
-    sentences = [f"{len(found)} of {_compared_levels(results)} comparisons are undecided."]
-    if within:
-        seconds = sum(entry.seconds or 0.0 for entry in within)
-        sentences.append(
-            f"{len(within):,} of them would be decided by more repetitions, if the true differences are as large as "
-            f"the observed ones (power 0.8): {duration(seconds)} of training on one core in all."
+    matter = sum(entry.matters for entry in found)
+    margin = 100 * results.equivalence_margin
+    sentences = [
+        f"Of {len(found)} of {_compared_levels(results)} options nothing was shown; {matter} of these are expected to move the "
+        f"accuracy by more than {margin / 2:g} points."
+    ]
+    known = [entry for entry in found if entry.comparison.detectable_with_more > 0]
+    if known:
+        now, then = (
+            points_range([getattr(entry.comparison, name) for entry in known])
+            for name in ("detectable", "detectable_with_more")
         )
-    if len(within) < len(found):
+        seconds, trainings = sum(entry.seconds for entry in known), sum(entry.trainings for entry in known)
         sentences.append(
-            f"{len(found) - len(within):,} of them no practicable number of repetitions would decide: the observed "
-            "difference is too small beside the noise between training sets. More data or a wider margin of equivalence would."
+            f"This design finds true differences above {now} points; with {MORE_REPETITIONS} more repetitions of these "
+            f"({trainings:,} trainings, {duration(seconds)} on one core) above {then}. Smaller ones stay open."
         )
     return sentences
 
 
 def command(results: Results) -> str:
-    """Return the command that goes on until all is decided or the budget is spent; '' where nothing can be decided."""
-    within = [entry for entry in results.undecided if entry.more]
-    if not within:
+    """Return the command that goes on until all is shown or the budget is spent; '' where nothing is open."""
+    seconds = sum(entry.seconds for entry in results.open if entry.matters)
+    if not seconds:
         return ""
-    seconds = sum(entry.seconds or 0.0 for entry in within)
     minutes = max(1, -(-int(1.5 * seconds / max(1, results.workers)) // 60))
     budget = f"{minutes}m" if minutes < 120 else f"{-(-minutes // 60)}h"
     return f"ceteris run STUDY --until-decided --budget {budget}"
@@ -253,23 +284,24 @@ def _fit(summary: VersionResults, results: Results) -> str:
 
 
 def mistakes_sentences(results: Results) -> list[str]:
-    """Say for every model's best version which class is hardest and which pair is confused most often."""
-    classes, sentences = results.data.classes, []
-    for summary in results.best:
-        counts, scores = summary.results[0].confusion, summary.results[0].per_class.f1
-        hardest = int(scores.argmin())
-        text = f"{summary.title}: {int(counts.trace()):,} of {int(counts.sum()):,} right at the first seed"
-        pairs = most_confused(counts, 1)
-        if not pairs:
-            sentences.append(f"{text}, no mistake at all.")
-            continue
-        true, taken, count = pairs[0]
-        times = "once" if count == 1 else f"{count:,} times"
-        sentences.append(
-            f"{text}; the hardest class is {classes[hardest]} (F1 {percent(float(scores[hardest]))}), "
-            f"the most frequent confusion {classes[true]} taken for {classes[taken]} ({times})."
-        )
-    return sentences
+    """Say for every model's best version which class is hard and which pair is confused, where there are mistakes enough."""
+    return [f"{best.title}: {_mistakes(best, results.data.classes)}" for best in results.best]
+
+
+def _mistakes(best: VersionResults, classes: Sequence[str]) -> str:
+    seeds = len(best.results)
+    counts = np.sum([result.confusion for result in best.results], axis=0)
+    wrong, images = int(counts.sum() - counts.trace()), best.right.shape[1]
+    each = f"{wrong:,} mistakes" if seeds == 1 else f"{wrong / seeds:.1f} mistakes on average"
+    if not wrong:
+        return f"no mistake in {images:,} images."
+    hard = best.hard_classes
+    named = " and ".join(f"{classes[place]} (F1 {percent(best.f1[place])})" for place in hard[:3])
+    if not len(hard):
+        return f"{each} in {images:,}: too few to name a hard class."
+    (true, taken, count), *_ = most_confused(counts, 1)
+    pair = f"; the most frequent confusion is {classes[true]} taken for {classes[taken]}" if count >= 5 * seeds else ""
+    return f"{each} in {images:,}, more than elsewhere in {named}{pair}."
 
 
 def residual_sentences(results: Results) -> list[str]:
@@ -291,60 +323,56 @@ def residual_sentences(results: Results) -> list[str]:
 
 def conclusions(results: Results) -> list[str]:
     """State what follows from the numbers and what does not."""
-    ranked = sorted(results.best, key=lambda summary: -summary.mean("accuracy"))
     sentences = [
         *(_model_conclusion(results, model) for model in results.models),
         *map(improvement_sentence, results.models),
-        *(
-            f"{better.title} against {other.title}: {_ahead(better, other)} on the test set "
-            f"{_significance(results, other, better)}."
-            for better, other in pairwise(ranked)
-        ),
+        apart_sentence(results),
         *_residual_conclusions(results),
+        *to_decide_sentences(results)[:1],
+        looks_sentence(results),
+        f"All results hold for this data set: {results.data.note.rstrip('.')}." if results.data.note else "",
     ]
-    if open_ones := len(results.undecided):
-        sentences.append(
-            f"{open_ones} of {_compared_levels(results)} comparisons stay undecided: with {results.folds} folds and "
-            f"{several(results.seeds, 'seed')} the data neither show a difference nor exclude one "
-            f"of {100 * results.equivalence_margin:g} points."
-        )
-    sentences.append(looks_sentence(results))
-    if results.data.note:
-        sentences.append(f"All results hold for this data set: {results.data.note.rstrip('.')}.")
-    return sentences
+    return [sentence for sentence in sentences if sentence]
 
 
 def _model_conclusion(results: Results, model: ModelResults) -> str:
     best, baseline = model.version(), model.version("baseline")
     if best is None:
         return f"{model.label}: no final training of the best version finished."
-    text = f"{model.label}: {percent(best.mean('accuracy'))} on the test set"
-    if baseline is None:
-        return f"{text}; its baseline has no test result."
-    return f"{text}, {_ahead(best, baseline)} against its baseline {_significance(results, baseline, best)}."
+    seeds, interval = len(best.results), best.accuracy_interval
+    mean = f"mean of {seeds} trainings; " if seeds > 1 else ""
+    others = f"on other images of this kind {plain_points(interval.low)} to {plain_points(interval.high)}"
+    text = f"{model.label}: {percent(best.mean('accuracy'))} on the test set ({mean}{others})"
+    lost = f" {best.collapsed} of {seeds} trainings learned nothing." if best.collapsed else ""
+    found = results.compared(baseline, best) if baseline else None
+    if found is None:
+        return f"{text}; its baseline has no test result.{lost}"
+    return f"{text}; against its baseline {_against(found)}.{lost}"
 
 
 def _residual_conclusions(results: Results) -> list[str]:
-    pairs = [(model.version("plain"), model.version()) for model in results.models]
-    return [
-        f"Residual connections: {plain.title} with them reaches {_ahead(best, plain)} compared with the "
-        f"same network without them {_significance(results, plain, best)}."
-        for plain, best in pairs
-        if plain is not None and best is not None
-    ]
+    sentences = []
+    for model in results.models:
+        plain, best = model.version("plain"), model.version()
+        found = results.compared(plain, best) if plain and best else None
+        if found is None:
+            continue
+        size = f"{plain_points(abs(found.difference))} points {'less' if found.difference > 0 else 'more'}"
+        shown = "" if found.shown else ": no effect shown"
+        shallow = not found.shown and results.residual is not None and len(results.residual.layers) < DEEP
+        expected = " At this depth none is expected." if shallow else ""
+        sentences.append(
+            f"{model.label}: without its shortcuts the same network had {size} (with them {points(found.low)} to "
+            f"{points(found.high)}){shown}.{expected}"
+        )
+    return sentences
 
 
-def _ahead(one: VersionResults, other: VersionResults) -> str:
-    return f"{points(one.mean('accuracy') - other.mean('accuracy'))} points"
-
-
-def _significance(results: Results, first: VersionResults, second: VersionResults) -> str:
-    tests = second.compared_with(first)
-    if not tests:
-        return "(no common seed to compare)"
-    test = next(iter(tests.values()))
-    sure = "a difference" if test.p_value < results.significance else "undecided"
-    return f"({sure} on the same images by McNemar's test at the first seed, {p_value(test.p_value, '.3f')})"
+def _against(found: TestComparison) -> str:
+    """Say a difference on the test set with its interval, and whether it is shown."""
+    shown = "" if found.shown else ": no effect shown"
+    alone = ", one training each" if found.seeds == 1 else ""
+    return f"{points(found.difference)} points ({points(found.low)} to {points(found.high)}{alone}){shown}"
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -355,8 +383,6 @@ _QUALITIES = {
     "seconds": ("shortest training", "longest training"),
     "parameters": ("fewest parameters", "most parameters"),
     "flops": ("fewest operations per image", "most operations per image"),
-    "calibration": ("best calibrated", "worst calibrated"),
-    "gap": ("smallest gap between training and validation", "largest gap between training and validation"),
 }
 
 
@@ -371,8 +397,9 @@ class Judgement:
 
 
 def judgements(results: Results) -> list[Judgement]:
-    """Weigh every model by its measured accuracy, training time, parameters and calibration against the others."""
-    known = {best.model: _measured(best) for best in results.best}
+    """Weigh every model by its time, parameters and operations, and by accuracy where the test set tells the models apart."""
+    apart = any(one.shown for one in results.comparisons if one.first.model != one.second.model)
+    known = {best.model: _measured(best, apart=apart) for best in results.best}
     return [
         Judgement(
             model=best.model, title=best.title, pros=_extremes(known, best.model, good=True),
@@ -382,14 +409,12 @@ def judgements(results: Results) -> list[Judgement]:
     ]  # fmt: skip
 
 
-def _measured(best: VersionResults) -> dict[str, float]:
+def _measured(best: VersionResults, *, apart: bool) -> dict[str, float]:
     return {
-        "accuracy": best.mean("accuracy"),
+        "accuracy": best.mean("accuracy") if apart else math.nan,
         "seconds": best.mean_cost("train_seconds"),
         "parameters": best.mean_cost("parameters"),
         "flops": best.mean_cost("forward_flops_per_image"),
-        "calibration": best.calibration_error,
-        "gap": best.gap,
     }
 
 
@@ -412,10 +437,6 @@ def _quantity(quality: str, value: float) -> str:
             return percent(value)
         case "seconds":
             return duration(value)
-        case "calibration":
-            return f"expected error {100 * value:.1f} points"
-        case "gap":
-            return f"{points(value)} points"
         case _:
             return f"{value:,.0f}"
 
@@ -425,15 +446,29 @@ def _quantity(quality: str, value: float) -> str:
 
 
 def exploration_text(results: Results) -> str:
-    """Say how much was trained in the exploration, and what the verdicts mean."""
+    """Say how much was trained in the exploration, under which conditions, and what the claims mean."""
     failed = f", of which {results.trials_failed} failed or diverged" if results.trials_failed else ""
     seeds = f" × {results.seeds} seeds" if results.seeds > 1 else ""
     images = f" of {results.exploration_images:,} training images" if results.exploration_images else ""
-    return (
-        f"{results.trials_total} trainings{failed}, on {results.folds} folds{seeds}{images}. A verdict is “better” or "
-        f"“worse” when the corrected, Holm-adjusted p is below {results.significance}, “equivalent” when the interval lies "
-        f"inside ±{100 * results.equivalence_margin:g} points, otherwise “undecided”."
+    return _joined(
+        f"{results.trials_total} trainings{failed}, on {results.folds} folds{seeds}{images}.",
+        conditions_sentence(results),
+        f"An option is shown to be better or worse when the Holm-adjusted p is below {results.significance:g}, equivalent when "
+        f"the interval lies inside ±{100 * results.equivalence_margin:g} points; else nothing is shown. What is taken needs no "
+        "such proof: it is the best bet.",
     )
+
+
+def conditions_sentence(results: Results) -> str:
+    """Say at which epochs and on how many images was explored, where the final trainings differ; '' where they do not."""
+    epochs = sorted({model.baseline.epochs for model in results.models})
+    longer = results.final_epochs and epochs != [results.final_epochs]
+    if not longer and not results.exploration_images:
+        return ""
+    count = f"{epochs[0]}" if len(set(epochs)) == 1 else f"{min(epochs, default=0)} to {max(epochs, default=0)}"
+    explored = f"{count} epochs on {(results.exploration_images or results.data.train_count):,} images"
+    final = f"at most {results.final_epochs or count} epochs on {results.data.train_count:,} images"
+    return f"All that is said of the options holds at {explored} (less the fold held out); the final trainings take {final}."
 
 
 def search_sentences(results: Results) -> list[str]:
@@ -459,19 +494,26 @@ def reproduction_text(results: Results) -> str:
 
 
 def method_text(results: Results) -> str:
-    """Say how levels were compared."""
-    return (
-        f"{strategy_words(results.models).how} Intervals and p-values use the corrected resampled t-test "
-        "(Nadeau & Bengio 2003), "
-        "p-values are adjusted for the levels of a factor (Holm 1979); better or worse needs "
-        f"p < {results.significance:g}, equivalent an interval inside "
-        f"±{100 * results.equivalence_margin:g} points; all else is undecided."
-    )
+    """Say how options were compared."""
+    return f"{strategy_words(results.models).how} {_TEST[test_of(results)]} {_JUDGED}"
 
 
+def test_of(results: Results) -> str:
+    """Return which test the claims rest on."""
+    found = (level.comparison for model in results.models for _, level in model.levels() if level.comparison)
+    return next((comparison.test for comparison in found), "corrected-t")
+
+
+_TEST = {
+    "corrected-t": "Training sets of different folds overlap, so ordinary t-tests claim too much: intervals and p-values use "
+    "the corrected resampled t-test (Nadeau & Bengio 2003).",
+    "two-part": "Intervals and p-values count the luck of the held-out images and that of the trainings apart, image by image "
+    "(Bayle et al. 2020; Smyth 2004; Nadeau & Bengio 2003).",
+}
+_JUDGED = "p-values are adjusted for all options of a factor (Holm 1979)."
 _TUNING = (
-    "Before a comparison of optimizers or schedules each level was given its own best value of the tuned numbers (the learning "
-    "rate, say), with the same number of trials for all levels, on a fold that no comparison uses."
+    "Before a comparison of optimizers or schedules each option was given its own best value of the tuned numbers (the "
+    "learning rate, say), with the same number of trials for all options, on a fold that no comparison uses."
 )
 
 
@@ -481,15 +523,42 @@ def method_sentences(results: Results) -> list[str]:
     return [
         "Within a comparison two settings share the folds, the initial weights’ random stream, the order of the mini-batches "
         "and the draws of the augmentation; identical settings give a difference of exactly 0.",
-        "Training sets of different folds overlap, so ordinary t-tests claim too much. Intervals and p-values use the "
-        "corrected resampled t-test (Nadeau & Bengio 2003); p-values are adjusted for all levels of a factor (Holm 1979).",
-        "“Undecided” means that the data neither show a difference nor exclude one. It is not the same as “equivalent”. "
+        "Taken is our best bet for this model: the option with the highest expected gain, what it costs counted. Shown is "
+        "what the data would convince a sceptic of. A choice is reversible and is confirmed later, so it needs no proof.",
+        f"{_TEST[test_of(results)]} {_JUDGED}",
+        "“Not shown” means that the data neither show a difference nor exclude one. It is not the same as “equivalent”. "
         "Intervals and p-values treat each factor by itself: along a search over many factors some chance wins remain "
         "possible.",
         strategy_words(results.models).limits,
-        "The best of several noisy results looks better on the blocks that chose it than it is. The improvement is therefore "
-        "measured on fresh seeds, the best recipe against the baseline alone.",
+        "The best of several noisy results looks better on the blocks that chose it than it is: what is expected of an option "
+        "is therefore less than what was measured, and the improvement is measured again, best recipe against baseline.",
         *([_TUNING] if tuned else []),
-        "The test set stays sealed until all choices are made. Intervals of test accuracies are Wilson’s (1927) for the "
-        "sampling of test images; models are compared on the same images by McNemar’s test (1947).",
+        "The test set stays sealed until all choices are made. Intervals and comparisons of test results count the "
+        "luck of the images and that of the trainings (Owen 2007; with one training each the images alone), p-values are "
+        "adjusted for all pairs (Holm 1979).",
     ]
+
+
+TAKEN_AND_SHOWN = (
+    "Taken is our best bet for this model. Shown is what the data would convince a sceptic of. The expected gain is less than "
+    "what was measured, because a part of that is likely to be luck."
+)
+IMPROVEMENT = (
+    "Only what is measured again is called an improvement: baseline and best recipe were trained once more and compared as a "
+    "whole, on data that had no part in the choice or at least on new splits of it."
+)
+GLOSSARY = (
+    ("current setting", "the best recipe so far, which the options of a factor are compared with (also: incumbent)"),
+    ("option", "one value of a factor (also: level; its recipe is an arm)"),
+    ("fold", "one of the parts into which the training images are split; each is held out once"),
+    ("repetition", "the whole cross-validation once more, with other splits and other random numbers"),
+    ("block", "one fold of one repetition: all options are trained once on it"),
+    ("expected gain", "what an option is expected to bring: the measured difference, less what is likely to be luck"),
+    ("chance that it helps", "how probable it is that the true difference is above 0"),
+    ("taken", "our best bet: the highest expected gain, its cost counted"),
+    ("shown", "the data would convince a sceptic; not shown is not the same as no effect"),
+    (
+        "tuned number",
+        "a number, such as the learning rate, that each option was given at its own best value (nuisance)",
+    ),
+)  # term, meaning

@@ -77,42 +77,6 @@ def equivalence_power(
     return float(np.clip(share / 2 * weights @ shown, 0, 1))
 
 
-_MOST_BLOCKS, _ENDLESS = 100_000, 10**9
-
-
-def blocks_to_decide(
-    difference: float,
-    *,
-    spread: float,
-    test_share: float,
-    margin: float,
-    significance: float,
-    difference_significance: float,
-    multiple_of: int = 1,
-    power: float = 0.8,
-) -> int:
-    """Return the fewest blocks that find a true difference or show that it is equivalent, -1 where no number does."""
-
-    def found(blocks: int) -> float:
-        design = {"error": spread * float(np.sqrt(1 / blocks + test_share)), "degrees": blocks - 1.0}
-        return max(
-            t_test_power(difference, significance=difference_significance, **design),
-            equivalence_power(difference, margin=margin, significance=significance, **design),
-        )
-
-    if found(_ENDLESS) < power:
-        return -1
-    low, high = 0, 1  # in cross-validations: too few, and enough once the loop has ended
-    while found(max(2, high * multiple_of)) < power:
-        low, high = high, 2 * high
-        if high * multiple_of > _MOST_BLOCKS:
-            return -1
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if found(max(2, middle * multiple_of)) >= power else (middle, high)
-    return max(2, high * multiple_of)
-
-
 def _two_sided(shift: float, degrees: float, significance: float) -> float:
     critical = float(stats.t.isf(significance / 2, degrees))
     return _beyond(critical, degrees, shift) + _beyond(critical, degrees, -shift)

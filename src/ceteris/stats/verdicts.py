@@ -13,9 +13,8 @@ from ceteris.records import FloatArray
 from ceteris.stats.arguments import all_equal, check_between, check_not_negative
 from ceteris.stats.corrected import corrected_standard_error, corrected_t_test, overlap_share
 from ceteris.stats.expected_gain import Posterior, expected_gain
-from ceteris.stats.nonparametric import wilcoxon_blocks_needed
 from ceteris.stats.outcomes import BlockDifference, Outcomes, paired_blocks
-from ceteris.stats.power import blocks_to_decide, detectable_difference
+from ceteris.stats.power import detectable_difference
 from ceteris.stats.student import StudentTest
 from ceteris.stats.twopart import (
     TwoPart,
@@ -183,7 +182,6 @@ class _Rules:
             narrow_low=narrow_low,
             narrow_high=narrow_high,
             confidence=1 - 2 * self.significance,
-            blocks_to_decide=self._blocks_to_decide(paired, each) if verdict == "undecided" else 0,
             test=self.test if paired.by_image else "corrected-t",
             standard_error=claim.standard_error,
             degrees=claim.degrees,
@@ -196,20 +194,6 @@ class _Rules:
             chance=posterior.chance,
             choice_error=choice_error,
             error=self.error,
-        )
-
-    def _blocks_to_decide(self, paired: _Paired, each: float) -> int:
-        """Return the fewest blocks, in whole cross-validations, if the observed difference and spread are the true ones."""
-        if all_equal(paired.means):  # judged by the sign test: see corrected_t_test
-            return -(-wilcoxon_blocks_needed(each) // paired.folds) * paired.folds
-        return blocks_to_decide(
-            float(paired.means.mean()),
-            spread=float(paired.means.std(ddof=1)),
-            test_share=overlap_share(folds=paired.folds, blocks=max(len(paired.blocks), paired.folds) + 1),
-            margin=self.margin,
-            significance=self.significance,
-            difference_significance=each,
-            multiple_of=paired.folds,
         )
 
 

@@ -1,14 +1,20 @@
-"""CIFAR-10 and CIFAR-100 (Krizhevsky 2009): per image the label bytes, then 3,072 bytes of pixels; or the Python version."""
+"""CIFAR-10 and CIFAR-100 (Krizhevsky 2009): per image the label bytes, then 3,072 bytes of pixels; or the Python version.
 
+The Python version is pickles, read by an unpickler that admits only what the official files hold.
+"""
+
+import io
+import pickle
+import pickletools
 import tarfile
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from ceteris.data.formats.cifar_pickle import pickled_names, pickled_records, read_cifar_pickle
 from ceteris.data.formats.entries import Entry, open_file, read_errors, zip_entries
 from ceteris.data.named import Location, NamedSet, find_named, official
 from ceteris.data.source import Part, Reader, Source, array_part
@@ -19,6 +25,14 @@ _PIXELS = 3 * 32 * 32
 _MAX_MEMBER = 1 << 28  # bytes; the largest official file has 155 million
 _MAX_MEMBERS = 10_000
 _ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".zip")
+# What a dictionary of texts, lists of whole numbers, and one array of bytes is written with (pickle protocols 0 to 2).
+_OPCODES = frozenset((
+    "PROTO", "EMPTY_DICT", "DICT", "BINPUT", "LONG_BINPUT", "PUT", "MARK", "EMPTY_LIST", "LIST", "EMPTY_TUPLE",
+    "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "BINGET", "LONG_BINGET", "GET", "SHORT_BINSTRING", "BINSTRING",
+    "STRING", "BINUNICODE", "UNICODE", "BININT", "BININT1", "BININT2", "INT", "LONG", "LONG1", "APPEND",
+    "APPENDS", "SETITEM", "SETITEMS", "GLOBAL", "REDUCE", "BUILD", "NONE", "NEWTRUE", "NEWFALSE", "STOP",
+))  # fmt: skip
+_ARRAY_MODULES = ("numpy.core.multiarray", "numpy._core.multiarray")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,3 +230,85 @@ def _part(batches: list[ByteArray], layout: CifarLayout, classes: int, location:
             f"{location}: holds the label {labels.max()}, but the set has {classes} classes, 0 to {classes - 1}."
         )
     return array_part(records[:, len(layout.label_keys) :].reshape(-1, 3, 32, 32), labels)
+
+
+def read_cifar_pickle(content: bytes, name: str) -> dict[str, Any]:
+    """Return the dictionary of an official CIFAR pickle: texts as keys, bytes, lists and one uint8 array as values.
+
+    Raises:
+        DataError: the pickle holds anything that the official files do not, or is damaged.
+    """
+    try:
+        for opcode, _, _ in pickletools.genops(content):
+            if opcode.name not in _OPCODES:
+                raise DataError(f"it uses the pickle operation {opcode.name}")
+        loaded = _CifarUnpickler(io.BytesIO(content), encoding="bytes").load()
+    except Exception as error:  # a damaged pickle can raise almost anything
+        raise DataError(
+            f"{name}: not an official CIFAR pickle ({str(error)[:200]}). It was refused, because a pickle can run code; "
+            "use the binary version of the set."
+        ) from error
+    if not isinstance(loaded, dict):
+        raise DataError(f"{name}: not an official CIFAR pickle; it holds no dictionary.")
+    return {_text(key): value for key, value in loaded.items()}
+
+
+def pickled_records(batch: dict[str, Any], label_keys: tuple[str, ...], name: str) -> ByteArray:
+    """Return images and labels of a batch in the form of the binary version: uint8 (n, label bytes + 3072).
+
+    Raises:
+        DataError: the batch has no such labels or no images, or their numbers differ.
+    """
+    data = batch.get("data")
+    if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.ndim != 2 or data.shape[1] != 3072:
+        raise DataError(f"{name}: holds no array 'data' of bytes with 3072 columns.")
+    columns = [batch.get(key) for key in label_keys]
+    for key, column in zip(label_keys, columns, strict=True):
+        whole = isinstance(column, list) and all(type(label) is int and 0 <= label <= 255 for label in column)
+        if not whole or len(column or ()) != len(data):
+            raise DataError(f"{name}: its {key!r} are not one class number per image.")
+    return np.concatenate([np.array(columns, dtype=np.uint8).T, data], axis=1)
+
+
+def pickled_names(meta: dict[str, Any], key: str, name: str) -> tuple[str, ...]:
+    """Return the class names under ``key`` of the meta file.
+
+    Raises:
+        DataError: there are none.
+    """
+    names = meta.get(key)
+    if not isinstance(names, list) or not names:
+        raise DataError(f"{name}: holds no list {key!r} of class names.")
+    return tuple(_text(entry) for entry in names)
+
+
+class _CifarUnpickler(pickle._Unpickler):
+    """Finds two functions of its own in place of the three names of numpy that the official files contain.
+
+    Python's own implementation is used since the one in C reserves as much memory as a forged memo number says.
+    """
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module in _ARRAY_MODULES and name == "_reconstruct":
+            return _empty_array
+        if (module, name) == ("numpy", "ndarray"):
+            return "ndarray"
+        if (module, name) == ("numpy", "dtype"):
+            return _byte_type
+        raise DataError(f"it refers to {module}.{name}")
+
+
+def _empty_array(kind: Any, shape: Any, code: Any) -> ByteArray:
+    if kind != "ndarray" or shape != (0,) or code not in (b"b", "b"):
+        raise DataError("it makes an array in another way")
+    return np.empty(0, dtype=np.uint8)
+
+
+def _byte_type(code: Any, align: Any, copy: Any) -> np.dtype[np.uint8]:
+    if code not in (b"u1", "u1"):
+        raise DataError(f"it holds an array of the type {code!r} instead of bytes")
+    return np.dtype(np.uint8)
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

@@ -100,6 +100,7 @@ def _from_layout(root: Path, layout: Layout, options: ReadOptions, beside: list[
             notes=checked.notes,
         ),
         white=checked.reading.white,
+        sizes=checked.sizes,
     )
 
 

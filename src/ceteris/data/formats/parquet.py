@@ -103,6 +103,7 @@ def rows_source(train: Sequence[Rows], test: Sequence[Rows], options: ReadOption
         warnings=checked.warnings,
         understood=Understood(left_out=left_out, notes=checked.notes),
         white=checked.reading.white,
+        sizes=checked.sizes,
     )
 
 

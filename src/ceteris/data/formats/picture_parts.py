@@ -41,6 +41,7 @@ class CheckedPictures:
         readable: for every part the indices of the pictures that are read, int64.
         unreadable: number of pictures that are left out.
         warnings: which ones, and why.
+        sizes: (height, width) of the pictures in their files, every size once.
     """
 
     shape: tuple[int, int, int]
@@ -48,6 +49,7 @@ class CheckedPictures:
     readable: tuple[IntArray, ...]
     unreadable: int
     warnings: tuple[str, ...]
+    sizes: tuple[tuple[int, int], ...]
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -98,6 +100,7 @@ def check_pictures(parts: Sequence[PictureStream], options: ReadOptions) -> Chec
         warnings=(f"{len(problems)} of {sum(counts)} pictures cannot be read and were left out: {listed}",)
         if problems
         else (),
+        sizes=tuple(sorted({(header.height, header.width) for header in headers})),
     )
 
 

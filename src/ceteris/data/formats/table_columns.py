@@ -41,6 +41,7 @@ class Columns:
         pixels: one column per pixel.
         split: the part of the set.
         group: what a split must not tear apart.
+        mixed: whether cells of a table of pixels hold other things than whole numbers, or all pixels at once.
         unused: names of the columns that mean nothing here.
     """
 
@@ -51,6 +52,7 @@ class Columns:
     pixels: tuple[int, ...] = ()
     split: int | None = None
     group: int | None = None
+    mixed: bool = False
     unused: tuple[str, ...] = ()
 
 
@@ -83,7 +85,7 @@ def find_columns(table: CsvFile, options: ReadOptions, names_picture: Callable[[
     if pixel_text is not None and all(len(row[pixel_text].split()) >= 4 for row in sample):
         if label is None:
             raise _no_label(table, header)
-        return Columns(label=label, pixel_text=pixel_text, split=split, group=group)
+        return Columns(label=label, pixel_text=pixel_text, split=split, group=group, mixed=True)
     path = _path_column(table, header, options, sample, names_picture)
     rest = [index for index in range(len(header)) if index not in (label, path, split, group)]
     if path is not None:
@@ -101,9 +103,12 @@ def find_columns(table: CsvFile, options: ReadOptions, names_picture: Callable[[
     numbered = [index for index in rest if _NUMBERED.fullmatch(_compact(header[index]))]
     if len(numbered) < max(4, len(rest) / 2):
         numbered = [index for index in rest if not _is_index(header[index])]
-    beside = [*rest, *([] if split is None else [split])]
+    used = [index for index in (label, group, split, *numbered) if index is not None]
+    mixed = any(not row[index].strip().lstrip("-").isdigit() for row in sample for index in used)
+    beside = [*rest, *([] if split is None or mixed else [split])]
     unused = tuple(header[index] for index in beside if index not in numbered and not _is_index(header[index]))
-    return Columns(label=label, pixels=tuple(numbered), split=split, group=group, unused=unused)
+    pixels = tuple(numbered)
+    return Columns(label=label, pixels=pixels, split=split, group=group, mixed=mixed, unused=unused)
 
 
 def _without_header(table: CsvFile, options: ReadOptions) -> Columns:

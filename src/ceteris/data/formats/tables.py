@@ -5,12 +5,15 @@ import os
 import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ceteris.data.formats.csv_file import CsvFile, is_picture_name, read_csv
 from ceteris.data.formats.entries import Entry
@@ -24,6 +27,7 @@ from ceteris.data.formats.picture_parts import (
     preprocessing_of,
     sorted_classes,
 )
+from ceteris.data.formats.pictures import bytes_of
 from ceteris.data.formats.table_columns import Columns, find_columns
 from ceteris.data.named import Location, NamedSet, official
 from ceteris.data.source import Part, Reader, ReadOptions, Source, Understood, array_part
@@ -154,8 +158,7 @@ def table_source(path: Path, options: ReadOptions) -> Source:
     """Return a CSV file as a source: of pixels, or of pictures that lie beside it or in folders beside it.
 
     A column named split (part, subset, set, usage) with train, val and test makes the test part; validation images join
-    the training part. ``options.group_column`` names what the splits must not tear apart; in a table of pixels it holds
-    whole numbers.
+    the training part. ``options.group_column`` names what the splits must not tear apart.
 
     Raises:
         DataError: no such columns, rows without a label, or contents that do not fit; see :func:`pixel_table`.
@@ -166,8 +169,6 @@ def table_source(path: Path, options: ReadOptions) -> Source:
     if columns.path is not None:
         return _path_source(path, table, columns, columns.path, finder, options)
     options.only(f"the table of pixels {path}", *_PIXEL_OPTIONS)
-    if columns.pixel_text is not None:
-        return _pixel_text_source(path, table, columns, columns.pixel_text)
     return _pixel_source(path, table, columns)
 
 
@@ -186,13 +187,29 @@ def pixel_table(entry: Entry, *, transposed: bool = False) -> tuple[ByteArray, I
 
 
 def _pixel_source(path: Path, table: CsvFile, columns: Columns) -> Source:
-    images, beside = _pixel_columns(table, columns)
+    """Read a table of pixels: whole numbers throughout, or rows with texts, fractions, or all pixels in one cell."""
+    notes: list[str] = []
+    rows: Rows = []
+    if columns.mixed:
+        rows = list(table.rows())
+        values: NDArray[Any] = _pixels_of_rows(table, columns, rows)
+        labels, notes = _labels(table, columns, rows)
+        classes, groups = sorted_classes(labels), _groups(columns, rows)
+        numbers = class_numbers(labels, classes)
+    else:
+        values, beside = _pixel_columns(table, columns)
+        found, inverse = np.unique(beside[:, 0], return_inverse=True)
+        classes, numbers = tuple(map(str, found)), inverse.astype(np.int64)
+        groups = tuple(map(str, beside[:, 1].tolist())) if columns.group is not None else None
+    white = 1.0 if values.max() <= 1 else 255.0
+    images = bytes_of(values, white)
     if path.name.lower().startswith("emnist-"):
         images = images.swapaxes(2, 3)
-    values, numbers = np.unique(beside[:, 0], return_inverse=True)
-    groups = tuple(map(str, beside[:, 1].tolist())) if columns.group is not None else None
-    part = array_part(images, numbers.astype(np.int64), groups)
-    return _source(path, table, columns, tuple(str(value) for value in values), (part, None), ReadOptions())
+    whole = array_part(images, numbers, groups)
+    parts = _parts(table, columns, rows, whole) if columns.mixed else (whole, None)
+    if white == 1:
+        notes.append("pixels of 0 to 1 spread over 0 to 255")
+    return replace(_source(path, table, columns, classes, parts, ReadOptions(), notes), white=white)
 
 
 def _pixel_columns(table: CsvFile, columns: Columns) -> tuple[ByteArray, IntArray]:
@@ -212,28 +229,21 @@ def _pixel_columns(table: CsvFile, columns: Columns) -> tuple[ByteArray, IntArra
     return images, np.concatenate(beside)
 
 
-def _pixel_text_source(path: Path, table: CsvFile, columns: Columns, pixels: int) -> Source:
-    """Read a table with all pixels of an image in one cell, as FER2013 is written."""
-    rows = list(table.rows())
-    count = len(rows[0][1][pixels].split()) if rows else 0
+def _pixels_of_rows(table: CsvFile, columns: Columns, rows: Rows) -> NDArray[np.float32]:
+    """Return the pixels of rows of cells, (n, c, h, w)."""
+    text = columns.pixel_text
+    cells = [row[text].split() if text is not None else [row[index] for index in columns.pixels] for _, row in rows]
+    count = len(cells[0]) if cells else 0
     side, channels = _side(count, table.entry)
-    images = np.empty((len(rows), count), dtype=np.uint8)
-    for index, (number, row) in enumerate(rows):
-        try:
-            values = np.array(row[pixels].split(), dtype=np.int64)
-        except (ValueError, OverflowError):
-            values = np.empty(0, dtype=np.int64)
-        if len(values) != count or values.min() < 0 or values.max() > 255:
+    values = np.full((len(rows), count), -1, dtype=np.float32)
+    for index, (number, _) in enumerate(rows):
+        with suppress(ValueError):
+            values[index] = np.array(cells[index], dtype=np.float32)
+        if not (values[index].min() >= 0 and values[index].max() <= 255):
             raise DataError(
-                f"{table.entry}: row {number} should hold {count} pixels of 0 to 255, as the first row does."
+                f"{table.entry}: row {number} should hold numbers of 0 to 255 in {count} pixels, as the first row does."
             )
-        images[index] = values
-    labels, notes = _labels(table, columns, rows)
-    classes = sorted_classes(labels)
-    shaped = images.reshape(-1, side, side, channels).transpose(0, 3, 1, 2)
-    whole = array_part(shaped, class_numbers(labels, classes), _groups(columns, rows))
-    train, test = _parts(table, columns, rows, whole)
-    return _source(path, table, columns, classes, (train, test), ReadOptions(), notes)
+    return values.reshape(-1, side, side, channels).transpose(0, 3, 1, 2)
 
 
 def _path_source(
@@ -261,7 +271,8 @@ def _path_source(
     parts = _parts(table, columns, chosen, whole)
     source = _source(path, table, columns, classes, parts, checked.reading, (*notes, *checked.notes))
     unreadable = (("unreadable", checked.unreadable),) if checked.unreadable else ()
-    return replace(source, warnings=checked.warnings, understood=replace(source.understood, left_out=unreadable))
+    understood = replace(source.understood, left_out=unreadable)
+    return replace(source, warnings=checked.warnings, understood=understood, sizes=checked.sizes)
 
 
 def _labels(table: CsvFile, columns: Columns, rows: Rows) -> tuple[list[str], list[str]]:
