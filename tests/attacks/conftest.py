@@ -102,9 +102,9 @@ def victim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attack]:
         assert process.stdout.readline() == "ready\n"
         asked, told = process.stdin, process.stdout
 
-        def attack(*arguments: str | Path, folder: Path, code: str = "", **environment: str) -> Outcome:
+        def attack(*arguments: str | Path, folder: Path, code: str = "", patience: float = 10.0) -> Outcome:
             what: dict[str, Any] = {"code": code} if code else {"arguments": list(map(str, arguments))}
-            where = {"folder": str(folder), "output": str(output), "environment": environment}
+            where = {"folder": str(folder), "output": str(output), "patience": patience}
             asked.write(json.dumps(what | where) + "\n")
             asked.flush()
             answer = json.loads(told.readline())

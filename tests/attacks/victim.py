@@ -25,7 +25,8 @@ import ceteris.planning.estimate
 import ceteris.report  # noqa: F401 - loaded here, once for all attacks
 from ceteris.cli.app import run_command
 
-WALL_SECONDS = 30  # then it hangs: other work on the machine makes an attack slow, not endless
+IDLE_SECONDS = 10  # without any work of the processor, then it hangs
+BUSY_SECONDS = 20  # of the processor, then it never ends
 ADDRESS_SPACE = 6 << 30  # beyond what is there at the start: a net under the test, far above what an attack may take
 
 
@@ -42,24 +43,28 @@ def main() -> None:
 
 def _attacked(request: dict[str, Any]) -> dict[str, Any]:
     read_end, write_end = os.pipe()
-    started = time.monotonic()
     child = os.fork()
     if child == 0:
         os.close(read_end)
         _suffer(request, write_end)
     os.close(write_end)
-    told, hangs = b"", False
+    told, work, idle_since = b"", 0.0, time.monotonic()
+    hangs = False
     with open(read_end, "rb", buffering=0) as pipe:
-        while True:
-            ready, _, _ = select.select([pipe], [], [], max(0.0, started + WALL_SECONDS - time.monotonic()))
-            if not ready:
-                hangs = True
-                os.kill(child, signal.SIGKILL)
-                break
-            piece = pipe.read(1 << 16)
-            if not piece:
-                break
-            told += piece
+        while not hangs:
+            ready, _, _ = select.select([pipe], [], [], 1.0)
+            if ready:
+                piece = pipe.read(1 << 16)
+                if not piece:
+                    break
+                told += piece
+                continue
+            now = _work_of(child)
+            if now > work:
+                work, idle_since = now, time.monotonic()
+            hangs = work > BUSY_SECONDS or time.monotonic() - idle_since > request.get("patience", IDLE_SECONDS)
+    if hangs:
+        os.kill(child, signal.SIGKILL)
     _, status, usage = os.wait4(child, 0)
     answer: dict[str, Any] = json.loads(told) if told else {"status": None, "written": [], "started": []}
     return answer | {
@@ -70,11 +75,16 @@ def _attacked(request: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _work_of(child: int) -> float:
+    """Return how long the processor has worked for a process so far, in seconds."""
+    fields = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def _suffer(request: dict[str, Any], pipe: int) -> None:
     """Run one attack in this process, which ends with it."""
     os.setpgid(0, 0)
     os.chdir(request["folder"])
-    os.environ.update(request.get("environment", {}))
     os.makedirs("scratch", exist_ok=True)
     tempfile.tempdir = os.path.abspath("scratch")  # where the standard library makes its temporary files
     output = os.open(request["output"], os.O_RDWR | os.O_CREAT | os.O_TRUNC)
@@ -111,20 +121,27 @@ def _note(event: str, arguments: tuple[Any, ...], written: list[str], started: l
             path, mode, flags = arguments
             if (isinstance(mode, str) and set(mode) & set("wax+")) or (flags and flags & (os.O_WRONLY | os.O_RDWR)):
                 written.append(_place(path))
-        case "os.mkdir" | "os.remove" | "os.rmdir" | "os.truncate" | "os.chmod":
+        case "os.mkdir":
+            written.append(_place(arguments[0], arguments[2]))
+        case "os.remove" | "os.rmdir":
+            written.append(_place(arguments[0], arguments[1]))
+        case "os.truncate" | "os.chmod":
             written.append(_place(arguments[0]))
         case "os.rename" | "os.link" | "os.symlink":
-            written.extend(map(_place, arguments[:2]))
+            written.extend([_place(arguments[0]), _place(arguments[1])])
         case "subprocess.Popen" | "os.system" | "os.exec" | "os.posix_spawn" | "os.spawn" | "pty.spawn":
             started.append(f"{event}: {arguments[:2]}")
 
 
-def _place(path: Any) -> str:
+def _place(path: Any, folder: int = -1) -> str:
     """Return where a path leads; the last part stays as it is, since renaming and removing do not follow it."""
     if isinstance(path, int):
         return ""
-    text = os.fsdecode(path)
-    return os.path.join(os.path.realpath(os.path.dirname(os.path.abspath(text))), os.path.basename(text))
+    text = (
+        os.fsdecode(path) if folder == -1 else os.path.join(os.readlink(f"/proc/self/fd/{folder}"), os.fsdecode(path))
+    )
+    whole = os.path.abspath(text)
+    return os.path.join(os.path.realpath(os.path.dirname(whole)), os.path.basename(whole))
 
 
 if __name__ == "__main__":

@@ -159,9 +159,15 @@ def picture_pixels(
 
 def white_of_pictures(images: Iterable[Image.Image]) -> float | None:
     """Return the white that fits the largest value of all pictures with more than 8 bits; None where there are none."""
-    highest = (np.asarray(image).max(initial=0) for image in images if _is_deep(image))
+    highest = (_highest(image) for image in images if _is_deep(image))
     found = max(highest, default=None)
     return None if found is None else white_of(float(found))
+
+
+def _highest(image: Image.Image) -> float:
+    if image.mode in ("I", "F"):  # without a copy of a picture that may be large
+        return float(image.getextrema()[1])  # type: ignore[arg-type]
+    return float(np.asarray(image).max(initial=0))
 
 
 def white_of(high: float) -> float:
@@ -234,7 +240,7 @@ def _is_deep(image: Image.Image) -> bool:
 def _in_mode(image: Image.Image, mode: str, white: float | None) -> Image.Image:
     """Return the picture in a mode, made strip by strip so that a large one takes little memory."""
     if image.mode == "F":
-        high = float(image.getextrema()[1])  # type: ignore[arg-type]
+        high = _highest(image)
         if white is None or (high <= 1 and white > 255):
             white = 65535.0 if high > 255 else white_of(high)  # floats of 0..1 beside pictures of 16 bits
     step = max(1, _LARGE_PIXELS // image.width)
