@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import f as f_distribution
-from scipy.stats import false_discovery_control
+from scipy.stats import false_discovery_control, norm
 
 from ceteris.stats import (
     bayesian_correlated_t_test,
@@ -25,6 +25,8 @@ from ceteris.stats import (
     overlap_share,
     sign_flip_test,
     t_test_power,
+    two_way_interval,
+    two_way_test,
     wilcoxon_test,
     wilson_interval,
 )
@@ -214,6 +216,67 @@ def test_set_coverage(studies: int, generator: np.random.Generator) -> list[tupl
     return rows
 
 
+@dataclass(frozen=True, kw_only=True)
+class TestSet:
+    """Two recipes with ``seeds`` trainings each on ``images``; ``luck`` is the standard deviation of accuracy over seeds.
+
+    ``opinion`` is the share of the variance of a latent score that belongs to a recipe and an image, not to a training.
+    """
+
+    seeds: int
+    images: int
+    luck: float
+    opinion: float
+    accuracy: float = 0.95
+
+
+TEST_SETS = (
+    TestSet(seeds=5, images=300, luck=0.0, opinion=0.05),
+    TestSet(seeds=5, images=300, luck=0.01, opinion=0.05),
+    TestSet(seeds=5, images=2000, luck=0.0, opinion=0.0),
+    TestSet(seeds=5, images=2000, luck=0.004, opinion=0.05),
+    TestSet(seeds=5, images=2000, luck=0.02, opinion=0.05),
+    TestSet(seeds=10, images=2000, luck=0.004, opinion=0.05),
+    TestSet(seeds=5, images=10_000, luck=0.004, opinion=0.05),
+    TestSet(seeds=3, images=10_000, luck=0.004, opinion=0.05),
+)
+
+
+def two_way_row(design: TestSet, studies: int, generator: np.random.Generator) -> tuple[float, ...]:
+    """Return false claims of McNemar at the first seed and of the two-way test, its power, and coverage of an accuracy.
+
+    A run is right on an image where hardness + strength of the run + its recipe's opinion + its own is above 0; the gain
+    whose power is measured is three standard errors of the images and seeds together.
+    """
+    strength = float(norm.ppf(design.accuracy)) * np.sqrt(2)
+    density = float(norm.pdf(strength / np.sqrt(2))) / np.sqrt(2)  # accuracy per unit of strength
+    gain = 0.0
+    claims = []
+    for study in range(studies + 50):
+        hardness = generator.normal(size=design.images)
+        opinions = np.sqrt(design.opinion) * generator.normal(size=(2, 1, design.images))
+        own = np.sqrt(1 - design.opinion) * generator.normal(size=(2, design.seeds, design.images))
+        runs = design.luck / density * generator.normal(size=(2, design.seeds, 1))
+        scores = strength + hardness + opinions + own + runs  # (2 recipes, seeds, images)
+        right = scores > 0
+        null = two_way_test(right[1].astype(np.float64) - right[0])
+        if study < 50:  # a few studies set the size of the gain
+            gain += 3 * null.standard_error / density / 50
+            continue
+        better = (scores[1] + gain > 0).astype(np.float64) - right[0]
+        truth = float(norm.cdf(strength / np.sqrt(2 + (design.luck / density) ** 2)))
+        interval = two_way_interval(right[0])
+        claims.append(
+            (
+                mcnemar(right[0, 0], right[1, 0]).p_value < SIGNIFICANCE,
+                null.p_value < SIGNIFICANCE,
+                two_way_test(better).p_value < SIGNIFICANCE,
+                interval.low <= truth <= interval.high,
+            )
+        )
+    return tuple(float(share) for share in np.mean(claims, axis=0))
+
+
 def _percent(share: float) -> str:
     return f"{100 * share:.1f}"
 
@@ -239,7 +302,27 @@ def print_test_sets(studies: int, generator: np.random.Generator) -> None:
         print(f"| {title} | " + " | ".join(map(_percent, coverage)) + " |", flush=True)
 
 
-PARTS = {"corrected": print_corrected, "others": print_other_tests, "test-sets": print_test_sets}
+def print_two_way(studies: int, generator: np.random.Generator) -> None:
+    print(
+        "\n| seeds | images | deviation over seeds, points | McNemar, one seed: false claims % | two-way: false claims % "
+        "| power % | interval of an accuracy: coverage % |\n| --: | --: | --: | --: | --: | --: | --: |"
+    )
+    for design in TEST_SETS:
+        shares = two_way_row(design, studies, generator)
+        print(
+            f"| {design.seeds} | {design.images:,} | {100 * design.luck:.1f} | "
+            + " | ".join(map(_percent, shares))
+            + " |",
+            flush=True,
+        )
+
+
+PARTS = {
+    "corrected": print_corrected,
+    "others": print_other_tests,
+    "test-sets": print_test_sets,
+    "two-way": print_two_way,
+}
 
 
 def main() -> None:

@@ -52,7 +52,7 @@ def _confirmed(
     context: ExperimentContext, model: ModelSpec
 ) -> Generator[Request, Records, tuple[SearchResult, Confirmation | None]]:
     found = yield from search_of(context, model)
-    confirmation = yield from confirm(context, model, found.best)
+    confirmation = yield from confirm(context, found)
     return found, confirmation
 
 

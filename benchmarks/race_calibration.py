@@ -152,7 +152,9 @@ def race(study: FloatArray, test: Test) -> int:
     standings = RaceState(rules=rules, incumbent=INCUMBENT, running=labels.copy())
     done = 3
     while done < blocks and not standings.over:
-        standings.look({label: study[labels.index(label), :done] for label in standings.running})
+        running = {label: study[labels.index(label), :done] for label in standings.running}
+        compared = compare_levels(running[INCUMBENT], running, folds=FOLDS, margin=0.0)
+        standings.look(running, compared)
         for label in set(labels) - set(standings.running):
             study[labels.index(label), done:] = np.nan
         done += 1

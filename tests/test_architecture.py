@@ -37,6 +37,7 @@ FLOORS: list[set[str]] = [
     {"report"},
     {"api"},
     {"cli"},
+    {"__main__"},
 ]
 DATA_ONLY = {"studies"}  # holds .toml files, no code
 WITHOUT_TORCH = {

@@ -26,7 +26,7 @@ from ceteris.records import (
 SCHEMA = 4  # of the file of a study's findings; it grows whenever a field of a type below changes
 
 Verdict = Literal["better", "worse", "equivalent", "undecided"]
-ComparisonTest = Literal["two-part", "corrected-t"]
+ComparisonTest = Literal["two-part", "corrected-t", "two-way"]
 Version = Literal["baseline", "best", "plain"]
 
 
@@ -517,7 +517,7 @@ class ConfirmedRecipe:
     """A recipe that met the baseline again: all that was "chosen", or only the "sure" choices, those likely to help by 90 %.
 
     ``results`` has the criterion of every training, (trainings,), NaN where one did not finish. ``comparison`` is with the
-    baseline, adjusted for all recipes of all models that were confirmed, None where too few trainings finished. ``gain`` and
+    baseline, adjusted for the recipes of the model, None where too few trainings finished. ``gain`` and
     ``chance`` are what is expected after exploration and confirmation together.
     """
 
@@ -533,9 +533,10 @@ class ConfirmedRecipe:
 class Confirmation:
     """What was chosen and the baseline compared again, as they would be delivered: this is the improvement.
 
-    It is told of the recipe that is delivered, or of the chosen one where the baseline is; ``comparison`` is None where too
-    few trainings finished. Each training fitted ``fitted`` images for at most ``epochs`` epochs. ``fresh`` says that
-    the ``images`` held out had no part in any choice; else they are the same ones in new splits.
+    It is told of the recipe that is delivered, or of the chosen one where the baseline is; ``comparison``, adjusted for all
+    models of the study, is None where too few trainings finished. Each training fitted ``fitted`` images for at most
+    ``epochs`` epochs. ``fresh`` says that the ``images`` held out had no part in any choice; else they are the same ones in
+    new splits.
     """
 
     baseline: FloatArray  # the criterion of every training, (trainings,)
@@ -629,6 +630,7 @@ class FinalFinding:
 
     Version "plain" is the best ResNet without its residual connections. ``test_curve_loss`` and ``test_curve_accuracy``
     have one entry per epoch, (epochs,), recorded after all choices were made; they are empty where they were not asked.
+    The ``clean`` accuracy and loss are those on training images, see :class:`ceteris.records.Finished`.
     """
 
     model: Name
@@ -646,6 +648,9 @@ class FinalFinding:
     probabilities: Float32Array  # (test images, classes)
     test_curve_loss: FloatArray
     test_curve_accuracy: FloatArray
+    validation_loss: float | None = None
+    clean_train_accuracy: float | None = None
+    clean_train_loss: float | None = None
 
     def __post_init__(self) -> None:
         check_shapes(self, probabilities="images classes", test_curve_loss="epochs", test_curve_accuracy="epochs")

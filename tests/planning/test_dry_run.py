@@ -37,16 +37,16 @@ def counts(**other: Any) -> list[tuple[str, int, int]]:
 def test_the_plan_counts_what_a_study_will_train() -> None:
     stages = dry_run(example_context(models=(model("mlp"), model("net", RESNET)))).stages
     assert [(stage.model, stage.stage, len(stage.arms), len(stage.trials)) for stage in stages] == [
-        ("mlp", "rate", 3, 9), ("mlp", "norm", 2, 3), ("mlp", "confirmation", 2, 6), ("mlp", "final", 2, 4),
-        ("net", "rate", 3, 9), ("net", "norm", 2, 3), ("net", "confirmation", 2, 6), ("net", "final", 3, 6),
+        ("mlp", "rate", 3, 9), ("mlp", "norm", 2, 3), ("mlp", "confirmation", 3, 36), ("mlp", "final", 2, 4),
+        ("net", "rate", 3, 9), ("net", "norm", 2, 3), ("net", "confirmation", 3, 36), ("net", "final", 3, 6),
     ]  # fmt: skip
 
 
 def test_tuning_is_in_the_plan_round_after_round() -> None:
     stages = dry_run(example_context(factors=(TUNED,))).stages
-    # 3 values for each of the 2 arms, then one more for each: 4 trials of tuning; no dropout, so nothing to tune there
+    # 3 values for each of the 2 arms, then one more for each, on 2 folds; no dropout, so nothing to tune there
     assert [(stage.stage, [len(trials) for trials in stage.rounds]) for stage in stages[:2]] == [
-        ("rate: tuning", [6, 2]), ("rate", [6]),
+        ("rate: tuning", [12, 4]), ("rate", [6]),
     ]  # fmt: skip
 
 
@@ -94,14 +94,14 @@ def test_null_records_decide_nothing(margin: float, folds: int) -> None:
 
 
 def test_rounds_wait_for_each_other_and_models_share_the_workers() -> None:
-    # mlp: 9 trainings of 3 arms, then 3 of another arm, then 6 to confirm, then 4 finals; net 2 finals more
+    # mlp: 9 trainings of 3 arms, then 3 of another arm, then 36 to confirm, then 4 finals; net 2 finals more
     place = example_context(models=(model("mlp"), model("net", RESNET)))
     one = dry_run(place, seconds_of=lambda trials: 1.0)
-    assert one.seconds == sum(len(stage.trials) for stage in one.stages) == 46
-    assert dry_run(place, workers=4, seconds_of=lambda trials: 1.0).seconds == 12  # two trainings wait for others
+    assert one.seconds == sum(len(stage.trials) for stage in one.stages) == 106
+    assert dry_run(place, workers=4, seconds_of=lambda trials: 1.0).seconds == 27  # two trainings wait for others
     alone = dry_run(example_context(factors=()), workers=2, seconds_of=lambda trials: 1.0)
-    # 3 folds of the baseline, 6 trainings to confirm, 4 finals: 2 + 3 + 2 rounds of two workers
-    assert alone.seconds == 2 + 3 + 2
+    # 3 folds of the baseline, 36 trainings to confirm, 4 finals: 2 + 18 + 2 rounds of two workers
+    assert alone.seconds == 2 + 18 + 2
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3, 7])
@@ -120,7 +120,7 @@ def test_what_is_in_the_store_takes_no_time() -> None:
         example_context(), seconds_of=lambda trials: 1.0, is_known=lambda trial: trial.split.kind == "cross-validation"
     )
     assert [(stage.stage, stage.known, stage.seconds) for stage in run.stages] == [
-        ("rate", 9, 0), ("norm", 3, 0), ("confirmation", 6, 0), ("final", 0, 4),
+        ("rate", 9, 0), ("norm", 3, 0), ("confirmation", 36, 0), ("final", 0, 4),
     ]  # fmt: skip
     assert (len(run.tasks), run.seconds) == (4, 4)
 
@@ -136,7 +136,7 @@ def test_the_members_of_a_population_are_one_task() -> None:
         )
     )
     run = dry_run(replace(example_context(factors=()), stacking=stacking), seconds_of=lambda trials: float(len(trials)))
-    assert [len(task.trials) for task in run.tasks] == [3, 3, 3, 1, 1, 1, 1]
+    assert [len(task.trials) for task in run.tasks] == [2, 1, *12 * [3], 1, 1, 1, 1]
     assert run.stages[0].seconds == 3
 
 
@@ -144,7 +144,7 @@ def test_what_is_compared_is_known_stage_by_stage() -> None:
     design = Exploration(folds=3, seeds=2)
     stages = {stage.stage: stage for stage in dry_run(example_context(exploration=design, factors=(TUNED,))).stages}
     assert {name: (stage.comparisons, stage.blocks) for name, stage in stages.items()} == {
-        "rate: tuning": (0, 0), "rate": (1, 6), "confirmation": (1, 3), "final": (0, 0),
+        "rate: tuning": (0, 0), "rate": (1, 6), "confirmation": (2, 12), "final": (0, 0),
     }  # fmt: skip
 
 
@@ -152,7 +152,7 @@ def test_what_is_compared_is_known_stage_by_stage() -> None:
 def test_a_factor_may_be_called_like_another_stage(name: str) -> None:
     stages = dry_run(example_context(factors=(replace(FACTOR, name=name),))).stages
     assert [(stage.stage, stage.kind, stage.comparisons, len(stage.trials)) for stage in stages] == [
-        (name, "comparison", 2, 9), ("confirmation", "confirmation", 1, 6), ("final", "final", 0, 4),
+        (name, "comparison", 2, 9), ("confirmation", "confirmation", 2, 36), ("final", "final", 0, 4),
     ]  # fmt: skip
 
 

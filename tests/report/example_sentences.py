@@ -11,7 +11,7 @@ from tests.study.example_study import FACTOR, NORM, Accuracy, driven, example_co
 from tests.tiny_trials import MLP
 
 from ceteris import recipe as r
-from ceteris.findings import Confirmation
+from ceteris.findings import Confirmation, FactorPath
 from ceteris.records import Record, Trial
 from ceteris.study import ExperimentContext, Exploration, Factor, Level, SearchResult
 from ceteris.study.model_experiment import confirm
@@ -301,4 +301,5 @@ def confirmation_examples() -> Iterator[tuple[str, Confirmation | None]]:
 def _confirmed(accuracy: Accuracy) -> Confirmation | None:
     study = example_study(confirmation=ConfirmationDesign(seeds=2))
     place = ExperimentContext(study=study, data="tiny", device="cpu")
-    return driven(confirm(place, study.models[0], NORMED), accuracy)[1]
+    search = FactorPath(factors=1, around="best", changed=1)
+    return driven(confirm(place, SearchResult(model=study.models[0], best=NORMED, search=search)), accuracy)[1]

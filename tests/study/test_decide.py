@@ -10,8 +10,9 @@ from tests.study.example_study import example_context
 
 from ceteris.findings import IncumbentBroken, Kept, SameTraining, Taken
 from ceteris.records import Finished, Record
+from ceteris.stats import posterior_of
 from ceteris.study import Exploration
-from ceteris.study.decide import Decision, accuracies, chance_above, cost_of, decide
+from ceteris.study.decide import Decision, accuracies, cost_of, decide
 
 BASE = [0.80, 0.81, 0.79, 0.80, 0.82, 0.78]
 MARGIN = 0.01
@@ -160,7 +161,7 @@ def test_whatever_happens_the_choice_keeps_its_promises(blocks: dict[str, list[R
         assert chosen in complete
         assert worth[chosen] == max(worth.values()) > MARGIN / 10
         cost = cost_of(study, blocks[chosen], blocks[incumbent])
-        assert chance_above(decision.comparisons[chosen], cost) >= caution
+        assert posterior_of(decision.comparisons[chosen]).chance_above(cost) >= caution
     elif worth and caution == 0:
         assert max(worth.values()) <= MARGIN / 10
 

@@ -165,9 +165,9 @@ def test_final_trainings_stop_early_and_keep_their_weights() -> None:
     assert [(trial.seed, trial.keep_weights, trial.keep_snapshots) for trial in trials] == [
         (5, True, True), (6, True, False),
     ]  # fmt: skip
-    assert {trial.split for trial in trials} == {HoldoutSplit(fraction=0.25, seed=5)}
+    assert [trial.split for trial in trials] == [HoldoutSplit(fraction=0.25, seed=seed) for seed in (5, 6)]
     assert {(trial.patience, trial.recipe.epochs) for trial in trials} == {(2, 3)}
-    kept = final_trials(example_context(final=Final(epochs=0, test_curves=False)), MLP)
+    kept = final_trials(example_context(final=Final(seeds=1, epochs=0, test_curves=False)), MLP)
     assert [(trial.recipe.epochs, trial.keep_snapshots) for trial in kept] == [(MLP.epochs, False)]
 
 

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from tests.study.example_study import FACTOR, NORM, Accuracy, driven, example_context, example_study, model
+from tests.study.example_images import image_record, images_context
+from tests.study.example_search import answered, search
+from tests.study.example_study import FACTOR, NORM, Accuracy, driven, example_context, model
 from tests.tiny_trials import MLP
 
 from ceteris import recipe as r
@@ -15,7 +17,7 @@ from ceteris.findings import Comparison, LevelFinding
 from ceteris.records import Trial
 from ceteris.report.search_words import decision_text, search_text
 from ceteris.stats import compare_levels
-from ceteris.study import ExperimentContext, Exploration, Extension, Factor, Level, SearchResult
+from ceteris.study import Exploration, Factor, Level, SearchResult
 from ceteris.study.strategies import search_of
 from ceteris.study.strategies.race import RaceRules, RaceState
 from ceteris.study.study import Greedy, OneAtATime, Race
@@ -162,18 +164,14 @@ def test_levels_without_any_difference_leave_at_the_first_chance() -> None:
     assert max(map(trained, route.factors[0].levels)) < 8
 
 
-def test_what_is_undecided_at_the_end_gets_more_repetitions_where_the_setting_says_so() -> None:
-    study = example_study(
-        models=(model("net", START),), factors=(NORM,), exploration=Exploration(folds=5, seeds=1),
-        strategy=Race(first=5), equivalence_margin=0.0,
+def test_what_is_open_at_the_end_and_matters_gets_more_repetitions() -> None:
+    place = images_context(
+        1500, models=(model("net", START),), factors=(NORM,), exploration=Exploration(folds=3),
+        strategy=Race(first=3), equivalence_margin=0.001,
     )  # fmt: skip
-    place = ExperimentContext(study=study, data="tiny", device="cpu")
-    gain = lambda trial: 0.6 + 0.013 * norm_of(trial) + noise(trial)  # noqa: E731
-    kept, _ = driven(search_of(place, study.models[0]), gain)
-    extended = replace(place, extension=Extension(budget_seconds=None, workers=1))
-    more, route = driven(search_of(extended, study.models[0]), gain)
-    assert len(more) > len(kept) == 1
-    assert len(route.factors[0].levels[0].accuracies) > 5
+    requests, route = answered(search(place), lambda trial: image_record(trial, 0.9 + 0.019 * norm_of(trial), 1500))
+    assert len(requests) == 3
+    assert len(route.factors[0].levels[0].accuracies) == 9
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -193,7 +191,8 @@ def raced(results: dict[str, FloatArray]) -> tuple[RaceState, dict[str, FloatArr
     for label in results:
         seen[label][:done] = results[label][:done]
     while done < 20:
-        standings.look({label: seen[label][:done] for label in standings.running})
+        running = {label: seen[label][:done] for label in standings.running}
+        standings.look(running, compare_levels(running["incumbent"], running, folds=5, margin=0.0))
         if standings.over:
             break
         for label in standings.running:

@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -6,13 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.example_records import example_record
+from tests.study.example_images import image_record, images_context
+from tests.study.example_search import answered
 from tests.study.example_study import NORM, Accuracy, driven, example_context, example_study, model
 from tests.tiny_trials import MLP
 
 from ceteris import recipe as r
 from ceteris.errors import ConfigError
 from ceteris.execution.queue import Request
-from ceteris.findings import Comparison, Confirmation
+from ceteris.findings import Comparison, Confirmation, FactorPath
 from ceteris.records import Trial
 from ceteris.report.search_words import confirmation_sentence, decision_text, search_text, tuning_sentence
 from ceteris.study import ExperimentContext, Exploration, Extension, Factor, Level, SearchResult, parse_study
@@ -69,22 +70,33 @@ def sgd_case(tune: tuple[Nuisance, ...] | None) -> SearchResult:
 
 
 def test_an_optimizer_at_a_rate_that_suits_another_one_loses_and_at_its_own_it_does_not() -> None:
-    untuned, tuned = sgd_case(()), sgd_case(None)
-    assert untuned.factors[0].levels[1].comparison is not None
-    assert untuned.factors[0].levels[1].comparison.difference == pytest.approx(0.2, abs=0.01)
-    assert tuned.factors[0].levels[1].comparison is not None
-    assert abs(tuned.factors[0].levels[1].comparison.difference) < 0.06
+    untuned, tuned = (
+        {level.label: level for level in case.factors[0].levels} for case in (sgd_case(()), sgd_case(None))
+    )
+    assert losses(untuned["adam"].comparison) == pytest.approx(0.2, abs=0.01)
+    assert losses(tuned["adam"].comparison) - losses(tuned["sgd, tuned"].comparison) < 0.06
+
+
+def test_nothing_changes_untested_a_tuned_incumbent_is_compared_with_itself_as_it_was() -> None:
+    levels = sgd_case(None).factors[0].levels
+    assert [(level.label, level.incumbent) for level in levels] == [
+        ("sgd", True), ("sgd, tuned", False), ("adam", False),
+    ]  # fmt: skip
+    assert levels[0].tuning == ()
+    assert losses(levels[1].comparison) == pytest.approx(0.143, abs=0.01)
+    found = sgd_case(())
+    assert [level.label for level in found.factors[0].levels] == ["sgd", "adam"]
 
 
 def test_all_arms_have_the_same_number_of_tuning_trials_and_their_effort_counts_them() -> None:
-    levels = sgd_case(None).factors[0].levels
+    levels = sgd_case(None).factors[0].levels[1:]
     assert [len(level.tuning[0].values) for level in levels] == [5, 5]
-    assert [level.effort.trials for level in levels] == [3 + 5, 3 + 5]
-    assert levels[0].effort.epochs == 8 * 2
+    assert [level.effort.trials for level in levels] == [3 + 5 * 2, 3 + 5 * 2]
+    assert levels[0].effort.epochs == 13 * 2
 
 
 def test_an_optimum_at_the_edge_is_followed_and_said() -> None:
-    sgd, adam = (level.tuning[0] for level in sgd_case(None).factors[0].levels)
+    sgd, adam = (level.tuning[0] for level in sgd_case(None).factors[0].levels[1:])
     assert sgd.chosen == pytest.approx(0.027)  # three steps of 3 towards 0.1
     assert (sgd.widened, sgd.at_edge) == (2, True)
     assert "edge" in tuning_sentence(sgd)
@@ -102,7 +114,7 @@ def test_tuning_never_meets_the_blocks_of_the_comparison() -> None:
     assert seeds["optimizer"] == {0}
 
 
-@given(st.integers(3, 9), st.floats(-2.5, 2.5), st.floats(1.5, 10))
+@given(st.integers(3, 7), st.floats(-2.5, 2.5), st.floats(1.5, 10))
 def test_a_search_spends_its_trials_and_ends_at_the_best_value_it_tried(trials: int, place: float, step: float) -> None:
     best = 0.01 * step**place
     arms = {"sgd": replace(MLP, optimizer=r.SGD(lr=0.01))}
@@ -228,57 +240,53 @@ def test_leave_one_out_has_nothing_to_put_back_where_the_baseline_stays() -> Non
 # Until decided, within a budget
 
 
-def small_gain(trial: Trial) -> float:
-    """A gain of 0.004 for normalisation in noise of about as much."""
-    return 0.9 + 0.004 * norm_of(trial.recipe) + noise(trial, 0.016)
-
-
-def extended(extension: Extension | None, accuracy: Callable[[Trial], float] = small_gain) -> tuple[int, SearchResult]:
-    study = example_study(factors=(NORM,), equivalence_margin=0.0001)
-    place = ExperimentContext(study=study, data="tiny", device="cpu", extension=extension)
-    requests, route = explored(place, accuracy)
+def extended(extension: Extension | None, gain: float, seeds: int = 1) -> tuple[int, SearchResult]:
+    """Search with a gain of normalisation, image by image; how often trainings were asked for, and what was found."""
+    exploration = Exploration(folds=3, seeds=seeds)
+    place = images_context(1500, factors=(NORM,), exploration=exploration, equivalence_margin=0.001)
+    place = replace(place, extension=extension)
+    requests, route = answered(
+        search_of(place, place.study.models[0]),
+        lambda trial: image_record(trial, 0.9 + gain * norm_of(trial.recipe), 1500),
+    )
     return len(requests), route
 
 
-def test_undecided_levels_get_more_repetitions_until_they_are_decided() -> None:
-    assert extended(None)[0] == 1
-    requests, route = extended(Extension(budget_seconds=None, workers=1))
-    plain, normed = route.factors[0].levels
-    assert requests > 1
-    assert len(normed.accuracies) == len(plain.accuracies) == 3 * 2 ** (requests - 1)
+def test_open_levels_that_matter_get_more_repetitions_until_they_are_decided() -> None:
+    requests, found = extended(None, 0.019)
+    assert requests == 3  # looked at after 1, 2 and 3 repetitions
+    plain, normed = found.factors[0].levels
+    assert len(normed.accuracies) == len(plain.accuracies) == 3 * 3
     assert normed.comparison is not None
-    assert normed.comparison.verdict == "better" or requests == 4
+    assert normed.comparison.verdict == "better"
+    assert extended(None, 0.019, seeds=3)[0] == 1  # the design has them all already
 
 
-def test_what_is_decided_gets_no_more() -> None:
-    assert extended(Extension(budget_seconds=None, workers=1), additive_norm)[0] == 1
+@pytest.mark.parametrize("gain", [0.0, 0.006, 0.09])
+def test_what_is_decided_or_futile_gets_no_more(gain: float) -> None:
+    assert extended(Extension(budget_seconds=None, workers=1), gain)[0] == 1
 
 
 def test_looking_again_costs_significance() -> None:
     place = example_context(exploration=Exploration(folds=3, seeds=2))
-    assert looks_of(place) == 1
-    assert looks_of(replace(place, extension=Extension(budget_seconds=None, workers=1))) == 3  # 2, 4, 8 repetitions
+    assert looks_of(place) == [(2, 0.4), (3, 0.7)]
+    more = replace(place, extension=Extension(budget_seconds=None, workers=1))
+    assert [repetitions for repetitions, _ in looks_of(more)] == [2, 3, 5, 8]
+    assert looks_of(example_context(exploration=Exploration(seeds=3))) == [(3, 1.0)]
 
 
-@pytest.mark.parametrize(("budget", "requests"), [(25.9, 1), (26.1, 2), (31.9, 2), (32.1, 3), (None, 4)])
+@pytest.mark.parametrize(("budget", "requests"), [(40.9, 1), (41.1, 2), (43.9, 2), (44.1, 3), (None, 3)])
 def test_a_budget_ends_the_extension_before_it_is_overdrawn(budget: float | None, requests: int) -> None:
-    """Half a second per training: 3 s for the design, 3 and 6 s for more; 5 s for confirmation and finals, 15 s besides."""
-    place = ExperimentContext(
-        study=example_study(factors=(NORM,), equivalence_margin=0.0),
-        data="tiny",
-        device="cpu",
-        extension=Extension(budget_seconds=budget, workers=1),
-    )
-    asked, _ = explored(place, lambda trial: 0.9 + noise(trial, 0.05))
-    assert len(asked) == requests
+    """Half a second per training: 3 s for each repetition; 18 + 2 s for confirmation and finals, 15 s besides."""
+    assert extended(Extension(budget_seconds=budget, workers=1), 0.019)[0] == requests
 
 
 def test_what_is_put_aside_is_the_time_of_the_trainings_to_come_by_their_sizes() -> None:
     extension = Extension(budget_seconds=60, workers=1, size_of=lambda trial: float(trial.recipe.epochs))
     place = replace(example_context(), extension=extension)
     sample = example_record(exploration_trials(place, MLP)[0])  # half a second for 2 epochs
-    # 2 x 3 trainings of 2 epochs confirm, 2 x 2 finals have 3 epochs
-    assert reserve(place, sample) == pytest.approx(6 * 0.5 + 4 * 0.75)
+    # 3 recipes are confirmed on 12 blocks each, 2 x 2 finals follow; all of them have 3 epochs
+    assert reserve(place, sample) == pytest.approx((3 * 12 + 2 * 2) * 0.75)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -289,7 +297,8 @@ NORMED = replace(MLP, model=r.MLP(hidden=(16,), batch_norm=True))
 
 def confirmed(study: Study, best: r.Recipe, accuracy: Accuracy) -> tuple[list[Request], Confirmation | None]:
     place = ExperimentContext(study=study, data="tiny", device="cpu")
-    return driven(confirm(place, study.models[0], best), accuracy)
+    search = FactorPath(factors=1, around="best", changed=1)
+    return driven(confirm(place, SearchResult(model=study.models[0], best=best, search=search)), accuracy)
 
 
 def test_the_improvement_is_measured_on_blocks_that_no_choice_has_seen() -> None:

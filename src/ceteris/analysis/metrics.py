@@ -77,6 +77,8 @@ class Calibration:
 class Scores:
     """What one model's answers to one set of images are worth; precision, recall, F1 and AUC are macro averages.
 
+    They are taken over the classes that have images: of the others nothing can be measured.
+
     All lie in 0..1 but ``loss``, in nats, and ``brier``, the mean squared distance from the true class in 0..2. ``confusion``
     (classes, classes) counts how often each true class (row) was given each predicted class (column).
     """
@@ -103,11 +105,12 @@ def scores(probabilities: Probabilities, labels: IntArray) -> Scores:
     check_probabilities(probabilities, labels)
     predicted = probabilities.argmax(axis=1)
     per_class, roc = class_scores(labels, predicted, probabilities.shape[1]), roc_one_vs_rest(probabilities, labels)
+    measured = per_class.support > 0
     return Scores(
         accuracy=float(np.mean(labels == predicted)),
-        precision=float(per_class.precision.mean()),
-        recall=float(per_class.recall.mean()),
-        f1=float(per_class.f1.mean()),
+        precision=float(per_class.precision[measured].mean()),
+        recall=float(per_class.recall[measured].mean()),
+        f1=float(per_class.f1[measured].mean()),
         auc=roc.macro.auc,
         loss=log_loss(probabilities, labels),
         brier=float(1 + ((probabilities**2).sum(axis=1) - 2 * probabilities[np.arange(len(labels)), labels]).mean()),

@@ -1,16 +1,7 @@
 """What a notebook or a script calls; the command line is built on the same functions."""
 
-from ceteris.api.model import (
-    Evaluation,
-    ModelCard,
-    TrainedModel,
-    evaluate_model,
-    model_summaries,
-    predict_pictures,
-    read_model,
-    study_summaries,
-    write_model,
-)
+from ceteris.api.answers import Evaluation, evaluate_model, picture_files, predict_pictures
+from ceteris.api.model import ModelCard, TrainedModel, model_summaries, read_model, study_summaries, write_model
 from ceteris.api.result import Result, open_result
 from ceteris.api.runs import budget_of, run, run_study, seconds_of
 
@@ -23,6 +14,7 @@ __all__ = [
     "evaluate_model",
     "model_summaries",
     "open_result",
+    "picture_files",
     "predict_pictures",
     "read_model",
     "run",

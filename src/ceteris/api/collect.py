@@ -17,7 +17,8 @@ import torch
 import ceteris
 from ceteris.analysis.metrics import log_loss
 from ceteris.analysis.test_images import images_to_show
-from ceteris.api.model import ModelCard, TrainedModel, open_test, restore_model
+from ceteris.api.answers import open_test
+from ceteris.api.model import ModelCard, TrainedModel, restore_model
 from ceteris.data import DataSet, ImageSet, describe
 from ceteris.digests import digest_of
 from ceteris.errors import StoreError
@@ -124,6 +125,8 @@ class TrainedStudy:
                 seed=record.trial.seed,
                 best_epoch=record.best_epoch,
                 validation_accuracy=record.accuracy,
+                trained_on=record.trial.data,
+                appearance=self.data_set.appearance,
             )
             finals.append(FinalModel(card=card, record=record))
         return tuple(finals)
@@ -169,7 +172,7 @@ def _collect(trained: TrainedStudy, tell: Callable[[str], None]) -> StudyFinding
     study, data_set, records = trained.study, trained.data_set, trained.records.values()
     tell("opening the test set")
     test = open_test(
-        data_set,
+        data_set.test,
         trained.store.root,
         study=study.name,
         reason="final comparison after all choices were made",
@@ -290,6 +293,9 @@ def _final_findings(trained: TrainedStudy, answers: Mapping[str, TestResult]) ->
             probabilities=answer.probabilities,
             test_curve_loss=answer.curve_loss,
             test_curve_accuracy=answer.curve_accuracy,
+            validation_loss=done.loss if done else None,
+            clean_train_accuracy=done.clean_train_accuracy if done else None,
+            clean_train_loss=done.clean_train_loss if done else None,
         )
         findings.append(finding)
     return tuple(findings)

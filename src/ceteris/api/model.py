@@ -6,9 +6,8 @@ that is allowed explicitly.
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,26 +17,25 @@ from numpy.typing import NDArray
 from pydantic import Field
 from safetensors.numpy import save
 
-from ceteris.analysis.metrics import scores
-from ceteris.data import DataSet, ImageSet, ReadOptions, read_pictures_of_shape
+from ceteris.data import Appearance, ReadOptions, read_images
 from ceteris.digests import plain
-from ceteris.errors import ConfigError, DataError, StoreError
-from ceteris.findings import Look, Version
+from ceteris.errors import ConfigError, StoreError
+from ceteris.findings import Version
 from ceteris.models.dropout import set_dropout_generator
 from ceteris.models.summary import device_of, summarise, summary_text
 from ceteris.recipe import Name, Number, Positive, Recipe
-from ceteris.records import Digest, Float32Array, IntArray
-from ceteris.stats import Interval, wilson_interval
-from ceteris.store import arrays_of, from_tree, header_of, looks_at, open_tensors, record_look, write_bytes
+from ceteris.records import Digest, Float32Array
+from ceteris.store import arrays_of, from_tree, header_of, open_tensors, write_bytes
 from ceteris.study import Study
 from ceteris.study.trials import RunOptions, open_data
 from ceteris.training.batches import ResidentImages, resident
 from ceteris.training.build import build_model, summary_of
 from ceteris.training.device import full_float32
 from ceteris.training.history import predict
-from ceteris.user_code import ALL_IMPORTS, NO_IMPORTS, ImportPolicy
+from ceteris.user_code import NO_IMPORTS, ImportPolicy
 
 _HEADER = "ceteris.model"
+CODE_FOLDER = "code"  # beside the weights: the user's own code that builds the network
 _CPU = torch.device("cpu")
 
 Channels = Annotated[int, Field(ge=1, le=4)]
@@ -49,7 +47,8 @@ class ModelCard:
     """What belongs to the weights: how the network is built and how its images are prepared.
 
     ``reading`` says how the study read its pictures. ``mean`` and ``deviation`` are per channel in 0..255; an image is
-    standardised as (pixel - mean) / deviation.
+    standardised as (pixel - mean) / deviation. ``trained_on`` is the content digest of the training images and
+    ``appearance`` how they look; models of an earlier version have neither.
     """
 
     name: Name
@@ -68,6 +67,8 @@ class ModelCard:
     seed: int
     best_epoch: int
     validation_accuracy: float
+    trained_on: str = ""
+    appearance: Appearance | None = None
 
     def __post_init__(self) -> None:
         if not len(self.mean) == len(self.deviation) == self.input_shape[0]:
@@ -81,9 +82,20 @@ class TrainedModel:
     card: ModelCard
     network: torch.nn.Module
 
-    def probabilities(self, images: NDArray[np.uint8]) -> Float32Array:
-        """Return class probabilities float32 (n, classes) for images uint8 (n, channels, height, width)."""
-        return self.answer(self.prepare(images))
+    def probabilities(self, images: Any) -> Float32Array:
+        """Return class probabilities float32 (n, classes) for images as :func:`ceteris.run` takes them.
+
+        They are (n, height, width), (n, channels, height, width) or (n, height, width, channels), bytes or floats in 0..1,
+        or Pillow's pictures; values have the meaning that those of the training images had.
+
+        Raises:
+            DataError: when they cannot be read, or have another size or other channels than the training images.
+        """
+        return self.answer(self.prepare(read_images(images, self.card.reading, shape=self.card.input_shape)))
+
+    def classify(self, images: Any) -> list[str]:
+        """Return the name of the most probable class of every image; see :meth:`probabilities`."""
+        return [self.card.classes[place] for place in self.probabilities(images).argmax(1)]
 
     def prepare(self, images: NDArray[np.uint8]) -> ResidentImages:
         """Bring images uint8 (n, channels, height, width) to the network's device, for :meth:`answer`."""
@@ -116,15 +128,19 @@ def write_model(path: Path, card: ModelCard, weights: Mapping[str, NDArray[Any]]
     write_bytes(path, save(tensors, metadata={_HEADER: json.dumps(plain(card))}))
 
 
-def read_model(path: Path, *, allow_imports: bool = False) -> TrainedModel:
+def read_model(path: str | Path, *, allow_imports: bool = False) -> TrainedModel:
     """Read a trained model from its safetensors file, or from the folder that holds ``model.safetensors``.
+
+    Code of the user's own that was handed over with the weights (``code/`` beside the file) is imported when it is allowed.
 
     Raises:
         StoreError: when the file is missing, damaged, or no model of ceteris.
         ConfigError: when it names the user's own module and imports are not allowed.
     """
-    file = path / "model.safetensors" if path.is_dir() else path
-    imports = ALL_IMPORTS if allow_imports else NO_IMPORTS
+    file = Path(path) / "model.safetensors" if Path(path).is_dir() else Path(path)
+    code = file.parent / CODE_FOLDER
+    allowed = ImportPolicy(paths=None, folder=code if code.is_dir() else None)
+    imports = allowed if allow_imports else NO_IMPORTS
     with open_tensors(file, fix="A study writes models/<name>-best/model.safetensors.") as opened:
         card = from_tree(ModelCard, header_of(opened, _HEADER))
         shapes = {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118 - no mapping
@@ -171,100 +187,6 @@ def _with_weights(
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# A test set, whose ledger notes the look, and single pictures
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evaluation:
-    """What a model reached on a test set; everything lies in 0..1 except ``loss`` (nats)."""
-
-    images: int
-    accuracy: Interval
-    precision: float
-    recall: float
-    f1: float
-    auc: float
-    loss: float
-    per_class: tuple[tuple[str, float, float, float, int], ...]
-    confusion: IntArray  # (classes, classes), rows true
-    looks: int
-
-
-def open_test(data_set: DataSet, store: Path, *, study: str, reason: str, trials: Iterable[str]) -> ImageSet:
-    """Open a test set for the models of these trials; the look is in the ledger before the first image is read.
-
-    Raises:
-        StoreError: when the ledger cannot be written; the test set stays shut.
-    """
-    date = datetime.now(UTC).isoformat(timespec="seconds")
-    models = tuple(sorted({trial[:16] for trial in trials}))
-    look = Look(date=date, study=study, reason=reason, models=models)
-    return data_set.test.open(record_look=lambda fingerprint: record_look(store, fingerprint, look))
-
-
-def evaluate_model(model: TrainedModel, data_set: DataSet, store: Path, *, reason: str) -> Evaluation:
-    """Evaluate a model on the test part of a data set; the look is written into the ledger first.
-
-    Raises:
-        DataError: when images or classes do not fit the model.
-        StoreError: when the ledger cannot be written; the test set stays shut.
-    """
-    _check_fit(model, data_set)
-    test = open_test(data_set, store, study=model.card.study, reason=reason, trials=[model.card.trial])
-    probabilities = model.probabilities(test.images)
-    found = scores(probabilities, test.labels)
-    per_class = found.per_class
-    return Evaluation(
-        images=len(test),
-        accuracy=wilson_interval(int(np.trace(found.confusion)), len(test)),
-        precision=found.precision,
-        recall=found.recall,
-        f1=found.f1,
-        auc=found.auc,
-        loss=found.loss,
-        per_class=tuple(
-            (name, float(precision), float(recall), float(f1), int(support))
-            for name, precision, recall, f1, support in zip(
-                test.classes, per_class.precision, per_class.recall, per_class.f1, per_class.support, strict=True
-            )
-        ),
-        confusion=found.confusion,
-        looks=len(looks_at(store, data_set.test.fingerprint)),
-    )
-
-
-def _check_fit(model: TrainedModel, data_set: DataSet) -> None:
-    card = model.card
-    if data_set.test.image_shape != card.input_shape:
-        raise DataError(
-            f"data: the model takes images of {card.input_shape} (channels, height, width); {data_set.title} has "
-            f"{data_set.test.image_shape}. Choose the data that the model was trained for."
-        )
-    if data_set.test.classes != card.classes:
-        raise DataError(
-            f"data: the model knows the classes {', '.join(card.classes[:10])} …; {data_set.title} has "
-            f"{', '.join(data_set.test.classes[:10])} …. Their names and their order must agree."
-        )
-
-
-def predict_pictures(model: TrainedModel, files: Sequence[Path], *, invert: bool = False) -> Float32Array:
-    """Return class probabilities float32 (files, classes) for picture files, read as the model's training pictures were.
-
-    A picture of another size is brought to the model's size by the ``fit`` of the study (pad, crop or stretch).
-
-    Args:
-        model: a trained model.
-        files: PNG, JPEG or any format that Pillow reads.
-        invert: turn dark on light (ink on paper) into light on dark, as MNIST and EMNIST have it.
-
-    Raises:
-        DataError: when a file is missing or no picture.
-    """
-    pictures = read_pictures_of_shape(list(files), model.card.input_shape, model.card.reading, invert=invert)
-    return model.probabilities(pictures)
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 # Layers, output shapes, parameters and FLOPs
 
 
@@ -276,8 +198,7 @@ def study_summaries(study: Study, options: RunOptions) -> list[tuple[str, str]]:
     ]
 
 
-def model_summaries(path: Path, *, allow_imports: bool = False) -> list[tuple[str, str]]:
+def model_summaries(model: TrainedModel) -> list[tuple[str, str]]:
     """Return (title, table) of a trained model."""
-    model = read_model(path, allow_imports=allow_imports)
     text = summary_text(summarise(model.network, model.card.input_shape))
     return [(f"{model.card.name} ({model.card.version}) of the study {model.card.study}", text)]

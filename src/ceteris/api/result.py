@@ -1,24 +1,34 @@
 """What a study gives back: its findings as tables and figures, and the folder with its report and its models."""
 
+import os
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from ceteris.analysis.results import Results, results_of
 from ceteris.api.collect import FinalModel, TrainedStudy
-from ceteris.api.model import ModelCard, write_model
+from ceteris.api.model import CODE_FOLDER, ModelCard, write_model
 from ceteris.errors import ConfigError, did_you_mean
 from ceteris.figures import figures
+from ceteris.figures.report_figure import to_png
+from ceteris.files import open_regular
 from ceteris.findings import StudyFindings
-from ceteris.report import Table, tables, write_report
+from ceteris.report import FORMATS, Table, tables, write_report
 from ceteris.report.table import columns, made
 from ceteris.store import mark_own, read_findings, write_bytes, write_findings
+from ceteris.study import study_text, toml_tree
+from ceteris.study.trials import own_code
+from ceteris.user_code import code_files
+
+LOG_FILE = "ceteris.log"
+_MANIFEST = "files.txt"  # in a result folder: the files of the result, so that a later one leaves nothing of it behind
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """The findings of a study and the folder that holds its report; a notebook shows its main tables."""
 
@@ -61,7 +71,17 @@ class Result:
         known = {entry.name: entry for entry in figures(self.results)}
         if name not in known:
             raise ConfigError(f'figure: "{name}" is not known.{did_you_mean(name, known)} Known: {", ".join(known)}.')
-        return known[name].figure()
+        figure = known[name].figure()
+        vars(figure)["_repr_png_"] = partial(to_png, figure, dpi=110)  # notebooks show it, without any magic
+        return figure
+
+    def __repr__(self) -> str:
+        findings = self.findings
+        models = ", ".join(model.title for model in findings.models)
+        return (
+            f'<Result of the study "{findings.name}" in {self.folder}: {models}; {findings.trials_total} trainings, '
+            f"{len(self.tables)} tables in .tables, report in .report>"
+        )
 
     def _repr_html_(self) -> str:
         return "".join(self.table(name)._repr_html_() for name in ("what_helped", "test_results"))
@@ -93,27 +113,74 @@ def write_result(
     """
     folder = trained.options.out
     tell("writing the weights")
+    _remove_result(folder)
     write_findings(findings, folder / "findings.safetensors")
     mark_own(folder / "findings.safetensors")
     write_bytes(folder / "study.toml", findings.study_text.encode())
+    written = [folder / "findings.safetensors", folder / "study.toml"]
     if original:
-        write_bytes(folder / "study-original.toml", original.encode())
-    else:
-        (folder / "study-original.toml").unlink(missing_ok=True)
+        written.append(folder / "study-original.toml")
+        write_bytes(written[-1], original.encode())
     best: dict[str, FinalModel] = {}  # of every version the seed with the best validation accuracy, the first of equals
     for final in trained.finals:
         name = f"{final.card.name}-{final.card.version}"
         if name not in best or final.record.accuracy > best[name].record.accuracy:
             best[name] = final
     for name, final in best.items():
-        _write_model_folder(folder / "models" / name, final, trained)
+        written += _write_model_folder(folder / "models" / name, final, trained)
     tell("writing the report")
-    write_report(findings, folder, formats=trained.options.formats, progress=tell)
+    written += write_report(findings, folder, formats=trained.options.formats, progress=tell)
+    names = sorted(file.relative_to(folder).as_posix() for file in written)
+    write_bytes(folder / _MANIFEST, "".join(f"{name}\n" for name in names).encode())
     return Result(findings=findings, folder=folder)
 
 
-def _write_model_folder(folder: Path, final: FinalModel, trained: TrainedStudy) -> None:
-    """Write one model's weights, its training log per iteration and per epoch, and its README."""
+def claim_folder(folder: Path, study: str, *, overwrite: bool) -> None:
+    """Make sure, before anything is trained, that the result of a study can be written into a folder at the end.
+
+    An earlier result of the same study is replaced then, that of another one only to ``overwrite`` it.
+
+    Raises:
+        ConfigError: when the result of another study lies there.
+        StoreError: when the folder cannot be written.
+    """
+    trial = folder / f".ceteris-{os.getpid()}"
+    write_bytes(trial, b"")
+    trial.unlink()
+    if (folder / "findings.safetensors").exists():
+        try:
+            other = str(toml_tree(study_text(str(folder / "study.toml")))["name"])
+        except (OSError, ValueError, KeyError):
+            other = "unknown"
+        if other != study and not overwrite:
+            raise ConfigError(
+                f'out: the result of another study ("{other}") lies in {folder}. Name another folder for "{study}" with --out, '
+                "or add --overwrite (in Python: overwrite=True), which leaves nothing of the old result behind."
+            )
+        if other != study:
+            (folder / LOG_FILE).unlink(missing_ok=True)
+
+
+def _remove_result(folder: Path) -> None:
+    """Remove the files of an earlier result, and the folders that are empty then; other files are left alone."""
+    try:
+        with open_regular(folder / _MANIFEST, 1 << 24) as manifest:
+            names = manifest.read().decode("utf-8").splitlines()
+    except (OSError, ValueError):
+        return
+    names += [f"report.{suffix}" for suffix in FORMATS]  # `ceteris report` may have added one
+    files = [folder / name for name in names if (folder / name).resolve().is_relative_to(folder.resolve())]
+    for file in files:
+        with suppress(OSError):  # somebody else has removed it
+            file.unlink()
+    for place in sorted({place for file in files for place in file.parents if place != folder}, reverse=True):
+        with suppress(OSError):  # not empty, or above the folder
+            if place.is_relative_to(folder):
+                place.rmdir()
+
+
+def _write_model_folder(folder: Path, final: FinalModel, trained: TrainedStudy) -> list[Path]:
+    """Write one model's weights, the code that they need, its training log per iteration and epoch, and its README."""
     epochs, log = final.record.epochs, final.record.iterations
     assert epochs is not None
     assert log is not None
@@ -127,19 +194,30 @@ def _write_model_folder(folder: Path, final: FinalModel, trained: TrainedStudy) 
         "train_accuracy": log.accuracy.tolist(),
         "learning_rate": log.learning_rate.tolist(),
     }
-    write_bytes(folder / "iterations.csv", _csv(iterations))
     history = {field.name: getattr(epochs, field.name).tolist() for field in fields(epochs)}
-    write_bytes(folder / "epochs.csv", _csv({"epoch": range(1, len(epochs.seconds) + 1)} | history))
-    write_bytes(folder / "README.md", _readme(final.card, folder.name).encode())
+    code = code_files(own_code(final.card.recipe).values())
+    files = {
+        "iterations.csv": _csv(iterations),
+        "epochs.csv": _csv({"epoch": range(1, len(epochs.seconds) + 1)} | history),
+        "README.md": _readme(final.card, folder.name, trained.study.data).encode(),
+        **{f"{CODE_FOLDER}/{name}": content for name, content in code.items()},
+    }
+    for name, content in files.items():
+        write_bytes(folder / name, content)
+    return [folder / name for name in ("model.safetensors", *files)]
 
 
 def _csv(titles: Mapping[str, Iterable[float]]) -> bytes:
     return made("log", "", columns(*titles), zip(*titles.values(), strict=True)).csv().encode()
 
 
-def _readme(card: ModelCard, folder: str) -> str:
+def _readme(card: ModelCard, folder: str, data: str) -> str:
     channels, height, width = card.input_shape
     note = f"\n{card.note}\n" if card.note else ""
+    own = own_code(card.recipe)
+    allow = " --allow-imports" if own else ""
+    if own:
+        note += f"\n`{CODE_FOLDER}/` holds the own code that it needs; reading the model runs it, so that has to be allowed.\n"
     return f"""# {card.name} ({card.version})
 
 Trained by the study "{card.study}" on {card.data}: {len(card.classes)} classes, images of {height} x {width} pixels with
@@ -148,15 +226,15 @@ validation images {card.validation_accuracy:.4f}.
 {note}
 `model.safetensors` holds the weights and, in its header, the recipe, the class names and how images are standardised.
 
-    ceteris predict {folder}/model.safetensors picture.png
-    ceteris evaluate {folder}/model.safetensors --data mnist
-    ceteris summary {folder}/model.safetensors
+    ceteris predict {folder} picture.png{allow}
+    ceteris evaluate {folder} --data {data}{allow}
+    ceteris summary {folder}{allow}
 
 In Python:
 
     import ceteris
-    model = ceteris.read_model("{folder}/model.safetensors")
-    probabilities = model.probabilities(images)   # images: uint8 (n, {channels}, {height}, {width})
+    model = ceteris.read_model("{folder}"{", allow_imports=True" if own else ""})
+    probabilities = model.probabilities(images)   # images: (n, {channels}, {height}, {width}), bytes or floats in 0..1
 
 `iterations.csv` is the log of the training, mini-batch by mini-batch; `epochs.csv` has one row per epoch.
 Trial {card.trial}.

@@ -15,8 +15,8 @@ import tomli_w
 import torch
 
 from ceteris.api.collect import TrainedStudy, findings_of
-from ceteris.api.result import Result, write_result
-from ceteris.data import DataSet, from_arrays, reading_lines, split_indices
+from ceteris.api.result import LOG_FILE, Result, claim_folder, write_result
+from ceteris.data import DataSet, from_arrays, parts_of, reading_lines, split_indices
 from ceteris.digests import digest_of
 from ceteris.errors import ConfigError
 from ceteris.execution.pools import InProcessPool, WorkerPool
@@ -33,12 +33,11 @@ from ceteris.report import check_formats
 from ceteris.store import Store
 from ceteris.store.atomic import write_error
 from ceteris.study import ModelSpec, Study, model_experiment, parse_study, study_text, study_toml
-from ceteris.study.model_experiment import ModelResult
+from ceteris.study.model_experiment import ModelResult, adjusted_over_models
 from ceteris.study.trials import RunOptions, context_of, open_data
 from ceteris.training.build import build_loss, summary_of
 from ceteris.user_code import ALL_IMPORTS, ImportPolicy
 
-LOG_FILE = "ceteris.log"
 _LOG = logging.getLogger("ceteris")
 
 Arrays = Sequence[Any]
@@ -69,6 +68,7 @@ def run_study(
     check_formats(options.formats)
     for folder in (options.out, options.store):
         check_links(folder)
+    claim_folder(options.out, study.name, overwrite=options.overwrite)
     workers, store = options.processes, Store(options.store)
     progress.phase(f"preparing the data: {study.data}")
     data_set = data_set or open_data(study, options, progress.phase)
@@ -103,7 +103,7 @@ def run_study(
             context=context,
             options=options,
             data_set=data_set,
-            results=results,
+            results=adjusted_over_models(results, study.significance),
             records=queue.records,
             seconds=time.monotonic() - started,
         )
@@ -189,7 +189,7 @@ def run(
     study: str | Path | Mapping[str, Any] | Study,
     *,
     settings: Sequence[str] = (),
-    data: DataSet | Arrays | None = None,
+    data: DataSet | str | Path | Arrays | None = None,
     models: Mapping[str, type[torch.nn.Module]] | None = None,
     out: str | Path | None = None,
     store: str | Path | None = None,
@@ -200,6 +200,7 @@ def run(
     until_decided: bool = False,
     budget: str | float | None = None,
     formats: Sequence[str] = ("html", "pdf", "ipynb"),
+    overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Result:
     """Run a study, or go on where it was stopped, and return its result.
@@ -207,7 +208,8 @@ def run(
     Args:
         study: name of a shipped study, path of a TOML file, the same as a dictionary, or a Study.
         settings: overrides such as "cnn.optimizer.lr=0.01"; a model's name or a key of the study comes first.
-        data: instead of the study's data: a DataSet, or arrays (train images, train labels[, test images, test labels]).
+        data: instead of the study's data: a DataSet, a name or path, or arrays (train images, train labels[, test images, test
+            labels]), also as the two pairs that Keras returns. Images are bytes, 16 bits, or floats in 0..1 or 0..255.
         models: own classes that take part beside the study's models, by name; each is called with ``input_shape`` and
             ``classes`` and starts from the first model's training recipe. Factors of the model's inside pass them over.
         out: folder for the result; ceteris-results/<name> without it.
@@ -219,6 +221,7 @@ def run(
         until_decided: whether to train more repetitions where the design leaves something undecided.
         budget: with ``until_decided``: the time that the whole run may take, in seconds or as "30m", "2h", "1h30m".
         formats: which reports to write.
+        overwrite: whether to replace the result of another study that lies in ``out``.
         progress: a listener, see :class:`ceteris.execution.progress.Progress`.
 
     Raises:
@@ -226,6 +229,8 @@ def run(
     """
     budget_seconds = budget_of(until_decided, budget)
     asked, original = _asked(study, settings)
+    if isinstance(data, str | Path):
+        asked, data = replace(asked, data=str(data)), None
     if models:
         asked = _with_models(asked, models)
         workers = _workers_knowing(models, workers)
@@ -239,16 +244,13 @@ def run(
         workers=workers,
         imports=ALL_IMPORTS if allow_imports else ImportPolicy(paths=own),
         formats=tuple(formats),
+        overwrite=overwrite,
         until_decided=until_decided,
         budget_seconds=budget_seconds,
     )
     if data is not None and not isinstance(data, DataSet):
-        if len(data) not in (2, 4):
-            raise ConfigError(
-                "data: arrays are (train images, train labels) or these and (test images, test labels); "
-                f"received {len(data)}."
-            )
-        data = from_arrays(*data, name=asked.data, cache_dir=options.store / "data")
+        train, test = parts_of(data)
+        data = from_arrays(*train, *(test or ()), name="arrays", cache_dir=options.store / "data")
     if data is not None:  # the study that runs names the data that it runs on, so that its file runs again
         asked = replace(asked, data=str(data.prepared))
     return run_study(asked, options, progress, data_set=data, original=original)

@@ -1,5 +1,57 @@
 """The command line: every command is a few lines on the functions of ``ceteris.api``."""
 
-from ceteris.cli.app import main
+import os
+import signal
+import socket
+import sys
+import threading
+import time
 
 __all__ = ["main"]
+
+_PATIENCE = 1.0  # seconds that what runs has to stop by itself after Ctrl-C
+_UNTOLD = threading.Semaphore()
+
+
+def main() -> None:
+    """Run the command line; a mistake of the user ends with one short message and status 1, Ctrl-C with status 130."""
+    _answer_ctrl_c()
+    try:
+        from ceteris.cli.app import run_command  # Ctrl-C is answered while it is imported, too
+
+        status = run_command(sys.argv[1:])
+    except KeyboardInterrupt:
+        status = _tell_stopped()
+    sys.exit(status)
+
+
+def _answer_ctrl_c() -> None:
+    """Let Ctrl-C end this process soon at every moment; Python itself answers only between two of its instructions.
+
+    The operating system wakes a thread, which ends the process when what runs has not stopped by itself: it computes
+    outside of Python, or waits for a thread. Training processes and the notebook's kernel end with their parent, and what
+    was being written appears whole or not at all.
+    """
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        return
+    woken, wakes = socket.socketpair()
+    wakes.setblocking(False)
+    signal.set_wakeup_fd(wakes.fileno(), warn_on_full_buffer=False)
+
+    def watch() -> None:
+        with woken, wakes:
+            while woken.recv(1) != bytes([signal.SIGINT]):
+                pass
+            time.sleep(_PATIENCE)
+            os._exit(_tell_stopped())
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _tell_stopped() -> int:
+    """Say once how to go on, and return the status of an interrupted command."""
+    if _UNTOLD.acquire(blocking=False):
+        cursor = "\x1b[?25h" if sys.stderr.isatty() else ""  # a bar that was drawn has hidden it
+        sys.stderr.write(f"{cursor}Stopped. What was finished is kept: the same command goes on from there.\n")
+        sys.stderr.flush()
+    return 130

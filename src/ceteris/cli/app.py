@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from cyclopts import App, Parameter
+from cyclopts import App, CycloptsError, Parameter, UnknownCommandError
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
@@ -16,6 +16,7 @@ from ceteris.errors import CeterisError, ConfigError
 from ceteris.formats import shortened, visible
 
 if TYPE_CHECKING:
+    from ceteris.api import TrainedModel
     from ceteris.study import Study
     from ceteris.study.trials import RunOptions
 
@@ -23,12 +24,14 @@ app = App(
     name="ceteris",
     help="Controlled experiments on image classifiers: one change at a time, everything else equal.",
     version_flags=["--version"],
-    suppress_keyboard_interrupt=False,  # answered below, with a word on how to go on
+    help_format="plaintext",  # markup would swallow <name> and [name]
+    suppress_keyboard_interrupt=False,  # main() answers, with a word on how to go on
 )
 data_app = App(name="data", help="List the known data sets; describe one.")
 app.command(data_app)
 
 RESULTS = Path("ceteris-results")
+FORMATS = ("html", "pdf", "ipynb")
 
 Settings = Annotated[
     list[str],
@@ -51,6 +54,7 @@ AllowImports = Annotated[
     ),
 ]
 Offline = Annotated[bool, Parameter(negative="", help="Never use the network (or CETERIS_OFFLINE=1).")]
+Formats = Annotated[list[str] | None, Parameter(negative="")]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON for a program instead of tables.")]
 
 
@@ -73,6 +77,8 @@ class StudyOptions:
         from ceteris.study import parse_study, study_text
 
         text = study_text(name_or_path)
+        if self.allow_imports:
+            look_for_modules(Path(name_or_path).parent, Path())
         return parse_study(text, self.set or [], origin=name_or_path), text
 
     def run_options(self, study: "Study") -> "RunOptions":
@@ -80,8 +86,6 @@ class StudyOptions:
         from ceteris.study.trials import RunOptions
         from ceteris.user_code import ALL_IMPORTS, NO_IMPORTS
 
-        if self.allow_imports and os.getcwd() not in sys.path:
-            sys.path.insert(0, os.getcwd())  # own modules lie beside the study; the workers inherit this path
         out = self.out or RESULTS / study.name
         return RunOptions(
             out=out,
@@ -103,9 +107,11 @@ def store_folder(given: Path | None, *, beside: Path = RESULTS / "any") -> Path:
     return given or (Path(named) if named else beside.parent / "store")
 
 
-def main() -> None:
-    """Run the command line; a mistake of the user ends with one short message and status 1."""
-    sys.exit(run_command(sys.argv[1:]))
+def look_for_modules(*folders: Path) -> None:
+    """Let own modules be found in folders (beside a study, or here); training processes inherit the path."""
+    for folder in (str(folder.resolve()) for folder in folders):
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
 
 
 class Terminal(Console):
@@ -121,17 +127,20 @@ class Terminal(Console):
 
 
 def run_command(arguments: list[str]) -> int:
-    """Run one command and return its exit status: 0, 1 for the user's mistakes, 130 when it was interrupted."""
-    errors = Terminal(stderr=True, soft_wrap=True)
+    """Run one command and return its exit status: 0, or 1 for the user's mistakes."""
     try:
-        app(arguments, result_action="return_value", console=Terminal(soft_wrap=False), error_console=errors)
-    except CeterisError as error:
-        lines = [shortened(line, 1000) for line in str(error).splitlines()]
-        errors.print("error: " + "\n".join(lines), style="red", highlight=False)
+        app(arguments, result_action="return_value", console=Terminal(), print_error=False, exit_on_error=False)
+    except (CeterisError, CycloptsError) as error:
+        told = str(error)
+        if isinstance(error, CycloptsError):
+            error.verbose = False
+            told = str(error)
+            if isinstance(error, UnknownCommandError):  # which lists a few of them
+                known = [name for name in error.app or app if not name.startswith("-")]
+                told = f"{told.partition(' Available commands')[0]} Commands: {', '.join(sorted(known))}."
+        lines = "\n".join(shortened(line, 1000) for line in told.splitlines())
+        Terminal(stderr=True, soft_wrap=True).print(f"error: {lines}", style="red", highlight=False)
         return 1
-    except KeyboardInterrupt:
-        errors.print("Stopped. What was finished is kept: the same command goes on from there.", highlight=False)
-        return 130
     except BrokenPipeError:
         return 1
     return 0
@@ -145,6 +154,8 @@ def run(
     until_decided: Annotated[bool, Parameter(negative="")] = False,
     budget: str | None = None,
     variance: Annotated[bool, Parameter(negative="")] = False,
+    formats: Formats = None,
+    overwrite: Annotated[bool, Parameter(negative="")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a study (a shipped one by name, or your own TOML file) and write its report.
@@ -159,6 +170,10 @@ def run(
         With --until-decided: the time that the whole run may take, such as 30m, 2h or 1h30m.
     variance:
         Say where the noise comes from: train every best recipe again with one source of luck varied at a time.
+    formats:
+        Any of html, pdf, ipynb; all of them without it.
+    overwrite:
+        Replace the result of another study that lies in the folder for the result.
     """
     from ceteris.api import budget_of, run_study
     from ceteris.cli.display import Display
@@ -169,7 +184,13 @@ def run(
     asked, text = where.study(study)
     if variance:
         asked = replace(asked, variance=asked.variance or 5)
-    options = replace(where.run_options(asked), until_decided=until_decided, budget_seconds=budget_seconds)
+    options = replace(
+        where.run_options(asked),
+        until_decided=until_decided,
+        budget_seconds=budget_seconds,
+        formats=formats or FORMATS,
+        overwrite=overwrite,
+    )
     console = Terminal(stderr=True)
     with Display(console, process_count(where.workers, where.device)) as display:
         result = run_study(asked, options, display, original=text)
@@ -324,6 +345,7 @@ def evaluate(
     model: Path,
     *,
     data: str,
+    part: Literal["train", "test", "all"] | None = None,
     data_dir: DataDir = None,
     store: StoreDir = None,
     offline: Offline = False,
@@ -331,31 +353,30 @@ def evaluate(
     allow_imports: AllowImports = False,
     as_json: AsJson = False,
 ) -> None:
-    """Evaluate a trained model on the test part of a data set; the look is noted in the ledger of that test set.
+    """Evaluate a trained model on labelled images; the look is noted in the ledger of that test set.
 
     Parameters
     ----------
     model:
         A model.safetensors that a study wrote, or its folder.
     data:
-        A known name or the path of a folder or file.
+        A known name or the path of a folder, table or archive. Classes are matched by their names.
+    part:
+        Which part; without it the test part, or all images of data that have no parts.
     reason:
-        Why the test set is looked at; it is written into the ledger.
+        Why the images are looked at; it is written into the ledger.
     """
-    from ceteris.api import evaluate_model, read_model
+    from ceteris.api import evaluate_model
     from ceteris.cli.printing import evaluation_json, print_evaluation
-    from ceteris.data import load
 
-    root = store_folder(store)
-    trained = read_model(model, allow_imports=allow_imports)
-    data_set = load(
-        data, data_dir=data_dir, cache_dir=root / "data", options=trained.card.reading, offline=offline or None
+    trained, root = trained_model(model, allow_imports), store_folder(store)
+    evaluation = evaluate_model(
+        trained, data, root, part=part, reason=reason, data_dir=data_dir, offline=offline or None
     )
-    evaluation = evaluate_model(trained, data_set, root, reason=reason)
     if as_json:
         _print_json(evaluation_json(evaluation))
     else:
-        print_evaluation(Terminal(), trained, data_set, evaluation)
+        print_evaluation(Terminal(), trained.card, evaluation)
 
 
 @app.command
@@ -367,6 +388,7 @@ def predict(
     invert: Annotated[
         bool, Parameter(negative="", help="Turn dark on light into light on dark, as MNIST has it.")
     ] = False,
+    csv: Annotated[Path | None, Parameter(help="Also write all probabilities to this CSV file.")] = None,
     allow_imports: AllowImports = False,
     as_json: AsJson = False,
 ) -> None:
@@ -377,19 +399,37 @@ def predict(
     model:
         A model.safetensors that a study wrote, or its folder.
     pictures:
-        One or more picture files.
+        Picture files, or folders of them.
     top:
         How many classes to show for each picture.
     """
-    from ceteris.api import predict_pictures, read_model
-    from ceteris.cli.printing import prediction_rows, print_predictions
+    from ceteris.api import picture_files, predict_pictures
+    from ceteris.cli.printing import prediction_csv, prediction_rows, print_predictions
 
-    trained = read_model(model, allow_imports=allow_imports)
-    rows = prediction_rows(trained.card.classes, pictures, predict_pictures(trained, pictures, invert=invert), top)
+    trained, files = trained_model(model, allow_imports), picture_files(pictures)
+    probabilities = predict_pictures(trained, files, invert=invert, warn=_warn)
+    if csv:
+        from ceteris.store import write_bytes
+
+        write_bytes(csv, prediction_csv(trained.card.classes, files, probabilities))
+    rows = prediction_rows(trained.card.classes, files, probabilities, top)
     if as_json:
         _print_json(rows)
     else:
         print_predictions(Terminal(), rows)
+
+
+def _warn(text: str) -> None:
+    Terminal(stderr=True, soft_wrap=True).print(f"warning: {text}", style="yellow", markup=False, highlight=False)
+
+
+def trained_model(path: Path, allow_imports: bool) -> "TrainedModel":
+    """Read a trained model; own code comes from beside its weights, else from this folder, as for a study."""
+    from ceteris.api import read_model
+
+    if allow_imports:
+        look_for_modules(Path())
+    return read_model(path, allow_imports=allow_imports)
 
 
 @app.command
@@ -412,7 +452,7 @@ def summary(
 
     path = Path(study_or_model)
     if path.suffix == ".safetensors" or (path / "model.safetensors").exists():
-        tables = model_summaries(path, allow_imports=allow_imports)
+        tables = model_summaries(trained_model(path, allow_imports))
     else:
         where = StudyOptions(set=set, store=store, data_dir=data_dir, allow_imports=allow_imports)
         asked, _ = where.study(study_or_model)
@@ -422,12 +462,7 @@ def summary(
 
 
 @app.command
-def report(
-    folder: Path,
-    *,
-    formats: Annotated[list[str] | None, Parameter(negative="")] = None,
-    execute: Annotated[bool, Parameter(negative="")] = False,
-) -> None:
+def report(folder: Path, *, formats: Formats = None, execute: Annotated[bool, Parameter(negative="")] = False) -> None:
     """Write the report again from the findings in a result folder, without training anything.
 
     Parameters
@@ -442,8 +477,7 @@ def report(
     from ceteris.report import write_report
     from ceteris.store import is_own, read_findings
 
-    execute = execute or is_own(folder / "findings.safetensors")
-    chosen = tuple(formats or ("html", "pdf", "ipynb"))
+    execute, chosen = execute or is_own(folder / "findings.safetensors"), formats or FORMATS
     console = Terminal(stderr=True)
     with console.status("writing the report") as status:
         write_report(read_findings(folder), folder, formats=chosen, execute=execute, progress=status.update)

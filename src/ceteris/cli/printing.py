@@ -4,6 +4,7 @@ What the tables are about is imported for its types alone, so that a plan prints
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,9 +17,11 @@ from ceteris.formats import clock
 from ceteris.records import Float32Array
 
 if TYPE_CHECKING:
-    from ceteris.api import Evaluation, Result, TrainedModel
-    from ceteris.data import DataSet
+    from ceteris.api import Evaluation, ModelCard, Result
     from ceteris.report import Table
+
+
+_MOST_FAILURES = 8
 
 
 def rich_table(
@@ -47,18 +50,21 @@ def print_table(console: Console, table: "Table") -> None:
 
 def print_result(console: Console, result: "Result") -> None:
     """Print what helped, the test results and where everything lies."""
-    from ceteris.api.runs import LOG_FILE
+    from ceteris.api.result import LOG_FILE
 
     print_table(console, result.table("what_helped").brief())
     print_table(console, result.table("test_results").only("model", "version", "accuracy", "low", "high", "F1", "AUC"))
-    findings = result.findings
-    if findings.data.note:
-        console.print(f"Note: {findings.data.note}", markup=False)
-    console.print(
+    findings, failures = result.findings, result.table("failures")
+    if failures.rows:
+        print_table(console, replace(failures, rows=failures.rows[:_MOST_FAILURES]))
+    classes = zip(findings.data.classes, findings.data.test_class_counts, strict=True)
+    print_lines(
+        console,
+        absent_line([name for name, count in classes if not count], len(findings.data.classes)),
+        f"Note: {findings.data.note}" if findings.data.note else "",
         f"{findings.trials_total} trainings ({findings.trials_failed} did not finish), "
         f"{clock(findings.training_seconds)} of training; the test set was looked at {len(findings.looks)} time"
         f"{'s' if len(findings.looks) != 1 else ''}.",
-        highlight=False,
     )
     for name, text in (
         ("report.html", "Report"),
@@ -106,42 +112,69 @@ def print_sets(console: Console, rows: Sequence[Any]) -> None:
     console.print("A folder of class folders, a CSV, npz or Parquet file, or a pair of IDX files is given by its path.")
 
 
-def print_evaluation(console: Console, model: "TrainedModel", data_set: "DataSet", evaluation: "Evaluation") -> None:
-    """Print what a model reached on a test set."""
+def print_evaluation(console: Console, card: "ModelCard", evaluation: "Evaluation") -> None:
+    """Print what a model reached on labelled images."""
     rows = [
-        (name, f"{precision:.4f}", f"{recall:.4f}", f"{f1:.4f}", f"{count:,}")
-        for name, precision, recall, f1, count in evaluation.per_class
+        (name, *(f"{share:.4f}" if count else "–" for share in shares), f"{count:,}")
+        for name, *shares, count in evaluation.per_class
     ]
     titles = ("class", "precision", "recall", "F1", "images")
-    title = f"{model.card.name} ({model.card.version}) on {data_set.title}"
+    title = f"{card.name} ({card.version}) on {evaluation.title}"
     console.print(rich_table(title, titles, rows, right=(1, 2, 3, 4)))
-    interval = evaluation.accuracy
-    console.print(
+    interval, absent = evaluation.accuracy, evaluation.absent
+    print_lines(
+        console,
         f"accuracy {100 * interval.estimate:.2f} % (95 % interval {100 * interval.low:.2f} to {100 * interval.high:.2f}), "
         f"macro precision {evaluation.precision:.4f}, recall {evaluation.recall:.4f}, F1 {evaluation.f1:.4f}, "
         f"ROC AUC {evaluation.auc:.4f}, loss {evaluation.loss:.4f} on {evaluation.images:,} images",
-        highlight=False,
+        absent_line(absent, len(evaluation.classes)),
+        f"Note: {evaluation.note}" if evaluation.note else "",
+        f"Looks at this test set so far: {evaluation.looks}.",
     )
-    if data_set.note:
-        console.print(f"Note: {data_set.note}", markup=False)
-    console.print(f"Looks at this test set so far: {evaluation.looks}.", highlight=False)
+
+
+def absent_line(absent: Sequence[str], classes: int) -> str:
+    """Say over which classes averages are taken, '' when over all."""
+    if not absent:
+        return ""
+    more = f" and {len(absent) - 10} more" if len(absent) > 10 else ""
+    return (
+        f"No image of {', '.join(absent[:10])}{more}: precision, recall, F1 and AUC are averages over the other "
+        f"{classes - len(absent)} of {classes} classes."
+    )
+
+
+def print_lines(console: Console, *lines: str) -> None:
+    """Print sentences, wrapped between words at the width of the terminal; empty ones are left out."""
+    for line in filter(None, lines):
+        console.print(line, highlight=False, markup=False)
 
 
 def evaluation_json(evaluation: "Evaluation") -> dict[str, Any]:
     """Return an evaluation as plain values."""
     interval = evaluation.accuracy
     shares = {"accuracy": interval.estimate, "accuracy_low": interval.low, "accuracy_high": interval.high}
-    as_it_is = ("precision", "recall", "f1", "auc", "loss", "looks")
+    as_it_is = ("images", "precision", "recall", "f1", "auc", "loss", "looks")
+    titles = ("class", "precision", "recall", "f1", "images")
     return {
-        "images": evaluation.images,
         **shares,
         **{name: getattr(evaluation, name) for name in as_it_is},
-        "per_class": [
-            dict(zip(("class", "precision", "recall", "f1", "images"), row, strict=True))
-            for row in evaluation.per_class
-        ],
+        "absent": list(evaluation.absent),
+        "per_class": [dict(zip(titles, row, strict=True)) for row in evaluation.per_class],
         "confusion": evaluation.confusion.tolist(),
     }
+
+
+def prediction_csv(classes: Sequence[str], files: Sequence[Path], probabilities: Float32Array) -> bytes:
+    """Return a CSV file with a row per picture: its path, its class and the probability of every class."""
+    from ceteris.report.table import columns, made
+
+    best = probabilities.argmax(1)
+    rows = [
+        (str(file), classes[place], *map(float, shares))
+        for file, place, shares in zip(files, best, probabilities, strict=True)
+    ]
+    return made("predictions", "", columns("file", "class", *classes), rows).csv().encode()
 
 
 def prediction_rows(

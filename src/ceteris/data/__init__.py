@@ -4,11 +4,12 @@ from ceteris.data.audit import DataAudit, audit
 from ceteris.data.describe import TextTable, as_json, describe, reading_lines, text_tables, write_page
 from ceteris.data.download import Progress
 from ceteris.data.formats.arrays import labels_among, parts_of, read_images
+from ceteris.data.formats.folder_layout import pictures_in
 from ceteris.data.formats.pictures import read_pictures_of_shape
 from ceteris.data.hazards import Hazards
 from ceteris.data.imageset import ImageSet, make_image_set, standardisation
 from ceteris.data.likeness import Appearance, Unlike, picture_sizes, unlike_training
-from ceteris.data.load import from_arrays, list_sets, load
+from ceteris.data.load import Labelled, from_arrays, list_sets, load, load_labelled
 from ceteris.data.named import NamedSet, SetRow, find_named, named_sets
 from ceteris.data.prepared import open_prepared, open_train
 from ceteris.data.sealed import DataSet, SealedTest, seal
@@ -21,6 +22,7 @@ __all__ = [
     "DataSet",
     "Hazards",
     "ImageSet",
+    "Labelled",
     "NamedSet",
     "Progress",
     "ReadOptions",
@@ -37,12 +39,14 @@ __all__ = [
     "labels_among",
     "list_sets",
     "load",
+    "load_labelled",
     "make_image_set",
     "named_sets",
     "open_prepared",
     "open_train",
     "parts_of",
     "picture_sizes",
+    "pictures_in",
     "read_images",
     "read_pictures_of_shape",
     "reading_lines",

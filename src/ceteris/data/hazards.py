@@ -70,7 +70,10 @@ class Hazards:
                 f"{len(self.shared_groups)} {several} images in both the training and the test part "
                 f"({some(self.shared_groups, 5)}); test results say nothing about images of new groups."
             )
-        parts = (("training", self.without_train, ""), ("test", self.without_test, "; nothing can be measured of them"))
+        parts = (
+            ("training", self.without_train, ""),
+            ("test", self.without_test, "; averages over classes leave them out"),
+        )
         for part, missing, so in parts:
             if missing:
                 lines.append(f"{len(missing)} of {self.classes} classes have no {part} image: {some(missing, 10)}{so}.")

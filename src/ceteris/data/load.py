@@ -3,10 +3,11 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -15,13 +16,13 @@ from ceteris.data.download import Progress, fetch
 from ceteris.data.formats import built_in, cifar, folders, idx, npz, parquet, tables
 from ceteris.data.formats.arrays import arrays_source
 from ceteris.data.formats.entries import open_file, read_errors
-from ceteris.data.imageset import content_digest
+from ceteris.data.imageset import ImageSet, content_digest, make_image_set
 from ceteris.data.named import Location, NamedSet, SetRow
 from ceteris.data.prepared import PREPARED_FORMAT, is_prepared, open_prepared, prepare, write_whole
-from ceteris.data.sealed import DataSet
-from ceteris.data.source import Reader, ReadOptions, Source
+from ceteris.data.sealed import DataSet, SealedTest, seal
+from ceteris.data.source import Part, Reader, ReadOptions, Source
 from ceteris.data.splits import held_out_share
-from ceteris.errors import DataError
+from ceteris.errors import ConfigError, DataError
 from ceteris.files import file_name, json_tree
 from ceteris.records import IntArray
 from ceteris.seeds import generator
@@ -70,27 +71,46 @@ def load(
     Raises:
         DataError: unknown, not found, damaged, or not fitting together; the message says what and how to mend it.
     """
-    try:
-        path = Path(name_or_path).expanduser()
-        exists = path.exists()
-    except (OSError, RuntimeError, ValueError):  # a name too long, a user that nobody knows, a zero in it
-        raise named.unknown_name(name_or_path) from None
+    path = _path_of(name_or_path)
     if (path / "train_prints.npy").is_file() and is_prepared(path):
         return open_prepared(path)
     reading, cache = options or ReadOptions(), Path(cache_dir).resolve()
-    known, reader = named.find_named(name_or_path), parquet.detect_hub(name_or_path, reading)
-    if reader is None and known is not None:
-        reading.only(f"the named set {known.name}", *(("test_fraction",) if known.name == "digits" else ()))
-        wished = os.environ.get(OFFLINE_VARIABLE, "").strip().lower() not in ("", "0", "false", "no")
-        no_network = wished if offline is None else offline
-        reader = _find_or_fetch(known, named.search_roots(data_dir, cache), no_network, progress)
-    elif reader is None:
-        if not exists:
-            raise named.unknown_name(name_or_path)
-        reader = detect(Location(path=path, options=reading))
-    if reader is None:
-        raise DataError(f"{path}: no data set in a format that is known. Known: {_KNOWN_FORMATS}.")
+    roots = named.search_roots(data_dir, cache)
+    reader = _reader(name_or_path, Location(path=path, options=reading), roots, offline=offline, progress=progress)
     return _prepared(cache / "prepared" / _key(reader, reading, cache), reader.read, reading, cache)
+
+
+def _path_of(name: str) -> Path:
+    try:
+        path = Path(name).expanduser()
+        path.exists()
+    except (OSError, RuntimeError, ValueError):  # a name too long, a user that nobody knows, a zero in it
+        raise named.unknown_name(name) from None
+    return path
+
+
+def _reader(
+    name: str,
+    location: Location,
+    roots: tuple[Path, ...],
+    *,
+    offline: bool | None,
+    progress: Callable[[Progress], None] | None,
+) -> Reader:
+    """Return the reader of the set of that name, which may be fetched, or of what lies at that path."""
+    known, reader = named.find_named(name), parquet.detect_hub(name, location.options)
+    if reader is None and known is not None:
+        allowed = ("test_fraction",) if known.name == "digits" else ()
+        location.options.only(f"the named set {known.name}", *allowed)
+        wished = os.environ.get(OFFLINE_VARIABLE, "").strip().lower() not in ("", "0", "false", "no")
+        reader = _find_or_fetch(known, roots, wished if offline is None else offline, progress)
+    elif reader is None:
+        if not location.path.exists():
+            raise named.unknown_name(name)
+        reader = detect(location)
+    if reader is None:
+        raise DataError(f"{location.path}: no data set in a format that is known. Known: {_KNOWN_FORMATS}.")
+    return reader
 
 
 def detect(location: Location) -> Reader | None:
@@ -152,6 +172,91 @@ def from_arrays(
             digest.update(content_digest(images, part.labels, source.classes).encode())
     cache = Path(cache_dir).resolve()
     return _prepared(cache / "prepared" / digest.hexdigest()[:32], lambda: source, reading, cache)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labelled:
+    """Labelled images that models are evaluated on, under seal, with what they are called and what has to be said of them."""
+
+    title: str
+    note: str
+    images: SealedTest
+
+
+def load_labelled(
+    data: str,
+    *,
+    part: Literal["train", "test", "all"] | None = None,
+    shape: tuple[int, int, int],
+    trained_on: str = "",
+    data_dir: Path | None = None,
+    cache_dir: Path,
+    options: ReadOptions | None = None,
+    offline: bool | None = None,
+) -> Labelled:
+    """Return the labelled images of a data set on which a model is to be evaluated.
+
+    Args:
+        data: as for :func:`load`; one part or one class alone will do.
+        part: which part; without it the test part, or all images where the source has no parts.
+        shape: (channels, height, width) that pictures are brought to, by the rule of ``options``.
+        trained_on: content digest of the images that the model was trained on. Where a share of a source without parts was
+            held out from them, that share is returned.
+        data_dir: see :func:`load`.
+        cache_dir: see :func:`load`.
+        options: how the model's study read its pictures.
+        offline: see :func:`load`.
+
+    Raises:
+        DataError: as :func:`load` does; also for a part that the source does not have.
+    """
+    cache, reading = Path(cache_dir).resolve(), replace(options or ReadOptions(), leaks="keep")
+    path = _path_of(data)
+    if named.find_named(data) or (path / "train_prints.npy").is_file():
+        if part in (None, "test"):
+            data_set = load(data, data_dir=data_dir, cache_dir=cache, options=None, offline=offline)
+            return Labelled(title=data_set.title, note=data_set.note, images=data_set.test)
+        reading = ReadOptions()
+    roots = named.search_roots(data_dir, cache)
+
+    def read(options: ReadOptions) -> Source:
+        location = Location(path=path, options=options, to_evaluate=True)
+        return _reader(data, location, roots, offline=offline, progress=None).read()
+
+    try:
+        source = read(replace(reading, size=shape[1:], channels=1 if shape[0] == 1 else 3))
+    except ConfigError:  # arrays have the size that they have
+        source = read(reading)
+    return _labelled(source, part, trained_on, reading, cache)
+
+
+def _labelled(source: Source, part: str | None, trained_on: str, options: ReadOptions, cache: Path) -> Labelled:
+    notes = [source.note] if source.note else []
+    if source.test is None and part is not None:
+        raise DataError(
+            f"part: {source.title} has no parts; leave it out to evaluate all {len(source.train.labels):,} images."
+        )
+    chosen = [source.test] if source.test and part in (None, "test") else [source.train]
+    if source.test and part == "all":
+        chosen.append(source.test)
+    if source.test is None and trained_on:
+        with suppress(DataError):
+            drawn = _with_test(source, options, cache / "splits")
+            if drawn.test and _images(source, [drawn.train]).digest == trained_on:
+                chosen = [drawn.test]
+                notes = ["The model was trained on these data; the share that was held out from it is evaluated."]
+    return Labelled(title=source.title, note=" ".join(notes), images=seal(_images(source, chosen)))
+
+
+def _images(source: Source, parts: Sequence[Part]) -> ImageSet:
+    images = np.empty((sum(len(part.labels) for part in parts), *parts[0].shape), dtype=np.uint8)
+    start = 0
+    for part in parts:
+        part.fill(images[start : start + len(part.labels)])
+        start += len(part.labels)
+    groups = parts[0].groups if len(parts) == 1 else None
+    named = None if groups is None else np.array(groups)
+    return make_image_set(images, np.concatenate([part.labels for part in parts]), source.classes, named)
 
 
 def _find_or_fetch(

@@ -111,11 +111,13 @@ class Location:
         path: a file or folder.
         options: how the user wants it read.
         known: the named set that is looked for there; None where the user named the path.
+        to_evaluate: whether one part or one class alone will do, since nothing is trained on it.
     """
 
     path: Path
     options: ReadOptions = field(default_factory=ReadOptions)
     known: NamedSet | None = None
+    to_evaluate: bool = False
 
     def entries(self) -> Iterator[list[Entry]]:
         """Yield the files of the folder that can belong to the named set, then those and the files in its zip archives."""
@@ -164,7 +166,8 @@ def unknown_name(name: str) -> DataError:
     """Return the error for a name that is neither a known set nor a path."""
     known = [entry.name for entry in named_sets()]
     return DataError(
-        f'"{name}" is neither a known data set nor an existing path.{did_you_mean(name.lower(), known)} '
+        f'"{name}" is neither a known data set nor an existing path: there is no {os.path.abspath(os.path.expanduser(name))}.'
+        f"{did_you_mean(name.lower(), known)} "
         f"Known: {', '.join(known)}; or name a folder or file."
     )
 

@@ -1,9 +1,12 @@
 """Everything that is shown about one final model, as plain arrays."""
 
+from contextlib import suppress
+
 import numpy as np
 import torch
 from torch import nn
 
+from ceteris.errors import ConfigError
 from ceteris.explain.embedding import FEWEST_IMAGES, embed, embedding_layer, tsne
 from ceteris.explain.features import first_features, standardise
 from ceteris.explain.gradcam import grad_cam, grad_cam_layer
@@ -26,8 +29,9 @@ def explain(
 ) -> Explanation:
     """Return heat maps, first features and t-SNE of one trained model, which is left as it was.
 
-    Heat maps speak for the class that the model predicts. They are empty, (0, height, width), and ``layer`` is '' for a
-    model without convolutions; the embedding is empty, (0, 2), for a model without a linear layer or fewer than 5 images.
+    Heat maps speak for the class that the model predicts. They are empty, (0, height, width), and ``layer`` is '' for
+    a model without convolutions whose maps are larger than a point; the embedding is empty, (0, 2), for a model
+    without a linear layer or fewer than 5 images.
 
     Args:
         model: returns logits.
@@ -46,8 +50,9 @@ def explain(
         predictions = model(pixels).argmax(dim=1)
     layer, heat = "", np.zeros((0, *pixels.shape[2:]), dtype=np.float32)
     if convolutions(model):
-        layer = grad_cam_layer(model, pixels[0])
-        heat = grad_cam(model, pixels, predictions, layer)
+        with suppress(ConfigError):  # all maps are single points: there is nothing to draw
+            layer = grad_cam_layer(model, pixels[0])
+            heat = grad_cam(model, pixels, predictions, layer)
     others = standardise(images[embedded], mean=mean, std=std, model=model)
     place = embedding_layer(model, others[0]) if len(others) >= FEWEST_IMAGES else ""
     points = tsne(embed(model, others), seed=seed) if place else np.zeros((0, 2), dtype=np.float32)

@@ -88,6 +88,7 @@ def dry_run(
     """
     strategy = strategy_of(context.study)
     study = replace(context.study, strategy=strategy.upper_bound(context.study.strategy))
+    study = replace(study, exploration=replace(study.exploration, repetitions=study.exploration.seeds))
     context = replace(context, study=study, extension=None)
     nulls = NullRecords(study)
     notes, pool = Notes(study, nulls, is_known), SimulatedPool(workers, seconds_of, nulls)
@@ -97,10 +98,15 @@ def dry_run(
 
 
 def _search(context: ExperimentContext, model: ModelSpec) -> Generator[Request, Records, SearchResult]:
-    """Search as the study says; in place of what was found, which means nothing, stands one more recipe like the baseline."""
+    """Search as the study says; in place of what was found, which means nothing, stand two more recipes like the baseline."""
     found = yield from search_of(context, model)
-    optimizer = replace(model.recipe.optimizer, lr=model.recipe.optimizer.lr * _UNKNOWN_BEST)
-    return replace(found, best=replace(model.recipe, optimizer=optimizer))
+    best, sure = (
+        replace(
+            model.recipe, optimizer=replace(model.recipe.optimizer, lr=model.recipe.optimizer.lr * _UNKNOWN_BEST**power)
+        )
+        for power in (1, 2)
+    )
+    return replace(found, best=best, sure=sure)
 
 
 class SimulatedPool:
@@ -141,7 +147,9 @@ class NullRecords:
         self._gains: dict[str, float] = {}  # of the recipes that are kept, by digest
 
     def observe(self, request: Request) -> None:
-        """Choose the level that will be found better, where the strategy is about what was kept."""
+        """Choose what will be found better: all that is confirmed, and a level where the strategy is about what was kept."""
+        if request.kind == "confirmation":
+            self._gains |= {digest_of(trial.recipe): _GAIN for trial in request.trials[len(request.trials) // 3 :]}
         if not self._follows_choices or request.kind != "comparison":
             return
         new = next((trial.recipe for trial in request.trials if trial.recipe != self._best[request.model]), None)
@@ -227,7 +235,8 @@ class Notes:
             arms = tuple(dict.fromkeys(label for request, _ in noted for label in request.labels))
             digests = [digest for _, new in noted for digest in new]
             compared = kind in ("comparison", "confirmation")
-            repetitions = study.confirmation.seeds if kind == "confirmation" else study.exploration.seeds
+            in_exploration = study.exploration.folds * study.exploration.seeds
+            blocks = len(noted[0][0].trials) // len(arms) if kind == "confirmation" else in_exploration
             yield PlannedStage(
                 model=model,
                 stage=name,
@@ -235,7 +244,7 @@ class Notes:
                 arms=arms,
                 rounds=tuple(tuple(new.values()) for _, new in noted if new),
                 comparisons=len(arms) - 1 if compared else 0,
-                blocks=study.exploration.folds * repetitions if compared else 0,
+                blocks=blocks if compared else 0,
                 known=sum(digest in self._known for digest in digests),
                 seconds=sum(seconds.get(digest, 0.0) for digest in digests),
             )

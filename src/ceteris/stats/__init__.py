@@ -32,7 +32,7 @@ from ceteris.stats.student import StudentTest
 from ceteris.stats.two_way import TwoWay, two_way_bootstrap, two_way_interval, two_way_test
 from ceteris.stats.twopart import PairedMoments, TwoPart, judge_moments, paired_moments, two_part_test
 from ceteris.stats.variance import crossed_variance, run_variance, sampling_deviation, variance_by_source
-from ceteris.stats.verdicts import MORE_REPETITIONS, compare_levels, holm, posterior_of
+from ceteris.stats.verdicts import MORE_REPETITIONS, adjusted_claim, compare_levels, holm, posterior_of
 
 __all__ = [
     "MORE_REPETITIONS",
@@ -48,6 +48,7 @@ __all__ = [
     "StudentTest",
     "TwoPart",
     "TwoWay",
+    "adjusted_claim",
     "bayesian_correlated_t_test",
     "bootstrap_accuracy",
     "bootstrap_interval",

@@ -35,6 +35,11 @@ class TwoWay(StudentTest):
     images: int
     discordant: int
 
+    @property
+    def choice_error(self) -> float:
+        """The standard error by which a choice weighs the difference: that of the claim."""
+        return self.standard_error
+
 
 def two_way_test(differences: ArrayLike, *, groups: IntArray | None = None) -> TwoWay:
     """Return the test of paired differences (seeds, images) against 0.

@@ -1,7 +1,7 @@
 """From paired results to a comparison: what is expected of a level, and what is shown (better, worse, equivalent)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -16,6 +16,7 @@ from ceteris.stats.expected_gain import Posterior, expected_gain
 from ceteris.stats.outcomes import BlockDifference, Outcomes, paired_blocks
 from ceteris.stats.power import detectable_difference
 from ceteris.stats.student import StudentTest
+from ceteris.stats.two_way import TwoWay, two_way_test
 from ceteris.stats.twopart import (
     TwoPart,
     is_repeated,
@@ -56,13 +57,22 @@ class _Paired:
             p_value=found.p_value,
         )
 
+    @property
+    def on_images(self) -> TwoPart | TwoWay:
+        """What the single images say."""
+        return self.two_part
+
+    def test(self, asked: ComparisonTest) -> ComparisonTest:
+        """Return the test that can be made: without single images only the corrected t-test."""
+        return asked if self.by_image else "corrected-t"
+
     def claim(self, test: ComparisonTest) -> StudentTest:
-        """Return the test of a claim; without single images it can only be the corrected t-test."""
-        return self.two_part if test == "two-part" and self.by_image else self.corrected_t
+        """Return the test of a claim."""
+        return self.two_part if self.test(test) == "two-part" else self.corrected_t
 
     def detectable(self, test: ComparisonTest, significance: float, *, more: int = 0) -> float:
         """Return the true difference that is found with power 0.8, after ``more`` further repetitions."""
-        if test == "two-part" and self.by_image:
+        if self.test(test) == "two-part":
             moments = paired_moments(self.blocks)
             if more:
                 moments = with_more_repetitions(moments, more, folds=self.folds, fresh_samples=self.fresh_samples)
@@ -77,6 +87,29 @@ class _Paired:
         return detectable_difference(error=expected, degrees=blocks - 1, significance=significance)
 
 
+class _OnSameImages(_Paired):
+    """One level's differences from the incumbent where every block, a seed, holds out the same images."""
+
+    @cached_property
+    def on_images(self) -> TwoWay:
+        """The test over seeds and images."""
+        groups = self.blocks[0].units
+        return two_way_test(np.array([block.values for block in self.blocks]), groups=groups)
+
+    def test(self, asked: ComparisonTest) -> ComparisonTest:
+        """Return the one test that there is; without single images it can only be the corrected t-test."""
+        return "two-way" if self.by_image else "corrected-t"
+
+    def claim(self, test: ComparisonTest) -> StudentTest:
+        """Return the test of a claim."""
+        return self.on_images if self.by_image else self.corrected_t
+
+    def detectable(self, test: ComparisonTest, significance: float, *, more: int = 0) -> float:
+        """Return the true difference that is found with power 0.8; more seeds would add little where images are few."""
+        claim = self.claim(test)
+        return detectable_difference(error=claim.standard_error, degrees=claim.degrees, significance=significance)
+
+
 def compare_levels(
     incumbent: Outcomes | FloatArray,
     levels: Mapping[str, Outcomes] | Mapping[str, FloatArray],
@@ -87,6 +120,7 @@ def compare_levels(
     test: ComparisonTest = "two-part",
     error: float | None = None,
     fresh_samples: bool = False,
+    same_images: bool = False,
 ) -> dict[str, Comparison]:
     """Compare every level of a factor with the incumbent over the blocks that both finished.
 
@@ -103,6 +137,7 @@ def compare_levels(
         test: of the claims, :func:`two_part_test` or :func:`corrected_t_test` with the overlap of :func:`overlap_share`.
         error: the incumbent's error rate or loss; without it 1 minus the mean of its figures.
         fresh_samples: every repetition drew a sample of images of its own.
+        same_images: every block is a seed that holds out the same images; the test is then :func:`two_way_test`.
 
     Returns:
         One comparison per level that shares at least 2 finished blocks with the incumbent.
@@ -126,7 +161,8 @@ def compare_levels(
         differences = paired_blocks(before, after)
         if len(differences) >= 2:
             by_image = all(len(block.values) > 1 for block in differences)
-            paired[label] = _Paired(blocks=differences, folds=folds, fresh_samples=fresh_samples, by_image=by_image)
+            kind = _OnSameImages if same_images else _Paired
+            paired[label] = kind(blocks=differences, folds=folds, fresh_samples=fresh_samples, by_image=by_image)
     claims = {label: level.claim(test) for label, level in paired.items()}
     if error is None:
         error = max(0.0, 1 - float(np.nanmean(before.figures))) if paired else 0.0
@@ -156,15 +192,11 @@ class _Rules:
     def comparison(self, paired: _Paired, claim: StudentTest, adjusted_p: float) -> Comparison:
         narrow_low, narrow_high = claim.interval(1 - 2 * self.significance)
         below, above = claim.shares_beyond(self.margin)
-        choice_error = paired.two_part.choice_error if paired.by_image else claim.standard_error
+        choice_error = paired.on_images.choice_error if paired.by_image else claim.standard_error
         posterior = expected_gain(claim.difference, choice_error, error=self.error)
-        identical = all(block.same for block in paired.blocks)
-        inside = -self.margin < narrow_low and narrow_high < self.margin
-        verdict: Verdict = "equivalent" if inside or identical else "undecided"
-        if adjusted_p < self.significance:
-            verdict = "better" if claim.difference > 0 else "worse"
         each = self.significance / self.levels  # Bonferroni's bound on Holm
-        return Comparison(
+        identical = all(block.same for block in paired.blocks)
+        found = Comparison(
             difference=claim.difference,
             low=claim.low,
             high=claim.high,
@@ -175,18 +207,18 @@ class _Rules:
             probability_better=above,
             effect_size=_effect_size(paired.means),
             blocks=len(paired.blocks),
-            verdict=verdict,
+            verdict="undecided",
             levels=self.levels,
             folds=paired.folds,
             margin=self.margin,
             narrow_low=narrow_low,
             narrow_high=narrow_high,
             confidence=1 - 2 * self.significance,
-            test=self.test if paired.by_image else "corrected-t",
+            test=paired.test(self.test),
             standard_error=claim.standard_error,
             degrees=claim.degrees,
-            images=paired.two_part.images if paired.by_image else 0,
-            discordant=paired.two_part.discordant if paired.by_image else 0,
+            images=paired.on_images.images if paired.by_image else 0,
+            discordant=paired.on_images.discordant if paired.by_image else 0,
             identical=identical,
             detectable=0.0 if identical else paired.detectable(self.test, each),
             detectable_with_more=0.0 if identical else paired.detectable(self.test, each, more=MORE_REPETITIONS),
@@ -195,6 +227,16 @@ class _Rules:
             choice_error=choice_error,
             error=self.error,
         )
+        return adjusted_claim(found, adjusted_p, significance=self.significance, levels=self.levels)
+
+
+def adjusted_claim(found: Comparison, adjusted_p: float, *, significance: float, levels: int) -> Comparison:
+    """Return a comparison with what is shown at an adjusted p, when so many ``levels`` are compared at a time."""
+    inside = -found.margin < found.narrow_low and found.narrow_high < found.margin
+    verdict: Verdict = "equivalent" if inside or found.identical else "undecided"
+    if adjusted_p < significance:
+        verdict = "better" if found.difference > 0 else "worse"
+    return replace(found, adjusted_p=adjusted_p, levels=levels, verdict=verdict)
 
 
 def _effect_size(means: FloatArray) -> float:

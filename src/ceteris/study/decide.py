@@ -6,10 +6,9 @@ question, which the verdict of every comparison answers; no choice depends on it
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from ceteris.findings import (
     Comparison,
@@ -21,8 +20,8 @@ from ceteris.findings import (
     SameTraining,
     Taken,
 )
-from ceteris.records import Failed, Finished, FloatArray, Record
-from ceteris.stats import compare_levels
+from ceteris.records import Failed, Finished, FloatArray, Record, score_of
+from ceteris.stats import BlockOutcome, Outcomes, compare_levels, image_values, posterior_of
 from ceteris.study.study import Study
 from ceteris.study.trials import ExperimentContext
 
@@ -51,6 +50,74 @@ def accuracies(records: Sequence[Record | None]) -> FloatArray:
     return np.array([record.accuracy if isinstance(record, Finished) else np.nan for record in records])
 
 
+def figures(context: ExperimentContext, records: Sequence[Record | None]) -> FloatArray:
+    """Return what the study's criterion says of every block, (blocks,), higher is better; NaN as in :func:`accuracies`."""
+    return outcomes(context, records).figures
+
+
+def outcomes(context: ExperimentContext, records: Sequence[Record | None]) -> Outcomes:
+    """Return a recipe's results image by image, in the unit of the study's criterion.
+
+    Records that do not say what single images were taken for, as those of a plan, give the figures of their blocks alone.
+    """
+    return Outcomes(
+        blocks=tuple(_outcome(context, record) if isinstance(record, Finished) else None for record in records)
+    )
+
+
+def _outcome(context: ExperimentContext, record: Finished) -> BlockOutcome:
+    criterion, split = context.study.criterion, record.trial.split
+    repetition = split.seed - context.study.seed
+    if context.labels is None or record.predicted is None or record.log_likelihood is None:
+        figure = np.array([score_of(record, criterion)])
+        return BlockOutcome(images=np.zeros(1, dtype=np.int64), values=figure, repetition=repetition)
+    images = context.held_out(split)
+    likelihood = record.log_likelihood.astype(np.float64)
+    values = image_values(
+        criterion,
+        labels=context.labels[images],
+        predicted=record.predicted,
+        log_likelihood=likelihood,
+        classes=int(context.labels.max()) + 1,
+    )
+    groups = None if context.groups is None else context.groups[images]
+    return BlockOutcome(images=images, values=values, repetition=repetition, log_likelihood=likelihood, groups=groups)
+
+
+def compare(
+    study: Study,
+    incumbent: Outcomes,
+    levels: Mapping[str, Outcomes],
+    *,
+    significance: float | None = None,
+    error: float | None = None,
+    same_images: bool = False,
+    fresh_samples: bool | None = None,
+) -> dict[str, Comparison]:
+    """Compare levels with the incumbent as the study asks, see ``compare_levels``.
+
+    ``significance`` None is the study's, ``error`` None that of the incumbent, ``fresh_samples`` None as in the exploration.
+    """
+    return compare_levels(
+        incumbent,
+        levels,
+        folds=study.exploration.folds,
+        significance=study.significance if significance is None else significance,
+        margin=study.equivalence_margin,
+        test=study.test,
+        error=error_of(study, incumbent) if error is None else error,
+        fresh_samples=study.exploration.images > 0 if fresh_samples is None else fresh_samples,
+        same_images=same_images,
+    )
+
+
+def error_of(study: Study, results: Outcomes) -> float:
+    """Return the error rate of a recipe, or its loss where that is the criterion; 1 where nothing finished."""
+    known = results.figures[np.isfinite(results.figures)]
+    best = 0.0 if study.criterion == "log-loss" else 1.0
+    return max(0.0, best - float(known.mean())) if len(known) else 1.0
+
+
 def decide(
     context: ExperimentContext,
     incumbent: str,
@@ -69,17 +136,16 @@ def decide(
         significance: of the claims, over all levels; that of the study unless a comparison is looked at several times.
         left: labels that are out of the running, though they are compared.
     """
-    study = context.study
-    results = {label: accuracies(block) for label, block in records.items()}
-    others = {label: values for label, values in results.items() if label != incumbent}
-    comparisons = compare_blocks(study, results[incumbent], others, significance=significance)
+    results = {label: outcomes(context, block) for label, block in records.items()}
+    others = {label: found for label, found in results.items() if label != incumbent}
+    comparisons = compare(context.study, results[incumbent], others, significance=significance)
     running = {label: block for label, block in records.items() if label not in left}
-    label, reason = choose(study, incumbent, running, comparisons)
+    label, reason = choose(context, incumbent, running, comparisons)
     return Decision(incumbent=incumbent, label=label, reason=reason, comparisons=comparisons)
 
 
 def choose(
-    study: Study,
+    context: ExperimentContext,
     incumbent: str,
     records: Mapping[str, Sequence[Record | None]],
     comparisons: Mapping[str, Comparison],
@@ -90,11 +156,12 @@ def choose(
     than a tenth of the margin, and if it pays with a probability of at least the study's ``caution``. An incumbent that
     did not finish is replaced by the best mean.
     """
+    study = context.study
     complete = [label for label, block in records.items() if all(isinstance(r, Finished) for r in block if r)]
     if incumbent not in complete:
         trained = [record for record in records[incumbent] if record]
         broken = sum(isinstance(record, Failed) for record in trained)
-        best = max(complete, key=lambda label: float(np.nanmean(accuracies(records[label]))), default=incumbent)
+        best = max(complete, key=lambda label: float(np.nanmean(figures(context, records[label]))), default=incumbent)
         return best, IncumbentBroken(broken=broken, blocks=len(trained))
     bets = {
         label: Taken(
@@ -109,9 +176,8 @@ def choose(
         return incumbent, Kept()
     leader = max(bets, key=lambda label: bets[label].gain - bets[label].cost)
     bet = bets[leader]
-    least = max(_LEAST_GAIN * study.equivalence_margin, _ROUNDING)
-    worth_taking = bet.gain - bet.cost > least
-    if worth_taking and chance_above(comparisons[leader], bet.cost) >= study.caution:
+    worth_taking = bet.gain - bet.cost > max(_LEAST_GAIN * study.equivalence_margin, _ROUNDING)
+    if worth_taking and posterior_of(comparisons[leader]).chance_above(bet.cost) >= study.caution:
         return leader, bet
     if all(comparison.identical for comparison in comparisons.values()):
         return incumbent, SameTraining()
@@ -120,64 +186,9 @@ def choose(
 
 def cost_of(study: Study, level: Sequence[Record | None], incumbent: Sequence[Record | None]) -> float:
     """Return what a level's operations cost against the incumbent's, in the unit of the criterion; below 0 if it saves some."""
-    flops, before = flops_per_training(level), flops_per_training(incumbent)
-    doublings = math.log2(flops / before) if flops > 0 and before > 0 else 0.0
+    flops, before = (
+        [record.cost.training_flops for record in records if isinstance(record, Finished)]
+        for records in (level, incumbent)
+    )
+    doublings = math.log2(np.mean(flops) / np.mean(before)) if any(flops) and any(before) else 0.0
     return _COST_OF_DOUBLING * study.equivalence_margin * doublings
-
-
-def flops_per_training(records: Sequence[Record | None]) -> float:
-    """Return the mean operations of the trainings that finished."""
-    flops = [record.cost.training_flops for record in records if isinstance(record, Finished)]
-    return float(np.mean(flops)) if flops else 0.0
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# What is expected of a difference
-
-
-def compare_blocks(
-    study: Study, incumbent: FloatArray, levels: Mapping[str, FloatArray], *, significance: float | None = None
-) -> dict[str, Comparison]:
-    """Compare accuracies per block as the study asks, see ``compare_levels``."""
-    found = compare_levels(
-        incumbent,
-        levels,
-        folds=study.exploration.folds,
-        significance=study.significance if significance is None else significance,
-        margin=study.equivalence_margin,
-    )
-    error = 1 - float(np.nanmean(incumbent)) if np.isfinite(incumbent).any() else 0.1
-    return {label: _expected(comparison, error) for label, comparison in found.items()}
-
-
-def _expected(found: Comparison, error: float) -> Comparison:
-    if found.low == found.high == 0:
-        return replace(found, standard_error=0.0, identical=True)
-    degrees = found.blocks - 1
-    standard_error = max((found.high - found.low) / 2 / float(stats.t.ppf(0.975, degrees)), 1e-6)
-    weights, means, deviations = _posterior(found.difference, standard_error, max(error, 1e-3))
-    return replace(
-        found,
-        standard_error=standard_error,
-        degrees=degrees,
-        expected_gain=float(weights @ means),
-        chance=float(weights @ stats.norm.sf(0, means, deviations)),
-    )
-
-
-def chance_above(found: Comparison, least: float) -> float:
-    """Return how probably the true difference is above ``least``."""
-    if found.identical:
-        return float(least < 0)
-    quantile = abs(float(stats.norm.ppf(min(max(found.chance, 1e-6), 1 - 1e-6))))
-    spread = abs(found.expected_gain) / quantile if quantile > 1e-6 else found.standard_error
-    return float(stats.norm.sf(least, found.expected_gain, max(spread, 1e-9)))
-
-
-def _posterior(difference: float, standard_error: float, error: float) -> tuple[FloatArray, FloatArray, FloatArray]:
-    prior = np.array([0.06, 0.4, 1.2]) * error
-    total = standard_error**2 + prior**2
-    density = stats.norm.logpdf(difference, 0, np.sqrt(total))
-    weights = np.array([0.5, 0.35, 0.15]) * np.exp(density - density.max())
-    means = difference * prior**2 / total
-    return weights / weights.sum(), means, np.sqrt(standard_error**2 * prior**2 / total)

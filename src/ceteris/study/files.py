@@ -5,11 +5,13 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import tomli_w
 from pydantic import TypeAdapter, ValidationError
 
+from ceteris.data import find_named
 from ceteris.digests import plain
 from ceteris.errors import ConfigError, did_you_mean
 from ceteris.fields import describe_value, number_at
@@ -58,9 +60,14 @@ def study_text(name_or_path: str) -> str:
     shipped = shipped_studies()
     if name_or_path in shipped:
         return shipped[name_or_path]
+    if Path(name_or_path).is_dir():
+        raise ConfigError(
+            f'study: "{name_or_path}" is a folder; name a study file (.toml) or a shipped study: {", ".join(shipped)}. '
+            f"Pictures in a folder are the data of a study, as in: ceteris run digits --set data={name_or_path}"
+        )
     try:
         with open_regular(name_or_path, MOST_BYTES) as file:
-            return file.read().decode("utf-8")
+            return file.read().decode("utf-8-sig")
     except FileNotFoundError:
         raise ConfigError(
             f'study: there is no file "{name_or_path}" and no shipped study of that name.'
@@ -86,11 +93,14 @@ def read_study(name_or_path: str, settings: Sequence[str] = ()) -> Study:
 
 
 def parse_study(text: str, settings: Sequence[str] = (), *, origin: str = "study") -> Study:
-    """Parse the text of a study file; see :func:`read_study`."""
+    """Parse the text of a study file; see :func:`read_study`. Where ``origin`` is a file, its data lie beside it."""
     try:
         tree = toml_tree(text)
     except ValueError as error:
-        raise ConfigError(f"{origin}: this is not valid TOML: {error}.") from None
+        hint = " If that is a path of Windows, write it in single quotes: 'C:\\pictures'." if "\\" in text else ""
+        raise ConfigError(f"{origin}: this is not valid TOML: {error}.{hint}") from None
+    if isinstance(tree.get("data"), str):
+        tree["data"] = _beside(tree["data"], Path(origin))
     for setting in settings:
         _override(tree, setting)
     return study_from_tree(tree, origin=origin)
@@ -119,6 +129,17 @@ def _check_values(place: str, value: Any, depth: int = 0) -> None:
         raise ConfigError(f"{place}: whole numbers of at most 64 bits are allowed, this one has {value.bit_length()}.")
     for key, part in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
         _check_values(f"{place}.{key}" if place else str(key), part, depth + 1)
+
+
+def _beside(data: str, file: Path) -> str:
+    """Return the data of a study as seen from here; a path is looked for beside the study file first, then here."""
+    if find_named(data) or data.startswith("hf:") or file.parent.resolve() == Path.cwd():
+        return data
+    try:
+        beside = file.parent / Path(data).expanduser()
+        return data if Path(data).exists() and not beside.exists() else str(beside)
+    except (OSError, RuntimeError, ValueError):  # no path at all, as is told when it is read
+        return data
 
 
 def study_from_tree(tree: Mapping[str, Any], *, origin: str = "study") -> Study:

@@ -19,9 +19,8 @@ _TABLES = (study.Study, study.Exploration, study.Final, study.Factor, ReadOption
 
 def explain_invalid(error: ValidationError, tree: Any) -> str:
     """Return one line per problem of a tree of plain values that pydantic refused; at most eight lines."""
-    lines = [
-        f"{what}.{advice}" for what, advice in (_problem(problem, tree) for problem in error.errors(include_url=False))
-    ]
+    problems = (_problem(problem, tree) for problem in error.errors(include_url=False))
+    lines = list(dict.fromkeys(f"{what}.{advice}" for what, advice in problems))
     more = [f"… and {len(lines) - 8} more problems"] if len(lines) > 8 else []
     return "\n".join(lines[:8] + more)
 
@@ -45,6 +44,14 @@ def _problem(problem: Any, tree: Any) -> tuple[str, str]:
     if location[-1] == "kind":  # of an initialisation, which is one type with many kinds
         whole = received if isinstance(received, dict) else {"kind": received}
         return _wrong_kind(place.removesuffix(".kind"), whole, recipe.INITIALISATIONS)
+    if location[:2] == ("reading", "size"):
+        size = tree.get("reading", {}).get("size") if isinstance(tree, dict) else received
+        return (
+            f"reading.size: two whole numbers, height and width, of 1 to 4096 pixels are needed; received {size!r}",
+            "",
+        )
+    if kind in ("missing", "missing_argument") and isinstance(location[-1], int):
+        return f"{_place(location[:-1], tree)}: more values are needed; received {received!r}", ""
     if kind in ("missing", "missing_argument"):
         return f"{place}: this key is missing; add it", ""
     message = str(context.get("error", problem["msg"])).removeprefix("Value error, ")

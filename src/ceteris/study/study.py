@@ -15,32 +15,37 @@ Repetitions = Annotated[int, Field(strict=True, ge=1, le=1000)]
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
 class Exploration:
-    """Cross-validation of the arms: ``folds`` × ``seeds`` blocks; ``images`` > 0 explores on a stratified sample."""
+    """Cross-validation of the arms: ``folds`` × ``seeds`` blocks; ``images`` > 0 explores on a stratified sample.
+
+    Levels that are open then, and matter, get more repetitions, up to ``repetitions`` in all.
+    """
 
     folds: Annotated[int, Field(strict=True, ge=2, le=50)] = 5
     seeds: Repetitions = 1
+    repetitions: Repetitions = 3
     images: WholeNumber = 0
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
 class ConfirmationDesign:
-    """Baseline and best recipe again, on ``seeds`` fresh repetitions of the cross-validation that no choice has seen.
+    """Baseline and what was chosen once more, as long and with as many images as it is delivered.
 
-    0 leaves the confirmation out.
+    From 2,000 training images on a fifth of them is kept for this alone, and ``seeds`` trainings of each recipe are judged by
+    it. Below, about twice as many blocks of new cross-validations are. 0 leaves the confirmation out.
     """
 
-    seeds: Annotated[int, Field(strict=True, ge=0, le=100)] = 1
+    seeds: Annotated[int, Field(strict=True, ge=0, le=100)] = 5
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
 class Final:
-    """The trainings that meet the test set: ``seeds`` of each, early stopping on a held-out ``validation`` share.
+    """The trainings that meet the test set: ``seeds`` of each, early stopping on a ``validation`` share of its own.
 
     ``epochs`` 0 keeps each recipe's own number. ``test_curves`` keeps every epoch's weights of the first seed, so that
     curves on the test set can be drawn once all choices are made.
     """
 
-    seeds: Repetitions = 1
+    seeds: Repetitions = 5
     validation: Annotated[float, Field(strict=True, gt=0, lt=1)] = 0.1
     patience: Count = 5
     epochs: WholeNumber = 0
@@ -60,11 +65,13 @@ class Nuisance:
     """A number that is tuned inside each arm, so that no level is judged at a value that suits another one.
 
     The search starts at the arm's own value, tries that value times and over ``step``, and spends the rest of its
-    ``trials`` on widening the range where the best value lies at its edge, else on halving the gaps beside the best.
+    ``trials`` on widening the range where the best value lies at its edge, else on halving the gaps beside the best. Every
+    value is tried on ``folds`` blocks.
     """
 
     field: str = "optimizer.lr"
     trials: Annotated[int, Field(strict=True, ge=3, le=100)] = 5
+    folds: Annotated[int, Field(strict=True, ge=1, le=50)] = 2
     step: Annotated[float, Field(strict=True, gt=1, le=1000)] = 3.0
 
 

@@ -5,14 +5,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from ceteris.data import DataSet, load, split_indices
+from ceteris.data import DataSet, load, split_images, split_indices
 from ceteris.execution.device_table import table_for
 from ceteris.execution.pools import process_count
 from ceteris.execution.populations import NEVER, Stacking, stacked_folds
 from ceteris.execution.progress import StageKind
 from ceteris.execution.queue import Records, Request, SizeOf
 from ceteris.recipe import CustomLoss, CustomModel, Recipe
-from ceteris.records import CrossValidationSplit, HoldoutSplit, IntArray, Record, Split, Trial
+from ceteris.records import CrossValidationSplit, HoldoutSplit, IntArray, Record, ReserveSplit, Split, Trial
 from ceteris.study.study import Study
 from ceteris.training.device import execution_of, resolve_device
 from ceteris.user_code import NO_IMPORTS, ImportPolicy
@@ -21,6 +21,10 @@ T = TypeVar("T")
 Label = TypeVar("Label", bound=str)
 Experiment = Generator[Request, Records, T]  # asks for trials, receives their records, returns what it found
 
+# From so many training images on a share of them is kept out of the exploration, for the confirmation alone.
+RESERVE, RESERVED_FROM = 0.2, 2000
+# No population reaches across the first blocks of a repetition: some arms go no further.
+FIRST_BLOCKS = 2
 # Repetitions beyond those of the design: far enough from the study's seed that no number of repetitions meets them.
 TUNING_REPETITION = 100_000
 CONFIRMATION_REPETITION = 200_000
@@ -31,12 +35,12 @@ class RunOptions:
     """How and where a study runs; none of it changes what comes out, except the device and, in the
     last digits, the stacking.
 
-    ``out`` receives the report; ``store`` keeps finished trainings for every study. ``workers`` 0 trains in this process;
-    None takes one worker per core, or on CUDA one per GPU. ``imports`` lets a study name code of the user's own.
-    ``offline`` True never uses the network; None asks the environment variable CETERIS_OFFLINE. ``until_decided`` trains
-    more repetitions where the design leaves something undecided, as long as the whole run stays within
-    ``budget_seconds`` (None: no limit).
-    ``stacking`` says which trainings are done in lockstep as one; None asks this machine's device table.
+    ``out`` receives the report, in the place of another study's only to ``overwrite`` it; ``store`` keeps finished
+    trainings for every study. ``workers`` 0 trains in this process; None takes one worker per core, or on CUDA one
+    per GPU. ``imports`` lets a study name code of the user's own. ``offline`` True never uses the network; None asks
+    the environment variable CETERIS_OFFLINE. ``until_decided`` trains more repetitions where the design leaves
+    something undecided, as long as the whole run stays within ``budget_seconds`` (None: no limit). ``stacking`` says
+    which trainings are done in lockstep as one; None asks this machine's device table.
     """
 
     out: Path
@@ -47,6 +51,7 @@ class RunOptions:
     imports: ImportPolicy = NO_IMPORTS
     offline: bool | None = None
     formats: Sequence[str] = ("html", "pdf", "ipynb")
+    overwrite: bool = False
     until_decided: bool = False
     budget_seconds: float | None = None
     stacking: Stacking | None = None
@@ -91,12 +96,22 @@ class ExperimentContext:
     groups: IntArray | None = field(default=None, repr=False, compare=False)
     _held_out: dict[Split, IntArray] = field(default_factory=dict, repr=False, compare=False)
 
+    @property
+    def reserve(self) -> float:
+        """The share of the training images that no choice sees; 0 where there are too few, or no confirmation wants them."""
+        enough = self.labels is not None and len(self.labels) >= RESERVED_FROM
+        return RESERVE if enough and self.study.confirmation.seeds else 0.0
+
     def held_out(self, split: Split) -> IntArray:
         """Return the sorted numbers of the images that a split holds out, int64 (n,)."""
         assert self.labels is not None, "the context of a study without its labels was asked for images"
         if split not in self._held_out:
             self._held_out[split] = split_indices(split, self.labels, self.groups)[1]
         return self._held_out[split]
+
+    def fitted_count(self, split: Split) -> int:
+        """Return on how many images a trial with this split fits; 0 where the images are not known."""
+        return 0 if self.labels is None else len(split_images(split, self.labels, self.groups).fitted)
 
 
 def context_of(study: Study, data_set: DataSet, options: RunOptions) -> ExperimentContext:
@@ -154,59 +169,88 @@ def exploration_trials(
 
     Without ``repetitions`` those of the study's design, 0 to seeds - 1. Every repetition has folds of its own.
     """
-    exploration = context.study.exploration
-    alone = tuple(
-        block_trial(context, recipe, repetition, fold)
-        for repetition in (range(exploration.seeds) if repetitions is None else repetitions)
-        for fold in range(exploration.folds)
-    )
-    return stacked_folds(alone, context.stacking)
+    exploration, trials = context.study.exploration, list[Trial]()
+    for repetition in range(exploration.seeds) if repetitions is None else repetitions:
+        blocks = [block_trial(context, recipe, repetition, fold) for fold in range(exploration.folds)]
+        for part in (blocks[:FIRST_BLOCKS], blocks[FIRST_BLOCKS:]):
+            trials += stacked_folds(part, context.stacking)
+    return tuple(trials)
 
 
 def block_trial(context: ExperimentContext, recipe: Recipe, repetition: int, fold: int) -> Trial:
     """Return the trial of a recipe on one block."""
-    exploration = context.study.exploration
-    seed = context.study.seed + repetition
-    return Trial(
-        recipe=recipe,
-        data=context.data,
-        split=CrossValidationSplit(folds=exploration.folds, index=fold, seed=seed, images=exploration.images),
-        seed=seed,
-        execution=execution_of(recipe, context.device),
-        code=_code_digest(context, recipe),
-    )
-
-
-def tuning_trial(context: ExperimentContext, recipe: Recipe) -> Trial:
-    """Return the trial on which nuisance parameters are tuned: one fold of a repetition that no comparison uses."""
-    return block_trial(context, recipe, TUNING_REPETITION, 0)
+    return _trial(context, recipe, _fold(context, repetition, fold), repetition)
 
 
 def confirmation_trials(context: ExperimentContext, recipe: Recipe) -> tuple[Trial, ...]:
-    """Return the trials of a recipe on fresh repetitions, which no choice has seen."""
-    seeds = context.study.confirmation.seeds
-    return exploration_trials(context, recipe, range(CONFIRMATION_REPETITION, CONFIRMATION_REPETITION + seeds))
+    """Return the trials that confirm a recipe, as long and with as many images as it is delivered.
+
+    Where images are reserved, one training for each seed of the design is judged by them. Where there are too few, about
+    twice as many blocks of new cross-validations are: on other splits, but of the same images.
+    """
+    study, first = context.study, CONFIRMATION_REPETITION
+    if context.reserve:
+        seeds = [study.seed + first + number for number in range(study.confirmation.seeds)]
+        splits: list[Split] = [
+            ReserveSplit(reserve=context.reserve, reserve_seed=study.seed, seed=seed, validation=study.final.validation)
+            for seed in seeds
+        ]
+    else:
+        folds = study.exploration.folds
+        splits = [
+            replace(_fold(context, first + number, fold), images=0, validation=study.final.validation)
+            for number in range(-(-2 * study.confirmation.seeds // folds))
+            for fold in range(folds)
+        ]
+    return stacked_folds(
+        [_delivered(context, recipe, split, split.seed - study.seed) for split in splits], context.stacking
+    )
 
 
 def final_trials(context: ExperimentContext, recipe: Recipe) -> tuple[Trial, ...]:
-    """Return the trainings of one recipe on the whole training set, one per seed."""
-    final = context.study.final
-    recipe = replace(recipe, epochs=final.epochs or recipe.epochs)
-    root = context.study.seed
+    """Return the trainings of one recipe on the whole training set, one per seed, each with a validation split of its own."""
+    final, root = context.study.final, context.study.seed
+    splits = [HoldoutSplit(fraction=final.validation, seed=root + number) for number in range(final.seeds)]
     return tuple(
-        Trial(
-            recipe=recipe,
-            data=context.data,
-            split=HoldoutSplit(fraction=final.validation, seed=root),
-            seed=root + number,
-            execution=execution_of(recipe, context.device),
-            patience=final.patience,
-            criterion=context.study.criterion,
+        replace(
+            _delivered(context, recipe, split, number),
             keep_weights=True,
             keep_snapshots=final.test_curves and number == 0,
-            code=_code_digest(context, recipe),
         )
-        for number in range(final.seeds)
+        for number, split in enumerate(splits)
+    )
+
+
+def delivered(study: Study, recipe: Recipe) -> Recipe:
+    """Return a recipe with as many epochs as its final trainings have at most."""
+    return replace(recipe, epochs=study.final.epochs or recipe.epochs)
+
+
+def _delivered(context: ExperimentContext, recipe: Recipe, split: Split, repetition: int) -> Trial:
+    trial = _trial(context, delivered(context.study, recipe), split, repetition)
+    return replace(trial, patience=context.study.final.patience, criterion=context.study.criterion)
+
+
+def _trial(context: ExperimentContext, recipe: Recipe, split: Split, repetition: int) -> Trial:
+    return Trial(
+        recipe=recipe,
+        data=context.data,
+        split=split,
+        seed=context.study.seed + repetition,
+        execution=execution_of(recipe, context.device),
+        code=context.imports.digest(own_code(recipe)),
+    )
+
+
+def _fold(context: ExperimentContext, repetition: int, fold: int) -> CrossValidationSplit:
+    study = context.study
+    return CrossValidationSplit(
+        folds=study.exploration.folds,
+        index=fold,
+        seed=study.seed + repetition,
+        images=study.exploration.images,
+        reserve=context.reserve,
+        reserve_seed=study.seed if context.reserve else 0,
     )
 
 
@@ -217,8 +261,7 @@ def without_residual(recipe: Recipe) -> Recipe | None:
     return replace(recipe, model=replace(recipe.model, residual=False))
 
 
-def _code_digest(context: ExperimentContext, recipe: Recipe) -> str:
-    """Return the digest of the user's own code in a recipe, '' when there is none; the context says what is allowed."""
+def own_code(recipe: Recipe) -> dict[str, str]:
+    """Return the import paths of the user's own code in a recipe, by the parameter that names each."""
     parts = {"model": recipe.model, "loss": recipe.loss}
-    own = {name: part.path for name, part in parts.items() if isinstance(part, CustomModel | CustomLoss)}
-    return context.imports.digest(own)
+    return {name: part.path for name, part in parts.items() if isinstance(part, CustomModel | CustomLoss)}

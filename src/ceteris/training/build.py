@@ -160,6 +160,8 @@ def _custom_model(
         try:
             network = make(input_shape=input_shape, classes=classes, **model.arguments)
         except TypeError as error:
+            if error.__traceback__ and error.__traceback__.tb_next:
+                raise  # from inside: it could be called
             raise ConfigError(
                 f'model: "{model.path}" could not be called with input_shape, classes and {sorted(model.arguments)}: '
                 f"{error}. Give it these parameters, or change the model's `arguments`."

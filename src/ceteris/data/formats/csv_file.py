@@ -1,25 +1,26 @@
-"""CSV files: their separator, encoding and header, and their rows as texts or, for tables of pixels, as whole numbers."""
+"""CSV files: their separator, encoding and header, and their rows as texts or, for tables of pixels, as numbers."""
 
 import codecs
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
 from ceteris.data.formats.entries import Entry
 from ceteris.data.formats.pictures import SUFFIXES
 from ceteris.errors import DataError
-from ceteris.records import ByteArray, IntArray
+from ceteris.records import FloatArray
 
 MAX_LINE = 1 << 21  # bytes
 MAX_ROWS = 20_000_000
 MAX_TEXT_ROWS = 3_000_000  # each takes some 200 bytes of memory
 MAX_COLUMNS = 200_000
 _CHUNK = 1 << 23  # bytes
+_NUMBERS_AT_ONCE = 1 << 21
 _SEPARATORS = ",;\t|"
-_NEWLINE, _ZERO = ord("\n"), ord("0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,58 +71,54 @@ class CsvFile:
             except csv.Error as error:
                 raise DataError(f"{self.entry}: no readable CSV ({error}).") from error
 
-    def number_rows(self) -> Iterator[IntArray]:
-        """Yield arrays (rows, columns) of whole numbers until the file ends.
+    def number_rows(self, columns: Sequence[int] | None = None) -> Iterator[FloatArray]:
+        """Yield arrays (rows, columns) of numbers until the file ends; of some columns where these are given.
 
         Raises:
-            DataError: a row of another length, a cell that is no whole number, or more than MAX_ROWS rows.
+            DataError: a row of another length, a cell that is no number, or more than MAX_ROWS rows.
         """
-        before = self.skipped + (self.header is not None)
-        with self.entry.open() as stream:
-            text = io.TextIOWrapper(stream, encoding=self.encoding) if self.encoding.startswith("utf-16") else None
-            rest, rows, first = b"", before, True
-            while rows <= MAX_ROWS:
-                chunk = stream.read(_CHUNK) if text is None else text.read(_CHUNK).encode("ascii", "replace")
-                content = rest + chunk
-                if first:
-                    lines = content.removeprefix(codecs.BOM_UTF8).split(b"\n", before)
-                    content, first = lines[before] if len(lines) > before else b"", False
-                end = content.rfind(b"\n") + 1 if chunk else len(content)
-                if len(content) - end > MAX_LINE:
-                    raise DataError(f"{self.entry}: a line is longer than {MAX_LINE} bytes; not read on.")
-                whole, rest = content[:end].replace(b"\r\n", b"\n"), content[end:]
-                if whole.strip():
-                    whole = whole if whole.endswith(b"\n") else whole + b"\n"
-                    fast = _small_numbers(np.frombuffer(whole, dtype=np.uint8), self.columns, ord(self.separator))
-                    numbers = self._any_numbers(whole, rows) if fast is None else fast
-                    rows += len(numbers)
-                    yield numbers
-                if not chunk:
-                    return
-        raise DataError(f"{self.entry}: more than {MAX_ROWS} rows; not read on.")
+        at_once = max(1, _NUMBERS_AT_ONCE // self.columns)
+        with self.entry.open() as stream, io.TextIOWrapper(stream, encoding=self.encoding) as text:
+            lines = self._lines(text)
+            while some := list(islice(lines, at_once)):
+                yield self.numbers(some, self.separator, columns)
 
-    def _any_numbers(self, text: bytes, rows_before: int) -> IntArray:
-        rows = []
-        for number, row in enumerate(
-            _cells(text.decode("utf-8", "replace"), self.separator, self.entry), rows_before + 1
-        ):
-            if not row:
-                continue
-            if len(row) != self.columns:
-                raise DataError(
-                    f"{self.entry}: row {number} has {len(row)} columns, the first line has {self.columns}."
-                )
-            try:
-                values = [float(cell) for cell in row]
-                if any(value != int(value) for value in values) or max(map(abs, values)) > 2**31:
-                    raise ValueError
-            except (ValueError, OverflowError) as error:
-                raise DataError(
-                    f"{self.entry}: row {number} should hold whole numbers (label, then pixels 0 to 255), "
-                    f"received {','.join(row)[:80]!r}."
-                ) from error
-            rows.append([int(value) for value in values])
-        return np.array(rows, dtype=np.int64).reshape(-1, self.columns)
+    def numbers(self, lines: list[str], separator: str | None, columns: Sequence[int] | None = None) -> FloatArray:
+        """Return the numbers of some lines of the file, (lines, columns).
+
+        With the separator None the lines are cells of the one column, and their numbers are parted by white space.
+
+        Raises:
+            DataError: a row of another length, or a cell that is no number.
+        """
+        try:
+            chosen = None if separator is None else columns
+            found = np.loadtxt(lines, delimiter=separator, usecols=chosen, ndmin=2, comments=None, quotechar='"')
+            if separator is not None and columns is None and found.shape[1] != self.columns:
+                raise ValueError(f"{found.shape[1]} columns, the first line has {self.columns}")
+            return found
+        except (ValueError, OverflowError) as error:
+            for number, row in self.rows():  # says which row has another length
+                for index in range(len(row)) if columns is None else columns:
+                    if not all(map(is_number, row[index].split(separator) if separator is None else [row[index]])):
+                        received = ",".join(row)[:80]
+                        raise DataError(
+                            f"{self.entry}: row {number} should hold numbers (label, then pixels of 0 to 255), "
+                            f"received {received!r}."
+                        ) from error
+            raise DataError(f"{self.entry}: no readable table of numbers ({str(error)[:200]}).") from error
+
+    def _lines(self, text: io.TextIOWrapper) -> Iterator[str]:
+        """Yield the lines below the header that are not empty."""
+        number = 0
+        while line := text.readline(MAX_LINE):
+            number += 1
+            if len(line) == MAX_LINE:
+                raise DataError(f"{self.entry}: a line is longer than {MAX_LINE} characters; not read on.")
+            if number > MAX_ROWS:
+                raise DataError(f"{self.entry}: more than {MAX_ROWS} rows; not read on.")
+            if number > self.skipped + (self.header is not None) and line.strip():
+                yield line
 
 
 def read_csv(entry: Entry, *, texts: bool = False) -> CsvFile:
@@ -147,13 +144,21 @@ def read_csv(entry: Entry, *, texts: bool = False) -> CsvFile:
         raise DataError(
             f"{entry}: the table is empty; a label and pixel columns, or a path and a label column, are expected."
         )
-    separator = named_separator or _separator(shown)
+    # What parts the cells occurs as often in every line, and as often as possible; a comma where nothing does.
+    counts = {mark: ["".join(line.split('"')[::2]).count(mark) for line in shown] for mark in _SEPARATORS}
+    even = {mark: found[0] for mark, found in counts.items() if found[0] and len(set(found)) == 1}
+    some = even or {mark: found[0] for mark, found in counts.items() if found[0]}
+    separator = named_separator or max(some, key=lambda mark: some[mark], default=",")
     if len(shown[0]) >= MAX_LINE or shown[0].count(separator) >= MAX_COLUMNS:
         raise DataError(
             f"{entry}: the first line is longer than {MAX_LINE} bytes or {MAX_COLUMNS} columns; not read on."
         )
-    first = [cell.strip() for cell in next(_cells(shown[0], separator, entry), [])] or [""]
-    no_header = all(_is_number(cell) for cell in first) or any(is_picture_name(cell) for cell in first)
+    try:
+        cells = next(csv.reader([shown[0]], delimiter=separator, skipinitialspace=True), [])
+    except csv.Error as error:
+        raise DataError(f"{entry}: no readable CSV ({error}).") from error
+    first = [cell.strip() for cell in cells] or [""]
+    no_header = all(is_number(cell) for cell in first) or any(is_picture_name(cell) for cell in first)
     return CsvFile(
         entry=entry,
         encoding=encoding,
@@ -193,43 +198,10 @@ def _encoding(start: bytes, entry: Entry, *, whole: bool) -> str:
     return "utf-8-sig"
 
 
-def _separator(lines: list[str]) -> str:
-    """Return what parts the cells: what occurs as often in every line, as often as possible; a comma where nothing does."""
-    counts = {
-        separator: ["".join(line.split('"')[::2]).count(separator) for line in lines] for separator in _SEPARATORS
-    }
-    even = {separator: found[0] for separator, found in counts.items() if found[0] and len(set(found)) == 1}
-    some = even or {separator: found[0] for separator, found in counts.items() if found[0]}
-    return max(some, key=lambda separator: some[separator], default=",")
-
-
-def _cells(text: str, separator: str, entry: Entry) -> Iterator[list[str]]:
-    try:
-        yield from csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
-    except csv.Error as error:
-        raise DataError(f"{entry}: no readable CSV ({error}).") from error
-
-
-def _is_number(cell: str) -> bool:
+def is_number(cell: str) -> bool:
+    """Tell whether a cell holds a number."""
     try:
         float(cell)
     except ValueError:
         return False
     return True
-
-
-def _small_numbers(text: ByteArray, columns: int, separator: int) -> IntArray | None:
-    """Return the numbers of a text whose cells all have 1 to 3 digits, or None when it holds anything else."""
-    ends = np.flatnonzero((text == separator) | (text == _NEWLINE))
-    lengths = np.diff(ends, prepend=-1) - 1
-    digits = text - np.uint8(_ZERO)  # everything that is no digit becomes larger than 9
-    if len(ends) % columns or lengths.min() < 1 or lengths.max() > 3:
-        return None
-    row_ends = np.arange(len(ends)) % columns == columns - 1
-    if int((digits < 10).sum()) != len(text) - len(ends) or np.any((text[ends] == _NEWLINE) != row_ends):
-        return None
-    numbers = digits[ends - 1].astype(np.int64)
-    for digit, weight in ((2, 10), (3, 100)):
-        longer = np.flatnonzero(lengths >= digit)
-        numbers[longer] += weight * digits[ends[longer] - digit].astype(np.int64)
-    return numbers.reshape(-1, columns)

@@ -173,12 +173,12 @@ class Layout:
         self.warnings.append(f"{self.names(folders)} {reason}: {count:,} pictures left out.")
 
 
-def understand(root: Folder) -> Layout:
+def understand(root: Folder, *, to_evaluate: bool = False) -> Layout:
     """Return what the folders below ``root`` mean.
 
     Folders that hold nothing but one folder of folders are stepped through. Parts go by their usual names (train,
     training_set, val, dev, test …, in any letter case); a folder with such a name is a class where its neighbours are no
-    parts.
+    parts. A test part alone is enough ``to_evaluate``, and takes the place of the training part.
 
     Raises:
         NoClassFoldersError: no pictures, pictures without class folders, or a test part without a training part.
@@ -191,11 +191,19 @@ def understand(root: Folder) -> Layout:
         _add_part(layout, part, folder)
     if not parts and not _add_parts_of_classes(layout, below):
         _add_classes(layout, "train", level, below)
+    alone: PartName = "test" if "test" in layout.pictures else "validation"
+    if to_evaluate and "train" not in layout.pictures and alone in layout.pictures:
+        layout.pictures["train"], layout.folders["train"] = layout.pictures.pop(alone), layout.folders.pop(alone)
     if "train" not in layout.pictures:
         raise NoClassFoldersError(
             f"{root.path}: has {layout.names([folder for _, folder in parts])} but no training folder (train/) beside it."
         )
     return layout
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """Return all pictures in a folder and below, sorted; system and hidden folders are left out."""
+    return [Path(path) for path in sorted(read_tree(str(folder)).all_pictures())]
 
 
 def part_of(name: str) -> PartName | None:

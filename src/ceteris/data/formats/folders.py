@@ -35,27 +35,31 @@ def detect(location: Location) -> Reader | None:
     path = location.path
     if location.known is not None or not path.is_dir():
         return None
-    read = partial(folder_source, path, location.options)
+    read = partial(folder_source, path, location.options, to_evaluate=location.to_evaluate)
     return Reader(kind="folder", files=(), read=read, stamp=partial(_folder_stamp, path))
 
 
-def folder_source(root: Path, options: ReadOptions) -> Source:
+def folder_source(root: Path, options: ReadOptions, *, to_evaluate: bool = False) -> Source:
     """Return the pictures of a folder as a source.
 
     Training and validation folders together make the training part when there is a test folder; validation takes the
-    place of a missing test folder. Where the folders name no classes, a table beside them is read that does.
+    place of a missing test folder. Where the folders name no classes, a table beside them is read that does. ``to_evaluate``
+    takes one part or one class alone, too.
 
     Raises:
         DataError: no pictures, no classes or only one, a class only the test part has, an unreadable picture, or pictures
             of different sizes while ``options.size`` is not given.
     """
     tree = read_tree(str(root))
-    beside = _picture_tables(tree)
+    others = [Path(folder.path, name) for folder in (tree, *tree.below) for name in folder.others]
+    others = [file for file in others if tables.is_table(file) and "submission" not in file.name.lower()][:_MOST_TABLES]
+    beside = [file for file in others if tables.names_pictures(file)]  # in the folder or one level below
+    beside = [file for file in beside if part_of(file.stem) == "train"] or beside
     if beside and (options.label_column or options.group_column):
         return _from_table(tree, beside, options, None)
     try:
-        layout = understand(tree)
-        if len({label for part in layout.pictures.values() for label in part}) < 2:
+        layout = understand(tree, to_evaluate=to_evaluate)
+        if not to_evaluate and len({label for part in layout.pictures.values() for label in part}) < 2:
             ((label, paths),) = layout.pictures["train"].items()
             raise NoClassFoldersError(
                 f"{root}: there is one class only, {label!r} ({len(paths):,} pictures). Two at least are needed: one folder "
@@ -156,14 +160,6 @@ def _remarks(layout: Layout, names: tuple[str, ...], suffixes: Counter[str], bes
 
 def _plain(name: str) -> str:
     return "".join(name.casefold().split())
-
-
-def _picture_tables(tree: Folder) -> list[Path]:
-    """Return the tables in the folder, or one level below, that name pictures and their labels."""
-    others = [Path(folder.path, name) for folder in (tree, *tree.below) for name in folder.others]
-    others = [file for file in others if tables.is_table(file) and "submission" not in file.name.lower()][:_MOST_TABLES]
-    found = [file for file in others if tables.names_pictures(file)]
-    return [file for file in found if part_of(file.stem) == "train"] or found
 
 
 def _from_table(tree: Folder, beside: list[Path], options: ReadOptions, reason: DataError | None) -> Source:

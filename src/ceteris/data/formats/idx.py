@@ -59,14 +59,17 @@ def detect(location: Location) -> Reader | None:
         return None
     location.options.only(f"the IDX files in {folder}", "test_fraction")
     prefix = _prefix(folder, files, wanted)
-    found = find_files(files, prefix)
+    found = find_files(files, prefix, to_evaluate=location.to_evaluate)
     if found is None:
         raise DataError(f"{folder}: the training labels ({prefix}train-labels-idx1-ubyte) are missing.")
     return _reader(location, f"idx {prefix}", prefix, found)
 
 
-def find_files(files: list[Entry], prefix: str) -> IdxFiles | None:
-    """Return the IDX files whose names start with ``prefix``, in usual spellings; None where training files are missing."""
+def find_files(files: list[Entry], prefix: str, *, to_evaluate: bool = False) -> IdxFiles | None:
+    """Return the IDX files whose names start with ``prefix``, in usual spellings; None where training files are missing.
+
+    Test files alone are enough ``to_evaluate``.
+    """
     pairs: dict[str, tuple[Entry, Entry] | None] = {}
     for part in ("train", "test", "t10k"):
         pair = []
@@ -76,6 +79,8 @@ def find_files(files: list[Entry], prefix: str) -> IdxFiles | None:
         images, labels = pair
         pairs[part] = None if images is None or labels is None else (images, labels)
     train, test = pairs["train"], pairs["test"] or pairs["t10k"]
+    if to_evaluate and train is None:
+        train, test = test, None
     return IdxFiles(train=train, test=test, mapping=find_mapping(files, prefix)) if train else None
 
 

@@ -3,6 +3,7 @@
 import math
 import zipfile
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -33,7 +34,9 @@ def detect(location: Location) -> Reader | None:
     if known is None:
         location.options.only(str(path), "test_fraction")
         return Reader(
-            kind="npz", files=(path,), read=lambda: npz_source(path, name=path.stem, options=location.options)
+            kind="npz",
+            files=(path,),
+            read=partial(npz_source, path, name=path.stem, options=location.options, to_evaluate=location.to_evaluate),
         )
     return Reader(
         kind=f"{known.name} npz",
@@ -43,7 +46,12 @@ def detect(location: Location) -> Reader | None:
 
 
 def npz_source(
-    path: Path, *, name: str, classes: tuple[str, ...] | None = None, options: ReadOptions | None = None
+    path: Path,
+    *,
+    name: str,
+    classes: tuple[str, ...] | None = None,
+    options: ReadOptions | None = None,
+    to_evaluate: bool = False,
 ) -> Source:
     """Return the arrays of an .npz file as a source; validation images join the training part.
 
@@ -52,6 +60,7 @@ def npz_source(
         name: name of the set.
         options: how the arrays are read.
         classes: class names; without them an array ``classes`` in the file counts, then the labels themselves.
+        to_evaluate: whether test images alone will do.
 
     Raises:
         DataError: no .npz file, Python objects inside, no arrays of images and labels, or contents that do not fit.
@@ -62,6 +71,8 @@ def npz_source(
     with read_errors(path):
         found = {part: pair for part in _PARTS if (pair := _pair(arrays, part, path)) is not None}
         train, test, validation = found.get("train") or found.get(""), found.get("test"), found.get("val")
+        if train is None and to_evaluate:
+            train, test, validation = test or validation, None, None
         if train is None:
             raise DataError(
                 f"{path}: no images and labels for training found in it. Expected keys such as x_train and y_train, "

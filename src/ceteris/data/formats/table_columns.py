@@ -7,7 +7,7 @@ from itertools import islice
 
 import numpy as np
 
-from ceteris.data.formats.csv_file import CsvFile, is_picture_name
+from ceteris.data.formats.csv_file import CsvFile, is_number, is_picture_name
 from ceteris.data.source import ReadOptions
 from ceteris.errors import DataError
 
@@ -41,7 +41,7 @@ class Columns:
         pixels: one column per pixel.
         split: the part of the set.
         group: what a split must not tear apart.
-        mixed: whether cells of a table of pixels hold other things than whole numbers, or all pixels at once.
+        mixed: whether a table of pixels holds texts too, or all pixels in one cell.
         unused: names of the columns that mean nothing here.
     """
 
@@ -103,8 +103,7 @@ def find_columns(table: CsvFile, options: ReadOptions, names_picture: Callable[[
     numbered = [index for index in rest if _NUMBERED.fullmatch(_compact(header[index]))]
     if len(numbered) < max(4, len(rest) / 2):
         numbered = [index for index in rest if not _is_index(header[index])]
-    used = [index for index in (label, group, split, *numbered) if index is not None]
-    mixed = any(not row[index].strip().lstrip("-").isdigit() for row in sample for index in used)
+    mixed = any(not is_number(cell) for row in sample for index, cell in enumerate(row) if index not in numbered)
     beside = [*rest, *([] if split is None or mixed else [split])]
     unused = tuple(header[index] for index in beside if index not in numbered and not _is_index(header[index]))
     pixels = tuple(numbered)

@@ -4,8 +4,7 @@ import math
 import os
 import unicodedata
 from collections import defaultdict
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from itertools import islice
@@ -32,14 +31,15 @@ from ceteris.data.formats.table_columns import Columns, find_columns
 from ceteris.data.named import Location, NamedSet, official
 from ceteris.data.source import Part, Reader, ReadOptions, Source, Understood, array_part
 from ceteris.errors import DataError
-from ceteris.records import ByteArray, IntArray
+from ceteris.records import ByteArray, FloatArray, IntArray
 
 _SUFFIXES = (".csv", ".tsv")
 _PARTS: dict[str, PartName] = {"publictest": "validation", "privatetest": "test"}  # as FER2013 calls them
 _EMPTY = ("", "nan")
 _PIXEL_OPTIONS = ("label_column", "group_column", "test_fraction")
 
-Rows = list[tuple[int, list[str]]]  # number in the file, cells
+Rows = Sequence[tuple[int, Mapping[int, str] | list[str]]]  # number in the file, cells by column
+_ROWS_AT_ONCE = 1024
 
 
 _LONGEST_PATH = 4096
@@ -132,10 +132,9 @@ def detect(location: Location) -> Reader | None:
 def _pair_source(known: NamedSet, tables: Sequence[Entry], mapping: Entry | None) -> Source:
     parts = [pixel_table(entry, transposed=known.transposed) for entry in tables]
     train, test = (array_part(images, labels - known.first_label) for images, labels in parts)
-    classes = mapped_classes(known, mapping)
     upright = (UPRIGHT,) if known.transposed else ()
-    source = Source(name="", title="", classes=classes, train=train, test=test, preprocessing=upright)
-    return official(known, source)
+    classes = mapped_classes(known, mapping)
+    return official(known, Source(name="", title="", classes=classes, train=train, test=test, preprocessing=upright))
 
 
 def is_table(path: Path) -> bool:
@@ -173,77 +172,84 @@ def table_source(path: Path, options: ReadOptions) -> Source:
 
 
 def pixel_table(entry: Entry, *, transposed: bool = False) -> tuple[ByteArray, IntArray]:
-    """Return images uint8 (n, c, h, w) and the label column (n,) of a table of pixels.
+    """Return images uint8 (n, c, h, w) and the label column (n,) of a table of pixels that holds numbers alone.
 
     Without a header line the first column is the label. 3 · s² pixel columns are read as colour images with the
     channels last, s² as grey ones.
 
     Raises:
-        DataError: rows of unequal length, values that are no whole numbers in 0..255, or no square number of columns.
+        DataError: rows of unequal length, values outside 0..255, labels that are not whole, or no square number of columns.
     """
     table = read_csv(entry)
-    images, beside = _pixel_columns(table, find_columns(table, ReadOptions(), lambda cell: False))
-    return images.swapaxes(2, 3) if transposed else images, beside[:, 0]
+    columns = find_columns(table, ReadOptions(), lambda cell: False)
+    images, beside = _images(table, columns, table.number_rows())
+    return images.swapaxes(2, 3) if transposed else images, _whole(table, beside[:, 0])
 
 
 def _pixel_source(path: Path, table: CsvFile, columns: Columns) -> Source:
-    """Read a table of pixels: whole numbers throughout, or rows with texts, fractions, or all pixels in one cell."""
+    """Read a table of pixels: numbers throughout, or beside texts, or all pixels in one cell as FER2013 has them."""
     notes: list[str] = []
     rows: Rows = []
     if columns.mixed:
-        rows = list(table.rows())
-        values: NDArray[Any] = _pixels_of_rows(table, columns, rows)
+        texts = [index for index in (columns.label, columns.group, columns.split) if index is not None]
+        rows = [(number, {index: row[index] for index in texts}) for number, row in table.rows()]
+        images, _ = _images(table, columns, _pixel_rows(table, columns))
         labels, notes = _labels(table, columns, rows)
         classes, groups = sorted_classes(labels), _groups(columns, rows)
         numbers = class_numbers(labels, classes)
     else:
-        values, beside = _pixel_columns(table, columns)
-        found, inverse = np.unique(beside[:, 0], return_inverse=True)
+        images, beside = _images(table, columns, table.number_rows())
+        found, inverse = np.unique(_whole(table, beside[:, 0]), return_inverse=True)
         classes, numbers = tuple(map(str, found)), inverse.astype(np.int64)
-        groups = tuple(map(str, beside[:, 1].tolist())) if columns.group is not None else None
-    white = 1.0 if values.max() <= 1 else 255.0
-    images = bytes_of(values, white)
+        groups = tuple(f"{value:g}" for value in beside[:, 1]) if columns.group is not None else None
+    white = 1.0 if images.max() <= 1 else 255.0
     if path.name.lower().startswith("emnist-"):
         images = images.swapaxes(2, 3)
-    whole = array_part(images, numbers, groups)
+    whole = array_part(bytes_of(images, white), numbers, groups)
     parts = _parts(table, columns, rows, whole) if columns.mixed else (whole, None)
     if white == 1:
         notes.append("pixels of 0 to 1 spread over 0 to 255")
     return replace(_source(path, table, columns, classes, parts, ReadOptions(), notes), white=white)
 
 
-def _pixel_columns(table: CsvFile, columns: Columns) -> tuple[ByteArray, IntArray]:
-    """Return images uint8 (n, c, h, w), and what stands beside the pixels: the label and, where there is one, the group."""
-    beside, pixels = [], []
-    side, channels = _side(len(columns.pixels), table.entry)
-    others = [column for column in (columns.label, columns.group) if column is not None]
-    for rows in table.number_rows():
-        beside.append(rows[:, others].astype(np.int64))
-        values = rows[:, list(columns.pixels)]
-        if values.min() < 0 or values.max() > 255:
-            raise DataError(f"{table.entry}: pixel values lie in 0..255, found {values.min()} to {values.max()}.")
-        pixels.append(values.astype(np.uint8))
+def _pixel_rows(table: CsvFile, columns: Columns) -> Iterator[FloatArray]:
+    """Yield the pixels (rows, pixels) of a table that holds texts too."""
+    text = columns.pixel_text
+    if text is None:
+        yield from table.number_rows(columns.pixels)
+        return
+    rows = table.rows()
+    while some := [row[text] for _, row in islice(rows, _ROWS_AT_ONCE)]:
+        yield table.numbers(some, None, (text,))
+
+
+def _images(table: CsvFile, columns: Columns, rows: Iterable[FloatArray]) -> tuple[NDArray[Any], FloatArray]:
+    """Return images (n, c, h, w), bytes where all pixels are whole numbers, and the other columns: the label and the group."""
+    beside: list[FloatArray] = []
+    pixels: list[NDArray[Any]] = []
+    side = channels = 0
+    chosen = slice(None) if columns.mixed else list(columns.pixels)
+    others = [] if columns.mixed else [column for column in (columns.label, columns.group) if column is not None]
+    for numbers in rows:
+        values = numbers[:, chosen]
+        side, channels = _side(values.shape[1], table.entry)
+        if not (values.min() >= 0 and values.max() <= 255):
+            raise DataError(f"{table.entry}: pixel values lie in 0..255, found {values.min():g} to {values.max():g}.")
+        if pixels and values.shape[1] != pixels[0].shape[1]:
+            raise DataError(f"{table.entry}: rows hold {pixels[0].shape[1]} and {values.shape[1]} pixels.")
+        whole = values.astype(np.uint8)
+        pixels.append(whole if np.array_equal(whole, values) else values.astype(np.float32))
+        beside.append(numbers[:, others])
     if not beside:
         raise DataError(f"{table.entry}: the table has no rows.")
-    images = np.concatenate(pixels).reshape(-1, side, side, channels).transpose(0, 3, 1, 2)
-    return images, np.concatenate(beside)
+    return np.concatenate(pixels).reshape(-1, side, side, channels).transpose(0, 3, 1, 2), np.concatenate(beside)
 
 
-def _pixels_of_rows(table: CsvFile, columns: Columns, rows: Rows) -> NDArray[np.float32]:
-    """Return the pixels of rows of cells, (n, c, h, w)."""
-    text = columns.pixel_text
-    cells = [row[text].split() if text is not None else [row[index] for index in columns.pixels] for _, row in rows]
-    count = len(cells[0]) if cells else 0
-    side, channels = _side(count, table.entry)
-    values = np.full((len(rows), count), -1, dtype=np.float32)
-    for index, (number, _) in enumerate(rows):
-        with suppress(ValueError):
-            values[index] = np.array(cells[index], dtype=np.float32)
-        if not (values[index].min() >= 0 and values[index].max() <= 255):
-            raise DataError(
-                f"{table.entry}: row {number} should hold numbers of 0 to 255 in {count} pixels, as the first row does."
-            )
-    return values.reshape(-1, side, side, channels).transpose(0, 3, 1, 2)
+def _whole(table: CsvFile, labels: FloatArray) -> IntArray:
+    wrong = np.flatnonzero(~((labels == np.round(labels)) & (np.abs(labels) < 2**31)))
+    if len(wrong):
+        raise DataError(f"{table.entry}: labels are whole numbers or texts, received {labels[wrong[0]]:g}.")
+    return labels.astype(np.int64)
 
 
 def _path_source(

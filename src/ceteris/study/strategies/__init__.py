@@ -46,7 +46,8 @@ SAME_BLOCKS = "on the same folds and the same random numbers"
 class SearchResult:
     """Where a strategy went with one model: from the baseline to the best recipe, and what it found on the way.
 
-    The fields are those of ``ModelFinding``.
+    The fields are those of ``ModelFinding``; ``sure`` is the recipe of the choices that are sure to help, None where the
+    findings tell it.
     """
 
     model: ModelSpec
@@ -57,6 +58,7 @@ class SearchResult:
     interactions: tuple[Interaction, ...] = ()
     candidates: tuple[Candidate, ...] = ()
     trainings_saved: int = 0
+    sure: Recipe | None = None
 
 
 Search = Experiment[SearchResult]

@@ -7,11 +7,10 @@ from typing import Literal
 from ceteris.findings import Broken, Candidate, Eliminated, Pruned, candidate_label
 from ceteris.recipe import Recipe
 from ceteris.records import FloatArray, Record, Trial
-from ceteris.study.decide import accuracies, choose, compare_blocks
+from ceteris.study.decide import accuracies, choose, compare, outcomes
 from ceteris.study.strategies.comparison import failures_of
 from ceteris.study.strategies.space import Sampled
-from ceteris.study.study import Study
-from ceteris.study.trials import Experiment, train
+from ceteris.study.trials import Experiment, ExperimentContext, train
 
 
 @dataclass
@@ -67,16 +66,17 @@ def broken(records: Sequence[Record | None], rung: int = 0) -> Broken | None:
     return Broken(failure=failures[0], rung=rung) if failures else None
 
 
-def select(study: Study, runs: Sequence[CandidateRun]) -> tuple[CandidateRun, tuple[Candidate, ...]]:
+def select(context: ExperimentContext, runs: Sequence[CandidateRun]) -> tuple[CandidateRun, tuple[Candidate, ...]]:
     """Return the candidate that is taken, see :func:`choose`, and what the findings hold of all, in the order of trying.
 
     All candidates that share two blocks with the baseline are compared and counted in Holm's correction, those that were
     left early too: they were tried.
     """
     baseline, *others = runs
-    comparisons = compare_blocks(study, baseline.accuracies, {run.label: run.accuracies for run in others})
+    results = {run.label: outcomes(context, run.records) for run in others}
+    comparisons = compare(context.study, outcomes(context, baseline.records), results)
     finished = {run.label: run.records for run in runs if run.status == "finished" or run is baseline}
-    taken, _ = choose(study, baseline.label, finished, comparisons)
+    taken, _ = choose(context, baseline.label, finished, comparisons)
     best = next(run for run in runs if run.label == taken)
     findings = tuple(
         Candidate(

@@ -29,9 +29,9 @@ from ceteris.findings import (
 from ceteris.recipe import Recipe
 from ceteris.records import FloatArray, IntArray
 from ceteris.seeds import generator
-from ceteris.stats import d_optimal, effect_coding, estimable_effects
+from ceteris.stats import Outcomes, d_optimal, effect_coding, estimable_effects, weighted_outcomes
 from ceteris.study.arms import arm
-from ceteris.study.decide import compare_blocks
+from ceteris.study.decide import compare, error_of, outcomes
 from ceteris.study.strategies import SAME_BLOCKS, Search, SearchResult, Strategy
 from ceteris.study.strategies.candidates import CandidateRun, candidate_runs, select, train_candidates
 from ceteris.study.strategies.comparison import effort_of, level_finding
@@ -54,8 +54,8 @@ def factorial(context: ExperimentContext, model: ModelSpec) -> Search:
     runs = candidate_runs(cells)
     trials = {run.number: exploration_trials(context, run.recipe) for run in runs}
     yield from train_candidates(model.name, "grid", trials, runs)
-    best, candidates = select(study, runs)
-    results = GridResults(study=study, grid=grid, cells=cells, runs=runs, best=cells[best.number])
+    best, candidates = select(context, runs)
+    results = GridResults(context=context, grid=grid, cells=cells, runs=runs, best=cells[best.number])
     varied = {field for choice in grid.choices for field in choice.factor.fields}
     tunable = {nuisance.field for choice in grid.choices for nuisance in nuisances_of(choice.factor)}
     return SearchResult(
@@ -206,18 +206,17 @@ class GridFit:
     """The least-squares fit of a grid's finished cells, block by block.
 
     ``sizes`` are the levels per factor, level 0 the baseline's; ``possible`` the numbers of the levels of all cells that
-    can be made, (cells, factors); ``trained`` those of the cells that finished on all blocks and ``results`` their
-    accuracies, (trained cells, blocks). ``interactions`` says whether two-way interactions are fitted.
+    can be made, (cells, factors); ``trained`` those of the cells that finished on all blocks. ``interactions`` says whether
+    two-way interactions are fitted. What it estimates are weights of the trained cells, (trained cells,).
     """
 
     sizes: tuple[int, ...]
     possible: IntArray
     trained: IntArray
-    results: FloatArray
     interactions: bool
 
     def effect(self, *changed: tuple[int, int]) -> FloatArray | None:
-        """Return what changed (factor, level)s bring against their baseline, (blocks,), as a mean over the other factors.
+        """Return the weights that give what changed (factor, level)s bring against their baseline, over the other factors.
 
         One is a main effect; two are an interaction, the difference of differences. None where the cells cannot tell.
         """
@@ -238,7 +237,7 @@ class GridFit:
         return self._estimate(np.asarray(signs) @ np.array(means))
 
     def marginal_mean(self, factor: int, level: int) -> FloatArray | None:
-        """Return the fitted mean of a level over the other factors, (blocks,); None where the cells cannot tell."""
+        """Return the weights of the fitted mean of a level over the other factors; None where the cells cannot tell."""
         of_level = self._coded[self.possible[:, factor] == level]
         return self._estimate(of_level.mean(axis=0)) if len(of_level) else None
 
@@ -258,7 +257,7 @@ class GridFit:
         weights = contrast @ self._inverse  # (trained cells,)
         if not np.allclose(weights @ self._matrix, contrast, atol=_SAME):
             return None
-        return np.asarray(weights @ self.results)
+        return np.asarray(weights)
 
     @cached_property
     def _coded(self) -> FloatArray:
@@ -277,7 +276,7 @@ class GridFit:
 class GridResults:
     """The trained cells of a grid with their results, in the same order, and the cell that is kept."""
 
-    study: Study
+    context: ExperimentContext
     grid: Grid
     cells: Sequence[GridCell]
     runs: Sequence[CandidateRun]
@@ -286,25 +285,42 @@ class GridResults:
     @cached_property
     def fit(self) -> GridFit:
         """The fit of the cells that finished on all blocks."""
-        assert isinstance(self.study.strategy, Factorial)
-        finished = [(cell, run) for cell, run in zip(self.cells, self.runs, strict=True) if run.status == "finished"]
-        levels = np.array([cell.levels for cell, _ in finished], dtype=np.int64)
+        strategy = self.context.study.strategy
+        assert isinstance(strategy, Factorial)
+        finished = [cell for cell, run in zip(self.cells, self.runs, strict=True) if run.status == "finished"]
+        levels = np.array([cell.levels for cell in finished], dtype=np.int64)
         return GridFit(
             sizes=self.grid.sizes,
             possible=self.grid.levels,
             trained=levels.reshape(len(finished), len(self.grid.sizes)),
-            results=np.array([run.accuracies for _, run in finished]),
-            interactions=self.study.strategy.interactions,
+            interactions=strategy.interactions,
         )
+
+    @cached_property
+    def results(self) -> list[Outcomes]:
+        """The results of the cells that finished on all blocks."""
+        return [outcomes(self.context, run.records) for run in self.runs if run.status == "finished"]
+
+    def _combined(self, weights: FloatArray | None) -> Outcomes:
+        """Return the weighted sum of the cells' results; nothing on any block where there are no weights."""
+        if weights is None or not self.results:
+            return Outcomes(blocks=(None,) * len(self.runs[0].records))
+        return weighted_outcomes(self.results, weights)
+
+    @cached_property
+    def _error(self) -> float:
+        """The error of the baseline, in whose unit effects are expected."""
+        return error_of(self.context.study, outcomes(self.context, self.runs[0].records))
 
     def factor(self, place: int) -> FactorFinding:
         """Return the main effects of a factor, as marginal means per block, compared with each other (Holm)."""
         choice, labels = self.grid.choices[place], self.grid.labels[place]
         means = self.marginal_means(place)
-        comparisons = compare_blocks(self.study, means[0], dict(zip(labels[1:], means[1:], strict=True)))
+        others = dict(zip(labels[1:], means[1:], strict=True))
+        comparisons = compare(self.context.study, means[0], others, error=self._error)
         levels = {
             label: replace(
-                self._level(place, number, means[number]),
+                self._level(place, number, means[number].figures),
                 incumbent=number == 0,
                 chosen=self.best.levels[place] == number,
                 comparison=comparisons.get(label),
@@ -320,19 +336,19 @@ class GridResults:
             reason=InBestRecipe(cells=sum(run.status == "finished" for run in self.runs)),
         )
 
-    def marginal_means(self, place: int) -> list[FloatArray]:
-        """Return the mean of every level over the other factors, (blocks,) each; NaN where the cells cannot tell.
+    def marginal_means(self, place: int) -> list[Outcomes]:
+        """Return the mean of every level over the other factors; no block where the cells cannot tell.
 
         Levels are the baseline's mean plus their main effect, so that levels that do not go with every setting of the
         others are compared where they can be made.
         """
-        unknown = np.full(len(self.runs[0].records), np.nan)
         baseline = self.fit.marginal_mean(place, 0)
         if baseline is None:
-            observed = [run.accuracies for run in self._members(place, 0) if run.status == "finished"]
-            baseline = np.mean(observed, axis=0) if observed else unknown
+            observed = self.fit.trained[:, place] == 0
+            baseline = observed / observed.sum() if observed.any() else None
         effects = [self.fit.effect((place, level)) for level in range(1, self.grid.sizes[place])]
-        return [baseline, *(unknown if effect is None else baseline + effect for effect in effects)]
+        weights = [None if baseline is None or effect is None else baseline + effect for effect in effects]
+        return [self._combined(one) for one in (baseline, *weights)]
 
     def _members(self, place: int, level: int) -> list[CandidateRun]:
         """Return the cells of a level of a factor."""
@@ -376,9 +392,9 @@ class GridResults:
         if not self.fit.interactions:
             return ()
         effects = {pair: effect for pair in self.fit.pairs if (effect := self.fit.effect(*pair)) is not None}
-        numbered = {str(number): effect for number, effect in enumerate(effects.values())}
-        additive = np.zeros(len(self.runs[0].records))
-        comparisons = compare_blocks(self.study, additive, numbered) if numbered else {}
+        numbered = {str(number): self._combined(effect) for number, effect in enumerate(effects.values())}
+        additive = self._combined(np.zeros(len(self.results)))
+        comparisons = compare(self.context.study, additive, numbered, error=self._error)
         found = []
         for number, pair in enumerate(effects):
             if comparison := comparisons.get(str(number)):

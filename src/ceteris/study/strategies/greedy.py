@@ -66,6 +66,7 @@ def leave_one_out(context: ExperimentContext, model: ModelSpec) -> Search:
         arms={STACK: found.best} | {back[name]: recipe for name, recipe in lacking.items()},
         incumbent=STACK,
         budget=budget,
+        narrowed=False,
     )
     decision = yield from comparison.run()
     ablation = []

@@ -8,12 +8,20 @@ import numpy as np
 
 from ceteris.findings import Eliminated, Rung, RungSearch
 from ceteris.records import Finished, Record
+from ceteris.study.decide import figures
 from ceteris.study.strategies import SAME_BLOCKS, Search, SearchResult, Strategy
 from ceteris.study.strategies.candidates import CandidateRun, broken, candidate_runs, select, train_candidates
 from ceteris.study.strategies.sampling import FixedSequence, Proposals, quasi_random_points
 from ceteris.study.strategies.space import check_space, space_of
 from ceteris.study.study import Halving, ModelSpec
-from ceteris.study.trials import Experiment, ExperimentContext, exploration_trials, train, tuning_trial
+from ceteris.study.trials import (
+    TUNING_REPETITION,
+    Experiment,
+    ExperimentContext,
+    block_trial,
+    exploration_trials,
+    train,
+)
 
 NAME = "successive halving"
 
@@ -38,13 +46,13 @@ def halving(context: ExperimentContext, model: ModelSpec) -> Search:
     for number, (rung, following) in enumerate(pairwise(ladder), start=1):
         climbed.append(replace(rung, candidates=len(remaining)))
         records = yield from _train_rung(context, model.name, rung, number, remaining)
-        remaining = _promoted(remaining, records, following.candidates, number)
+        remaining = _promoted(context, remaining, records, following.candidates, number)
         if not remaining:
             break
     yield from _train_in_full(context, model.name, runs[0], remaining)
     for run in runs:
         run.records += [None] * (study.exploration.folds * study.exploration.seeds - len(run.records))
-    best, candidates = select(study, runs)
+    best, candidates = select(context, runs)
     return SearchResult(
         model=model,
         best=best.recipe,
@@ -74,7 +82,7 @@ def _train_rung(
 ) -> Experiment[dict[int, Record]]:
     short = {run.label: replace(run.recipe, epochs=min(rung.epochs, run.recipe.epochs)) for run in remaining}
     stage = f"rung {number} ({rung.epochs} epochs)" if rung.epochs > 1 else f"rung {number} (1 epoch)"
-    trials = {label: (tuning_trial(context, recipe),) for label, recipe in short.items()}
+    trials = {label: (block_trial(context, recipe, TUNING_REPETITION, 0),) for label, recipe in short.items()}
     records = yield from train(model, stage, trials)
     found = {run.number: records[run.label][0] for run in remaining}
     for run in remaining:
@@ -85,14 +93,22 @@ def _train_rung(
 
 
 def _promoted(
-    remaining: Sequence[CandidateRun], records: dict[int, Record], count: int, number: int
+    context: ExperimentContext,
+    remaining: Sequence[CandidateRun],
+    records: dict[int, Record],
+    count: int,
+    number: int,
 ) -> list[CandidateRun]:
     """Return the best of a rung in the order of drawing; the others keep where they ended.
 
-    The best have the highest accuracy, then the lowest loss, then the fewest operations; equal ones stay in their order.
+    The best have the highest criterion, then the lowest loss, then the fewest operations; equal ones stay in their order.
     """
     ranks = {
-        of_run: (-record.accuracy, record.loss if np.isfinite(record.loss) else np.inf, record.cost.training_flops)
+        of_run: (
+            -figures(context, [record])[0],
+            record.loss if np.isfinite(record.loss) else np.inf,
+            record.cost.training_flops,
+        )
         for of_run, record in records.items()
         if isinstance(record, Finished)
     }

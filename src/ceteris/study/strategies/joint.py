@@ -11,18 +11,17 @@ from scipy import stats
 
 from ceteris.digests import digest_of
 from ceteris.errors import ConfigError
-from ceteris.execution.populations import NEVER, stacked_folds
 from ceteris.findings import PassedOver, Pruned, SampledSearch
-from ceteris.records import FloatArray, Trial
+from ceteris.records import FloatArray
+from ceteris.study.decide import figures
 from ceteris.study.strategies import SAME_BLOCKS, Search, SearchResult, Strategy
 from ceteris.study.strategies.candidates import CandidateRun, candidate_runs, select, train_candidates
 from ceteris.study.strategies.sampling import Proposals, sampler_of
 from ceteris.study.strategies.space import Choice, check_space, space_of
 from ceteris.study.study import Joint, ModelSpec, Study
-from ceteris.study.trials import Experiment, ExperimentContext, exploration_trials
+from ceteris.study.trials import FIRST_BLOCKS, Experiment, ExperimentContext, exploration_trials
 
 ROUND = 4  # recipes side by side, whatever the number of workers: results must not depend on it
-FIRST_BLOCKS = 2  # trained before a recipe can be left
 _RISK = 0.01  # of leaving a recipe that would have ended at or above the best one
 
 
@@ -44,11 +43,11 @@ def joint(context: ExperimentContext, model: ModelSpec) -> Search:
         if not sampled:
             break
         fresh = candidate_runs(sampled, first=len(runs))
-        finished = np.array([run.accuracies for run in runs if run.status == "finished"])
+        finished = np.array([figures(context, run.records) for run in runs if run.status == "finished"])
         scores = yield from _train_round(context, model.name, fresh, finished)
         proposals.learn(scores)
         runs += fresh
-    best, candidates = select(study, runs)
+    best, candidates = select(context, runs)
     return SearchResult(
         model=model,
         best=best.recipe,
@@ -73,18 +72,14 @@ def _train_round(
     """
     strategy = context.study.strategy
     assert isinstance(strategy, Joint)
-    # No population reaches across the blocks after which a recipe may be left.
-    cut = FIRST_BLOCKS if strategy.pruning else 0
-    trials = dict[int, tuple[Trial, ...]]()
-    for run in runs:
-        alone = exploration_trials(replace(context, stacking=NEVER), run.recipe)
-        trials[run.number] = stacked_folds(alone[:cut], context.stacking) + stacked_folds(alone[cut:], context.stacking)
+    trials = {run.number: exploration_trials(context, run.recipe) for run in runs}
     blocks = len(trials[runs[0].number])
     first = min(FIRST_BLOCKS, blocks) if strategy.pruning and len(finished) > 1 else blocks
     yield from train_candidates(model, "joint search", {run.number: trials[run.number][:first] for run in runs}, runs)
     for run in runs:
-        if run.status == "finished" and first < blocks and clearly_behind(run.accuracies, finished):
-            behind = finished.mean(axis=1).max() - expected_score(run.accuracies, finished)
+        reached = figures(context, run.records)
+        if run.status == "finished" and first < blocks and clearly_behind(reached, finished):
+            behind = finished.mean(axis=1).max() - expected_score(reached, finished)
             run.status, run.left = "pruned", Pruned(blocks=first, design=blocks, behind=float(behind))
     going_on = [run for run in runs if run.status == "finished"]
     if first < blocks and going_on:
@@ -92,7 +87,8 @@ def _train_round(
         yield from train_candidates(model, "joint search", rest, going_on)
     scores: dict[str, float | None] = {}
     for run in runs:
-        score = expected_score(run.accuracies, finished) if run.status == "pruned" else float(run.accuracies.mean())
+        reached = figures(context, run.records)
+        score = expected_score(reached, finished) if run.status == "pruned" else float(reached.mean())
         scores[digest_of(run.recipe)] = None if run.status == "failed" else score
         run.records += [None] * (blocks - len(run.records))
     return scores

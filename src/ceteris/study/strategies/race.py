@@ -1,7 +1,9 @@
 """Block after block, all arms side by side; an arm leaves when its verdict on all blocks is all but certain.
 
 The verdicts are those of the test that the full design would end with, so that looking after every block does not make
-chance differences significant: see :mod:`ceteris.stats.curtailed`. Winners leave once nobody can overtake them.
+chance differences significant: stochastic curtailment (Lan, Simon & Halperin, Stochastically curtailed tests in long-term
+clinical trials, Sequential Analysis 1, 1982) by predictive power (Spiegelhalter, Freedman & Blackburn, Controlled Clinical
+Trials 7, 1986). Winners leave once nobody can overtake them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,23 +12,18 @@ from functools import partial
 from typing import Literal
 
 import numpy as np
+from scipy import stats
 
 from ceteris.execution.populations import NEVER
-from ceteris.findings import Elimination, FactorPath, LeavingReason
+from ceteris.findings import Comparison, ComparisonTest, Elimination, FactorPath, LeavingReason
 from ceteris.records import FloatArray, Trial
-from ceteris.stats import (
-    StoppingBounds,
-    chance_of_lead,
-    friedman_test,
-    stopping_bounds,
-    wilcoxon_blocks_needed,
-)
-from ceteris.stats.arguments import all_equal
-from ceteris.study.decide import Decision, accuracies
+from ceteris.stats import chance_of_lead, friedman_test, overlap_share
+from ceteris.stats.twopart import PERSISTENT
+from ceteris.study.decide import Decision, compare, outcomes
 from ceteris.study.strategies import SAME_BLOCKS, Search, Strategy
 from ceteris.study.strategies.comparison import ArmComparison, looks_of
 from ceteris.study.strategies.greedy import factor_by_factor
-from ceteris.study.study import Greedy, ModelSpec, OneAtATime, Race
+from ceteris.study.study import ModelSpec, Race
 from ceteris.study.trials import Experiment, ExperimentContext, exploration_trials
 
 # How improbable the other verdict of the full design must be. To miss a difference costs less than to claim a false one.
@@ -62,22 +59,26 @@ def race(context: ExperimentContext, model: ModelSpec) -> Search:
 def _race_arms(comparison: ArmComparison, strategy: Race, tally: _Tally) -> Experiment[Decision]:
     """Race the arms through the blocks of the design and decide; then go on with what is undecided, as the context says."""
     context, study = comparison.context, comparison.context.study
+    looks = looks_of(context)
     trials = {label: exploration_trials(context, recipe) for label, recipe in comparison.arms.items()}
     tally.design.update(trial.digest for of_arm in trials.values() for trial in of_arm)
     rules = RaceRules(
         blocks=study.exploration.folds * study.exploration.seeds,
         folds=study.exploration.folds,
-        significance=study.significance / looks_of(context),
+        significance=study.significance * looks[0][1],
+        last_blocks=study.exploration.folds * looks[-1][0],
+        last_significance=study.significance * looks[-1][1],
         margin=study.equivalence_margin,
         test=strategy.test,
     )
     state = RaceState(rules=rules, incumbent=comparison.incumbent, running=list(comparison.arms))
     yield from _run(comparison, trials, state, strategy.first)
     tally.trained.update(record.digest for block in comparison.records.values() for record in block if record)
-    overtaken = {label for label, elimination in state.left.items() if elimination.reason == "overtaken"}
-    decision = comparison.decide(overtaken)
-    if state.incumbent in state.running:
-        decision = yield from comparison.extend(decision, overtaken)
+    overtaken = {label: left for label, left in state.left.items() if left.reason == "overtaken"}
+    comparison.left.update(
+        overtaken
+    )  # a mean over few blocks may flatter them; who left for another reason may be taken
+    decision = yield from comparison.extend()
     return replace(decision, eliminations=tuple(state.left.values()))
 
 
@@ -85,14 +86,17 @@ def _run(
     comparison: ArmComparison, trials: Mapping[str, Sequence[Trial]], state: "RaceState", first: int
 ) -> Experiment[None]:
     """Train the first blocks, then one after another, until the design ends or nobody is left; fill up with None."""
-    done, design, records = 0, state.rules.blocks, comparison.records
+    study, records = comparison.context.study, comparison.records
+    done, design = 0, state.rules.blocks
     alone = state.over  # a factor without another level: its incumbent runs through the design
     while done < design and (alone or not state.over):
         following = design if alone else min(max(done + 1, first), design)
         yield from comparison.train({label: trials[label][done:following] for label in state.running})
         done = following
         if done < design:
-            state.look({label: accuracies(records[label]) for label in state.running})
+            running = {label: outcomes(comparison.context, records[label]) for label in state.running}
+            comparisons = compare(study, running[state.incumbent], running) if state.incumbent in running else {}
+            state.look({label: found.figures for label, found in running.items()}, comparisons)
     for block in records.values():
         block += [None] * (design - done)
 
@@ -105,20 +109,44 @@ def _run(
 class RaceRules:
     """The design that is raced through: the test at its end, and what must come before a loser is named.
 
-    ``blocks`` of the full design, ``margin`` of equivalence in accuracy. ``test`` "friedman" asks the ranks of all arms
-    before single comparisons, as in irace (López-Ibáñez et al., The irace package: iterated racing for automatic algorithm
-    configuration, Operations Research Perspectives 3, 2016, after Birattari et al., GECCO 2002).
+    ``blocks`` of the full design, ``margin`` of equivalence. What is open after them may be repeated: nothing is given up
+    that might still be found on ``last_blocks``, with the significance of that look; 0 means the design. ``test``
+    "friedman" asks the ranks of all arms before single comparisons, as in irace (López-Ibáñez et al., The irace package:
+    iterated racing for automatic algorithm configuration, Operations Research Perspectives 3, 2016, after Birattari et al.,
+    GECCO 2002).
     """
 
     blocks: int
     folds: int
     significance: float
     margin: float
+    last_blocks: int = 0
+    last_significance: float = 0.0
     test: Literal["paired", "friedman"] = "paired"
 
-    def bounds(self, blocks: int, significance: float, risk: float) -> StoppingBounds:
-        """Return from which effect size on an arm may leave after so many blocks."""
-        return stopping_bounds(blocks=blocks, of=self.blocks, folds=self.folds, significance=significance, risk=risk)
+    def chances(self, found: Comparison, significance: float, blocks: int) -> tuple[float, float]:
+        """Return how probably the test on so many blocks will claim that a level is worse, and that it is better.
+
+        The mean of all blocks is, given those so far, Student-distributed around theirs; its variance is by how much the
+        squared standard error still falls. What belongs to an image comes back when a repetition holds it out again.
+        """
+        if found.identical or not found.standard_error:
+            return 0.0, 0.0
+        at_all, so_far = (self._error_share(found.test, number) for number in (blocks, found.blocks))
+        left = at_all / so_far
+        at_end = found.standard_error * np.sqrt(left)
+        critical = at_end * stats.t.isf(significance / 2, max(1.0, found.degrees * blocks / found.blocks))
+        spread = found.standard_error * np.sqrt(1 - left)
+        ahead = np.array([critical + found.difference, critical - found.difference]) / spread
+        worse, better = stats.t.sf(ahead, found.degrees)
+        return float(worse), float(better)
+
+    def _error_share(self, test: ComparisonTest, blocks: int) -> float:
+        """Return what the squared standard error of a test on so many blocks is proportional to."""
+        if test == "corrected-t":
+            return 1 / blocks + overlap_share(folds=self.folds, blocks=max(self.blocks, self.last_blocks))
+        first = min(blocks, self.folds)
+        return (PERSISTENT + (1 - PERSISTENT) * first / blocks) / first
 
 
 @dataclass
@@ -136,11 +164,11 @@ class RaceState:
     better: set[str] = field(default_factory=set)
     left: dict[str, Elimination] = field(default_factory=dict)
 
-    def look(self, results: Mapping[str, FloatArray]) -> None:
+    def look(self, results: Mapping[str, FloatArray], comparisons: Mapping[str, Comparison]) -> None:
         """Let leave whoever may after so many blocks.
 
         Args:
-            results: label -> accuracy per block so far, (blocks,), for the incumbent and all that run; NaN where a
+            results: label -> criterion per block so far, (blocks,), for the incumbent and all that run; NaN where a
                 training did not finish.
         """
         for label in [label for label in self.running if not np.isfinite(results[label]).all()]:
@@ -156,7 +184,7 @@ class RaceState:
         while changed:  # every verdict may loosen the bounds of the others
             before = (len(self.running), len(self.better))
             for label in self.undecided:
-                self._judge(label, differences[label], may_claim)
+                self._judge(label, comparisons[label], may_claim)
             changed = before != (len(self.running), len(self.better))
         self._settle(differences)
 
@@ -177,24 +205,19 @@ class RaceState:
         self.running.remove(label)
         self.left[label] = Elimination(label=label, blocks=blocks, design=self.rules.blocks, reason=reason)
 
-    def _judge(self, label: str, differences: FloatArray, may_claim: bool) -> None:
-        blocks, mean = len(differences), float(differences.mean())
-        if all_equal(differences):  # endless where all differences are the same number but not 0
-            effect = 0.0 if abs(mean) <= 1e-12 else float(np.copysign(np.inf, mean))
-        else:
-            effect = mean / float(differences.std(ddof=1))
+    def _judge(self, label: str, found: Comparison, may_claim: bool) -> None:
         reasons = [elimination.reason for elimination in self.left.values()]
         claimed, rivals = len(self.better) + reasons.count("worse"), {*self._rivals(), *self.left, *self.better}
         claim = self.rules.significance / (len(rivals - {self.incumbent}) - claimed)
-        miss = self.rules.significance / (reasons.count("futile") + 1)
-        certain = blocks >= wilcoxon_blocks_needed(claim)  # of equal differences, which are judged by the sign test
-        if abs(effect) >= self.rules.bounds(blocks, claim, CLAIM_RISK).decided and (np.isfinite(effect) or certain):
-            if may_claim and effect > 0:
+        miss = (self.rules.last_significance or self.rules.significance) / (reasons.count("futile") + 1)
+        design, last = self.rules.blocks, self.rules.last_blocks or self.rules.blocks
+        if found.p_value < claim and max(self.rules.chances(found, claim, design)) >= 1 - CLAIM_RISK:
+            if may_claim and found.difference > 0:
                 self.better.add(label)
             elif may_claim:
-                self._leave(label, blocks, "worse")
-        elif abs(effect) <= self.rules.bounds(blocks, miss, MISS_RISK).futile:
-            self._leave(label, blocks, "futile")
+                self._leave(label, found.blocks, "worse")
+        elif found.p_value >= miss and sum(self.rules.chances(found, miss, last)) <= MISS_RISK:
+            self._leave(label, found.blocks, "futile")
 
     def _settle(self, differences: Mapping[str, FloatArray]) -> None:
         """Let winners leave that another winner has overtaken, and the first of them once nobody can overtake it."""
@@ -224,6 +247,6 @@ RACE = Strategy(
     limits="Levels that left early were judged on fewer blocks: their intervals are wider, and “undecided” or “equivalent” "
     "may have become clearer with all blocks. The factors came one after another, so a combination that only works "
     "together can be missed.",
-    upper_bound=lambda strategy: Greedy() if strategy.along == "greedy" else OneAtATime(),
+    upper_bound=lambda strategy: replace(strategy, first=100),
     leaves_early=lambda strategy: True,
 )

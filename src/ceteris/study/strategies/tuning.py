@@ -1,7 +1,7 @@
 """Nuisance parameters: each arm gets its own learning rate, say, found with the same number of trials for every arm.
 
 Comparing optimizers at one learning rate measures whom that rate suits. The search is over powers of a step around the
-arm's own value, on one fold of a repetition that no comparison uses.
+arm's own value, on folds of a repetition that no comparison uses.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,14 +9,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ceteris.execution.populations import stacked
 from ceteris.execution.queue import Request
 from ceteris.fields import IncompatibleError, number_at
 from ceteris.findings import TuningFinding
 from ceteris.recipe import Recipe
 from ceteris.records import Finished, Record
 from ceteris.study.arms import changed
+from ceteris.study.decide import figures
 from ceteris.study.study import Factor, Nuisance
-from ceteris.study.trials import Experiment, ExperimentContext, tuning_trial
+from ceteris.study.trials import TUNING_REPETITION, Experiment, ExperimentContext, block_trial
 
 _START = (-1.0, 0.0, 1.0)  # exponents of the first round: the arm's own value and its neighbours
 _WORST = (-np.inf, -np.inf)
@@ -26,9 +28,10 @@ _WORST = (-np.inf, -np.inf)
 class TunedArm:
     """An arm with its nuisance parameters at their best values, how these were found, and all trainings that it took.
 
-    ``start`` is its recipe before.
+    ``level`` is its label and ``start`` its recipe before.
     """
 
+    level: str
     start: Recipe
     recipe: Recipe
     findings: tuple[TuningFinding, ...] = ()
@@ -37,7 +40,7 @@ class TunedArm:
 
 @dataclass
 class _Search:
-    """One arm's search: exponent of the step -> (accuracy, -loss); -inf where a training did not finish."""
+    """One arm's search: exponent of the step -> (mean criterion, -mean loss); -inf where a training did not finish."""
 
     recipe: Recipe
     start: float
@@ -90,7 +93,7 @@ def tune_arms(
 
     An arm whose recipe has no such number, or 0 there, which nothing scales, stays as it is.
     """
-    tuned = {label: TunedArm(start=recipe, recipe=recipe) for label, recipe in arms.items()}
+    tuned = {label: TunedArm(level=label, start=recipe, recipe=recipe) for label, recipe in arms.items()}
     for nuisance in nuisances:
         starts = {label: number_at(arm.recipe, nuisance.field) or 0.0 for label, arm in tuned.items()}
         searches = {
@@ -103,6 +106,7 @@ def tune_arms(
         for label, search in searches.items():
             before = tuned[label]
             tuned[label] = TunedArm(
+                level=label,
                 start=before.start,
                 recipe=search.recipe_at(search.best()),
                 findings=(*before.findings, search.finding()),
@@ -117,19 +121,26 @@ def _round(context: ExperimentContext, model: str, stage: str, searches: Mapping
     for label, search in searches.items():
         for exponent in search.next_exponents():
             try:
-                asked.append((label, exponent, tuning_trial(context, search.recipe_at(exponent))))
+                recipe = search.recipe_at(exponent)
             except IncompatibleError:
                 search.scores[exponent] = _WORST
+                continue
+            folds = range(min(search.nuisance.folds, context.study.exploration.folds))
+            trials = [block_trial(context, recipe, TUNING_REPETITION, fold) for fold in folds]
+            asked.append((label, exponent, stacked(trials, context.stacking)))
     if not asked:
         return
     records = yield Request(
         model=model,
         stage=stage,
-        trials=tuple(trial for _, _, trial in asked),
-        labels=tuple(f"{label}, {searches[label].value(exponent):g}" for label, exponent, _ in asked),
+        trials=tuple(trial for _, _, trials in asked for trial in trials),
+        labels=tuple(
+            f"{label}, {searches[label].value(exponent):g}" for label, exponent, trials in asked for _ in trials
+        ),
     )
-    for label, exponent, trial in asked:
-        record = records[trial.digest]
-        searches[label].records.append(record)
-        score = (record.accuracy, -record.loss) if isinstance(record, Finished) else _WORST
-        searches[label].scores[exponent] = score
+    for label, exponent, of_value in asked:
+        found = [records[trial.digest] for trial in of_value]
+        searches[label].records += found
+        finished = [record for record in found if isinstance(record, Finished)]
+        score = float(np.mean(figures(context, found))), -float(np.mean([record.loss for record in finished] or [0.0]))
+        searches[label].scores[exponent] = score if len(finished) == len(found) else _WORST

@@ -1,0 +1,5 @@
+"""``python -m ceteris`` is the command ``ceteris``."""
+
+from ceteris.cli import main
+
+main()
