@@ -8,8 +8,8 @@ import io
 import os
 import threading
 import warnings
-from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -60,6 +60,10 @@ class PictureError(DataError):
         super().__init__(f"{name}: {reason}. Replace or remove it.")
         self.name = name
         self.reason = reason
+
+
+class RangeError(ValueError):
+    """Values that cannot be those of a picture."""
 
 
 class pillow_quiet(warnings.catch_warnings):  # noqa: N801
@@ -159,15 +163,27 @@ def picture_pixels(
 
 def white_of_pictures(images: Iterable[Image.Image]) -> float | None:
     """Return the white that fits the largest value of all pictures with more than 8 bits; None where there are none."""
-    highest = (_highest(image) for image in images if _is_deep(image))
-    found = max(highest, default=None)
-    return None if found is None else white_of(float(found))
+    highest: list[float] = []
+    for image in images:
+        if _is_deep(image):
+            with suppress(Exception):  # a damaged picture is named when its turn comes
+                highest.append(_highest(image))
+    return white_of(max(highest)) if highest else None
 
 
 def _highest(image: Image.Image) -> float:
-    if image.mode in ("I", "F"):  # without a copy of a picture that may be large
-        return float(image.getextrema()[1])  # type: ignore[arg-type]
-    return float(np.asarray(image).max(initial=0))
+    """Return the largest value of a picture with more than 8 bits, 0 at least, passing over what is no number."""
+    return max(float(np.nanmax(np.asarray(strip), initial=0)) for _, strip in _strips(image))
+
+
+def _strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """Yield the rows where a picture can be cut and what lies below, so that a large one takes little memory."""
+    step = max(1, _LARGE_PIXELS // image.width)
+    if image.height <= step:
+        yield 0, image
+        return
+    for top in range(0, image.height, step):
+        yield top, image.crop((0, top, image.width, min(top + step, image.height)))
 
 
 def white_of(high: float) -> float:
@@ -176,9 +192,16 @@ def white_of(high: float) -> float:
 
 
 def bytes_of(values: NDArray[Any], white: float) -> ByteArray:
-    """Return values of 0 to ``white`` as bytes of 0 to 255, rounded; those outside are cut off."""
+    """Return values of 0 to ``white`` as bytes of 0 to 255, rounded; those above are cut off.
+
+    Raises:
+        RangeError: values below 0, or no numbers.
+    """
     if values.dtype == np.uint8 and white == 255:
         return values
+    low, high = values.min(initial=0), values.max(initial=0)
+    if not (low >= 0 and np.isfinite(high)):
+        raise RangeError(f"its values lie in {low:g} to {high:g}; values below 0, and no numbers, are not read")
     return np.clip(np.round(values * (255.0 / white)), 0, 255).astype(np.uint8)
 
 
@@ -243,12 +266,8 @@ def _in_mode(image: Image.Image, mode: str, white: float | None) -> Image.Image:
         high = _highest(image)
         if white is None or (high <= 1 and white > 255):
             white = 65535.0 if high > 255 else white_of(high)  # floats of 0..1 beside pictures of 16 bits
-    step = max(1, _LARGE_PIXELS // image.width)
-    if image.height <= step:
-        return _strip_in_mode(image, mode, white or 65535.0)
     whole = Image.new(mode, image.size)
-    for top in range(0, image.height, step):
-        strip = image.crop((0, top, image.width, min(top + step, image.height)))
+    for top, strip in _strips(image):
         whole.paste(_strip_in_mode(strip, mode, white or 65535.0), (0, top))
     return whole
 
@@ -283,7 +302,9 @@ def _check_size(height: int, width: int, name: str) -> None:
 
 def _unreadable(content: bytes, name: str, error: Exception) -> PictureError:
     start = content[:512].lstrip().lower()
-    if not content:
+    if isinstance(error, RangeError):
+        reason = str(error)
+    elif not content:
         reason = "the file is empty"
     elif start.startswith((b"<!doctype html", b"<html")):
         reason = "a web page and no picture: the download failed"
