@@ -648,6 +648,14 @@ class FeatureMaps:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LeftOut:
+    """A part of an explanation that could not be made, and the error that says why."""
+
+    part: Literal["heat maps", "features", "embedding"]
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Explanation:
     """Pictures of what one final model does, as arrays. ``heat`` is Grad-CAM scaled to 0..1; empty for an MLP without it."""
 
@@ -661,6 +669,7 @@ class Explanation:
     embedding_layer: str
     embedding: Float32Array  # (m, 2) t-SNE
     embedding_labels: IntArray  # (m,)
+    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -65,10 +65,36 @@ def test_a_factor_of_null_levels_is_rarely_claimed(calibration: ModuleType, gene
     assert max(found.values()) < 0.1
 
 
-def test_wilson_interval_covers_small_test_sets_where_the_bootstrap_does_not(
-    calibration: ModuleType, generator: np.random.Generator
+def test_wilson_interval_covers_small_test_sets(calibration: ModuleType, generator: np.random.Generator) -> None:
+    assert dict(calibration.test_set_coverage(400, generator))["accuracy 98%, 100 images"] > 0.9
+
+
+def test_seeds_and_images_both_count_on_a_test_set(calibration: ModuleType, generator: np.random.Generator) -> None:
+    design = calibration.TestSet(seeds=5, images=2000, luck=0.02, opinion=0.05)
+    one_seed, two_way, power, coverage = calibration.two_way_row(design, 150, generator)
+    assert one_seed > 0.4
+    assert two_way < 0.1
+    assert power > 0.4
+    assert coverage > 0.88
+
+
+@pytest.fixture
+def two_part(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    return importlib.import_module("calibration_two_part")
+
+
+@pytest.mark.parametrize("repetitions", [1, 3])
+@pytest.mark.parametrize("title", ["class means, 200 images", "nearest neighbour, 200 images", "Gaussian, luck 1"])
+def test_two_part_test_keeps_its_word_and_finds_more(
+    two_part: ModuleType, generator: np.random.Generator, title: str, repetitions: int
 ) -> None:
-    coverage = {title: shares for title, *shares in calibration.test_set_coverage(150, generator)}
-    wilson, percentile, _ = coverage["accuracy 98%, 100 images"]
-    assert wilson > 0.9
-    assert percentile < 0.93
+    world = next(world for world in two_part.WORLDS if world.title == title)
+    null, gained = (
+        two_part.first_repetitions(world.draw(generator, STUDIES, gain), repetitions) for gain in (0.0, world.gain)
+    )
+    two_part.check(null)
+    truth = float(gained.differences.mean())
+    assert two_part.two_part(null).claims() < 0.08
+    assert two_part.two_part(gained).coverage(truth) > 0.92
+    assert two_part.two_part(gained).claims() > two_part.corrected_t(gained).claims()

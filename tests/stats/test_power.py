@@ -54,7 +54,7 @@ def test_power_grows_with_degrees_even_where_the_exact_distribution_gives_way_to
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"error": 0.0}, "error must be a finite number above 0, received 0.0"),
+        ({"error": -1.0}, "error must be a finite number of at least 0, received -1.0"),
         ({"degrees": 0}, "degrees must be a finite number above 0, received 0"),
         ({"power": 0.01}, r"power must lie between 0.05 and 1, both excluded, received 0.01"),
     ],
@@ -76,6 +76,10 @@ def test_equivalence_power_is_that_of_simulated_one_sided_tests(
     found = np.mean((runs.mean(axis=1) - reach > -margin) & (runs.mean(axis=1) + reach < margin))
     formula = equivalence_power(difference, error=spread / np.sqrt(blocks), degrees=blocks - 1, margin=margin)
     assert found == pytest.approx(formula, abs=0.005)  # three standard errors of the simulation
+
+
+def test_recipes_that_answer_alike_leave_nothing_to_be_found() -> None:
+    assert detectable_difference(error=0.0, degrees=4) == 0
 
 
 @pytest.mark.parametrize("margin", [1.5, 2.0, 2.5])

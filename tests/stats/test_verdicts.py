@@ -40,7 +40,7 @@ def test_numbers_are_those_of_the_corrected_test_adjusted_by_holm_over_the_facto
     )
     for label, test in tests.items():
         assert (found[label].difference, found[label].low, found[label].high) == (test.difference, test.low, test.high)
-        assert (found[label].p_value, found[label].effect_size) == (test.p_value, test.effect_size)
+        assert (found[label].p_value, found[label].standard_error) == (test.p_value, test.standard_error)
         assert found[label].blocks == 5
 
 

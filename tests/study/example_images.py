@@ -25,20 +25,21 @@ def images_context(count: int = 1000, **other: Any) -> ExperimentContext:
     return ExperimentContext(study=example_study(**other), data="tiny", device="cpu", labels=labels_of(count))
 
 
-def image_record(trial: Trial, accuracy: float | None, count: int = 1000, *, flops: int = 3000) -> Record:
-    """A record in which an image is right where its difficulty, most of it its own, the rest the training's, allows it.
+def image_record(trial: Trial, accuracy: float | None, count: int = 1000, *, same: bool = False) -> Record:
+    """A record in which an image is right where its difficulty, half of it its own, the rest the training's, allows it.
 
-    Two recipes of one accuracy share half of the variance of what they get right; the same trial always gives the same.
+    The same trial always gives the same; with ``same`` every recipe does so on one block.
     """
     if accuracy is None:
         return example_record(trial, status="diverged")
     labels = labels_of(count)
     _, held_out = split_indices(trial.split, labels)
     own = np.random.default_rng(7).normal(size=count)[held_out]
-    luck = np.random.default_rng(int(trial.digest[:12], 16)).normal(size=len(held_out))
+    seed = trial.split.seed if same else int(trial.digest[:12], 16)
+    luck = np.random.default_rng(seed).normal(size=len(held_out))
     right = np.sqrt(0.5) * (own + luck) < np.quantile(np.random.default_rng(1).normal(size=100_000), accuracy)
     predicted = np.where(right, labels[held_out], (labels[held_out] + 1) % CLASSES).astype(np.uint8)
-    record = finished_record(trial, accuracy=float(right.mean()), flops=flops)
+    record = finished_record(trial, accuracy=float(right.mean()))
     return replace(
         record,
         loss=float(np.where(right, 0.1, 2.0).mean()),

@@ -1,17 +1,21 @@
 """What every strategy keeps, whichever it is: a new one is in the table and is tested here at once."""
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from tests.example_records import assert_same
+from tests.study.example_images import image_record, labels_of
 from tests.study.example_search import answered, digests, measured, place_of, search
 from tests.study.example_study import driven, record_for
 
 from ceteris.errors import ConfigError
 from ceteris.fields import difference, lies_in
+from ceteris.findings import Comparison
 from ceteris.planning.dry_run import dry_run
-from ceteris.study import search_of, strategy_named
+from ceteris.records import Record, Trial
+from ceteris.study import SearchResult, search_of, strategy_named
 from ceteris.study.strategies import STRATEGIES
 from ceteris.study.study import STRATEGIES as CHOICES
 from ceteris.study.study import Strategy as StrategyChoice
@@ -93,3 +97,58 @@ def test_a_study_without_factors_is_searched_or_refused_before_anything_is_train
     requests, found = driven(search_of(replace(place, study=study), study.models[0]), measured)
     assert found.best == study.models[0].recipe
     assert requests
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Choices
+
+
+def chosen(choice: type[StrategyChoice], record: Callable[[Trial], Record], **other: Any) -> SearchResult:
+    """Search factors alone (the ranges of a strategy are left out), on 1,000 images."""
+    place = replace(place_of(choice(), **other), labels=labels_of(1000))
+    return answered(search(place), record)[1]
+
+
+def normed(trial: Trial) -> bool:
+    assert trial.recipe.model.kind == "mlp"
+    return trial.recipe.model.batch_norm
+
+
+def comparisons_of(found: SearchResult) -> list[Comparison]:
+    compared = [level.comparison for factor in found.factors for level in factor.levels]
+    return [one for one in (*compared, *(candidate.comparison for candidate in found.candidates)) if one]
+
+
+@ALL
+def test_a_level_with_a_large_gain_is_taken_and_shown(choice: type[StrategyChoice]) -> None:
+    found = chosen(choice, lambda trial: image_record(trial, 0.8 + 0.1 * normed(trial)))
+    assert found.best.model.kind == "mlp"
+    assert found.best.model.batch_norm
+    assert any(one.verdict == "better" and one.expected_gain > 0.05 for one in comparisons_of(found))
+
+
+@ALL
+def test_where_nothing_helps_the_cautious_keep_the_baseline(choice: type[StrategyChoice]) -> None:
+    found = chosen(choice, lambda trial: image_record(trial, 0.8), caution=0.99)
+    assert found.best == found.model.recipe
+
+
+@ALL
+def test_identical_trainings_differ_by_exactly_nothing_and_change_nothing(choice: type[StrategyChoice]) -> None:
+    found = chosen(choice, lambda trial: image_record(trial, 0.8, same=True), caution=0.0)
+    assert found.best == found.model.recipe
+    assert comparisons_of(found)
+    assert all((one.difference, one.expected_gain, one.identical) == (0.0, 0.0, True) for one in comparisons_of(found))
+    reasons = {factor.reason.kind for factor in found.factors}
+    assert reasons <= {"same-training", "in-best-recipe"}
+
+
+@ALL
+def test_a_recipe_of_which_a_training_failed_is_never_taken(choice: type[StrategyChoice]) -> None:
+    def record(trial: Trial) -> Record:
+        fails = normed(trial) and trial.split.kind == "cross-validation" and trial.split.index == 1
+        return image_record(trial, None if fails else 0.8 + 0.1 * normed(trial))
+
+    found = chosen(choice, record)
+    assert found.best.model.kind == "mlp"
+    assert not found.best.model.batch_norm

@@ -323,8 +323,8 @@ def _f1_interval(predicted: IntArray, labels: IntArray, classes: int) -> Interva
 
     def macro_f1(seed: int, drawn: IntArray) -> float:
         counts = np.bincount(pairs[seed, drawn], minlength=classes**2).reshape(classes, classes)
-        named = counts.sum(axis=0) + counts.sum(axis=1)
-        return float(np.mean(2 * counts.diagonal()[named > 0] / named[named > 0]))
+        there = counts.sum(axis=1) > 0
+        return float(np.mean((2 * counts.diagonal() / (counts.sum(axis=0) + counts.sum(axis=1)).clip(1))[there]))
 
     seeds, images = predicted.shape
     return two_way_bootstrap(macro_f1, seeds=seeds, images=images, generator=generator(0, 0, "sample"), resamples=500)

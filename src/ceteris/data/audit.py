@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ceteris.data.imageset import ImageSet, class_counts, pieces
 from ceteris.data.prepared import image_prints, open_for_audit
@@ -80,7 +79,11 @@ def audit(data_set: DataSet, *, folds: int = 0, near: bool = True) -> DataAudit:
     """
     train, test = data_set.train, open_for_audit(data_set.prepared)
     prints = [image_prints(data_set.prepared, part) for part in ("train", "test")]
-    copies = [_copies(part) for part in prints]
+    copies = []
+    for part in prints:
+        _, first, inverse = np.unique(part, return_index=True, return_inverse=True)
+        later = np.flatnonzero(first[inverse] != np.arange(len(part)))
+        copies.append(np.stack([later, first[inverse][later]], axis=1))
     _, *common = np.intersect1d(prints[0], prints[1], return_indices=True)
     shared = np.stack(common, axis=1).astype(np.int64)
     near_train = near_shared = np.empty((0, 2), dtype=np.int64)
@@ -115,13 +118,6 @@ def audit(data_set: DataSet, *, folds: int = 0, near: bool = True) -> DataAudit:
         warnings=(),
     )
     return _with_warnings(found, data_set, folds)
-
-
-def _copies(keys: NDArray[np.void]) -> Pairs:
-    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
-    original = first[inverse]
-    later = np.flatnonzero(original != np.arange(len(keys)))
-    return np.stack([later, original[later]], axis=1)
 
 
 def _drift(train: ImageSet, test: ImageSet) -> FloatArray:

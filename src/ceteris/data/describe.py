@@ -13,11 +13,11 @@ import numpy as np
 from PIL import Image
 
 from ceteris.data.audit import DataAudit, small_classes
-from ceteris.data.imageset import ImageSet, class_counts, pieces, standardisation
+from ceteris.data.imageset import class_counts, pieces, standardisation
 from ceteris.data.prepared import write_whole
 from ceteris.data.sealed import DataSet
 from ceteris.findings import DataDescription
-from ceteris.records import ByteArray, IntArray
+from ceteris.records import ByteArray
 from ceteris.seeds import generator
 
 SAMPLES_PER_CLASS = 8
@@ -47,7 +47,12 @@ def describe(data_set: DataSet, *, shares: str = "", folds: int = 0) -> DataDesc
     train, test_count = data_set.train, data_set.test.count
     mean, std = standardisation(train.images, np.arange(len(train)))
     ranges = [(int(piece.min()), int(piece.max())) for piece in pieces(train.images)]
-    samples = _samples(train)
+    random, present = generator(0, 0, "sample"), np.unique(train.labels)  # random images, as many of every class as fit
+    if len(present) > MAX_SAMPLES:
+        present = np.sort(random.choice(present, MAX_SAMPLES, replace=False))
+    per_class = max(1, min(SAMPLES_PER_CLASS, MAX_SAMPLES // len(present)))
+    drawn = [random.permutation(np.flatnonzero(train.labels == label))[:per_class] for label in present]
+    samples = np.concatenate(drawn)
     channels, height, width = train.shape
     colour = {1: "grey", 3: "colour"}.get(channels, f"{channels}-channel")
     total = len(train) + test_count
@@ -140,17 +145,6 @@ def write_page(path: Path, description: DataDescription, audit: DataAudit | None
         )
     )
     write_whole(path, page)
-
-
-def _samples(train: ImageSet) -> IntArray:
-    """Return the indices of up to MAX_SAMPLES random images grouped by class, the same number of every class that fits."""
-    present = np.unique(train.labels)
-    random = generator(0, 0, "sample")
-    if len(present) > MAX_SAMPLES:
-        present = np.sort(random.choice(present, MAX_SAMPLES, replace=False))
-    per_class = max(1, min(SAMPLES_PER_CLASS, MAX_SAMPLES // len(present)))
-    drawn = [random.permutation(np.flatnonzero(train.labels == label))[:per_class] for label in present]
-    return np.concatenate(drawn)
 
 
 def _understood_line(data_set: DataSet) -> str:

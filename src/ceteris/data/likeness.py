@@ -87,10 +87,18 @@ def unlike_training(images: ByteArray, sizes: Sequence[Size], appearance: Appear
     closer = np.abs(255.0 - brightness - mean) < np.abs(brightness - mean)
     turned = (abs(side) > _STEADY * spread) & (polarity * side < 0) & (np.abs(polarity) > abs(side) / 2)
     inverted = (far | turned) & closer
+    (low_height, high_height), (low_width, high_width) = appearance.heights, appearance.widths
+    low, high = appearance.aspects
     found = []
     for index in range(len(images)):
-        size = sizes[index] if sizes and _differs(sizes[index], appearance) else None
-        if size or inverted[index]:
+        height, width = sizes[index] if sizes else (low_height, low_width)
+        usual = (
+            low_height / _TIMES <= height <= high_height * _TIMES
+            and low_width / _TIMES <= width <= high_width * _TIMES
+            and low / _ASPECT_TIMES <= width / height <= high * _ASPECT_TIMES
+        )
+        if inverted[index] or (sizes and not usual):
+            size = (height, width) if sizes and not usual else None
             found.append(Unlike(index=index, size=size, inverted=bool(inverted[index])))
     return tuple(found)
 
@@ -102,15 +110,6 @@ def picture_sizes(paths: Sequence[Path]) -> list[Size]:
         DataError: a file is missing, cannot be read, or is no picture.
     """
     return [(header.height, header.width) for header in (file_header(str(path)) for path in paths)]
-
-
-def _differs(size: Size, appearance: Appearance) -> bool:
-    height, width = size
-    sides = ((height, appearance.heights), (width, appearance.widths))
-    low, high = appearance.aspects
-    return any(side * _TIMES < least or side > most * _TIMES for side, (least, most) in sides) or not (
-        low / _ASPECT_TIMES <= width / height <= high * _ASPECT_TIMES
-    )
 
 
 def _light(images: ByteArray) -> tuple[FloatArray, FloatArray]:

@@ -13,6 +13,7 @@ from ceteris.figures.explanations import explanation_figures
 from ceteris.figures.images import prediction_figures
 from ceteris.figures.improvement import ablation_figures, improvement_figure
 from ceteris.figures.interactions import interaction_figures
+from ceteris.figures.luck import luck_figure
 from ceteris.figures.report_figure import ReportFigure
 from ceteris.figures.results import cost_figure, gap_figure, results_figure
 from ceteris.figures.search_path import search_path_figure, tuning_figures
@@ -24,16 +25,24 @@ __all__ = ["FIGURES", "ReportFigure", "figures"]
 FIGURES: tuple[Callable[[Results], Iterator[ReportFigure]], ...] = (
     data_figures, improvement_figure, search_path_figure, effects_figures, tuning_figures, ablation_figures,
     interaction_figures, candidate_figures, curve_figures, gap_figure, results_figure, confusion_figures, class_figures,
-    cost_figure, residual_figure, explanation_figures, prediction_figures,
+    cost_figure, residual_figure, luck_figure, explanation_figures, prediction_figures,
 )  # fmt: skip
 
 
-def figures(results: Results) -> Iterator[ReportFigure]:
-    """Yield every figure that the results allow, each with the line that says whose study it is."""
+def figures(results: Results, failed: Callable[[str, Exception], None] | None = None) -> Iterator[ReportFigure]:
+    """Yield every figure that the results allow, each with the line that says whose study it is.
+
+    ``failed`` is told which figures could not be prepared, and why; without it the error is raised.
+    """
     line = identity(results)
     for drawn in FIGURES:
-        for entry in drawn(results):
-            yield replace(entry, identity=line)
+        try:
+            for entry in drawn(results):
+                yield replace(entry, identity=line)
+        except Exception as error:
+            if failed is None:
+                raise
+            failed(drawn.__name__.replace("_", " "), error)
 
 
 def identity(results: Results) -> str:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from ceteris.analysis.results import Results
 from ceteris.analysis.test_images import PredictedImages
 from ceteris.figures.report_figure import ReportFigure
-from ceteris.figures.style import INK, MUTED, VERDICT_COLOURS, WIDTH, axes_at, blank, open_page
+from ceteris.figures.style import INK, MUTED, VERDICT_COLOURS, WIDTH, abbreviated, axes_at, blank, open_page
 from ceteris.formats import shortened
 from ceteris.records import ByteArray, Float32Array
 
@@ -111,18 +111,18 @@ def draw_predicted_images(info: PredictedImages, figure: Figure, *, title: str, 
 
 
 def _write_answers(axes: Axes, info: PredictedImages, part: slice, side: float, classes: tuple[str, ...]) -> None:
-    line, limit = 0.15 / side, max(4, int(side / 0.062))
+    line, limit = 0.15 / side, max(4, int(side / 0.068))
     axes.text(-0.08, -0.09, "true", fontsize=7, ha="right", va="center", color=MUTED)
     for row, name in enumerate(info.models):
         axes.text(-0.08, 1.12 + row * line, shortened(name, 11), fontsize=7, ha="right", va="center", color=MUTED)
     for column, label in enumerate(info.labels[part], start=part.start):
         x = column - part.start + 0.5
-        name = shortened(classes[label], limit)
-        axes.text(x, -0.09, name, fontsize=8, ha="center", va="center", color=INK)
+        name = abbreviated(classes[label], limit)
+        axes.text(x, -0.09, name, fontsize=7.5, ha="center", va="center", color=INK)
         for row, predicted in enumerate(info.predictions[:, column]):
             right, name = predicted == label, classes[predicted]
-            text = shortened(name, limit) if right else f"{shortened(name, max(3, limit - 3))} ✗"
+            text = abbreviated(name, limit) if right else f"{abbreviated(name, max(3, limit - 2))} ✗"
             axes.text(
-                x, 1.12 + row * line, text, fontsize=8, ha="center", va="center",
+                x, 1.12 + row * line, text, fontsize=7.5, ha="center", va="center",
                 fontweight="normal" if right else "bold", color=VERDICT_COLOURS["better" if right else "worse"],
             )  # fmt: skip

@@ -1,7 +1,10 @@
 """The report of a study: figures and tables as files, an HTML page, a PDF of five pages, an executed notebook."""
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -14,6 +17,7 @@ from ceteris.report.pdf import pdf_report
 from ceteris.report.sections import DrawnFigure, Report, compose
 from ceteris.report.table import Column, Table
 from ceteris.report.tables import tables
+from ceteris.report.words import missing_sentence
 from ceteris.store import write_bytes
 
 __all__ = [
@@ -58,7 +62,8 @@ def write_report(
 ) -> list[Path]:
     """Write ``figures/*.svg`` and ``*.png``, ``tables/*.csv`` and the report in each of ``formats`` into ``folder``.
 
-    The notebook reads ``findings.safetensors`` beside it, which the caller has written.
+    The notebook reads ``findings.safetensors`` beside it, which the caller has written. A figure or a document that cannot be
+    made is left out, and the page says so.
 
     Args:
         findings: what the study found.
@@ -71,7 +76,7 @@ def write_report(
 
     Raises:
         ConfigError: an unknown format.
-        StoreError: a file cannot be written, or the notebook cannot be executed.
+        StoreError: a file cannot be written.
     """
     check_formats(formats)
     tell = progress or (lambda _: None)
@@ -89,19 +94,28 @@ def write_report(
 def _files(
     report: Report, formats: Sequence[str], notebook: Future[bytes] | None, tell: Callable[[str], None]
 ) -> Iterator[tuple[str, bytes]]:
-    """Yield the name inside the folder and the content of every file: figures, tables, documents."""
+    """Yield the name inside the folder and the content of every file: figures, tables, documents, the page last."""
     for drawn in report.drawn:
         yield f"figures/{drawn.figure.name}.svg", drawn.svg.encode("utf-8")
         yield f"figures/{drawn.figure.name}.png", drawn.png
     for table in report.tables:
         if table.exported:
             yield f"tables/{table.name}.csv", table.csv().encode("utf-8")
+    missing: list[str] = []
+    documents: dict[str, Callable[[], bytes]] = {}
+    if "pdf" in formats:
+        documents["report.pdf"] = partial(pdf_report, report)
+    if notebook is not None:
+        documents["report.ipynb"] = notebook.result
+    for name, make in documents.items():
+        tell(f"writing {name}")
+        try:
+            yield name, make()
+        except Exception as error:  # one document that fails does not cost the others
+            logging.getLogger("ceteris").warning("%s could not be written", name, exc_info=error)
+            missing.append(missing_sentence(name, error))
+            tell(missing[-1])
     if "html" in formats:
         tell("writing report.html")
-        yield "report.html", html_report(report).encode("utf-8")
-    if "pdf" in formats:
-        tell("writing report.pdf")
-        yield "report.pdf", pdf_report(report)
-    if notebook is not None:
-        tell("writing report.ipynb")
-        yield "report.ipynb", notebook.result()
+        complete = replace(report, notes=(*report.notes, *missing))
+        yield "report.html", html_report(complete).encode("utf-8")

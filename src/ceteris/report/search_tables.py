@@ -7,6 +7,7 @@ import numpy as np
 
 from ceteris.analysis.results import ModelResults, Results, still_open
 from ceteris.figures.improvement import ABLATION_WORDS
+from ceteris.figures.luck import SOURCES
 from ceteris.findings import FactorFinding, LevelFinding, mean_of_finished
 from ceteris.report.search_words import candidate_remark, claim_text, decision_text
 from ceteris.report.table import Cell, Table, columns, detail, made
@@ -273,7 +274,20 @@ def to_decide(models: Sequence[ModelResults]) -> Table:
     return made("costs_to_decide", "What stayed open", titles, rows)
 
 
+def luck(models: Sequence[ModelResults]) -> Table:
+    """Say how far each source of luck alone moves the accuracy of every best recipe."""
+    titles = columns(
+        "model", "source of luck", ("runs", "count"), ("standard deviation", "points"), ("low", "points"), ("high", "points"),
+    )  # fmt: skip
+    rows = (
+        (model.label, SOURCES[found.source], len(found.accuracies) or None, found.deviation, found.low, found.high)
+        for model in models
+        for found in model.luck
+    )
+    return made("luck", "Where the noise comes from, each source alone", titles, rows)
+
+
 # These are always there; those of a strategy have no rows where another one searched.
 ALWAYS = (improvement, what_helped, costs_of_exploration, effort, to_decide)
-OF_STRATEGY = (tuning, tuning_values, worth, interactions)
+OF_STRATEGY = (tuning, tuning_values, worth, interactions, luck)
 TABLES = (*ALWAYS, *OF_STRATEGY)

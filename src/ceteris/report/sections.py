@@ -3,6 +3,7 @@
 A section is a list of blocks, each of which names the formats that show it.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -171,11 +172,12 @@ class Report:
     results: Results
     tables: tuple[Table, ...]
     drawn: tuple[DrawnFigure, ...]
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def sections(self) -> tuple[Section, ...]:
         """The sections in their order."""
-        return sections(self.results, self.drawn)
+        return sections(self.results, self.drawn, self.notes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,6 +186,7 @@ class _Study:
 
     results: Results
     drawn: Sequence[DrawnFigure]
+    notes: Sequence[str]
 
     def pictures(self, section: str, model: str | None = None, *, telling: bool | None = None) -> Iterator[Picture]:
         for drawn in self.drawn:
@@ -196,9 +199,9 @@ class _Study:
         return (Picture(drawn=drawn) for drawn in self.drawn if drawn.figure.name == name)
 
 
-def sections(results: Results, drawn: Sequence[DrawnFigure]) -> tuple[Section, ...]:
-    """Return the sections of a study's report; those that have nothing to say are left out."""
-    study = _Study(results=results, drawn=drawn)
+def sections(results: Results, drawn: Sequence[DrawnFigure], notes: Sequence[str] = ()) -> tuple[Section, ...]:
+    """Return the sections of a study's report; those that have nothing to say are left out. ``notes`` say what is missing."""
+    study = _Study(results=results, drawn=drawn, notes=notes)
     parts: tuple[tuple[str, str, Iterable[Block]], ...] = (
         ("summary", "Summary", _summary(study)),
         ("data", "Data", _data(study)),
@@ -208,7 +211,8 @@ def sections(results: Results, drawn: Sequence[DrawnFigure]) -> tuple[Section, .
         ("training", "Final training", _training(study)),
         ("results", "Test results", _results(study)),
         ("residual", "Residual connections", _residual(study)),
-        ("explanations", "Explanations", study.pictures("explanations")),
+        ("luck", "Where the noise comes from", _luck(study)),
+        ("explanations", "Explanations", _explanations(study)),
         ("errors", "Single images", _errors(study)),
         ("conclusions", "Conclusions", _conclusions(study)),
         ("reproducibility", "Reproducibility", _reproducibility(study)),
@@ -223,6 +227,9 @@ def _summary(study: _Study) -> Iterator[Block]:
     yield Text(text=words.answer(results), style="answer", where=ALL)
     if results.data.note:
         yield Text(text=f"About the data: {results.data.note.rstrip('.')}.", style="note", where=ALL)
+    for text in (*study.notes, words.spelled_sentence(results)):
+        if text:
+            yield Text(text=text, style="note", where=ALL)
     yield Cards(cards=[_card(model, best) for model in results.models if (best := model.version())])
     yield Heading(title="Improvement over the baseline", where=ALL)
     yield Text(text=words.IMPROVEMENT)
@@ -374,6 +381,23 @@ def _residual(study: _Study) -> Iterator[Block]:
         yield Text(text=text, where=ALL)
 
 
+def _explanations(study: _Study) -> Iterator[Block]:
+    yield from study.pictures("explanations")
+    for model in study.results.models:
+        for left_out in model.explanation.left_out if model.explanation else ():
+            yield Text(
+                text=words.missing_sentence(f"{model.label}: the {left_out.part}", left_out.reason), style="note"
+            )
+
+
+def _luck(study: _Study) -> Iterator[Block]:
+    measured = [model for model in study.results.models if model.luck]
+    if measured:
+        yield Bullets(texts=[words.luck_sentence(model) for model in measured], where=ALL)
+        yield Rows(table=search.luck(measured), folded=True)
+        yield from study.pictures("luck")
+
+
 def _errors(study: _Study) -> Iterator[Block]:
     yield Bullets(texts=words.mistakes_sentences(study.results))
     yield from study.pictures("errors")
@@ -416,11 +440,20 @@ def _method(study: _Study) -> Iterator[Block]:
 
 
 def compose(results: Results, progress: Callable[[str], None] | None = None) -> Report:
-    """Build the tables, draw every figure once and put both into sections."""
-    drawn = []
-    for entry in figures(results):
+    """Build the tables and draw every figure once; what fails is left out, and the report says so."""
+    drawn, notes = [], []
+
+    def failed(what: str, error: Exception) -> None:
+        logging.getLogger("ceteris").warning("%s could not be made", what, exc_info=error)
+        notes.append(words.missing_sentence(what, error))
+
+    for entry in figures(results, failed):
         if progress is not None:
             progress(f"drawing {entry.name}")
-        svg, png = entry.rendered(dpi=DPI)
-        drawn.append(DrawnFigure(figure=entry, svg=svg, png=png))
-    return Report(results, tables.tables(results), tuple(drawn))
+        try:
+            svg, png = entry.rendered(dpi=DPI)
+        except Exception as error:
+            failed(f"the figure {entry.name}", error)
+        else:
+            drawn.append(DrawnFigure(figure=entry, svg=svg, png=png))
+    return Report(results, tables.tables(results), tuple(drawn), tuple(notes))

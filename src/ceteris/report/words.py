@@ -8,7 +8,9 @@ import numpy as np
 
 from ceteris.analysis.metrics import most_confused
 from ceteris.analysis.results import ModelResults, Results, TestComparison, VersionResults
-from ceteris.findings import FactorPath, LevelFinding
+from ceteris.figures.fonts import fonts_for, spelling
+from ceteris.figures.luck import SOURCES
+from ceteris.findings import ComparisonTest, FactorPath, LevelFinding
 from ceteris.formats import duration, percent, plain_points, points, points_range, several
 from ceteris.report.search_words import confirmation_sentence, search_text, strategy_words
 from ceteris.stats import MORE_REPETITIONS
@@ -96,6 +98,21 @@ def _choices_sentence(results: Results) -> str:
         f"{len(factors)} gave a clear winner ({100 * results.significance:g} % error rate per factor; by chance we would "
         f"expect {chance})."
     )
+
+
+def missing_sentence(what: str, reason: object) -> str:
+    """Say which part of a report is missing and why."""
+    told = str(reason).strip().rstrip(".") or type(reason).__name__
+    return f"{what[:1].upper()}{what[1:]} could not be made and is left out: {told}."
+
+
+def spelled_sentence(results: Results) -> str:
+    """Say which letters of the class names figures spell, as no font of this machine has them; '' where there are none."""
+    _, lacking = fonts_for(frozenset("".join(results.data.classes)))
+    if not lacking:
+        return ""
+    some = ", ".join(f"{letter} ({spelling(letter)})" for letter in sorted(lacking)[:6])
+    return f"No font of this machine has {len(lacking)} letters of the class names; figures spell them: {some}."
 
 
 def looks_sentence(results: Results) -> str:
@@ -304,6 +321,24 @@ def _mistakes(best: VersionResults, classes: Sequence[str]) -> str:
     return f"{each} in {images:,}, more than elsewhere in {named}{pair}."
 
 
+def luck_sentence(model: ModelResults) -> str:
+    """Say which luck moves a best recipe's accuracy most, and which differences between two single trainings say nothing."""
+    apart = {found.source: found for found in model.luck if found.source not in ("all", "split")}
+    largest = max(apart.values(), key=lambda found: found.deviation, default=None)
+    if largest is None or not largest.deviation:
+        return f"{model.label}: no source of luck moved its accuracy."
+    text = f"{model.label}: of the single sources, most noise comes from {SOURCES[largest.source]}"
+    text += f" (standard deviation {plain_points(largest.deviation)} points)"
+    together = next((found for found in model.luck if found.source == "all"), None)
+    if together is None or not together.deviation:
+        return f"{text}."
+    return (
+        f"{text}. Split, weights and order together move a training by {plain_points(together.deviation)} points (one standard "
+        f"deviation, 95 % interval {plain_points(together.low)} to {plain_points(together.high)}): two trainings of one recipe "
+        f"differ by up to {plain_points(1.96 * 2**0.5 * together.deviation)} points in 95 of 100 cases, by luck alone."
+    )
+
+
 def residual_sentences(results: Results) -> list[str]:
     """Say what residual connections change in accuracy and in the first layer's gradient."""
     sentences = _residual_conclusions(results)
@@ -498,17 +533,18 @@ def method_text(results: Results) -> str:
     return f"{strategy_words(results.models).how} {_TEST[test_of(results)]} {_JUDGED}"
 
 
-def test_of(results: Results) -> str:
+def test_of(results: Results) -> ComparisonTest:
     """Return which test the claims rest on."""
     found = (level.comparison for model in results.models for _, level in model.levels() if level.comparison)
     return next((comparison.test for comparison in found), "corrected-t")
 
 
-_TEST = {
+_TEST: dict[ComparisonTest, str] = {
     "corrected-t": "Training sets of different folds overlap, so ordinary t-tests claim too much: intervals and p-values use "
     "the corrected resampled t-test (Nadeau & Bengio 2003).",
     "two-part": "Intervals and p-values count the luck of the held-out images and that of the trainings apart, image by image "
     "(Bayle et al. 2020; Smyth 2004; Nadeau & Bengio 2003).",
+    "two-way": "Intervals and p-values count the luck of the images and that of the seeds (Owen 2007).",
 }
 _JUDGED = "p-values are adjusted for all options of a factor (Holm 1979)."
 _TUNING = (

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from ceteris.errors import ConfigError
 from ceteris.records import FloatArray, IntArray
 
+_DIGITS = 12  # of weighted sums, so that what is the same on every image differs by exactly nothing
+
 Criterion = Literal["accuracy", "macro-f1", "balanced-accuracy", "log-loss"]
 
 
@@ -122,7 +124,7 @@ def weighted_outcomes(members: Sequence[Outcomes], weights: Sequence[float] | Fl
         if len(present) < len(of_block):
             blocks.append(None)
             continue
-        values = np.tensordot(np.asarray(weights), np.stack([block.values for block in present]), axes=1)
+        values = np.tensordot(np.asarray(weights), np.stack([block.values for block in present]), axes=1).round(_DIGITS)
         first = present[0]
         blocks.append(
             BlockOutcome(images=first.images, values=values, repetition=first.repetition, groups=first.groups)

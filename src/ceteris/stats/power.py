@@ -35,10 +35,13 @@ def t_test_power(difference: float, *, error: float, degrees: float, significanc
 def detectable_difference(*, error: float, degrees: float, power: float = 0.8, significance: float = 0.05) -> float:
     """Return the smallest true difference that a two-sided t-test finds with the given power; see t_test_power.
 
+    An ``error`` of 0, that of recipes which answer every image alike, gives 0.
+
     Raises:
         ConfigError: an argument out of its range; power must exceed the significance.
     """
-    _check_test(error, degrees, significance)
+    check_not_negative("error", error)
+    _check_test(1.0, degrees, significance)
     check_between("power", power, significance, 1)
     return error * detectable_shift(degrees, significance=significance, power=power)
 

@@ -1,8 +1,7 @@
 """Where the variation of a result comes from: data split, initialisation, order of the images, test set.
 
 Bouthillier et al., Accounting for variance in machine learning benchmarks, MLSys 2021, vary one source at a time with
-the others held. Jordan, Calibrated chaos: variance between runs of neural network training is harmless and inevitable
-(2023), separates what differs between runs on the whole distribution from what a finite test set adds.
+the others held.
 """
 
 from collections.abc import Mapping
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from ceteris.errors import ConfigError
@@ -26,26 +25,6 @@ class SourceVariance:
 
     deviation: Interval
     share: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunVariance:
-    """Variances of accuracy between runs: observed on this test set, and of that, on the whole distribution.
-
-    ``distribution`` is unbiased and so may fall below 0; ``test_set`` is larger by what single images add by luck.
-    """
-
-    test_set: float
-    distribution: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class CrossedVariance:
-    """Variances of a crossed design: between rows, between columns, and what remains. Negative estimates are set to 0."""
-
-    rows: float
-    columns: float
-    rest: float
 
 
 def variance_by_source(
@@ -82,44 +61,3 @@ def sampling_deviation(accuracy: float, images: int) -> float:
     if not 0 <= accuracy <= 1 or images < 1:
         raise ConfigError(f"accuracy must lie in 0..1 and images be at least 1, received {accuracy} and {images}")
     return float(np.sqrt(accuracy * (1 - accuracy) / images))
-
-
-def run_variance(correct: NDArray[np.bool_]) -> RunVariance:
-    """Split the variance of accuracy between runs by what each run got right, correct (runs, images) (Jordan 2023).
-
-    With s^2 the variance between runs on these n images and v_i that of image i, the variance on the whole
-    distribution is estimated without bias by (n s^2 - mean v_i) / (n - 1).
-
-    Raises:
-        ConfigError: fewer than 2 runs or 2 images.
-    """
-    if correct.ndim != 2 or min(correct.shape) < 2:
-        raise ConfigError(f"correct must have shape (runs, images) with at least 2 of each, received {correct.shape}")
-    runs, images = correct.shape
-    observed = float(correct.mean(axis=1).var(ddof=1))
-    often = correct.mean(axis=0)
-    of_image = float((often * (1 - often)).mean()) * runs / (runs - 1)
-    return RunVariance(test_set=observed, distribution=(images * observed - of_image) / (images - 1))
-
-
-def crossed_variance(results: ArrayLike) -> CrossedVariance:
-    """Split the variance of results (rows, columns), for example splits × initialisations, one run in each cell.
-
-    The method of moments for the two-way random model without replication (Searle, Casella & McCulloch 1992): mean
-    squares of rows and columns minus that of the rest, over the number of runs in a row or column.
-
-    Raises:
-        ConfigError: fewer than 2 rows or columns, or a result that is not finite.
-    """
-    table = np.asarray(results, dtype=np.float64)
-    if table.ndim != 2 or min(table.shape) < 2 or not np.isfinite(table).all():
-        raise ConfigError(f"results must be finite with at least 2 rows and 2 columns, received shape {table.shape}")
-    rows, columns = table.shape
-    row_means, column_means = table.mean(axis=1), table.mean(axis=0)
-    remainder = table - row_means[:, None] - column_means + table.mean()
-    rest = float((remainder**2).sum()) / ((rows - 1) * (columns - 1))
-    return CrossedVariance(
-        rows=max(0.0, float(row_means.var(ddof=1)) - rest / columns),
-        columns=max(0.0, float(column_means.var(ddof=1)) - rest / rows),
-        rest=rest,
-    )

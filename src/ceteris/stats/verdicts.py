@@ -11,7 +11,7 @@ from ceteris.errors import ConfigError
 from ceteris.findings import Comparison, ComparisonTest, Verdict
 from ceteris.records import FloatArray
 from ceteris.stats.arguments import all_equal, check_between, check_not_negative
-from ceteris.stats.corrected import corrected_standard_error, corrected_t_test, overlap_share
+from ceteris.stats.corrected import corrected_t_test, overlap_share
 from ceteris.stats.expected_gain import Posterior, expected_gain
 from ceteris.stats.outcomes import BlockDifference, Outcomes, paired_blocks
 from ceteris.stats.power import detectable_difference
@@ -49,13 +49,7 @@ class _Paired:
     @cached_property
     def corrected_t(self) -> StudentTest:
         share = overlap_share(folds=self.folds, blocks=len(self.blocks))
-        found = corrected_t_test(self.means, test_share=share)
-        return StudentTest(
-            difference=found.difference,
-            standard_error=0.0 if all_equal(self.means) else corrected_standard_error(self.means, share),
-            degrees=found.degrees,
-            p_value=found.p_value,
-        )
+        return corrected_t_test(self.means, test_share=share)
 
     @property
     def on_images(self) -> TwoPart | TwoWay:

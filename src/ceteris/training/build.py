@@ -22,7 +22,7 @@ from ceteris.models.cnn import CNN
 from ceteris.models.mlp import MLP
 from ceteris.models.resnet import ResNet
 from ceteris.models.summary import summarise
-from ceteris.records import IntArray, Trial
+from ceteris.records import IntArray
 from ceteris.techniques import (
     augmentation,
     averaging,
@@ -469,15 +469,6 @@ def can_step_together(choices: Sequence[recipe.Recipe]) -> bool:
     )
 
 
-def see_the_same(trials: Sequence[Trial]) -> bool:
-    """Say whether trials of one shape see the same images in the same order, augmented in the same way.
-
-    Adversarial noise depends on the model's weights, so that no two models see the same images.
-    """
-    operations = trials[0].recipe.augmentation
-    attacked = any(isinstance(operation, recipe.AdversarialNoise) for operation in operations)
-    seen = {
-        repr((trial.split, trial.seed, trial.order_seed, trial.recipe.augmentation, trial.recipe.sampling))
-        for trial in trials
-    }
-    return not attacked and len(seen) == 1
+def attacks_the_model(operations: Sequence[recipe.Augmentation]) -> bool:
+    """Say whether what a model sees depends on its weights, so that no two models see the same images."""
+    return any(isinstance(operation, recipe.AdversarialNoise) for operation in operations)

@@ -93,7 +93,8 @@ def fit(trainee: Trainee[Targets], on_epoch: OnEpoch = lambda epoch: None) -> li
         trainee.model.train()
         trace = EpochTrace([batch.labels for batch in batches])
         for batch in batches:
-            trace.note(*train_step(trainee, batch))
+            step = train_step(trainee, batch)
+            trace.note(*step)
         wait_for(trainee.config.device)
         seconds = (time.perf_counter() - started) / len(trainee.runs)
         with trainee.average.applied() if trainee.average else nullcontext():

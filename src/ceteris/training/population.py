@@ -125,12 +125,13 @@ def stacked_trainee(
         objects = training_objects(trial, train, split, own_table, imports)
         run = run_of(trial, train, objects.model, split, of_trial)
         members.append(Member(recipe=trial.recipe, objects=objects, run=run))
+    seen = {repr((t.split, t.seed, t.order_seed, t.recipe.augmentation, t.recipe.sampling)) for t in trials}
     images = StackedImages(
         table=table,
         indices=[torch.from_numpy(np.searchsorted(used, split.fitted)) for split in splits],
         scale=torch.stack([scale for scale, _ in scales])[:, None],
         offset=torch.stack([offset for _, offset in scales])[:, None],
-        shared=build.see_the_same(trials),
+        shared=not members[0].objects.attacked and len(seen) == 1,
     )
     flops = summarise(members[0].objects.model, train.shape).flops
     metas = [TrialMeta(images=split, flops=flops) for split in splits]

@@ -74,7 +74,10 @@ def _seed_of(trial: Trial, role: Role) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingObjects:
-    """The objects of one training, as a recipe describes them; None where the recipe asks for nothing."""
+    """The objects of one training, as a recipe describes them; None where the recipe asks for nothing.
+
+    ``attacked`` says that the augmentation depends on the model's weights, so that no two models see the same images.
+    """
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
@@ -82,6 +85,7 @@ class TrainingObjects:
     loss: build.Loss
     sampling: PassOrder
     augment: Augment | None
+    attacked: bool
     penalty: Callable[[], Tensor] | None
     clip: Callable[[], Tensor] | None
     average: ExponentialMovingAverage | None
@@ -142,14 +146,15 @@ def training_objects(
         model=model,
         optimizer=build.build_optimizer(recipe.optimizer, model),
         schedule=build.build_schedule(recipe.schedule),
-        loss=build.build_loss(recipe.loss, class_counts, device, imports),
         sampling=build.build_sampling(recipe.sampling),
-        augment=build.build_augmentation(recipe.augmentation, fill=images.standardised_zero()),
         penalty=build.build_penalty(recipe.penalty, model),
         clip=build.build_clipping(recipe.clipping, model),
         average=build.build_averaging(recipe.averaging, model),
         decay=build.decay_of(recipe.penalty),
         decayed=list(build.penalised_weights(model)),
+        attacked=build.attacks_the_model(recipe.augmentation),
+        augment=build.build_augmentation(recipe.augmentation, fill=images.standardised_zero()),
+        loss=build.build_loss(recipe.loss, class_counts, device, imports),
         streams=streams,
     )
 

@@ -274,8 +274,8 @@ def _with_axes(array: NDArray[Any], shape: Shape | None, name: str) -> NDArray[A
             f"{name}: expected the shape (n, height, width), (n, channels, height, width) or (n, height, width, channels) "
             f"with 1 to 4 channels, received {array.shape}. Rows of pixels need .reshape with the right order of channels."
         )
-    last = images.transpose(0, 3, 1, 2)
-    candidates = [_without_alpha(order) for order in (images, last) if order.shape[1] in (1, 2, 3, 4)]
+    orders = (images, images.transpose(0, 3, 1, 2))  # channels first, channels last; without transparency
+    candidates = [order[:, : (0, 1, 1, 3, 3)[order.shape[1]]] for order in orders if order.shape[1] in (1, 2, 3, 4)]
     if shape is None:
         return candidates[0 if images.shape[1] in (1, 3) or len(candidates) == 1 else -1]
     found = next((order for order in candidates if order.shape[1:] == shape), None)
@@ -285,10 +285,6 @@ def _with_axes(array: NDArray[Any], shape: Shape | None, name: str) -> NDArray[A
             f"training; received an array of the shape {array.shape}."
         )
     return found
-
-
-def _without_alpha(images: NDArray[Any]) -> NDArray[Any]:
-    return images[:, : images.shape[1] - 1] if images.shape[1] in (2, 4) else images
 
 
 def _white(images: NDArray[Any], given: float | None, name: str, *, training: bool) -> float:

@@ -9,7 +9,6 @@ import pickletools
 import tarfile
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +101,12 @@ def detect(location: Location) -> Reader | None:
     layout = LAYOUTS[known.name]
     wanted = (path / name for name in (*layout.binary, *layout.pickled, *layout.names))
     files = tuple(file for file in wanted if file.is_file()) if path.is_dir() else (path,)
-    return Reader(kind=f"{known.name} cifar", files=files, read=partial(_read, path, known))
+
+    def read() -> Source:
+        train, test, classes = cifar_parts(path, layout, known.classes)
+        return official(known, Source(name=known.name, title=known.title, classes=classes, train=train, test=test))
+
+    return Reader(kind=f"{known.name} cifar", files=files, read=read)
 
 
 def cifar_parts(location: Path, layout: CifarLayout, classes: tuple[str, ...]) -> tuple[Part, Part, tuple[str, ...]]:
@@ -140,11 +144,6 @@ def cifar_parts(location: Path, layout: CifarLayout, classes: tuple[str, ...]) -
     count = len(layout.train)
     train, test = (_part(part, layout, len(classes), location) for part in (batches[:count], batches[count:]))
     return train, test, names or classes
-
-
-def _read(location: Path, known: NamedSet) -> Source:
-    train, test, classes = cifar_parts(location, LAYOUTS[known.name], known.classes)
-    return official(known, Source(name=known.name, title=known.title, classes=classes, train=train, test=test))
 
 
 def _set_at(path: Path) -> NamedSet | None:

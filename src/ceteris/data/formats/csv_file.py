@@ -143,7 +143,11 @@ def read_csv(entry: Entry, *, texts: bool = False) -> CsvFile:
         raise DataError(
             f"{entry}: the table is empty; a label and pixel columns, or a path and a label column, are expected."
         )
-    separator = named_separator or _separator(shown)
+    # What parts the cells occurs as often in every line, and as often as possible; a comma where nothing does.
+    counts = {mark: ["".join(line.split('"')[::2]).count(mark) for line in shown] for mark in _SEPARATORS}
+    even = {mark: found[0] for mark, found in counts.items() if found[0] and len(set(found)) == 1}
+    some = even or {mark: found[0] for mark, found in counts.items() if found[0]}
+    separator = named_separator or max(some, key=lambda mark: some[mark], default=",")
     if len(shown[0]) >= MAX_LINE or shown[0].count(separator) >= MAX_COLUMNS:
         raise DataError(
             f"{entry}: the first line is longer than {MAX_LINE} bytes or {MAX_COLUMNS} columns; not read on."
@@ -200,13 +204,3 @@ def is_number(cell: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _separator(lines: list[str]) -> str:
-    """Return what parts the cells: what occurs as often in every line, as often as possible; a comma where nothing does."""
-    counts = {
-        separator: ["".join(line.split('"')[::2]).count(separator) for line in lines] for separator in _SEPARATORS
-    }
-    even = {separator: found[0] for separator, found in counts.items() if found[0] and len(set(found)) == 1}
-    some = even or {separator: found[0] for separator, found in counts.items() if found[0]}
-    return max(some, key=lambda separator: some[separator], default=",")

@@ -51,7 +51,10 @@ def folder_source(root: Path, options: ReadOptions, *, to_evaluate: bool = False
             of different sizes while ``options.size`` is not given.
     """
     tree = read_tree(str(root))
-    beside = _picture_tables(tree)
+    others = [Path(folder.path, name) for folder in (tree, *tree.below) for name in folder.others]
+    others = [file for file in others if tables.is_table(file) and "submission" not in file.name.lower()][:_MOST_TABLES]
+    beside = [file for file in others if tables.names_pictures(file)]  # in the folder or one level below
+    beside = [file for file in beside if part_of(file.stem) == "train"] or beside
     if beside and (options.label_column or options.group_column):
         return _from_table(tree, beside, options, None)
     try:
@@ -157,14 +160,6 @@ def _remarks(layout: Layout, names: tuple[str, ...], suffixes: Counter[str], bes
 
 def _plain(name: str) -> str:
     return "".join(name.casefold().split())
-
-
-def _picture_tables(tree: Folder) -> list[Path]:
-    """Return the tables in the folder, or one level below, that name pictures and their labels."""
-    others = [Path(folder.path, name) for folder in (tree, *tree.below) for name in folder.others]
-    others = [file for file in others if tables.is_table(file) and "submission" not in file.name.lower()][:_MOST_TABLES]
-    found = [file for file in others if tables.names_pictures(file)]
-    return [file for file in found if part_of(file.stem) == "train"] or found
 
 
 def _from_table(tree: Folder, beside: list[Path], options: ReadOptions, reason: DataError | None) -> Source:

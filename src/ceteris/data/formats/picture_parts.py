@@ -81,7 +81,14 @@ def check_pictures(parts: Sequence[PictureStream], options: ReadOptions) -> Chec
                     raise _unreadable(
                         list(_problems(parts, options).values()), sum(1 for p in parts for _ in p())
                     ) from None
-    shape = _common_shape([(name, header) for header, name in headers.items()], options)
+    if not headers:
+        raise DataError("No pictures found; at least one is needed.")
+    first = next(iter(headers))
+    for header, name in headers.items():
+        if options.size is None and (header.height, header.width) != (first.height, first.width):
+            raise _sizes_differ(name, (header.height, header.width), headers[first], (first.height, first.width))
+    channels = options.channels or max(header.channels for header in headers)
+    shape = (channels, *(options.size or (first.height, first.width)))
     if options.white is None and any(header.deep for header in headers):
         opened = (
             open_picture(*picture)
@@ -175,17 +182,6 @@ def _pixels(picture: Picture, channels: int, options: ReadOptions) -> ByteArray:
     if content is None:
         return read_picture_file(name, channels, options)
     return read_picture(content, name, channels, options)
-
-
-def _common_shape(headers: Sequence[tuple[str, PictureHeader]], options: ReadOptions) -> tuple[int, int, int]:
-    if not headers:
-        raise DataError("No pictures found; at least one is needed.")
-    first_name, first = headers[0]
-    for name, header in headers:
-        if options.size is None and (header.height, header.width) != (first.height, first.width):
-            raise _sizes_differ(name, (header.height, header.width), first_name, (first.height, first.width))
-    height, width = options.size or (first.height, first.width)
-    return options.channels or max(header.channels for _, header in headers), height, width
 
 
 def _fill(pictures: PictureStream, shape: tuple[int, int, int], options: ReadOptions, target: ByteArray) -> None:

@@ -129,10 +129,9 @@ def detect(location: Location) -> Reader | None:
 def _pair_source(known: NamedSet, tables: Sequence[Entry], mapping: Entry | None) -> Source:
     parts = [pixel_table(entry, transposed=known.transposed) for entry in tables]
     train, test = (array_part(images, labels - known.first_label) for images, labels in parts)
-    classes = mapped_classes(known, mapping)
     upright = (UPRIGHT,) if known.transposed else ()
-    source = Source(name="", title="", classes=classes, train=train, test=test, preprocessing=upright)
-    return official(known, source)
+    classes = mapped_classes(known, mapping)
+    return official(known, Source(name="", title="", classes=classes, train=train, test=test, preprocessing=upright))
 
 
 def is_table(path: Path) -> bool:

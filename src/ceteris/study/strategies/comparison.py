@@ -276,7 +276,7 @@ def factor_finding(
         )
         if arm := (tuned or {}).get(label):
             records = [*(record for record in blocks[label] if record), *arm.records]
-            parts = label_parts(factor, arm.level, arm.start)
+            parts = label_parts(factor, arm.level, arm.start) or ((arm.level, ""),)
             level = replace(level, effort=effort_of(records), tuning=arm.findings, label_parts=parts)
         levels.append(level)
     return FactorFinding(

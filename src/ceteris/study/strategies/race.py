@@ -59,12 +59,15 @@ def race(context: ExperimentContext, model: ModelSpec) -> Search:
 def _race_arms(comparison: ArmComparison, strategy: Race, tally: _Tally) -> Experiment[Decision]:
     """Race the arms through the blocks of the design and decide; then go on with what is undecided, as the context says."""
     context, study = comparison.context, comparison.context.study
+    looks = looks_of(context)
     trials = {label: exploration_trials(context, recipe) for label, recipe in comparison.arms.items()}
     tally.design.update(trial.digest for of_arm in trials.values() for trial in of_arm)
     rules = RaceRules(
         blocks=study.exploration.folds * study.exploration.seeds,
         folds=study.exploration.folds,
-        significance=study.significance * looks_of(context)[0][1],
+        significance=study.significance * looks[0][1],
+        last_blocks=study.exploration.folds * looks[-1][0],
+        last_significance=study.significance * looks[-1][1],
         margin=study.equivalence_margin,
         test=strategy.test,
     )
@@ -106,29 +109,33 @@ def _run(
 class RaceRules:
     """The design that is raced through: the test at its end, and what must come before a loser is named.
 
-    ``blocks`` of the full design, ``margin`` of equivalence in accuracy. ``test`` "friedman" asks the ranks of all arms
-    before single comparisons, as in irace (López-Ibáñez et al., The irace package: iterated racing for automatic algorithm
-    configuration, Operations Research Perspectives 3, 2016, after Birattari et al., GECCO 2002).
+    ``blocks`` of the full design, ``margin`` of equivalence. What is open after them may be repeated: nothing is given up
+    that might still be found on ``last_blocks``, with the significance of that look; 0 means the design. ``test``
+    "friedman" asks the ranks of all arms before single comparisons, as in irace (López-Ibáñez et al., The irace package:
+    iterated racing for automatic algorithm configuration, Operations Research Perspectives 3, 2016, after Birattari et al.,
+    GECCO 2002).
     """
 
     blocks: int
     folds: int
     significance: float
     margin: float
+    last_blocks: int = 0
+    last_significance: float = 0.0
     test: Literal["paired", "friedman"] = "paired"
 
-    def chances(self, found: Comparison, significance: float) -> tuple[float, float]:
-        """Return how probably the full design will claim that a level is worse, and that it is better.
+    def chances(self, found: Comparison, significance: float, blocks: int) -> tuple[float, float]:
+        """Return how probably the test on so many blocks will claim that a level is worse, and that it is better.
 
         The mean of all blocks is, given those so far, Student-distributed around theirs; its variance is by how much the
         squared standard error still falls. What belongs to an image comes back when a repetition holds it out again.
         """
         if found.identical or not found.standard_error:
             return 0.0, 0.0
-        at_all, so_far = (self._error_share(found.test, blocks) for blocks in (self.blocks, found.blocks))
+        at_all, so_far = (self._error_share(found.test, number) for number in (blocks, found.blocks))
         left = at_all / so_far
         at_end = found.standard_error * np.sqrt(left)
-        critical = at_end * stats.t.isf(significance / 2, max(1.0, found.degrees * self.blocks / found.blocks))
+        critical = at_end * stats.t.isf(significance / 2, max(1.0, found.degrees * blocks / found.blocks))
         spread = found.standard_error * np.sqrt(1 - left)
         ahead = np.array([critical + found.difference, critical - found.difference]) / spread
         worse, better = stats.t.sf(ahead, found.degrees)
@@ -137,7 +144,7 @@ class RaceRules:
     def _error_share(self, test: ComparisonTest, blocks: int) -> float:
         """Return what the squared standard error of a test on so many blocks is proportional to."""
         if test == "corrected-t":
-            return 1 / blocks + overlap_share(folds=self.folds, blocks=self.blocks)
+            return 1 / blocks + overlap_share(folds=self.folds, blocks=max(self.blocks, self.last_blocks))
         first = min(blocks, self.folds)
         return (PERSISTENT + (1 - PERSISTENT) * first / blocks) / first
 
@@ -202,13 +209,14 @@ class RaceState:
         reasons = [elimination.reason for elimination in self.left.values()]
         claimed, rivals = len(self.better) + reasons.count("worse"), {*self._rivals(), *self.left, *self.better}
         claim = self.rules.significance / (len(rivals - {self.incumbent}) - claimed)
-        miss = self.rules.significance / (reasons.count("futile") + 1)
-        if found.p_value < claim and max(self.rules.chances(found, claim)) >= 1 - CLAIM_RISK:
+        miss = (self.rules.last_significance or self.rules.significance) / (reasons.count("futile") + 1)
+        design, last = self.rules.blocks, self.rules.last_blocks or self.rules.blocks
+        if found.p_value < claim and max(self.rules.chances(found, claim, design)) >= 1 - CLAIM_RISK:
             if may_claim and found.difference > 0:
                 self.better.add(label)
             elif may_claim:
                 self._leave(label, found.blocks, "worse")
-        elif found.p_value >= miss and sum(self.rules.chances(found, miss)) <= MISS_RISK:
+        elif found.p_value >= miss and sum(self.rules.chances(found, miss, last)) <= MISS_RISK:
             self._leave(label, found.blocks, "futile")
 
     def _settle(self, differences: Mapping[str, FloatArray]) -> None:
