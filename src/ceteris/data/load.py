@@ -154,7 +154,8 @@ def from_arrays(
     test = None if test_images is None else (test_images, test_labels)
     reading = options or ReadOptions()
     source = arrays_source((train_images, train_labels), test, name=name, classes=classes, options=reading)
-    digest = hashlib.sha256(f"arrays {PREPARED_FORMAT} {name} {reading.key()}".encode())
+    form = (name, reading.key(), source.understood, source.white)
+    digest = hashlib.sha256(f"arrays {PREPARED_FORMAT} {form}".encode())
     for part in (source.train, source.test):
         if part is not None:
             images = np.empty((len(part.labels), *part.shape), dtype=np.uint8)

@@ -70,7 +70,7 @@ def read_labels(labels: Any, name: str = "labels") -> tuple[NDArray[Any], bool]:
     if array.dtype.kind == "O" and all(isinstance(label, int) for label in array):
         array = array.astype(np.int64)
     if array.dtype.kind in "UST" or (array.dtype.kind == "O" and all(isinstance(label, str) for label in array)):
-        return array.astype(str), True
+        return np.char.strip(array.astype(str)), True
     if array.dtype.kind not in "biuf" or (array.dtype.kind == "f" and np.any(array != np.round(array))):
         raise DataError(
             f"{name}: whole numbers or texts are expected, received {array.dtype} such as {array[:3].tolist()}."
@@ -173,6 +173,8 @@ def arrays_source(
     """
     pairs = {"train": train} if test is None else {"train": train, "test": test}
     read = [read_labels(labels, f"{name}: {part} labels") for part, (_, labels) in pairs.items()]
+    if len({texts for _, texts in read}) > 1:
+        raise DataError(f"{name}: the labels of one part are texts, those of the other numbers. Give both alike.")
     numbered, names = number_labels([labels for labels, _ in read], read[0][1], classes)
     reading, notes = options or ReadOptions(), []
     parts: list[Part] = []

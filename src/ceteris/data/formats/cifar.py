@@ -21,7 +21,7 @@ from ceteris.errors import DataError
 from ceteris.records import ByteArray
 
 _PIXELS = 3 * 32 * 32
-_MAX_MEMBER = 1 << 30
+_MAX_MEMBER = 1 << 28  # bytes; the largest official file has 155 million
 _MAX_MEMBERS = 10_000
 _ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".zip")
 # What a dictionary of texts, lists of whole numbers, and one array of bytes is written with (pickle protocols 0 to 2).

@@ -8,6 +8,7 @@ import io
 import os
 import warnings
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -38,7 +39,6 @@ UNREAD_SUFFIXES = frozenset({  # pictures in formats that are not read, or not p
     ".pdf", ".dcm", ".nii", ".mha", ".exr", ".hdr", ".jxl", ".mp4", ".avi", ".mov", ".mkv", ".npy", ".h5", ".hdf", ".mat",
 })  # fmt: skip
 MAX_PIXELS = 50_000_000
-_MAX_FILE_BYTES = 1 << 30
 GREY_MODES = frozenset({"1", "L", "LA", "La", "I;16", "I;16B", "I;16L", "I;16N", "I", "F"})
 _STEPS_BETWEEN = {"La": "LA", "LAB": "RGB", "HSV": "RGB"}  # modes that Pillow does not convert to grey at once
 _PNG_START = b"\x89PNG\r\n\x1a\n"
@@ -56,6 +56,10 @@ class PictureError(DataError):
         super().__init__(f"{name}: {reason}. Replace or remove it.")
         self.name = name
         self.reason = reason
+
+
+class RangeError(ValueError):
+    """Values that cannot be those of a picture."""
 
 
 class pillow_quiet(warnings.catch_warnings):  # noqa: N801
@@ -107,7 +111,7 @@ def file_header(path: str) -> PictureHeader:
     """
     with open_file(path) as file:
         start = file.read(_PNG_HEADER_BYTES)
-        content = start if _says_all(start) else start + file.read(_MAX_FILE_BYTES)
+        content = start if _says_all(start) else start + file.read()
     return picture_header(content, path)
 
 
@@ -153,9 +157,12 @@ def picture_pixels(
 
 def white_of_pictures(images: Iterable[Image.Image]) -> float | None:
     """Return the white that fits the largest value of all pictures with more than 8 bits; None where there are none."""
-    highest = (np.asarray(image).max(initial=0) for image in images if _is_deep(image))
-    found = max(highest, default=None)
-    return None if found is None else white_of(float(found))
+    highest: list[float] = []
+    for image in images:
+        if _is_deep(image):
+            with suppress(Exception):  # a damaged picture is named when its turn comes
+                highest.append(float(np.nanmax(np.asarray(image), initial=0)))
+    return white_of(max(highest)) if highest else None
 
 
 def white_of(high: float) -> float:
@@ -164,9 +171,16 @@ def white_of(high: float) -> float:
 
 
 def bytes_of(values: NDArray[Any], white: float) -> ByteArray:
-    """Return values of 0 to ``white`` as bytes of 0 to 255, rounded; those outside are cut off."""
+    """Return values of 0 to ``white`` as bytes of 0 to 255, rounded; those above are cut off.
+
+    Raises:
+        RangeError: values below 0, or no numbers.
+    """
     if values.dtype == np.uint8 and white == 255:
         return values
+    low, high = values.min(initial=0), values.max(initial=0)
+    if not (low >= 0 and np.isfinite(high)):
+        raise RangeError(f"its values lie in {low:g} to {high:g}; values below 0, and no numbers, are not read")
     return np.clip(np.round(values * (255.0 / white)), 0, 255).astype(np.uint8)
 
 
@@ -177,7 +191,7 @@ def read_picture_file(path: str, channels: int, options: ReadOptions, *, invert:
         DataError: the file is missing, cannot be read, or is no picture.
     """
     with open_file(path) as file:
-        content = file.read(_MAX_FILE_BYTES)
+        content = file.read()
     return read_picture(content, path, channels, options, invert=invert)
 
 
@@ -209,7 +223,7 @@ def open_picture(name: str, content: bytes | None = None) -> Image.Image:
     """
     if content is None:
         with open_file(name) as file:
-            content = file.read(_MAX_FILE_BYTES)
+            content = file.read()
     # Pillow's decoders raise almost any type of exception on damaged files, so all of them are caught here.
     try:
         tga = ("TGA",) if os.path.splitext(name)[1].lower() in _TGA_SUFFIXES else ()
@@ -258,7 +272,9 @@ def _check_size(height: int, width: int, name: str) -> None:
 
 def _unreadable(content: bytes, name: str, error: Exception) -> PictureError:
     start = content[:512].lstrip().lower()
-    if not content:
+    if isinstance(error, RangeError):
+        reason = str(error)
+    elif not content:
         reason = "the file is empty"
     elif start.startswith((b"<!doctype html", b"<html")):
         reason = "a web page and no picture: the download failed"
