@@ -87,7 +87,7 @@ def open_prepared(folder: Path) -> DataSet:
     """
     meta = _meta(folder)
     later = ("understood", "reading", "hazards", "appearance")  # what copies of an earlier version do not hold
-    stored = {name: _tuples(meta.get(name, {})) for name in later}
+    stored = {name: {key: _tuple(value) for key, value in meta.get(name, {}).items()} for name in later}
     hazards = Hazards(**stored["hazards"]) if stored["hazards"] else None
     test = SealedTest(
         read=partial(_open_part, folder, "test"),
@@ -153,12 +153,8 @@ def prints(images: ByteArray) -> NDArray[np.uint64]:
     return np.frombuffer(bytes(digests), dtype="<u8").reshape(-1, 2)
 
 
-def _tuples(values: dict[str, Any]) -> dict[str, Any]:
-    """Return what JSON made lists of as tuples."""
-    return {name: _tuple(value) for name, value in values.items()}
-
-
 def _tuple(value: Any) -> Any:
+    """Return what JSON made a list of as a tuple, at every depth."""
     return tuple(map(_tuple, value)) if isinstance(value, list) else value
 
 

@@ -121,12 +121,20 @@ def detect(location: Location) -> Reader | None:
         if pair is not None:
             parts, mapping = [by_name[name] for name in pair], find_mapping(files, known.prefix)
             paths = dict.fromkeys(entry.path for entry in (*parts, mapping) if entry is not None)
-            read_pair = partial(_pair_source, known, parts, mapping)
-            return Reader(kind=f"{known.name} csv", files=tuple(paths), read=read_pair)
+            return Reader(
+                kind=f"{known.name} csv",
+                files=tuple(paths),
+                read=partial(table_pair, known, (parts[0], parts[1]), mapping),
+            )
     return None
 
 
-def _pair_source(known: NamedSet, tables: Sequence[Entry], mapping: Entry | None) -> Source:
+def table_pair(known: NamedSet, tables: tuple[Entry, Entry], mapping: Entry | None) -> Source:
+    """Return a named set from its training and its test table of pixels.
+
+    Raises:
+        DataError: see :func:`pixel_table`, and tables that are not those of the set.
+    """
     parts = [pixel_table(entry, transposed=known.transposed) for entry in tables]
     train, test = (array_part(images, labels - known.first_label) for images, labels in parts)
     upright = (UPRIGHT,) if known.transposed else ()
