@@ -12,7 +12,10 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from ceteris.digests import ADDED
+from ceteris.files import file_name
 
+# Of a study, a model or a factor; it becomes part of the names of files.
+Name = Annotated[str, Field(max_length=64), AfterValidator(file_name)]
 Count = Annotated[int, Field(strict=True, ge=1, le=10**9)]
 WholeNumber = Annotated[int, Field(strict=True, ge=0, le=10**9)]
 
@@ -713,7 +716,7 @@ MODEL_PRESETS: dict[str, dict[str, Any]] = {
 
 def _model_named(value: Any) -> Any:
     tree = _named(value)
-    if isinstance(tree, dict) and tree.get("kind") in MODEL_PRESETS:
+    if isinstance(tree, dict) and isinstance(tree.get("kind"), str) and tree["kind"] in MODEL_PRESETS:
         return MODEL_PRESETS[tree["kind"]] | {key: part for key, part in tree.items() if key != "kind"}
     return tree
 

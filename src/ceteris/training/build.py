@@ -84,6 +84,7 @@ def build_model(
     classes: int,
     generator: torch.Generator,
     batch_size: int = 1,
+    most_parameters: int = size.LARGEST_PARAMETERS,
     imports: ImportPolicy = NO_IMPORTS,
 ) -> nn.Module:
     """Return the model on the CPU with its initial weights, in training mode.
@@ -94,6 +95,7 @@ def build_model(
         classes: number of logits.
         generator: the stream of the initial weights; every layer draws from its own part of it.
         batch_size: images of a training step, which must fit into the memory.
+        most_parameters: how many it may have where its weights are known.
         imports: whether a user's own model may be imported and run.
 
     Raises:
@@ -116,6 +118,10 @@ def build_model(
         case _:
             assert_never(model)
     size.require_buildable(found, batch_size, fields_of_size)
+    if found.parameters > most_parameters:
+        raise ConfigError(
+            f"the model would have {found.parameters:,} parameters; there are weights for {most_parameters:,}."
+        )
     with torch.device("meta"):  # memory and default weights would be made only to be overwritten
         network = make(**settings)
     _allocate(network)
