@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ceteris.data.imageset import ImageSet, class_counts, pieces
+from ceteris.recipe import Count
 from ceteris.records import IntArray
 
 LARGE_IMBALANCE = 10.0
@@ -44,7 +45,7 @@ class Hazards:
     without_test: tuple[str, ...] = ()
     classes: int
     largest: tuple[str, int]
-    smallest: tuple[str, int]
+    smallest: tuple[str, Count]
     values: tuple[int, int]
     bright: float
     dark: float

@@ -10,6 +10,7 @@ from typing import Literal, get_args
 
 from ceteris.analysis.results import results_of
 from ceteris.errors import ConfigError, did_you_mean
+from ceteris.files import check_links, file_name
 from ceteris.findings import StudyFindings
 from ceteris.report.html import html_report
 from ceteris.report.notebook import notebook_report
@@ -58,6 +59,7 @@ def write_report(
     folder: Path,
     *,
     formats: Sequence[str] = FORMATS,
+    execute: bool = True,
     progress: Callable[[str], None] | None = None,
 ) -> list[Path]:
     """Write ``figures/*.svg`` and ``*.png``, ``tables/*.csv`` and the report in each of ``formats`` into ``folder``.
@@ -69,6 +71,7 @@ def write_report(
         findings: what the study found.
         folder: made when absent; files of the same names are replaced.
         formats: any of "html", "pdf", "ipynb".
+        execute: whether the notebook is executed; without it its cells have no outputs.
         progress: is given a few words on what is being done.
 
     Returns:
@@ -76,14 +79,15 @@ def write_report(
 
     Raises:
         ConfigError: an unknown format.
-        StoreError: a file cannot be written.
+        StoreError: a file cannot be written, or a link in the folder leads elsewhere.
     """
     check_formats(formats)
+    check_links(folder)
     tell = progress or (lambda _: None)
     with ThreadPoolExecutor(max_workers=1) as background:
         # The notebook's kernel is a process of its own: it works while the figures are drawn here.
         results, written = results_of(findings), []
-        notebook = background.submit(notebook_report, results, folder) if "ipynb" in formats else None
+        notebook = background.submit(notebook_report, results, folder, execute=execute) if "ipynb" in formats else None
         report = compose(results, tell)
         for name, content in _files(report, formats, notebook, tell):
             write_bytes(folder / name, content)
@@ -96,11 +100,11 @@ def _files(
 ) -> Iterator[tuple[str, bytes]]:
     """Yield the name inside the folder and the content of every file: figures, tables, documents, the page last."""
     for drawn in report.drawn:
-        yield f"figures/{drawn.figure.name}.svg", drawn.svg.encode("utf-8")
-        yield f"figures/{drawn.figure.name}.png", drawn.png
+        yield f"figures/{file_name(drawn.figure.name)}.svg", drawn.svg.encode("utf-8")
+        yield f"figures/{file_name(drawn.figure.name)}.png", drawn.png
     for table in report.tables:
         if table.exported:
-            yield f"tables/{table.name}.csv", table.csv().encode("utf-8")
+            yield f"tables/{file_name(table.name)}.csv", table.csv().encode("utf-8")
     missing: list[str] = []
     documents: dict[str, Callable[[], bytes]] = {}
     if "pdf" in formats:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ceteris.data.formats.pictures import GREY_MODES, bytes_of, picture_pixels, white_of, white_of_pictures
+from ceteris.data.imageset import check_labels
 from ceteris.data.source import Part, ReadOptions, Source, Understood, array_part
 from ceteris.errors import ConfigError, DataError
 from ceteris.records import ByteArray, IntArray
@@ -94,6 +95,8 @@ def number_labels(
         DataError: a label that is none of the names.
     """
     if names is not None and not texts:
+        for part in parts:
+            check_labels(part.astype(np.int64), names, count=len(part))
         return [part.astype(np.int64) for part in parts], names
     values = np.unique(np.concatenate(parts))
     known = np.array(names) if names is not None else values

@@ -42,6 +42,9 @@ Rows = Sequence[tuple[int, Mapping[int, str] | list[str]]]  # number in the file
 _ROWS_AT_ONCE = 1024
 
 
+_LONGEST_PATH = 4096
+
+
 class PictureFinder:
     """Finds the pictures that a table names, as people write such names: without suffix, with backslashes, from elsewhere."""
 
@@ -66,7 +69,7 @@ class PictureFinder:
             DataError: several pictures of that name.
         """
         direct = os.path.join(self._folder, cell.strip())
-        if "\0" in cell or os.path.isfile(direct):
+        if "\0" in cell or len(cell) > _LONGEST_PATH or os.path.isfile(direct):
             return direct
         target = _plain(cell.strip().replace("\\", "/"))
         stem = os.path.splitext(target)[0] if is_picture_name(target) else target
