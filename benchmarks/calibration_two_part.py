@@ -23,8 +23,10 @@ from ceteris.stats import (
     PairedMoments,
     corrected_t_test,
     judge_moments,
+    mcnemar,
     overlap_share,
     two_part_test,
+    two_way_test,
 )
 from simulated_studies import (
     DrawImages,
@@ -168,7 +170,7 @@ def first_repetitions(studies: Studies, count: int) -> Studies:
     return Studies(differences=studies.differences[:, :count], fold=studies.fold[:, :count])
 
 
-def _percent(*shares: float) -> str:
+def _percent(*shares: float | np.floating) -> str:
     return " | ".join(f"{100 * share:.1f}" for share in shares)
 
 
@@ -267,16 +269,57 @@ def _windows(studies: Studies, repetitions: int) -> Iterator[Studies]:
         yield Studies(differences=studies.differences[:, chosen], fold=studies.fold[:, chosen])
 
 
+def print_luck(folder: Path) -> None:
+    """Print what the constants rest on: how far the luck of trainings goes beyond images, and what is shared.
+
+    The mean of five blocks varies over studies by as much as five independent blocks would if its column is 1; more says that
+    blocks are correlated.
+    """
+    print("\n| network | difference | images that differ % | s² / b² | Var(m) / (s² / N) | comes back in another repetition "
+          "|\n| --- | --- | --: | --: | --: | --: |")  # fmt: skip
+    for row, networks in read_networks(folder):
+        for level in networks.names[1:]:
+            studies, _ = networks.pair(level, "base")
+            moments = [moments_of(part) for part in _windows(studies, 1)]
+            spread, binomial = (np.mean([getattr(one, name) for one in moments]) for name in ("spread", "binomial"))
+            shared = np.mean([one.mean.var(ddof=1) / (one.spread.mean() / one.blocks) for one in moments])
+            centred = studies.differences - studies.differences.mean(axis=2, keepdims=True)
+            back = (centred[:, 0] * centred[:, 1]).mean() / (centred**2).mean()
+            differ = 100 * (studies.differences != 0).mean()
+            print(
+                f"| {row} | {level} | {differ:.1f} | {spread / binomial:.2f} | {shared:.2f} | {back:.2f} |", flush=True
+            )
+
+
+def print_finals(folder: Path) -> None:
+    """Print the false claims of the two-way test between two seeds of one recipe, and those of McNemar's test."""
+    print("| network | studies | seeds | images | deviation over seeds, points | McNemar, one seed: false claims % "
+          "| two-way: false claims % |\n| --- | --: | --: | --: | --: | --: | --: |")  # fmt: skip
+    for row in sorted({file.name.rsplit("-", 2)[0] for file in folder.glob("*-*-*.npz")}):
+        right = np.concatenate([np.load(file)["right"] for file in sorted(folder.glob(f"{row}-*.npz"))])
+        one = [mcnemar(first[0], second[0]).p_value < SIGNIFICANCE for first, second in right]
+        both = [two_way_test(second.astype(float) - first).p_value < SIGNIFICANCE for first, second in right]
+        luck = float(np.sqrt(right.mean(axis=3).var(axis=2, ddof=1).mean()))
+        studies, _, seeds, images = right.shape
+        print(
+            f"| {row} | {studies} | {seeds} | {images} | {100 * luck:.1f} | {_percent(np.mean(one), np.mean(both))} |"
+        )
+
+
 def main() -> None:
     """Print the tables as Markdown."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--studies", type=int, default=10_000, help="simulated studies per row")
     parser.add_argument("--networks", type=Path, help="folder of benchmarks/real_networks.py")
+    parser.add_argument("--finals", type=Path, help="folder of benchmarks/real_networks.py --finals")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     began = time.perf_counter()
     if arguments.networks:
         print_networks(arguments.networks)
+        print_luck(arguments.networks)
+    elif arguments.finals:
+        print_finals(arguments.finals)
     else:
         print_simulated(arguments.studies, np.random.default_rng(arguments.seed))
     print(f"\n{time.perf_counter() - began:.0f} s")

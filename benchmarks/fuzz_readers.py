@@ -2,9 +2,9 @@
 
     python benchmarks/fuzz_readers.py --inputs 120000
 
-Valid files of every format are damaged by random changes of bytes, cuts, insertions, repetitions and forged numbers. A
-crash is any other exception, the death of the process, more than 5 seconds of computing, or memory beyond the limit
-(1 GiB above that of the idle process). Inputs that crash are kept in the folder ``--keep``.
+Valid files of every format and layout are damaged by random changes of bytes, cuts, insertions, repetitions and forged
+numbers. A crash is any other exception, the death of the process, more than 5 seconds of computing, memory beyond the limit
+(1 GiB above that of the idle process), or a valid file that is refused. Inputs that crash are kept in the folder ``--keep``.
 """
 
 import argparse
@@ -29,15 +29,19 @@ from dataclasses import dataclass
 from importlib import import_module
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from ceteris.data.formats import cifar
+from ceteris.data.formats.arrays import arrays_source, read_images
 from ceteris.data.formats.cifar import read_cifar_pickle
 from ceteris.data.formats.entries import Entry, zip_entries
+from ceteris.data.formats.folders import folder_source
 from ceteris.data.formats.idx import idx_part, read_mapping
-from ceteris.data.formats.npz import npz_source
+from ceteris.data.formats.npz import npz_source, read_npy
 from ceteris.data.formats.parquet import parquet_source
 from ceteris.data.formats.pictures import picture_header, read_picture
 from ceteris.data.formats.tables import table_source
@@ -172,7 +176,7 @@ def fast_gzip(content: bytes) -> bytes:
     return gzip.compress(content, compresslevel=1)
 
 
-def npy(array: ByteArray) -> bytes:
+def npy(array: NDArray[Any]) -> bytes:
     stream = io.BytesIO()
     np.save(stream, array)
     return stream.getvalue()
@@ -214,6 +218,75 @@ def read_one_picture(path: Path) -> None:
     read_picture(content, str(path), 3, ReadOptions(size=(8, 8)))
 
 
+def tree(path: Path, *names: str) -> Path:
+    """Return a folder with valid pictures of these names beside ``path``, made once."""
+    folder = path.parent / "tree"
+    for name in names:
+        target = folder / name
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(pictures_cache[0])
+    return folder
+
+
+def read_picture_folder(path: Path) -> None:
+    """Read a folder in which one picture, also one of 16 bits or floats, is damaged; it may be left out."""
+    folder = tree(path, "a/0.png", "a/1.png", "b/0.png", "b/1.png")
+    (folder / "b" / "damaged.tif").write_bytes(path.read_bytes())
+    for skip in (False, True):
+        materialise_source(folder_source(folder, ReadOptions(skip_unreadable=skip, size=(9, 7))))
+
+
+def read_annotated_folder(path: Path) -> None:
+    """Read Tiny ImageNet's layout, whose validation part is labelled by a file of lines."""
+    folder = tree(path, "train/n1/images/0.png", "train/n2/images/1.png", "val/images/v0.png", "val/images/v1.png")
+    (folder / "val" / "val_annotations.txt").write_bytes(path.read_bytes())
+    materialise_source(folder_source(folder, OPTIONS))
+
+
+def read_labelled_folder(path: Path) -> None:
+    """Read pictures that a table beside them labels."""
+    folder = tree(path, *(f"images/{name}.png" for name in "abcdef"))
+    (folder / "labels.csv").write_bytes(path.read_bytes())
+    materialise_source(folder_source(folder, OPTIONS))
+
+
+def read_array(path: Path) -> None:
+    """Read an array as a model reads it that takes grey images of 5 x 5 pixels."""
+    with path.open("rb") as stream:
+        try:
+            array = read_npy(stream, 1 << 20)
+        except Exception as error:  # as for the members of an .npz file
+            raise DataError(str(error)) from error
+    read_images(array, ReadOptions(white=4095.0), shape=(1, 5, 5))
+    materialise_source(arrays_source((array, np.arange(len(array)) % 2), None, name="arrays"))
+
+
+def parquet_file(picture: bytes) -> bytes:
+    pyarrow, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
+    stream = io.BytesIO()
+    cells = [{"bytes": content, "path": None} for content in (picture, *pictures_cache[:1] * 3)]
+    parquet.write_table(pyarrow.table({"image": cells, "label": ["cat", "dog", "cat", "dog"]}), stream)
+    return stream.getvalue()
+
+
+def read_parquet_pictures(path: Path) -> None:
+    for skip in (False, True):
+        materialise_source(parquet_source(path, ReadOptions(skip_unreadable=skip, size=(9, 7))))
+
+
+def deep_pictures() -> tuple[bytes, ...]:
+    found = []
+    for array in (
+        np.arange(63).reshape(9, 7).astype(np.uint16) * 65,
+        np.linspace(0, 1, 63, dtype=np.float32).reshape(9, 7),
+    ):
+        stream = io.BytesIO()
+        Image.fromarray(array).save(stream, "TIFF")
+        found.append(stream.getvalue())
+    return tuple(found)
+
+
 def read_picture_table(path: Path) -> None:
     for name in "abcdef":
         (path.parent / f"{name}.png").write_bytes(pictures_cache[0])
@@ -235,6 +308,14 @@ def targets() -> tuple[Target, ...]:
         f"{n % 2},{n} 1 2 3,{'Training' if n else 'PrivateTest'}\n" for n in range(4)
     )
     spellings = (table, rows, table.replace(",", ";"), "sep=\t\n" + table.replace(",", "\t"), faces)
+    header = ",".join(f"p{place}" for place in range(9))
+    texts = f"{header},label,split\n" + "".join(
+        f"{','.join(map(str, row))},{'cat' if n % 2 else 'dog'},{'train' if n else 'test'}\n"
+        for n, row in enumerate((images(5, (9,)) / 255.0).round(3).tolist())
+    )
+    binary = f"label,{header}\n" + "".join(",".join(map(str, row)) + "\n" for row in (images(5, (10,)) % 2).tolist())
+    kaggle = '"Image Path",Category,fold\n' + "".join(f"set\\train\\{name}.png, {name > 'c'} ,1\n" for name in "abcdef")
+    beside = "id_code,diagnosis\n" + "".join(f"{name},{name > 'c'}\n" for name in "abcdef")
     pair = zipped({"images.gz": gzip.compress(image_file), "labels": label_file})
     return (
         Target(name="IDX", suffix="", seeds=(image_file,), read=read_idx_pair),
@@ -279,8 +360,51 @@ def targets() -> tuple[Target, ...]:
         Target(
             name="picture table",
             suffix=".csv",
-            seeds=(paths.encode(), one_hot.encode(), paths.encode("utf-16")),
+            seeds=(
+                paths.encode(),
+                one_hot.encode(),
+                paths.encode("utf-16"),
+                kaggle.encode(),
+                beside.encode("utf-16-le"),
+            ),
             read=read_picture_table,
+        ),
+        Target(
+            name="texts and pixels",
+            suffix=".csv",
+            seeds=(texts.encode(), binary.encode(), texts.replace(",", ";").encode("utf-16")),
+            read=lambda p: materialise_source(table_source(p, OPTIONS)),
+        ),
+        Target(
+            name="table in a folder",
+            suffix=".csv",
+            seeds=(beside.encode(), one_hot.encode()),
+            read=read_labelled_folder,
+        ),
+        Target(
+            name="annotations",
+            suffix=".txt",
+            seeds=(b"v0.png\tn1\t0\t0\t8\t8\nv1.png\tn2\t0\t0\t8\t8\n",),
+            read=read_annotated_folder,
+        ),
+        Target(
+            name="picture in a folder",
+            suffix=".tif",
+            seeds=(*pictures_cache, *deep_pictures()),
+            read=read_picture_folder,
+        ),
+        Target(
+            name="array",
+            suffix=".npy",
+            seeds=(npy(images(6, (5, 5))), npy(images(6, (5, 5)) / 255.0), npy(images(6, (1, 5, 5)).astype("u2"))),
+            read=read_array,
+        ),
+        Target(
+            name="picture in Parquet",
+            suffix=".parquet",
+            seeds=pictures_cache,
+            read=read_parquet_pictures,
+            packed=parquet_file,
         ),
         Target(name="npz", suffix=".npz", seeds=(npy(images(6, (5, 5))),), read=read_npz, packed=npz_file),
         Target(
@@ -355,19 +479,21 @@ def fire(target: Target, count: int, seed: int, folder: Path, report: "multiproc
     warnings.simplefilter("ignore")
     idle = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (idle + MEMORY, idle + MEMORY))
-    for number in (signal.SIGPROF, signal.SIGALRM):
-        signal.signal(number, too_long)
+    for alarm in (signal.SIGPROF, signal.SIGALRM):
+        signal.signal(alarm, too_long)
     random, outcomes = np.random.default_rng(seed), Counter[str]()
     path = folder / f"input{target.suffix}"
-    for _ in range(count):
-        path.write_bytes(target.forged(random))
+    valid = [seed if target.packed is None else target.packed(seed) for seed in target.seeds]
+    for number in range(count + len(valid)):
+        path.write_bytes(valid[number] if number < len(valid) else target.forged(random))
         set_timers(SECONDS, WALL_SECONDS)
         try:
             target.read(path)
-            outcomes["read"] += 1
-        except CeterisError:
-            outcomes["refused"] += 1
-        except BaseException:
+            outcomes["read"] += number >= len(valid)
+        except BaseException as error:
+            if isinstance(error, CeterisError) and number >= len(valid):
+                outcomes["refused"] += 1
+                continue
             crash = Counter(crashed=1)
             report.put(Result(outcomes=crash, content=path.read_bytes(), text=traceback.format_exc()))
         finally:
@@ -415,13 +541,13 @@ def main() -> int:
     arguments.keep.mkdir(parents=True, exist_ok=True)
     chosen = [target for target in targets() if arguments.only in target.name]
     total: Counter[str] = Counter()
-    print(f"{'reader':16} {'inputs':>8} {'read':>8} {'refused':>8} {'crashed':>8} {'peak MiB':>9} {'seconds':>8}")
+    print(f"{'reader':20} {'inputs':>8} {'read':>8} {'refused':>8} {'crashed':>8} {'peak MiB':>9} {'seconds':>8}")
     for number, target in enumerate(chosen):
         started = time.perf_counter()
         count = -(-arguments.inputs // len(chosen))
         outcomes, peak = fire_in_child(target, count, arguments.seed * 1000 + number, arguments.keep)
         total += outcomes
-        row = f"{target.name:16} {sum(outcomes.values()):8} {outcomes['read']:8} {outcomes['refused']:8}"
+        row = f"{target.name:20} {sum(outcomes.values()):8} {outcomes['read']:8} {outcomes['refused']:8}"
         print(f"{row} {outcomes['crashed']:8} {peak / 1024:9.0f} {time.perf_counter() - started:8.1f}", flush=True)
     print(f"inputs {sum(total.values())}, crashes {total['crashed']}")
     return 1 if total["crashed"] else 0

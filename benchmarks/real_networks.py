@@ -199,10 +199,12 @@ class Study:
 
 
 def train_stack(
-    row: Row, arms: list[Arm], study: Study, folds: NDArray[np.int64], classes: int, generator: np.random.Generator
-) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """Train arms of one width on every fold; return what is right when held out (arms, n) and in the pool (arms,)."""
-    fits = torch.from_numpy(np.stack([np.flatnonzero(folds != fold) for fold in range(FOLDS)]))
+    row: Row, arms: list[Arm], study: Study, fits: Tensor, classes: int, generator: np.random.Generator
+) -> Callable[[Tensor], Tensor]:
+    """Train arms of one width on the images ``fits`` (FOLDS, fitted), and return what answers images.
+
+    It maps images (nets, images, side, side), or some for all of them, to answers (nets, images); the nets come arm by arm.
+    """
     seeds = generator.integers(2**62, size=2)  # shared, and that of the null
     nets = len(arms) * FOLDS
 
@@ -235,15 +237,12 @@ def train_stack(
             gradients = torch.autograd.grad(loss, [stack.weights[name] for name in names])
             progress = (epoch * steps + number) / (row.epochs * steps)
             _descend(stack, velocity, dict(zip(names, gradients, strict=True)), rates * (1 - progress), decays)
-    with torch.no_grad():
-        held = torch.from_numpy(np.stack([np.flatnonzero(folds == fold) for fold in range(FOLDS)])).repeat(len(arms), 1)
-        answers = network(stack, _last(study.images[held]), classes, width, False).argmax(1)
-        correct = torch.zeros(len(arms), len(folds), dtype=torch.bool)
-        right = (answers == study.labels[held]).view(len(arms), -1)
-        correct.scatter_(1, held.view(len(arms), -1), right)
-        pool = _last(study.pool_images.expand(nets, -1, -1, -1))
-        known = network(stack, pool, classes, width, False).argmax(1) == study.pool_labels
-    return correct.numpy(), known.float().mean(1).view(len(arms), FOLDS).mean(1).double().numpy()
+
+    def answer(images: Tensor) -> Tensor:
+        with torch.no_grad():
+            return network(stack, _last(images.expand(nets, -1, -1, -1)), classes, width, False).argmax(1)
+
+    return answer
 
 
 def _last(images: Tensor) -> Tensor:
@@ -264,19 +263,33 @@ def _descend(
 
 
 def run_study(row: Row, study: Study, classes: int, generator: np.random.Generator) -> Answers:
-    """Train all arms of one study."""
+    """Train all arms of one study on every fold."""
     arms = [ARMS[name] for name in row.arms]
     correct = np.zeros((len(arms), row.repetitions, row.images), dtype=np.bool_)
     pool = np.zeros((len(arms), row.repetitions))
     fold = np.stack([generator.permutation(np.arange(row.images) % FOLDS) for _ in range(row.repetitions)])
-    for repetition in range(row.repetitions):
+    for repetition, folds in enumerate(fold):
+        parts = [[np.flatnonzero((folds == number) == held) for number in range(FOLDS)] for held in (False, True)]
+        fits, held = (torch.from_numpy(np.stack(part)) for part in parts)
         for width in sorted({arm.width for arm in arms}):
             chosen = [number for number, arm in enumerate(arms) if arm.width == width]
-            stacked = [arms[number] for number in chosen]
-            correct[chosen, repetition], pool[chosen, repetition] = train_stack(
-                row, stacked, study, fold[repetition], classes, generator
+            answer = train_stack(row, [arms[number] for number in chosen], study, fits, classes, generator)
+            places = held.repeat(len(chosen), 1)  # (nets, held out)
+            right = (answer(study.images[places]) == study.labels[places]).view(len(chosen), -1)
+            right = torch.zeros(len(chosen), row.images, dtype=torch.bool).scatter(
+                1, places.view(len(chosen), -1), right
             )
+            correct[chosen, repetition] = right.numpy()
+            known = (answer(study.pool_images) == study.pool_labels).float()
+            pool[chosen, repetition] = known.mean(1).view(len(chosen), FOLDS).mean(1).numpy()
     return correct, fold.astype(np.int8), pool
+
+
+def run_finals(row: Row, study: Study, classes: int, generator: np.random.Generator) -> NDArray[np.bool_]:
+    """Train baseline and null on all images with FOLDS seeds; return what they have right in the pool (2, seeds, images)."""
+    everything = torch.arange(row.images).repeat(FOLDS, 1)
+    answer = train_stack(row, [ARMS["base"], ARMS["null"]], study, everything, classes, generator)
+    return (answer(study.pool_images) == study.pool_labels).view(2, FOLDS, -1).numpy()
 
 
 def shrunk(folder: Path, cache: Path) -> tuple[Tensor, Tensor]:
@@ -303,6 +316,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, action="append", required=True, help="MNIST, then EMNIST (or others)")
     parser.add_argument("--out", type=Path, required=True, help="folder of the results, one file per row and chunk")
     parser.add_argument("--row", choices=list(ROWS), action="append")
+    parser.add_argument("--finals", action="store_true", help="train on all images of a study, five seeds, instead")
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--studies", type=int, default=400, help="most studies of a row")
     parser.add_argument("--chunk", type=int, default=10, help="studies per file")
@@ -319,15 +333,19 @@ def main() -> None:
         for name, row in rows.items():
             if chunk % row.every:
                 continue
+            if time.perf_counter() - began > 60 * chosen.minutes:
+                return
             start, classes = time.perf_counter(), int(sets[row.data][1].max()) + 1
+            file = chosen.out / f"{name}-{chosen.seed}-{chunk:03d}.npz"
+            if chosen.finals:
+                right = [run_finals(row, next(drawn[name]), classes, generators[name]) for _ in range(chosen.chunk)]
+                np.savez_compressed(file, right=np.stack(right))
+                continue
             done = [run_study(row, next(drawn[name]), classes, generators[name]) for _ in range(chosen.chunk)]
             correct, fold, pool = (np.stack(arrays) for arrays in zip(*done, strict=True))
-            file = chosen.out / f"{name}-{chosen.seed}-{chunk:03d}.npz"
             np.savez_compressed(file, names=np.array(row.arms), correct=correct, fold=fold, pool=pool)
             spent = time.perf_counter() - start
             print(f"{chunk} {name} {spent / chosen.chunk:.2f} s/study", pool.mean((0, 2)).round(4), flush=True)
-            if time.perf_counter() - began > 60 * chosen.minutes:
-                return
 
 
 if __name__ == "__main__":

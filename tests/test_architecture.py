@@ -24,6 +24,7 @@ SOURCE = Path(ceteris.__file__).parent
 # is a door: it hands out the names of `study` and `api` when they are asked for.
 FLOORS: list[set[str]] = [
     {"digests", "errors", "formats"},
+    {"files"},
     {"recipe", "seeds", "user_code"},
     {"fields"},
     {"records"},

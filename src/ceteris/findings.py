@@ -10,8 +10,18 @@ from typing import Literal
 
 import numpy as np
 
-from ceteris.recipe import Recipe
-from ceteris.records import ByteArray, Cost, EpochHistory, Float32Array, FloatArray, IntArray, IterationHistory
+from ceteris.recipe import Name, Recipe
+from ceteris.records import (
+    ByteArray,
+    Cost,
+    EpochHistory,
+    Float32Array,
+    FloatArray,
+    IntArray,
+    IterationHistory,
+    check_indices,
+    check_shapes,
+)
 
 SCHEMA = 4  # of the file of a study's findings; it grows whenever a field of a type below changes
 
@@ -53,6 +63,15 @@ class DataDescription:
     sample_labels: IntArray  # (samples,)
     warnings: tuple[str, ...]
     understood: str = ""  # what was read as what, in one line
+
+    def __post_init__(self) -> None:
+        check_shapes(
+            self, train_class_counts="classes", test_class_counts="classes",
+            sample_images="samples channels height width", sample_labels="samples",
+        )  # fmt: skip
+        if not len(self.classes) == len(self.train_class_counts) > 0:
+            raise ValueError("classes: as many names are needed as there are counts, and one at least")
+        check_indices("sample_labels", self.sample_labels, len(self.classes))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -295,7 +314,7 @@ class FactorFinding:
     ``incompatible`` levels were left out; ``eliminations`` are those of a race, in their order.
     """
 
-    name: str
+    name: Name
     title: str
     question: str
     fields: tuple[str, ...]
@@ -583,7 +602,7 @@ class ModelFinding:
     ``luck`` is () unless the study asks where the noise comes from.
     """
 
-    name: str
+    name: Name
     title: str
     baseline: Recipe
     best: Recipe
@@ -614,7 +633,7 @@ class FinalFinding:
     The ``clean`` accuracy and loss are those on training images, see :class:`ceteris.records.Finished`.
     """
 
-    model: str
+    model: Name
     version: Version
     seed: int
     digest: str
@@ -633,6 +652,9 @@ class FinalFinding:
     clean_train_accuracy: float | None = None
     clean_train_loss: float | None = None
 
+    def __post_init__(self) -> None:
+        check_shapes(self, probabilities="images classes", test_curve_loss="epochs", test_curve_accuracy="epochs")
+
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureMaps:
@@ -646,12 +668,23 @@ class FeatureMaps:
     filters: Float32Array
     maps: Float32Array
 
+    def __post_init__(self) -> None:
+        check_shapes(self, image="channels height width", filters="filters rows columns", maps="filters h w")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeftOut:
+    """A part of an explanation that could not be made, and the error that says why."""
+
+    part: Literal["heat maps", "features", "embedding"]
+    reason: str
+
 
 @dataclass(frozen=True, kw_only=True)
 class Explanation:
     """Pictures of what one final model does, as arrays. ``heat`` is Grad-CAM scaled to 0..1; empty for an MLP without it."""
 
-    model: str
+    model: Name
     layer: str
     images: ByteArray  # (n, channels, height, width)
     labels: IntArray  # (n,)
@@ -661,6 +694,13 @@ class Explanation:
     embedding_layer: str
     embedding: Float32Array  # (m, 2) t-SNE
     embedding_labels: IntArray  # (m,)
+    left_out: tuple[LeftOut, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_shapes(
+            self, images="n channels height width", labels="n", predictions="n", heat="maps rows columns",
+            embedding="m two", embedding_labels="m",
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -676,6 +716,9 @@ class ResidualFinding:
     parameters_with: int
     parameters_without: int
 
+    def __post_init__(self) -> None:
+        check_shapes(self, gradient_norms_with="layers", gradient_norms_without="layers")
+
 
 @dataclass(frozen=True, kw_only=True)
 class TestImages:
@@ -685,6 +728,9 @@ class TestImages:
 
     indices: IntArray  # (n,)
     images: ByteArray  # (n, channels, height, width)
+
+    def __post_init__(self) -> None:
+        check_shapes(self, indices="n", images="n channels height width")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -701,7 +747,7 @@ class Look:
 class StudyFacts:
     """What a study was: its names, its design, its data, and what it took."""
 
-    name: str
+    name: Name
     title: str
     question: str
     author: str
@@ -746,3 +792,20 @@ class StudyFindings(StudyFacts):
     explanations: tuple[Explanation, ...]
     test_labels: IntArray
     test_images: TestImages
+
+    def __post_init__(self) -> None:
+        names, images = [model.name for model in self.models], len(self.test_labels)
+        classes = len(self.data.classes)
+        check_shapes(self, test_labels="images")
+        check_indices("test_labels", self.test_labels, classes)
+        check_indices("test_images.indices", self.test_images.indices, images)
+        for final in self.finals:
+            if final.model not in names or final.probabilities.shape not in ((0, classes), (images, classes)):
+                raise ValueError(
+                    f"finals: {final.model}, seed {final.seed}, is no model of the study with these test images"
+                )
+        for explanation in self.explanations:
+            for name in ("labels", "predictions", "embedding_labels"):
+                check_indices(f"explanations.{name}", getattr(explanation, name), classes)
+            if explanation.model not in names:
+                raise ValueError(f"explanations: {explanation.model} is no model of the study")

@@ -1,6 +1,7 @@
 """Numbers as people read them: shares, points, p-values, times; and texts cut to a length. Every room writes with these."""
 
 import math
+import re
 from collections.abc import Sequence
 
 
@@ -66,6 +67,14 @@ def clock(seconds: float) -> str:
 def shortened(text: str, limit: int) -> str:
     """Cut ``text`` to ``limit`` characters, the last one an ellipsis."""
     return text if len(text) <= limit else text[: max(1, limit - 1)].rstrip() + "…"
+
+
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def visible(text: str) -> str:
+    """Write control characters, and those that turn the order of letters, as escapes, so that nothing obeys them."""
+    return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def several(count: int, word: str) -> str:

@@ -2,20 +2,71 @@
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal, Protocol, assert_never
+from typing import Annotated, Any, Literal, Protocol, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
+from pydantic_core import core_schema
 
 from ceteris.digests import ADDED, digest_of
 from ceteris.recipe import Recipe
 
-FloatArray = NDArray[np.float64]
-Float32Array = NDArray[np.float32]
-IntArray = NDArray[np.int64]
-ByteArray = NDArray[np.uint8]
-ClassArray = NDArray[np.uint8] | NDArray[np.uint16]
-Float16Array = NDArray[np.float16]
+ARRAY_KEY = "$array"  # in plain values a table with this key stands for the array of that name
+
+
+@dataclass(frozen=True)
+class ArrayOf:
+    """Says what kind of numbers an array holds, so that pydantic checks one that is read back; its context holds the arrays."""
+
+    kind: type[np.generic]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
+        return core_schema.with_info_plain_validator_function(self._array)
+
+    def _array(self, value: Any, info: core_schema.ValidationInfo) -> NDArray[Any]:
+        name = value.get(ARRAY_KEY) if isinstance(value, dict) else None
+        found = (info.context or {}).get(name) if isinstance(name, str) else None
+        if found is None or found.dtype != self.kind:
+            raise ValueError(f"an array of {self.kind.__name__} is needed")
+        return found  # type: ignore[no-any-return]
+
+
+FloatArray = Annotated[NDArray[np.float64], ArrayOf(np.float64)]
+Float32Array = Annotated[NDArray[np.float32], ArrayOf(np.float32)]
+IntArray = Annotated[NDArray[np.int64], ArrayOf(np.int64)]
+ByteArray = Annotated[NDArray[np.uint8], ArrayOf(np.uint8)]
+ClassArray = ByteArray | Annotated[NDArray[np.uint16], ArrayOf(np.uint16)]
+Float16Array = Annotated[NDArray[np.float16], ArrayOf(np.float16)]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+def check_shapes(value: Any, **shapes: str) -> None:
+    """Check that arrays of a dataclass fit together: ``labels="n", images="n channels height width"``; None is passed over.
+
+    Raises:
+        ValueError: naming the array that does not fit.
+    """
+    known: dict[str, int] = {}
+    for name, sides in shapes.items():
+        array, words = getattr(value, name), sides.split()
+        if array is None:
+            continue
+        fits = array.ndim == len(words)
+        for word, size in zip(words, array.shape, strict=False):
+            fits &= known.setdefault(word, size) == size
+        if not fits:
+            raise ValueError(f"{name} has the shape {array.shape}, which does not fit ({sides}) beside the others")
+
+
+def check_indices(name: str, indices: IntArray, count: int) -> None:
+    """Check that all indices lie in 0..count-1.
+
+    Raises:
+        ValueError: naming the array with one that does not.
+    """
+    if len(indices) and not 0 <= indices.min() <= indices.max() < count:
+        raise ValueError(f"{name}: 0 to {count - 1} are allowed, received {indices.min()} to {indices.max()}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +127,7 @@ class Execution:
     threads: int
     torch: str
     members: int = 1
-    population: str = ""
+    population: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +180,9 @@ class EpochHistory:
     gradient_norm: FloatArray
     seconds: FloatArray
 
+    def __post_init__(self) -> None:
+        check_shapes(self, **dict.fromkeys(self.__dataclass_fields__, "epochs"))
+
 
 @dataclass(frozen=True, kw_only=True)
 class IterationHistory:
@@ -138,6 +192,9 @@ class IterationHistory:
     accuracy: Float32Array
     learning_rate: Float32Array
 
+    def __post_init__(self) -> None:
+        check_shapes(self, **dict.fromkeys(self.__dataclass_fields__, "iterations"))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Predictions:
@@ -146,6 +203,9 @@ class Predictions:
     probabilities: Float32Array
     labels: IntArray
     indices: IntArray
+
+    def __post_init__(self) -> None:
+        check_shapes(self, probabilities="images classes", labels="images", indices="images")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,6 +255,9 @@ class Finished:
     balanced_accuracy: float | None = None
     clean_train_accuracy: float | None = None
     clean_train_loss: float | None = None
+
+    def __post_init__(self) -> None:
+        check_shapes(self, predicted="images", log_likelihood="images")
 
     @property
     def digest(self) -> str:

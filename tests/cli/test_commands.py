@@ -16,8 +16,8 @@ from PIL import Image
 
 import ceteris
 from ceteris.cli.app import run_command
-from ceteris.execution.device_table import CACHE_VARIABLE
 from ceteris.execution.stacking_speed import Load
+from ceteris.files import CACHE_VARIABLE
 from ceteris.study import shipped_studies
 from tests.api.tiny import TINY
 

@@ -177,6 +177,20 @@ def test_labels_in_every_form_mean_the_same() -> None:
             labels_among(labels, classes)
 
 
+def test_labels_of_both_parts_are_of_one_kind_and_spaces_around_them_do_not_count(tmp_path: Path) -> None:
+    images = random_images(12, (1, 6, 6))
+    made = from_arrays(images, ["cat", "cat ", " dog"] * 4, cache_dir=tmp_path)
+    assert made.train.classes == ("cat", "dog")
+    with pytest.raises(DataError, match="the labels of one part are texts, those of the other numbers"):
+        from_arrays(images, ["cat", "dog"] * 6, images, [0, 1] * 6, cache_dir=tmp_path)
+
+
+def test_the_same_bytes_in_another_form_are_described_as_what_they_are(tmp_path: Path) -> None:
+    images = random_images(20, (1, 6, 6))
+    for form, told in ((images, "uint8, white is 255"), (images / 255.0, "float64, white is 1")):
+        assert told in reading_lines(from_arrays(form, even_labels(20, 2), cache_dir=tmp_path))[0]
+
+
 def test_the_parts_of_what_a_run_is_given() -> None:
     x, y = random_images(4, (1, 6, 6)), np.array([0, 1, 0, 1])
     for data in (((x, y), (x, y)), ([x, y], [x, y]), (x, y, x, y)):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tests.data.data_samples import even_labels, no_look, png, random_images
 
-from ceteris.data import ReadOptions, load
+from ceteris.data import ReadOptions, load, reading_lines
 from ceteris.data.formats.picture_parts import stream_part
 from ceteris.errors import ConfigError, DataError
 from ceteris.records import ByteArray, IntArray
@@ -176,3 +176,41 @@ def test_without_the_package_the_hub_says_what_to_install(tmp_path: Path, monkey
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(ConfigError, match="pip install datasets"):
         load("hf:owner/pets", cache_dir=tmp_path)
+
+
+DAMAGED = {3: b"", 7: png(IMAGES[7])[:60], 11: b"<html>sorry</html>", 12: None}
+
+
+@pytest.mark.parametrize("origin", ["parquet", "hub"])
+def test_damaged_rows_are_all_listed_or_left_out(tmp_path: Path, origin: str, hub: ModuleType) -> None:
+    cells = [DAMAGED.get(row, png(image)) for row, image in enumerate(IMAGES)]
+    if origin == "parquet":
+        patients = [f"p{row // 2}" for row in range(30)]
+        table = pyarrow.table({"image": cells, "label": LABELS, "patient": patients})
+        parquet.write_table(table, tmp_path / "set.parquet")
+        name, group = str(tmp_path / "set.parquet"), "patient"
+    else:
+        name, group = "hf:owner/pets:small", None
+        encoded = [{"bytes": cell, "path": None} for cell in cells]
+        splits = hub.load_dataset("owner/pets", "small")
+        splits["train"].columns["img"], splits["test"].columns["img"] = encoded[:20], encoded[20:]
+    with pytest.raises(DataError) as raised:
+        load(name, cache_dir=tmp_path / "cache")
+    message = str(raised.value)
+    assert "4 of 30 pictures cannot be read" in message
+    for reason in (
+        "row 3): the file is empty",
+        "row 7): the image cannot be read",
+        "row 11): a web page",
+        "row 12 holds no",
+    ):
+        assert reason in message
+    options = ReadOptions(skip_unreadable=True, group_column=group)
+    loaded = load(name, cache_dir=tmp_path / "cache", options=options)
+    test = loaded.test.open(record_look=no_look)
+    label_of = {image.tobytes(): int(LABELS[row]) for row, image in enumerate(IMAGES)}
+    read = [*zip(loaded.train.images, loaded.train.labels, strict=True), *zip(test.images, test.labels, strict=True)]
+    assert len(read) == 26
+    assert all(label_of[image.tobytes()] == label for image, label in read)
+    assert "4 files left out: unreadable (4)" in reading_lines(loaded)[0]
+    assert any("4 of 30 pictures cannot be read and were left out" in text for text in loaded.warnings)

@@ -10,6 +10,7 @@ from tests.data.data_samples import no_look
 
 from ceteris.data import ReadOptions, load, read_pictures_of_shape
 from ceteris.data.formats.pictures import picture_header, read_picture
+from ceteris.errors import DataError
 from ceteris.records import ByteArray
 
 HEIGHT, WIDTH = 12, 20
@@ -174,3 +175,26 @@ def test_deep_values_are_scaled_and_a_nearly_black_set_is_warned_of(
     assert loaded.train.images.max() == (high or 255)
     if high is not None:
         assert f"to {high} of 0 to 255" in warned[0]
+
+
+@pytest.mark.parametrize("row", [[-1, 1], [-1000, 900], [np.nan, 1], [np.inf, 1]])
+def test_values_below_0_and_no_numbers_are_refused_in_words(tmp_path: Path, row: list[float]) -> None:
+    values = np.array([row], np.int32 if row[0] == -1000 else np.float32)
+    for name in ("a/0.tif", "a/1.tif", "b/0.tif", "b/1.tif"):
+        (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(values).save(tmp_path / "set" / name)
+    with pytest.raises(DataError, match=r"pictures cannot be read(.|\n)*0\.tif: its values lie in .*not read"):
+        load(str(tmp_path / "set"), cache_dir=tmp_path / "cache")
+
+
+def test_one_bright_pixel_does_not_hide_that_a_set_of_12_bits_is_nearly_black(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).integers(0, 4096, (4, 60, 60)).astype(np.uint16)
+    values[0, 0, 0] = 65535
+    for number, image in enumerate(values):
+        (tmp_path / "set" / "ab"[number % 2]).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(tmp_path / "set" / "ab"[number % 2] / f"{number}.png")
+    warned = load(str(tmp_path / "set"), cache_dir=tmp_path / "cache").warnings
+    assert any("nearly black" in text and "reading.white" in text for text in warned)
+    again = load(str(tmp_path / "set"), cache_dir=tmp_path / "cache", options=ReadOptions(white=4095.0))
+    assert not any("nearly black" in text for text in again.warnings)
+    assert again.train.images.mean() > 100

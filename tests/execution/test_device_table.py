@@ -7,7 +7,6 @@ from tests.tiny_trials import CNN, MLP, RESNET
 
 from ceteris import recipe as r
 from ceteris.execution.device_table import (
-    CACHE_VARIABLE,
     DeviceTable,
     Place,
     Speed,
@@ -19,6 +18,7 @@ from ceteris.execution.device_table import (
     table_for,
 )
 from ceteris.execution.stacking_speed import NETWORKS, Load, measure_table
+from ceteris.files import CACHE_VARIABLE
 
 PLACE = Place(processor="p", torch="2.0", device="cpu")
 

@@ -241,6 +241,33 @@ def test_write_report_leaves_whole_files_and_names_them(bare: StudyFindings, tmp
     assert any("report.pdf" in line for line in told)
 
 
+def test_a_part_that_fails_is_left_out_and_the_page_says_so(
+    bare: StudyFindings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ValueError("no ink")
+
+    monkeypatch.setattr("ceteris.figures.data.draw_samples", broken)
+    monkeypatch.setattr("ceteris.report.pdf_report", broken)
+    written = {path.name for path in write_report(bare, tmp_path, formats=("html", "pdf", "ipynb"))}
+    assert "report.html" in written
+    assert not {"samples.svg", "report.pdf", "report.ipynb"} & written
+    words = " ".join(_parsed((tmp_path / "report.html").read_text(encoding="utf-8")).words)
+    assert "The figure samples could not be made and is left out: no ink." in words
+    assert "Report.pdf could not be made and is left out: no ink." in words
+    assert "The notebook reads findings.safetensors" in words
+
+
+def test_a_topic_that_fails_costs_its_own_figures_alone(bare: StudyFindings, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ValueError("no path")
+
+    monkeypatch.setattr("ceteris.figures.search_path.has_path", broken)
+    made = compose(results_of(bare))
+    assert any("Search path figure could not be made" in note for note in made.notes)
+    assert {"samples", "effects-resnet"} <= {drawn.figure.name for drawn in made.drawn}
+
+
 def test_an_unknown_format_is_answered_with_those_there_are(small: StudyFindings, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="html, pdf, ipynb"):
         write_report(small, tmp_path, formats=("docx",))

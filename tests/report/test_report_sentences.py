@@ -42,6 +42,18 @@ def test_the_gap_between_training_and_validation_is_put_into_words(
     assert f"{100 * train:.2f} %" in text
 
 
+def test_a_loss_that_is_much_larger_in_validation_is_told_though_the_accuracy_is_not(findings: StudyFindings) -> None:
+    finals = tuple(
+        replace(_with_curves(final, 0.5, 0.98), clean_train_accuracy=0.985, clean_train_loss=0.01)
+        for final in findings.finals
+    )
+    results = results_of(replace(findings, finals=finals))
+    assert "the loss overfits" in words.fit_sentences(results)[0]
+    assert results.models[0].versions[0].train_accuracy == pytest.approx(0.985)  # not the running 0.5
+    equal = results_of(replace(findings, finals=tuple(replace(final, clean_train_loss=9.0) for final in finals)))
+    assert "no sign of overfitting" in words.fit_sentences(equal)[0]
+
+
 def test_the_answer_ranks_the_models_and_names_what_won(findings: StudyFindings, results: Results) -> None:
     text = words.answer(results)
     accuracies = {s.title: s.mean("accuracy") for s in results.versions if s.version == "best"}

@@ -200,28 +200,19 @@ def _mean_curve(curves: tuple[RocCurve, ...]) -> RocCurve:
     if not defined:
         return RocCurve(false_positive_rate=np.empty(0), true_positive_rate=np.empty(0), auc=float("nan"))
     x = np.unique(np.concatenate([curve.false_positive_rate for curve in defined]))
-    # A curve may jump at x: the mean runs through the value before and the value after the jump.
-    before = np.mean([_value(curve, x, "left") for curve in defined], axis=0)
-    after = np.mean([_value(curve, x, "right") for curve in defined], axis=0)
+    # A curve may jump at x: the mean runs through the value just before and just after the jump.
+    before, after = (
+        np.mean(
+            [np.interp(np.nextafter(x, side), one.false_positive_rate, one.true_positive_rate) for one in defined],
+            axis=0,
+        )
+        for side in (-1, 2)
+    )
     return RocCurve(
         false_positive_rate=np.repeat(x, 2),
         true_positive_rate=np.column_stack((before, after)).ravel(),
         auc=float(np.mean([curve.auc for curve in defined])),
     )
-
-
-def _value(curve: RocCurve, x: FloatArray, side: str) -> FloatArray:
-    """Return the curve's height at each x, below (left) or above (right) the jump where it jumps there."""
-    xs, ys = curve.false_positive_rate, curve.true_positive_rate
-    if side == "left":
-        right = np.searchsorted(xs, x, side="left")
-        left = np.where(xs[right] == x, right, right - 1)
-    else:
-        left = np.searchsorted(xs, x, side="right") - 1
-        right = np.where(xs[left] == x, left, np.minimum(left + 1, len(xs) - 1))
-    width = xs[right] - xs[left]
-    share = np.divide(x - xs[left], width, out=np.zeros(len(x)), where=width > 0)
-    return np.asarray(ys[left] + share * (ys[right] - ys[left]))
 
 
 def calibration(probabilities: Probabilities, labels: IntArray, bins: int = 15) -> Calibration:

@@ -52,7 +52,8 @@ class VersionResults:
 
     The intervals say how far the figure on other images of the same kind may lie, over seeds and images alike; with
     one seed they lack the luck of the training. ``position`` is the model's place in the study; ``right`` (seeds, images) says
-    which test images were named right. ``train_accuracy`` is that of the restored epochs, nan where no history was kept.
+    which test images were named right. Training accuracy and loss are those of the restored weights in evaluation mode where
+    they were recorded, else the running ones of that epoch; nan where no history was kept.
     """
 
     model: str
@@ -67,6 +68,8 @@ class VersionResults:
     f1_interval: Interval
     train_accuracy: float
     validation_accuracy: float
+    train_loss: float
+    validation_loss: float
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -82,6 +85,11 @@ class VersionResults:
     def gap(self) -> float:
         """Training minus validation accuracy, nan where no history was kept."""
         return self.train_accuracy - self.validation_accuracy
+
+    @property
+    def clean(self) -> bool:
+        """Whether training accuracy and loss are those of evaluation mode for every seed."""
+        return all(final.clean_train_loss is not None for final in self.finals)
 
     @property
     def histories(self) -> tuple[EpochHistory, ...]:
@@ -313,8 +321,12 @@ def _version(
         right=predicted == labels,
         accuracy_interval=two_way_interval(predicted == labels),
         f1_interval=_f1_interval(predicted, labels, finals[0].probabilities.shape[1]),
-        train_accuracy=float(np.mean([_train_accuracy(final) for final in finals])),
-        validation_accuracy=float(np.mean([final.validation_accuracy for final in finals])),
+        train_accuracy=_mean_of(
+            [_first_of(final.clean_train_accuracy, _kept(final, "train_accuracy")) for final in finals]
+        ),
+        validation_accuracy=_mean_of([final.validation_accuracy for final in finals]),
+        train_loss=_mean_of([_first_of(final.clean_train_loss, _kept(final, "train_loss")) for final in finals]),
+        validation_loss=_mean_of([_kept(final, "validation_loss") for final in finals]),
     )
 
 
@@ -323,8 +335,8 @@ def _f1_interval(predicted: IntArray, labels: IntArray, classes: int) -> Interva
 
     def macro_f1(seed: int, drawn: IntArray) -> float:
         counts = np.bincount(pairs[seed, drawn], minlength=classes**2).reshape(classes, classes)
-        named = counts.sum(axis=0) + counts.sum(axis=1)
-        return float(np.mean(2 * counts.diagonal()[named > 0] / named[named > 0]))
+        there = counts.sum(axis=1) > 0
+        return float(np.mean((2 * counts.diagonal() / (counts.sum(axis=0) + counts.sum(axis=1)).clip(1))[there]))
 
     seeds, images = predicted.shape
     return two_way_bootstrap(macro_f1, seeds=seeds, images=images, generator=generator(0, 0, "sample"), resamples=500)
@@ -361,11 +373,18 @@ def _compared(first: VersionResults, second: VersionResults) -> TestComparison |
     )  # fmt: skip
 
 
-def _train_accuracy(final: FinalFinding) -> float:
-    """Return the training accuracy of the restored epoch, nan where no history was kept."""
-    if final.epochs is None or not len(final.epochs.train_accuracy):
-        return float("nan")
-    return float(final.epochs.train_accuracy[min(max(final.best_epoch, 1), len(final.epochs.train_accuracy)) - 1])
+def _mean_of(values: list[float]) -> float:
+    return float(np.mean(values))
+
+
+def _first_of(clean: float | None, running: float) -> float:
+    return running if clean is None else clean
+
+
+def _kept(final: FinalFinding, name: str) -> float:
+    """Return a number of the restored epoch, nan where no history was kept."""
+    values = getattr(final.epochs, name) if final.epochs is not None else ()
+    return float(values[min(max(final.best_epoch, 1), len(values)) - 1]) if len(values) else float("nan")
 
 
 def _choices(model: ModelFinding) -> tuple[AblatedChoice, ...]:

@@ -5,25 +5,27 @@ that is allowed explicitly.
 """
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
+from pydantic import Field
 from safetensors.numpy import save
 
 from ceteris.data import Appearance, ReadOptions, read_images
 from ceteris.digests import plain
-from ceteris.errors import StoreError
+from ceteris.errors import ConfigError, StoreError
+from ceteris.findings import Version
 from ceteris.models.dropout import set_dropout_generator
 from ceteris.models.summary import device_of, summarise, summary_text
-from ceteris.recipe import Recipe
-from ceteris.records import Float32Array
-from ceteris.store import from_tree, write_bytes
+from ceteris.recipe import Name, Number, Positive, Recipe
+from ceteris.records import Digest, Float32Array
+from ceteris.store import arrays_of, from_tree, header_of, open_tensors, write_bytes
 from ceteris.study import Study
 from ceteris.study.trials import RunOptions, open_data
 from ceteris.training.batches import ResidentImages, resident
@@ -36,6 +38,9 @@ _HEADER = "ceteris.model"
 CODE_FOLDER = "code"  # beside the weights: the user's own code that builds the network
 _CPU = torch.device("cpu")
 
+Channels = Annotated[int, Field(ge=1, le=4)]
+Side = Annotated[int, Field(ge=1, le=1 << 16)]
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelCard:
@@ -46,24 +51,28 @@ class ModelCard:
     ``appearance`` how they look; models of an earlier version have neither.
     """
 
-    name: str
-    version: str
-    study: str
+    name: Name
+    version: Version
+    study: Name
     data: str
     note: str
     recipe: Recipe
     reading: ReadOptions
-    input_shape: tuple[int, int, int]
-    classes: tuple[str, ...]
-    mean: tuple[float, ...]
-    deviation: tuple[float, ...]
-    precision: str
-    trial: str
+    input_shape: tuple[Channels, Side, Side]
+    classes: Annotated[tuple[str, ...], Field(min_length=2)]
+    mean: tuple[Number, ...]
+    deviation: tuple[Positive, ...]
+    precision: Literal["float32", "bfloat16"]
+    trial: Digest
     seed: int
     best_epoch: int
     validation_accuracy: float
     trained_on: str = ""
     appearance: Appearance | None = None
+
+    def __post_init__(self) -> None:
+        if not len(self.mean) == len(self.deviation) == self.input_shape[0]:
+            raise ValueError(f"mean, deviation: one number per channel is needed, {self.input_shape[0]}")
 
 
 @dataclass(frozen=True)
@@ -129,48 +138,51 @@ def read_model(path: str | Path, *, allow_imports: bool = False) -> TrainedModel
         ConfigError: when it names the user's own module and imports are not allowed.
     """
     file = Path(path) / "model.safetensors" if Path(path).is_dir() else Path(path)
-    try:
-        with safe_open(file, framework="numpy") as opened:
-            header = (opened.metadata() or {}).get(_HEADER)
-            weights = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118 - safe_open is no mapping
-        if header is None:
-            raise StoreError(f"{file} is a safetensors file, but no model written by ceteris: its recipe is missing.")
-        card = from_tree(ModelCard, json.loads(header))
-    except FileNotFoundError:
-        raise StoreError(
-            f"model: {file} does not exist. A study writes models/<name>-best/model.safetensors."
-        ) from None
-    except (SafetensorError, TypeError, ValueError, KeyError, OSError) as error:
-        raise StoreError(f"model: {file} is damaged or no model written by ceteris ({error}).") from None
     code = file.parent / CODE_FOLDER
     allowed = ImportPolicy(paths=None, folder=code if code.is_dir() else None)
-    return restore_model(card, weights, imports=allowed if allow_imports else NO_IMPORTS, origin=file)
+    imports = allowed if allow_imports else NO_IMPORTS
+    with open_tensors(file, fix="A study writes models/<name>-best/model.safetensors.") as opened:
+        card = from_tree(ModelCard, header_of(opened, _HEADER))
+        shapes = {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118 - no mapping
+        try:
+            network = _network(card, imports, most_parameters=sum(map(math.prod, shapes.values())))
+        except ConfigError as error:
+            raise ConfigError(f"{file}: {error}") from None
+        if shapes != {name: tuple(part.shape) for name, part in network.state_dict().items()}:
+            raise StoreError(f"{file}: the weights do not fit the recipe.")  # before they are read, however large
+        return _with_weights(card, network, arrays_of(opened))
 
 
 def restore_model(
-    card: ModelCard,
-    weights: Mapping[str, NDArray[Any]],
-    *,
-    imports: ImportPolicy,
-    device: torch.device = _CPU,
-    origin: Path | None = None,
+    card: ModelCard, weights: Mapping[str, NDArray[Any]], *, imports: ImportPolicy, device: torch.device = _CPU
 ) -> TrainedModel:
-    """Build the network of a card, give it its weights, and bring it to the device; ``origin`` is named in messages.
+    """Build the network of a card, give it its weights, and bring it to the device.
 
     Raises:
         StoreError: when the weights do not fit the recipe.
     """
+    network = _network(card, imports, most_parameters=sum(array.size for array in weights.values()))
+    return _with_weights(card, network, weights, device)
+
+
+def _network(card: ModelCard, imports: ImportPolicy, most_parameters: int) -> torch.nn.Module:
     generator = torch.Generator().manual_seed(0)  # the initial weights are overwritten
     network = build_model(
-        card.recipe.model, input_shape=card.input_shape, classes=len(card.classes), generator=generator, imports=imports
-    )
+        card.recipe.model, input_shape=card.input_shape, classes=len(card.classes), generator=generator, imports=imports,
+        most_parameters=most_parameters,
+    )  # fmt: skip
+    set_dropout_generator(network, generator)
+    return network
+
+
+def _with_weights(
+    card: ModelCard, network: torch.nn.Module, weights: Mapping[str, NDArray[Any]], device: torch.device = _CPU
+) -> TrainedModel:
     try:
         network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in weights.items()})
-    except RuntimeError as error:
-        raise StoreError(
-            f"{origin or card.trial}: the weights do not fit the recipe ({str(error).splitlines()[-1].strip()})."
-        ) from None
-    set_dropout_generator(network, generator)
+    except (RuntimeError, TypeError) as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise StoreError(f"{card.name} ({card.trial}): the weights do not fit the recipe ({reason}).") from None
     return TrainedModel(card=card, network=network.to(device).eval())
 
 

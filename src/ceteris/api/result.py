@@ -1,7 +1,6 @@
 """What a study gives back: its findings as tables and figures, and the folder with its report and its models."""
 
 import os
-import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields
@@ -16,10 +15,12 @@ from ceteris.api.model import CODE_FOLDER, ModelCard, write_model
 from ceteris.errors import ConfigError, did_you_mean
 from ceteris.figures import figures
 from ceteris.figures.report_figure import to_png
+from ceteris.files import open_regular
 from ceteris.findings import StudyFindings
 from ceteris.report import FORMATS, Table, tables, write_report
 from ceteris.report.table import columns, made
-from ceteris.store import read_findings, write_bytes, write_findings
+from ceteris.store import mark_own, read_findings, write_bytes, write_findings
+from ceteris.study import study_text, toml_tree
 from ceteris.study.trials import own_code
 from ceteris.user_code import code_files
 
@@ -114,6 +115,7 @@ def write_result(
     tell("writing the weights")
     _remove_result(folder)
     write_findings(findings, folder / "findings.safetensors")
+    mark_own(folder / "findings.safetensors")
     write_bytes(folder / "study.toml", findings.study_text.encode())
     written = [folder / "findings.safetensors", folder / "study.toml"]
     if original:
@@ -147,7 +149,7 @@ def claim_folder(folder: Path, study: str, *, overwrite: bool) -> None:
     trial.unlink()
     if (folder / "findings.safetensors").exists():
         try:
-            other = str(tomllib.loads((folder / "study.toml").read_text(encoding="utf-8"))["name"])
+            other = str(toml_tree(study_text(str(folder / "study.toml")))["name"])
         except (OSError, ValueError, KeyError):
             other = "unknown"
         if other != study and not overwrite:
@@ -162,7 +164,8 @@ def claim_folder(folder: Path, study: str, *, overwrite: bool) -> None:
 def _remove_result(folder: Path) -> None:
     """Remove the files of an earlier result, and the folders that are empty then; other files are left alone."""
     try:
-        names = (folder / _MANIFEST).read_text(encoding="utf-8").splitlines()
+        with open_regular(folder / _MANIFEST, 1 << 24) as manifest:
+            names = manifest.read().decode("utf-8").splitlines()
     except (OSError, ValueError):
         return
     names += [f"report.{suffix}" for suffix in FORMATS]  # `ceteris report` may have added one

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import tomli_w
 import torch
@@ -23,6 +23,8 @@ from ceteris.execution.pools import InProcessPool, WorkerPool
 from ceteris.execution.progress import Progress, Work
 from ceteris.execution.queue import Queue
 from ceteris.execution.worker import WorkerConfig
+from ceteris.files import check_links, open_to_append
+from ceteris.formats import visible
 from ceteris.planning.dry_run import PlannedStage, dry_run
 from ceteris.planning.timing import Timing
 from ceteris.recipe import CustomModel, Recipe
@@ -64,6 +66,8 @@ def run_study(
     """
     started, progress = time.monotonic(), progress or Progress()
     check_formats(options.formats)
+    for folder in (options.out, options.store):
+        check_links(folder)
     claim_folder(options.out, study.name, overwrite=options.overwrite)
     workers, store = options.processes, Store(options.store)
     progress.phase(f"preparing the data: {study.data}")
@@ -140,8 +144,12 @@ def check_plan(stages: Sequence[PlannedStage], data_set: DataSet, *, imports: Im
 # The log beside the report: what a run did and when, and why trainings did not finish
 
 
-class _LogFile(logging.FileHandler):
-    """A log file that ends nothing when the disk is full."""
+class _LogFile(logging.StreamHandler[IO[str]]):
+    """A log that ends nothing when the disk is full, and in which every entry starts a line and nothing moves a cursor."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write an entry; what follows its first line, such as a traceback, is indented."""
+        return visible(super().format(record)).replace("\n", "\n    ")
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name that logging gives it
         """Leave the line out."""
@@ -156,9 +164,10 @@ def _logged_to(path: Path) -> Iterator[None]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handler = _LogFile(path, encoding="utf-8")
+        file = open_to_append(path)
     except OSError as error:
         raise write_error(path, error) from None
+    handler = _LogFile(file)
     handler.setFormatter(logging.Formatter("%(asctime)s  %(levelname)-7s  %(message)s"))
     level = _LOG.level
     _LOG.setLevel(min(level or logging.INFO, logging.INFO))
@@ -169,6 +178,7 @@ def _logged_to(path: Path) -> Iterator[None]:
         _LOG.removeHandler(handler)
         _LOG.setLevel(level)
         handler.close()
+        file.close()
 
 
 # ---------------------------------------------------------------------------------------------------------------------

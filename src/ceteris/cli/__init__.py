@@ -6,10 +6,11 @@ import socket
 import sys
 import threading
 import time
+from typing import NoReturn
 
 __all__ = ["main"]
 
-_PATIENCE = 1.0  # seconds that what runs has to stop by itself after Ctrl-C
+_PATIENCE = 0.7  # seconds that what runs has to stop by itself after Ctrl-C
 _UNTOLD = threading.Semaphore()
 
 
@@ -21,7 +22,7 @@ def main() -> None:
 
         status = run_command(sys.argv[1:])
     except KeyboardInterrupt:
-        status = _tell_stopped()
+        _stop()  # at once: to take down all that was imported may last longer than to stop
     sys.exit(status)
 
 
@@ -43,15 +44,15 @@ def _answer_ctrl_c() -> None:
             while woken.recv(1) != bytes([signal.SIGINT]):
                 pass
             time.sleep(_PATIENCE)
-            os._exit(_tell_stopped())
+            _stop()
 
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _tell_stopped() -> int:
-    """Say once how to go on, and return the status of an interrupted command."""
+def _stop() -> NoReturn:
+    """Say once how to go on, and end the process with the status of an interrupted command."""
     if _UNTOLD.acquire(blocking=False):
         cursor = "\x1b[?25h" if sys.stderr.isatty() else ""  # a bar that was drawn has hidden it
         sys.stderr.write(f"{cursor}Stopped. What was finished is kept: the same command goes on from there.\n")
         sys.stderr.flush()
-    return 130
+    os._exit(130)

@@ -3,14 +3,17 @@
 import json
 import os
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter, UnknownCommandError
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 
 from ceteris.errors import CeterisError, ConfigError
+from ceteris.formats import shortened, visible
 
 if TYPE_CHECKING:
     from ceteris.api import TrainedModel
@@ -111,10 +114,22 @@ def look_for_modules(*folders: Path) -> None:
             sys.path.insert(0, folder)
 
 
+class Terminal(Console):
+    """A terminal to which texts of anybody may be printed: nothing in them is markup, and nothing moves its cursor."""
+
+    def __init__(self, *, stderr: bool = False, soft_wrap: bool = False) -> None:
+        super().__init__(stderr=stderr, soft_wrap=soft_wrap, markup=False, emoji=False)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Yield what is written, with control characters as escapes."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(visible(segment.text), segment.style)
+
+
 def run_command(arguments: list[str]) -> int:
     """Run one command and return its exit status: 0, or 1 for the user's mistakes."""
     try:
-        app(arguments, result_action="return_value", console=Console(), print_error=False, exit_on_error=False)
+        app(arguments, result_action="return_value", console=Terminal(), print_error=False, exit_on_error=False)
     except (CeterisError, CycloptsError) as error:
         told = str(error)
         if isinstance(error, CycloptsError):
@@ -123,7 +138,8 @@ def run_command(arguments: list[str]) -> int:
             if isinstance(error, UnknownCommandError):  # which lists a few of them
                 known = [name for name in error.app or app if not name.startswith("-")]
                 told = f"{told.partition(' Available commands')[0]} Commands: {', '.join(sorted(known))}."
-        Console(stderr=True, soft_wrap=True).print(f"error: {told}", style="red", markup=False, highlight=False)
+        lines = "\n".join(shortened(line, 1000) for line in told.splitlines())
+        Terminal(stderr=True, soft_wrap=True).print(f"error: {lines}", style="red", highlight=False)
         return 1
     except BrokenPipeError:
         return 1
@@ -175,13 +191,13 @@ def run(
         formats=formats or FORMATS,
         overwrite=overwrite,
     )
-    console = Console(stderr=True)
+    console = Terminal(stderr=True)
     with Display(console, process_count(where.workers, where.device)) as display:
         result = run_study(asked, options, display, original=text)
     if as_json:
         _print_json(result_json(result))
     else:
-        print_result(Console(), result)
+        print_result(Terminal(), result)
 
 
 @app.command
@@ -206,7 +222,7 @@ def plan(study: str, *, where: StudyOptions = _AS_IT_IS, budget: str | None = No
         seconds = seconds_of(budget)
     asked, _ = where.study(study)
     options = where.run_options(asked)
-    with tell_planning(Console(stderr=True)) as progress:
+    with tell_planning(Terminal(stderr=True)) as progress:
         progress(f"reading the data: {asked.data} (prepared the first time, which may take a minute)")
         data_set = open_data(asked, options, progress)
         if seconds:
@@ -214,9 +230,9 @@ def plan(study: str, *, where: StudyOptions = _AS_IT_IS, budget: str | None = No
         else:
             estimate = plan_study(asked, data_set, options, progress=progress)
     if seconds:
-        _print_json(fitted_json(fitted)) if as_json else print_fitted(Console(), study, fitted)
+        _print_json(fitted_json(fitted)) if as_json else print_fitted(Terminal(), study, fitted)
     else:
-        _print_json(plan_json(estimate)) if as_json else print_plan(Console(), estimate)
+        _print_json(plan_json(estimate)) if as_json else print_plan(Terminal(), estimate)
 
 
 @app.command
@@ -238,7 +254,7 @@ def init(study: str = "digits", path: Path | None = None) -> None:
     if target.exists():
         raise ConfigError(f"path: {target} exists already and is not overwritten. Give another path.")
     write_bytes(target, text.encode())
-    Console().print(f"Wrote {target}. Edit it, then: ceteris run {target}", highlight=False)
+    Terminal().print(f"Wrote {target}. Edit it, then: ceteris run {target}", highlight=False)
 
 
 @data_app.command(name="list")
@@ -253,7 +269,7 @@ def data_list(*, data_dir: DataDir = None, store: StoreDir = None, as_json: AsJs
 
         _print_json(plain(rows))
     else:
-        print_sets(Console(), rows)
+        print_sets(Terminal(), rows)
 
 
 @data_app.command(name="describe")
@@ -301,7 +317,7 @@ def data_describe(
         group_column=group_column,
         skip_unreadable=skip_unreadable,
     )
-    console = Console(stderr=True)
+    console = Terminal(stderr=True)
     with console.status("reading") as status:
         data_set = load(
             name_or_path,
@@ -319,9 +335,9 @@ def data_describe(
         sys.stdout.write(json_text(description, found) + "\n")
     else:
         for table in text_tables(description, found):
-            Console().print(rich_table(table.title, table.columns, table.rows))
+            Terminal().print(rich_table(table.title, table.columns, table.rows))
         if html:
-            Console().print(f"Page: {html}", highlight=False)
+            Terminal().print(f"Page: {html}", highlight=False)
 
 
 @app.command
@@ -360,7 +376,7 @@ def evaluate(
     if as_json:
         _print_json(evaluation_json(evaluation))
     else:
-        print_evaluation(Console(), trained.card, evaluation)
+        print_evaluation(Terminal(), trained.card, evaluation)
 
 
 @app.command
@@ -400,11 +416,11 @@ def predict(
     if as_json:
         _print_json(rows)
     else:
-        print_predictions(Console(), rows)
+        print_predictions(Terminal(), rows)
 
 
 def _warn(text: str) -> None:
-    Console(stderr=True, soft_wrap=True).print(f"warning: {text}", style="yellow", markup=False, highlight=False)
+    Terminal(stderr=True, soft_wrap=True).print(f"warning: {text}", style="yellow", markup=False, highlight=False)
 
 
 def trained_model(path: Path, allow_imports: bool) -> "TrainedModel":
@@ -442,11 +458,11 @@ def summary(
         asked, _ = where.study(study_or_model)
         tables = study_summaries(asked, where.run_options(asked))
     for title, text in tables:
-        Console(soft_wrap=True).print(f"\n{title}\n{text}", highlight=False, markup=False)
+        Terminal(soft_wrap=True).print(f"\n{title}\n{text}", highlight=False, markup=False)
 
 
 @app.command
-def report(folder: Path, *, formats: Formats = None) -> None:
+def report(folder: Path, *, formats: Formats = None, execute: Annotated[bool, Parameter(negative="")] = False) -> None:
     """Write the report again from the findings in a result folder, without training anything.
 
     Parameters
@@ -455,14 +471,21 @@ def report(folder: Path, *, formats: Formats = None) -> None:
         The folder that a study wrote.
     formats:
         Any of html, pdf, ipynb; all of them without it.
+    execute:
+        Execute the notebook although this machine did not write the folder.
     """
     from ceteris.report import write_report
-    from ceteris.store import read_findings
+    from ceteris.store import is_own, read_findings
 
-    console = Console(stderr=True)
+    execute, chosen = execute or is_own(folder / "findings.safetensors"), formats or FORMATS
+    console = Terminal(stderr=True)
     with console.status("writing the report") as status:
-        write_report(read_findings(folder), folder, formats=formats or FORMATS, progress=status.update)
-    Console().print(f"Report: {folder / 'report.html'}", highlight=False)
+        write_report(read_findings(folder), folder, formats=chosen, execute=execute, progress=status.update)
+    Terminal().print(f"Report: {folder / 'report.html'}", highlight=False)
+    if "ipynb" in chosen and not execute:
+        Terminal().print(
+            "The notebook was not executed, since this machine did not write the folder: --execute does it."
+        )
 
 
 @app.command
@@ -477,13 +500,13 @@ def doctor(
     from ceteris.cli.checks import diagnose, print_diagnosis, print_speeds, speeds_here, speeds_json
 
     facts, problems = diagnose(RESULTS)
-    with Console(stderr=True).status("looking at this machine") as status:
+    with Terminal(stderr=True).status("looking at this machine") as status:
         table = speeds_here(measure=measure, tell=status.update)
     if as_json:
         _print_json({"facts": facts, "problems": problems, "speeds": speeds_json(table)})
     else:
-        print_diagnosis(Console(), facts, problems)
-        print_speeds(Console(), table)
+        print_diagnosis(Terminal(), facts, problems)
+        print_speeds(Terminal(), table)
 
 
 def transfer_text(transfer: Any) -> str:

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from filelock import FileLock
+
 from ceteris.errors import DataError
 
 ATTEMPTS = 3  # per mirror, for transfers that break off; each goes on where the last one stopped
@@ -25,7 +27,6 @@ MAX_BYTES = 16 << 30
 _BLOCK = 1 << 18
 _TRY_AGAIN = (408, 416, 429, 500, 502, 503, 504)
 _STATUS = {403: "access refused", 404: "not there", 416: "cannot resume"}
-_WAIT = 0.1  # seconds between two looks at a lock
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,9 +102,7 @@ def fetch(
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / f".{remote.name}.lock").open("a") as lock:  # released when the process ends, however it ends
-            while not _try_lock(lock):
-                time.sleep(_WAIT)
+        with FileLock(folder / f".{remote.name}.lock"):  # released when the process ends, however it ends
             if not target.is_file():
                 _fetch_from_mirrors(remote, target, timeout, progress or (lambda state: None))
     except OSError as error:
@@ -214,26 +213,7 @@ def _copy(
     return done
 
 
-def _try_lock(file: IO[str]) -> bool:
-    try:
-        if os.name == "nt":
-            import msvcrt
-
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
-            return False
-        raise
-    return True
-
-
 def _by_hand(remote: RemoteFile, target: Path) -> str:
-    if remote.sha256 or remote.md5:
-        expected = f" with {'sha256 ' + remote.sha256 if remote.sha256 else 'md5 ' + remote.md5}"
-    else:
-        expected = ""
+    checksum = f"sha256 {remote.sha256}" if remote.sha256 else f"md5 {remote.md5}" if remote.md5 else ""
+    expected = f" with {checksum}" if checksum else ""
     return f"Fetch it by hand from {' or '.join(remote.urls)} and put it at {target}{expected}."

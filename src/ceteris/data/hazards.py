@@ -7,10 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ceteris.data.imageset import ImageSet, class_counts, pieces
+from ceteris.recipe import Count
 from ceteris.records import IntArray
 
 LARGE_IMBALANCE = 10.0
-DARK = 32  # of 255; a set with no brighter pixel is nearly black
+DARK = 63  # of 255; where hardly a pixel is brighter, a set is nearly black
+_HARDLY = 0.001  # of the pixels
 _MANY_LEAKS = 0.5  # of the test images
 
 
@@ -30,6 +32,8 @@ class Hazards:
         largest: name and number of training images of the largest class.
         smallest: the same of the smallest class that has any.
         values: smallest and largest value of the training images, 0..255.
+        bright: share of their pixels above DARK, 0..1.
+        dark: share of their pixels below 255 - DARK, 0..1.
     """
 
     test_count: int
@@ -41,8 +45,10 @@ class Hazards:
     without_test: tuple[str, ...] = ()
     classes: int
     largest: tuple[str, int]
-    smallest: tuple[str, int]
+    smallest: tuple[str, Count]
     values: tuple[int, int]
+    bright: float
+    dark: float
 
     @property
     def imbalance(self) -> float:
@@ -81,11 +87,13 @@ class Hazards:
                 f"The largest class ({self.largest[0]}, {self.largest[1]:,} images) has {self.imbalance:.0f} times the images "
                 f"of the smallest ({self.smallest[0]}, {self.smallest[1]:,}): read the macro F1 beside the accuracy."
             )
-        low, high = self.values
-        if high <= DARK or low >= 255 - DARK:
+        if min(self.bright, self.dark) < _HARDLY:
+            black, (low, high) = self.bright < _HARDLY, self.values
+            side = f"above {DARK}" if black else f"below {255 - DARK}"
             lines.append(
-                f"The pixels lie in {low} to {high} of 0 to 255: all images are nearly {'black' if high <= DARK else 'white'}. "
-                "Pixels of 0 and 1, and other small values in files of 8 bits, have to be spread over the whole range first."
+                f"The pixels lie in {low} to {high} of 0 to 255, and {min(self.bright, self.dark):.2%} of them {side}: the "
+                f"images are nearly {'black' if black else 'white'}. Small values in files of 8 bits have to be spread over "
+                "the whole range first; for pictures of more bits say with reading.white which value is white."
             )
         return tuple(lines)
 
@@ -109,7 +117,8 @@ def find_hazards(
     counts, test_counts = (class_counts(labels, train.classes) for labels in (train.labels, test_labels))
     present = np.flatnonzero(counts)
     largest, smallest = present[np.argmax(counts[present])], present[np.argmin(counts[present])]
-    ranges = [(int(piece.min()), int(piece.max())) for piece in pieces(train.images)]
+    values = sum((np.bincount(piece.ravel(), minlength=256) for piece in pieces(train.images)), np.zeros(256, np.int64))
+    occurring, total = np.flatnonzero(values), values.sum()
     return Hazards(
         test_count=len(test_labels),
         leaked_test=int(leaked[1].sum()),
@@ -121,7 +130,9 @@ def find_hazards(
         classes=len(train.classes),
         largest=(train.classes[largest], int(counts[largest])),
         smallest=(train.classes[smallest], int(counts[smallest])),
-        values=(min(low for low, _ in ranges), max(high for _, high in ranges)),
+        values=(int(occurring[0]), int(occurring[-1])),
+        bright=float(values[DARK + 1 :].sum() / total),
+        dark=float(values[: 255 - DARK].sum() / total),
     )
 
 

@@ -23,6 +23,7 @@ from ceteris.data.sealed import DataSet, SealedTest, seal
 from ceteris.data.source import Part, Reader, ReadOptions, Source
 from ceteris.data.splits import held_out_share
 from ceteris.errors import ConfigError, DataError
+from ceteris.files import file_name, json_tree
 from ceteris.records import IntArray
 from ceteris.seeds import generator
 
@@ -70,13 +71,22 @@ def load(
     Raises:
         DataError: unknown, not found, damaged, or not fitting together; the message says what and how to mend it.
     """
-    path = Path(name_or_path).expanduser()
+    path = _path_of(name_or_path)
     if (path / "train_prints.npy").is_file() and is_prepared(path):
         return open_prepared(path)
     reading, cache = options or ReadOptions(), Path(cache_dir).resolve()
     roots = named.search_roots(data_dir, cache)
     reader = _reader(name_or_path, Location(path=path, options=reading), roots, offline=offline, progress=progress)
     return _prepared(cache / "prepared" / _key(reader, reading, cache), reader.read, reading, cache)
+
+
+def _path_of(name: str) -> Path:
+    try:
+        path = Path(name).expanduser()
+        path.exists()
+    except (OSError, RuntimeError, ValueError):  # a name too long, a user that nobody knows, a zero in it
+        raise named.unknown_name(name) from None
+    return path
 
 
 def _reader(
@@ -154,7 +164,8 @@ def from_arrays(
     test = None if test_images is None else (test_images, test_labels)
     reading = options or ReadOptions()
     source = arrays_source((train_images, train_labels), test, name=name, classes=classes, options=reading)
-    digest = hashlib.sha256(f"arrays {PREPARED_FORMAT} {name} {reading.key()}".encode())
+    form = (name, reading.key(), source.understood, source.white)
+    digest = hashlib.sha256(f"arrays {PREPARED_FORMAT} {form}".encode())
     for part in (source.train, source.test):
         if part is not None:
             images = np.empty((len(part.labels), *part.shape), dtype=np.uint8)
@@ -201,7 +212,7 @@ def load_labelled(
         DataError: as :func:`load` does; also for a part that the source does not have.
     """
     cache, reading = Path(cache_dir).resolve(), replace(options or ReadOptions(), leaks="keep")
-    path = Path(data).expanduser()
+    path = _path_of(data)
     if named.find_named(data) or (path / "train_prints.npy").is_file():
         if part in (None, "test"):
             data_set = load(data, data_dir=data_dir, cache_dir=cache, options=None, offline=offline)
@@ -338,7 +349,7 @@ def _with_test(source: Source, options: ReadOptions, folder: Path) -> Source:
 
 def _held_out(file: Path, count: int) -> IntArray | None:
     try:
-        held_out = np.array(json.loads(file.read_text(encoding="utf-8"))["test"], dtype=np.int64)
+        held_out = np.array(json_tree(file.read_bytes())["test"], dtype=np.int64)
     except (OSError, ValueError, KeyError, TypeError):
         return None
     usable = held_out.ndim == 1 and 0 < len(held_out) < count and held_out.min() >= 0 and held_out.max() < count
@@ -359,7 +370,8 @@ def _key(reader: Reader, options: ReadOptions, cache: Path) -> str:
         return stamp.hexdigest()[:32]
     known = cache / "stamps" / stamp.hexdigest()[:32]
     if known.is_file():
-        return known.read_text(encoding="ascii").strip()
+        with open_file(known, limit=100) as stream:
+            return file_name(stream.read().decode("ascii").strip())
     content = hashlib.sha256(reading.encode("utf-8", "surrogateescape"))
     for path in reader.files:
         with open_file(path) as stream:

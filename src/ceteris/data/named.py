@@ -166,7 +166,7 @@ def unknown_name(name: str) -> DataError:
     """Return the error for a name that is neither a known set nor a path."""
     known = [entry.name for entry in named_sets()]
     return DataError(
-        f'"{name}" is neither a known data set nor an existing path: there is no {Path(name).expanduser().absolute()}.'
+        f'"{name}" is neither a known data set nor an existing path: there is no {os.path.abspath(os.path.expanduser(name))}.'
         f"{did_you_mean(name.lower(), known)} "
         f"Known: {', '.join(known)}; or name a folder or file."
     )

@@ -13,25 +13,32 @@ import shutil
 import tempfile
 import time
 from contextlib import suppress
-from dataclasses import asdict, replace
-from functools import partial
+from dataclasses import asdict, dataclass, field, replace
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
+from pydantic import Field, TypeAdapter, ValidationError
 
+from ceteris.data.formats.entries import MAX_BYTES
 from ceteris.data.hazards import Hazards, find_hazards
 from ceteris.data.imageset import ImageSet, check_labels, class_counts, content_digest, group_numbers, pieces
 from ceteris.data.likeness import Appearance, appearance_of
 from ceteris.data.sealed import DataSet, SealedTest
 from ceteris.data.source import Part, ReadOptions, Source, Understood
 from ceteris.errors import DataError
-from ceteris.records import ByteArray, IntArray
+from ceteris.files import check_regular, open_regular
+from ceteris.recipe import Count, WholeNumber
+from ceteris.records import ByteArray, Digest, IntArray
 
 PREPARED_FORMAT = 1
+LONGEST_NAME = 1000  # letters, of a class
 _ABANDONED_AFTER = 24 * 3600  # seconds
+_MOST_META_BYTES = 1 << 26
+_META = cache(lambda: TypeAdapter(Meta))  # made when it is first needed
 
 
 def prepare(source: Source, folder: Path, options: ReadOptions | None = None) -> DataSet:
@@ -74,7 +81,7 @@ def prepare(source: Source, folder: Path, options: ReadOptions | None = None) ->
 def is_prepared(folder: Path) -> bool:
     """Tell whether ``folder`` holds a complete prepared copy of the current format."""
     try:
-        return bool(_meta(folder)["format"] == PREPARED_FORMAT)
+        return _meta(folder).format == PREPARED_FORMAT
     except DataError:
         return False
 
@@ -86,24 +93,18 @@ def open_prepared(folder: Path) -> DataSet:
         DataError: the folder is missing or damaged.
     """
     meta = _meta(folder)
-    later = ("understood", "reading", "hazards", "appearance")  # what copies of an earlier version do not hold
-    stored = {name: _tuples(meta.get(name, {})) for name in later}
-    hazards = Hazards(**stored["hazards"]) if stored["hazards"] else None
     test = SealedTest(
         read=partial(_open_part, folder, "test"),
-        class_counts=np.array(meta["test"]["class_counts"], dtype=np.int64),
-        image_shape=tuple(meta["image_shape"]),
-        classes=tuple(meta["classes"]),
-        fingerprint=meta["test"]["digest"],
+        class_counts=np.array(meta.test.class_counts, dtype=np.int64),
+        image_shape=meta.image_shape,
+        classes=meta.classes,
+        fingerprint=meta.test.digest,
     )
+    as_written = ("title", "source", "licence", "note", "label_meaning", "preprocessing", "understood", "reading")
     return DataSet(
-        **{name: meta[name] for name in ("name", "title", "source", "licence", "note", "label_meaning")},
-        warnings=(*meta["warnings"], *(hazards.lines if hazards else ())),
-        preprocessing=tuple(meta["preprocessing"]),
-        understood=Understood(**stored["understood"]),
-        reading=ReadOptions(**stored["reading"]),
-        hazards=hazards,
-        appearance=Appearance(**stored["appearance"]) if stored["appearance"] else None,
+        name=meta.name,
+        **{name: getattr(meta, name) for name in (*as_written, "hazards", "appearance")},
+        warnings=(*meta.warnings, *(meta.hazards.lines if meta.hazards else ())),
         train=open_train(folder),
         test=test,
         prepared=folder,
@@ -153,50 +154,82 @@ def prints(images: ByteArray) -> NDArray[np.uint64]:
     return np.frombuffer(bytes(digests), dtype="<u8").reshape(-1, 2)
 
 
-def _tuples(values: dict[str, Any]) -> dict[str, Any]:
-    """Return what JSON made lists of as tuples."""
-    return {name: _tuple(value) for name, value in values.items()}
-
-
-def _tuple(value: Any) -> Any:
-    return tuple(map(_tuple, value)) if isinstance(value, list) else value
-
-
 def _open_part(folder: Path, part: str) -> ImageSet:
     meta = _meta(folder)
+    about: PartMeta = getattr(meta, part)
     images: ByteArray = _mapped(folder / f"{part}_images.npy")
     labels: IntArray = _mapped(folder / f"{part}_labels.npy")
-    groups: IntArray | None = _mapped(folder / f"{part}_groups.npy") if meta[part].get("grouped") else None
-    lengths = {len(images), len(labels), len(images if groups is None else groups)}
-    if images.shape != (sum(meta[part]["class_counts"]), *meta["image_shape"]) or len(lengths) > 1:
+    groups: IntArray | None = _mapped(folder / f"{part}_groups.npy") if about.grouped else None
+    fits = images.dtype == np.uint8 and images.shape == (sum(about.class_counts), *meta.image_shape)
+    fits &= all(
+        array is None or (array.dtype == np.int64 and array.shape == images.shape[:1]) for array in (labels, groups)
+    )
+    if not fits or not 0 <= labels.min(initial=0) <= labels.max(initial=0) < len(meta.classes):
         raise DataError(
             f"{folder}: the prepared copy does not fit its description. Delete the folder; it is made again."
         )
-    digest = meta[part]["digest"]
-    return ImageSet(images=images, labels=labels, classes=tuple(meta["classes"]), digest=digest, groups=groups)
+    return ImageSet(images=images, labels=labels, classes=meta.classes, digest=about.digest, groups=groups)
 
 
 def _mapped(path: Path) -> NDArray[Any]:
     try:
+        check_regular(path, MAX_BYTES)
         mapped: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:  # numpy reads the header with Python's own parser, which raises almost anything
         message = f"{path}: the prepared copy is damaged ({error}). Delete the folder {path.parent}; it is made again."
         raise DataError(message) from error
     return mapped
 
 
-def _meta(folder: Path) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class PartMeta:
+    """What the description of a prepared copy says of one part."""
+
+    digest: Digest
+    class_counts: tuple[WholeNumber, ...]
+    grouped: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Meta:
+    """The description of a prepared copy, ``meta.json``; copies of an earlier version do not hold the last four."""
+
+    format: int
+    name: str
+    title: str
+    source: str
+    licence: str
+    note: str
+    label_meaning: str
+    preprocessing: tuple[str, ...]
+    warnings: tuple[str, ...]
+    classes: Annotated[tuple[str, ...], Field(min_length=1)]
+    image_shape: tuple[Count, Count, Count]
+    train: PartMeta
+    test: PartMeta
+    understood: Understood = field(default_factory=Understood)
+    reading: ReadOptions = field(default_factory=ReadOptions)
+    hazards: Hazards | None = None
+    appearance: Appearance | None = None
+
+
+def _meta(folder: Path) -> Meta:
     try:
-        meta: dict[str, Any] = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+        with open_regular(folder / "meta.json", _MOST_META_BYTES) as file:
+            return _META().validate_json(file.read())
     except (OSError, ValueError) as error:
+        reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
         raise DataError(
-            f"{folder}: no prepared copy of a data set ({error}). Load the set again by its name."
+            f"{folder}: no prepared copy of a data set ({reason}). Load the set again by its name."
         ) from error
-    return meta
 
 
 def _write(source: Source, test: Part, folder: Path, reading: ReadOptions) -> None:
-    train = source.train
+    train, long = source.train, next((name for name in source.classes if len(name) > LONGEST_NAME), None)
+    if long is not None:
+        raise DataError(
+            f"{source.name}: a class has a name of {len(long):,} letters, {long[:40]}…; at most {LONGEST_NAME} are read."
+        )
     if train.shape != test.shape:
         raise DataError(
             f"{source.name}: training images have the shape {train.shape} (channels, height, width), test images "

@@ -5,7 +5,6 @@ is used until its user measures again, and where there is none a shipped one, th
 """
 
 import json
-import os
 import platform
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -18,12 +17,12 @@ import torch
 
 from ceteris.digests import plain
 from ceteris.errors import CeterisError
+from ceteris.files import json_tree, open_regular, user_cache
 from ceteris.recipe import Recipe
 from ceteris.store import from_tree, write_bytes
 from ceteris.training.device import environment
 
 Network = Literal["narrow mlp", "wide mlp", "narrow cnn", "wide cnn", "narrow resnet", "wide resnet"]
-CACHE_VARIABLE = "CETERIS_CACHE"
 
 # Raise it when stacked training gets faster or slower for some network: every machine then measures again.
 _ENGINE = 1
@@ -134,16 +133,14 @@ def keep_table(table: DeviceTable) -> DeviceTable:
 def known_tables() -> dict[Place, DeviceTable]:
     """Return the tables in the user's cache; none where the file is missing or damaged."""
     try:
-        tree: Iterable[Any] = json.loads(cache_file().read_text(encoding="utf-8"))
+        with open_regular(cache_file(), 1 << 24) as file:
+            tree: Iterable[Any] = json_tree(file.read())
         tables: list[DeviceTable] = [from_tree(DeviceTable, part) for part in tree]
         return {table.place: table for table in tables}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (OSError, ValueError, TypeError):
         return {}
 
 
 def cache_file() -> Path:
-    """Return where the tables are kept: in CETERIS_CACHE, else in ceteris in the user's cache folder."""
-    named = os.environ.get(CACHE_VARIABLE)
-    if named:
-        return Path(named) / "device-table.json"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ceteris" / "device-table.json"
+    """Return where the tables are kept, in the user's cache folder."""
+    return user_cache() / "device-table.json"

@@ -36,6 +36,8 @@ _ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
+    # Python looks for modules in the folder where it starts, first of all: that may be one that somebody else sent.
+    "PYTHONSAFEPATH": "1",
 }
 
 

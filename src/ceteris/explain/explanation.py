@@ -1,18 +1,22 @@
 """Everything that is shown about one final model, as plain arrays."""
 
-from contextlib import suppress
+import logging
+from collections.abc import Callable
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
 from torch import nn
 
-from ceteris.errors import ConfigError
+from ceteris.errors import CeterisError
 from ceteris.explain.embedding import FEWEST_IMAGES, embed, embedding_layer, tsne
 from ceteris.explain.features import first_features, standardise
 from ceteris.explain.gradcam import grad_cam, grad_cam_layer
-from ceteris.findings import Explanation
+from ceteris.findings import Explanation, LeftOut
 from ceteris.models.summary import convolutions, evaluating
-from ceteris.records import ByteArray, FloatArray, IntArray
+from ceteris.records import ByteArray, Float32Array, FloatArray, IntArray
+
+T = TypeVar("T")
 
 
 def explain(
@@ -29,9 +33,9 @@ def explain(
 ) -> Explanation:
     """Return heat maps, first features and t-SNE of one trained model, which is left as it was.
 
-    Heat maps speak for the class that the model predicts. They are empty, (0, height, width), and ``layer`` is '' for
-    a model without convolutions whose maps are larger than a point; the embedding is empty, (0, 2), for a model
-    without a linear layer or fewer than 5 images.
+    Heat maps speak for the class that the model predicts. They are empty, (0, height, width), and ``layer`` is '' for a
+    model without convolutions; the embedding is empty, (0, 2), for a model without a linear layer or fewer than 5 images.
+    A part that cannot be made is left out, and ``left_out`` says why.
 
     Args:
         model: returns logits.
@@ -48,14 +52,30 @@ def explain(
     pixels = standardise(pictures, mean=mean, std=std, model=model)
     with torch.no_grad(), evaluating(model):
         predictions = model(pixels).argmax(dim=1)
+    left_out = []
+
+    def attempt(part: Literal["heat maps", "features", "embedding"], make: Callable[[], T], without: T) -> T:
+        try:
+            return make()
+        except (CeterisError, RuntimeError, ValueError) as error:
+            logging.getLogger("ceteris").warning("%s: no %s", name, part, exc_info=error)
+            left_out.append(LeftOut(part=part, reason=str(error)))
+            return without
+
+    def heat_maps() -> tuple[str, Float32Array]:
+        layer = grad_cam_layer(model, pixels[0])
+        return layer, grad_cam(model, pixels, predictions, layer)
+
+    def points() -> tuple[str, Float32Array]:
+        others = standardise(images[embedded], mean=mean, std=std, model=model)
+        layer = embedding_layer(model, others[0]) if len(others) >= FEWEST_IMAGES else ""
+        return layer, tsne(embed(model, others), seed=seed) if layer else nowhere
+
+    nowhere = np.zeros((0, 2), dtype=np.float32)
     layer, heat = "", np.zeros((0, *pixels.shape[2:]), dtype=np.float32)
     if convolutions(model):
-        with suppress(ConfigError):  # all maps are single points: there is nothing to draw
-            layer = grad_cam_layer(model, pixels[0])
-            heat = grad_cam(model, pixels, predictions, layer)
-    others = standardise(images[embedded], mean=mean, std=std, model=model)
-    place = embedding_layer(model, others[0]) if len(others) >= FEWEST_IMAGES else ""
-    points = tsne(embed(model, others), seed=seed) if place else np.zeros((0, 2), dtype=np.float32)
+        layer, heat = attempt("heat maps", heat_maps, (layer, heat))
+    place, embedding = attempt("embedding", points, ("", nowhere))
     return Explanation(
         model=name,
         layer=layer,
@@ -63,8 +83,9 @@ def explain(
         labels=labels[shown],
         predictions=predictions.cpu().numpy(),
         heat=heat,
-        features=first_features(model, pictures[0], mean=mean, std=std),
+        features=attempt("features", lambda: first_features(model, pictures[0], mean=mean, std=std), ()),
         embedding_layer=place,
-        embedding=points,
-        embedding_labels=labels[embedded][: len(points)],
+        embedding=embedding,
+        embedding_labels=labels[embedded][: len(embedding)],
+        left_out=tuple(left_out),
     )

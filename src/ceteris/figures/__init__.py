@@ -29,12 +29,20 @@ FIGURES: tuple[Callable[[Results], Iterator[ReportFigure]], ...] = (
 )  # fmt: skip
 
 
-def figures(results: Results) -> Iterator[ReportFigure]:
-    """Yield every figure that the results allow, each with the line that says whose study it is."""
+def figures(results: Results, failed: Callable[[str, Exception], None] | None = None) -> Iterator[ReportFigure]:
+    """Yield every figure that the results allow, each with the line that says whose study it is.
+
+    ``failed`` is told which figures could not be prepared, and why; without it the error is raised.
+    """
     line = identity(results)
     for drawn in FIGURES:
-        for entry in drawn(results):
-            yield replace(entry, identity=line)
+        try:
+            for entry in drawn(results):
+                yield replace(entry, identity=line)
+        except Exception as error:
+            if failed is None:
+                raise
+            failed(drawn.__name__.replace("_", " "), error)
 
 
 def identity(results: Results) -> str:

@@ -18,6 +18,7 @@ from ceteris.figures.style import (
     MUTED,
     PAPER,
     WHITE,
+    abbreviated,
     axes_at,
     grid,
     model_colour,
@@ -76,11 +77,39 @@ def draw_confusion(counts: IntArray, figure: Figure, *, title: str, classes: tup
     """Draw the matrix; right answers in blue, mistakes in orange, each on its own scale so that mistakes stay visible."""
     count = len(classes)
     side = min(max(2.4, 0.36 * count), 5.0)
+    size = min(8.0, 72 * side / count * 0.85)
+    names = [abbreviated(name, 16) for name in classes]
+    wide = max(map(len, names)) * size * 0.6 / 72  # inches of the longest name
+    turned = wide > side / count
+    left, top = 0.4 + wide, 0.65 + (wide if turned else 0.15)
     page = f"{shortened(title, 30)}: confusion matrix on the test set"
-    open_page(figure, height=side + 1.25, title=page, width=side + 2.75)
-    axes = axes_at(figure, 1.0, 0.95, side, side)
+    open_page(figure, height=top + side + 0.3, title=page, width=max(left + side + 1.75, 5.2))
+    axes = axes_at(figure, left, top, side, side)
     axes.imshow(coloured_counts(counts), interpolation="nearest", extent=(-0.5, count - 0.5, count - 0.5, -0.5))
-    _name_classes(axes, classes, side)
+    axes.set_xticks(range(count), names, fontsize=size, rotation=90 if turned else 0)
+    axes.set_yticks(range(count), names, fontsize=size)
+    axes.tick_params(length=0, top=False, labeltop=True, labelbottom=False, pad=2)
+    axes.spines[:].set_visible(count > 20)
+    axes.spines[:].set_linewidth(0.4)
+    axes.text(
+        0.5,
+        1 + (top - 0.45) / side,
+        "predicted class",
+        transform=axes.transAxes,
+        ha="center",
+        va="center",
+        fontsize=8.5,
+    )
+    axes.text(
+        -(left - 0.2) / side,
+        0.5,
+        "true class",
+        transform=axes.transAxes,
+        ha="center",
+        va="center",
+        rotation=90,
+        fontsize=8.5,
+    )
     if count <= 20:
         highest = counts.diagonal().max(initial=1)
         for row, column in zip(*np.nonzero(counts), strict=True):
@@ -88,7 +117,7 @@ def draw_confusion(counts: IntArray, figure: Figure, *, title: str, classes: tup
             ink = WHITE if row == column and value > 0.35 * highest else DARK
             size = min(8.0, 90 / count)
             axes.text(column, row, str(value), ha="center", va="center", fontsize=size, color=ink)
-    _list_mistakes(axes_at(figure, side + 1.25, 0.95, 1.4, 2.4), counts, classes)
+    _list_mistakes(axes_at(figure, left + side + 0.25, top, 1.4, 2.4), counts, classes)
 
 
 def coloured_counts(counts: IntArray) -> ByteArray:
@@ -101,28 +130,12 @@ def coloured_counts(counts: IntArray) -> ByteArray:
     return np.asarray(np.rint(255 * cells), dtype=np.uint8)
 
 
-def _name_classes(axes: Axes, classes: tuple[str, ...], side: float) -> None:
-    count = len(classes)
-    size = min(8.0, 72 * side / count * 0.85)
-    names = [shortened(name, 12) for name in classes]
-    axes.set_xticks(range(count), names, fontsize=size)
-    axes.set_yticks(range(count), names, fontsize=size)
-    axes.tick_params(length=0, top=False, labeltop=True, labelbottom=False, pad=2)
-    if max(len(name) for name in classes) * size * 0.6 > 72 * side / count:
-        axes.tick_params(axis="x", labelrotation=90)
-    axes.set_xlabel("predicted class", labelpad=4)
-    axes.xaxis.set_label_position("top")
-    axes.set_ylabel("true class", labelpad=4)
-    axes.spines[:].set_visible(count > 20)
-    axes.spines[:].set_linewidth(0.4)
-
-
 def _list_mistakes(axes: Axes, counts: IntArray, classes: tuple[str, ...]) -> None:
     axes.axis("off")
     told = f"{int(counts.trace()):,} of {int(counts.sum()):,} right"
     axes.text(0, 1, told, fontsize=8, va="top", transform=axes.transAxes, color=INK)
     lines = [
-        f"{shortened(classes[true], 9)} → {shortened(classes[taken], 9)}: {images}"
+        f"{abbreviated(classes[true], 9)} → {abbreviated(classes[taken], 9)}: {images}"
         for true, taken, images in most_confused(counts, MOST_CONFUSED)
     ]
     text = "\n".join(["most confused", "(true → predicted)", *lines]) if lines else ""
@@ -142,19 +155,20 @@ def draw_class_scores(best: Sequence[VersionResults], figure: Figure, *, classes
     columns = -(-len(order) // ROWS_PER_COLUMN)
     rows = -(-len(order) // columns)
     step = 0.2 if len(order) <= 20 else 0.16
-    open_page(figure, height=1.3 + step * rows, title="F1 of every class on the test set, hardest first")
+    top = 0.48 + 0.17 * -(-len(best) // 4)  # room for the names of the models
+    open_page(figure, height=top + 0.65 + step * rows, title="F1 of every class on the test set, hardest first")
     low, width = 100 * float(f1.min(initial=1.0)), 6.9 / columns
     for column in range(columns):
         part = order[column * rows : (column + 1) * rows]
-        axes = axes_at(figure, 1.0 + column * width, 0.65, width - 1.0, step * rows)
+        axes = axes_at(figure, 1.0 + column * width, top, width - 1.0, step * rows)
         lines = np.arange(len(part))
         axes.hlines(lines, low, 100, color=FAINT, linewidth=0.6)
         for scores, summary in zip(f1, best, strict=True):
             axes.scatter(
                 100 * scores[part], lines, s=18, color=model_colour(summary.position), alpha=0.85, linewidths=0,
-                label=shortened(summary.title, 22), zorder=2,
+                label=shortened(summary.title, 22 if len(best) < 4 else 16), zorder=2,
             )  # fmt: skip
-        names = [shortened(classes[place], 14) for place in part]
+        names = [abbreviated(classes[place], 14) for place in part]
         axes.set_yticks(lines, names, fontsize=7.5 if step > 0.18 else 6.5)
         axes.set_ylim(rows - 0.5, -0.5)
         axes.set_xlim(low - 0.06 * (100.5 - low), 100.5)
@@ -191,7 +205,9 @@ def draw_roc(best: Sequence[VersionResults], figure: Figure, *, classes: tuple[s
         _enlarge_corner(axes, curves, colour)
         areas = np.nan_to_num([curve.auc for curve in curves.per_class], nan=np.inf)
         lowest = int(areas.argmin())
-        told = f"lowest class: {shortened(classes[lowest], 12)}, {areas[lowest]:.4f}" if areas[lowest] < np.inf else ""
+        told = (
+            f"lowest class: {abbreviated(classes[lowest], 12)}, {areas[lowest]:.4f}" if areas[lowest] < np.inf else ""
+        )
         axes.legend(loc="lower right", fontsize=7.5, handlelength=1.5, title=told, title_fontsize=7)
     for axes in panels[::3]:
         axes.set_ylabel("true positive rate", labelpad=1)

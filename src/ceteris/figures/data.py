@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from ceteris.analysis.results import Results
 from ceteris.figures.images import as_colour, draw_sheet
 from ceteris.figures.report_figure import ReportFigure
-from ceteris.figures.style import ACCENT, INK, MUTED, WIDTH, axes_at, grid, open_page
+from ceteris.figures.style import ACCENT, INK, MUTED, WIDTH, abbreviated, axes_at, grid, open_page
 from ceteris.findings import DataDescription
 from ceteris.formats import shortened
 
@@ -42,11 +42,17 @@ def draw_samples(data: DataDescription, figure: Figure) -> None:
     classes, each = len(data.classes), int(counts[0])
     order = np.argsort(data.sample_labels, kind="stable").reshape(classes, each).T.ravel()
     side = min(0.62, (WIDTH - 0.2) / classes)
-    open_page(figure, height=0.75 + side * each, title="Samples of the training set")
-    axes = axes_at(figure, (WIDTH - side * classes) / 2, 0.55, side * classes, side * each)
+    longest = max(len(shortened(name, 18)) for name in data.classes)
+    turned = longest > side / 0.075  # inches of a letter
+    head = 0.55 + (0.07 * longest if turned else 0.0)
+    open_page(figure, height=head + 0.2 + side * each, title="Samples of the training set")
+    axes = axes_at(figure, (WIDTH - side * classes) / 2, head, side * classes, side * each)
     draw_sheet(axes, as_colour(data.sample_images[order]), classes)
     for column, name in enumerate(data.classes):
-        axes.text(column + 0.5, -0.06, shortened(name, 9), ha="center", va="bottom", fontsize=8.5, fontweight="bold")
+        axes.text(
+            column + 0.5, -0.06, shortened(name, 18), ha="center", va="bottom", fontsize=8, fontweight="bold",
+            rotation=90 if turned else 0,
+        )  # fmt: skip
 
 
 def _draw_grid(data: DataDescription, figure: Figure) -> None:
@@ -62,7 +68,7 @@ def _draw_grid(data: DataDescription, figure: Figure) -> None:
         axes = axes_at(figure, 0.1, 0.35 + row * (side + caption), side * len(labels), side)
         draw_sheet(axes, as_colour(data.sample_images[part]), len(labels))
         for column, label in enumerate(labels):
-            name = shortened(data.classes[label], 10)
+            name = abbreviated(data.classes[label], 9)
             axes.text(column + 0.5, 1.0, name, ha="center", va="top", fontsize=6.5, color=INK)
 
 
@@ -92,5 +98,5 @@ def _name_classes(axes: Axes, names: tuple[str, ...], *, many: bool) -> None:
         last.set_horizontalalignment("right")
         return
     turned = max((len(name) for name in names), default=0) * len(names) > 42
-    labels = [shortened(name, 9) for name in names]
+    labels = [abbreviated(name, 12 if turned else 9) for name in names]
     axes.set_xticks(range(len(names)), labels, rotation=90 if turned else 0, fontsize=7 if turned else 8)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from ceteris.analysis.results import Results
 from ceteris.figures.images import as_colour, draw_sheet, scaled_to_bytes
 from ceteris.figures.report_figure import ReportFigure
-from ceteris.figures.style import MUTED, VERDICT_COLOURS, WIDTH, axes_at, blank, open_page
+from ceteris.figures.style import MUTED, VERDICT_COLOURS, WIDTH, abbreviated, axes_at, blank, open_page
 from ceteris.findings import Explanation, FeatureMaps
 from ceteris.formats import shortened
 from ceteris.records import ByteArray, Float32Array
@@ -78,8 +78,8 @@ def draw_attention(found: Explanation, figure: Figure, *, title: str, classes: t
         axes.text(-0.1, 1.5, "Grad-CAM", ha="right", va="center", fontsize=7, color=MUTED)
         for column, (label, predicted) in enumerate(zip(found.labels[part], found.predictions[part], strict=True)):
             right = label == predicted
-            name = shortened(classes[predicted], 9)
-            text = name if right else f"{name} ✗ ({shortened(classes[label], 9)})"
+            name = abbreviated(classes[predicted], 9)
+            text = name if right else f"{name} ✗ ({abbreviated(classes[label], 9)})"
             colour = VERDICT_COLOURS["better" if right else "worse"]
             axes.text(column + 0.5, 2.06, text, ha="center", va="top", fontsize=7 if right else 6.5, color=colour)
 
@@ -123,7 +123,7 @@ def draw_embedding(found: Explanation, figure: Figure, *, title: str, classes: t
         x, y = np.median(points[labels == label], axis=0)
         box = {"boxstyle": "round,pad=0.18", "facecolor": "#ffffff", "edgecolor": "none", "alpha": 0.85}
         axes.text(
-            x, y, shortened(classes[label], 12), ha="center", va="center", fontsize=8, fontweight="bold", bbox=box
+            x, y, abbreviated(classes[label], 12), ha="center", va="center", fontsize=8, fontweight="bold", bbox=box
         )
 
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from ceteris.analysis.results import Results
 from ceteris.analysis.test_images import PredictedImages
 from ceteris.figures.report_figure import ReportFigure
-from ceteris.figures.style import INK, MUTED, VERDICT_COLOURS, WIDTH, axes_at, blank, open_page
+from ceteris.figures.style import INK, MUTED, VERDICT_COLOURS, WIDTH, abbreviated, axes_at, blank, open_page
 from ceteris.formats import shortened
 from ceteris.records import ByteArray, Float32Array
 
@@ -24,7 +24,7 @@ def prediction_figures(results: Results) -> Iterator[ReportFigure]:
         yield ReportFigure(
             name="first-images", section="errors",
             draw=partial(draw_predicted_images, first, title=_scored("The first six test images", first), classes=classes),
-            caption="The first six test images with the answers of the best versions.",
+            caption=f"The first six test images with the answers of the best versions. Right: {first.counted()}.",
             description=f"Six images with true and predicted classes. Right: {first.counted()}.",
         )  # fmt: skip
     if len(random.labels) and random.models:
@@ -47,6 +47,8 @@ def prediction_figures(results: Results) -> Iterator[ReportFigure]:
 
 
 def _scored(title: str, info: PredictedImages) -> str:
+    if len(info.models) > 3:  # the caption has the others
+        return title
     scores = ", ".join(f"{shortened(name, 18)} {right}" for name, right in info.right().items())
     return f"{title}: right of {len(info.labels)}: {scores}"
 
@@ -111,18 +113,18 @@ def draw_predicted_images(info: PredictedImages, figure: Figure, *, title: str, 
 
 
 def _write_answers(axes: Axes, info: PredictedImages, part: slice, side: float, classes: tuple[str, ...]) -> None:
-    line, limit = 0.15 / side, max(4, int(side / 0.062))
+    line, limit = 0.15 / side, max(4, int(side / 0.068))
     axes.text(-0.08, -0.09, "true", fontsize=7, ha="right", va="center", color=MUTED)
     for row, name in enumerate(info.models):
         axes.text(-0.08, 1.12 + row * line, shortened(name, 11), fontsize=7, ha="right", va="center", color=MUTED)
     for column, label in enumerate(info.labels[part], start=part.start):
         x = column - part.start + 0.5
-        name = shortened(classes[label], limit)
-        axes.text(x, -0.09, name, fontsize=8, ha="center", va="center", color=INK)
+        name = abbreviated(classes[label], limit)
+        axes.text(x, -0.09, name, fontsize=7.5, ha="center", va="center", color=INK)
         for row, predicted in enumerate(info.predictions[:, column]):
             right, name = predicted == label, classes[predicted]
-            text = shortened(name, limit) if right else f"{shortened(name, max(3, limit - 3))} ✗"
+            text = abbreviated(name, limit) if right else f"{abbreviated(name, max(3, limit - 2))} ✗"
             axes.text(
-                x, 1.12 + row * line, text, fontsize=8, ha="center", va="center",
+                x, 1.12 + row * line, text, fontsize=7.5, ha="center", va="center",
                 fontweight="normal" if right else "bold", color=VERDICT_COLOURS["better" if right else "worse"],
             )  # fmt: skip

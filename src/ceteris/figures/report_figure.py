@@ -10,6 +10,7 @@ import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from ceteris.figures.fonts import fit_letters
 from ceteris.figures.style import PAPER, sign_page, style
 
 Section = Literal["data", "exploration", "training", "results", "residual", "luck", "explanations", "errors"]
@@ -41,6 +42,7 @@ class ReportFigure:
         with matplotlib.rc_context(style()):
             self.draw(figure)
             sign_page(figure, self.identity)
+            fit_letters(figure)
         return figure
 
     def _repr_png_(self) -> bytes:
@@ -68,7 +70,7 @@ def to_png(figure: Figure, *, dpi: int = 200) -> bytes:
 def _saved(figure: Figure, kind: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
     with matplotlib.rc_context(style()), warnings.catch_warnings():
-        # A letter that no installed font has is drawn as an empty box; the tables hold the name in full.
+        # A mark without a form of its own, such as a joiner, may be in no font.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         FigureCanvasAgg(figure)
         figure.savefig(buffer, format=kind, **options)

@@ -8,11 +8,11 @@ import functools
 from typing import Any, Literal
 
 import numpy as np
-from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
+from ceteris.figures.fonts import FIRST
 from ceteris.formats import shortened
 from ceteris.records import FloatArray
 
@@ -32,22 +32,12 @@ VERDICT_COLOURS = {"better": "#0f7b5f", "worse": "#c2491d", "equivalent": "#5b6b
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 VERDICT_MARKERS = {"better": "^", "worse": "v", "equivalent": "s", "undecided": "o"}
 
-_FALLBACK_FAMILIES = (
-    "Noto Sans CJK SC",
-    "Noto Sans CJK JP",
-    "Noto Sans Arabic",
-    "Noto Sans Devanagari",
-    "Arial Unicode MS",
-)
-
 
 @functools.cache
 def style() -> Any:  # the type of its keys differs between versions of matplotlib
     """Return the matplotlib settings of every figure, a dictionary."""
-    installed = {font.name for font in font_manager.fontManager.ttflist}
-    families = ["DejaVu Sans", *(family for family in _FALLBACK_FAMILIES if family in installed)]
     return {
-        "font.family": families, "font.size": 9.0, "axes.titlesize": 9.0, "axes.labelsize": 8.5,
+        "font.family": [FIRST], "font.size": 9.0, "axes.titlesize": 9.0, "axes.labelsize": 8.5,
         "xtick.labelsize": 8.0, "ytick.labelsize": 8.0, "legend.fontsize": 8.0, "legend.frameon": False,
         "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.7, "axes.edgecolor": MUTED,
         "axes.labelcolor": INK, "axes.titlecolor": INK, "text.color": INK, "xtick.color": MUTED, "ytick.color": MUTED,
@@ -66,8 +56,9 @@ def model_colour(position: int) -> str:
 
 
 def open_page(figure: Figure, *, height: float, title: str, width: float = WIDTH) -> None:
-    """Set the size in inches and write the title at the top left."""
+    """Set the size in inches and write the title at the top left, cut to the page."""
     figure.set_size_inches(width, height)
+    title = shortened(title, int((width - 0.2) / 0.088))  # inches of a letter
     figure.text(0.1 / width, 1 - 0.08 / height, title, ha="left", va="top", fontsize=10, fontweight="bold")
 
 

@@ -1,12 +1,16 @@
 """The report of a study: figures and tables as files, an HTML page, a PDF of five pages, an executed notebook."""
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
 from ceteris.analysis.results import results_of
 from ceteris.errors import ConfigError, did_you_mean
+from ceteris.files import check_links, file_name
 from ceteris.findings import StudyFindings
 from ceteris.report.html import html_report
 from ceteris.report.notebook import notebook_report
@@ -14,6 +18,7 @@ from ceteris.report.pdf import pdf_report
 from ceteris.report.sections import DrawnFigure, Report, compose
 from ceteris.report.table import Column, Table
 from ceteris.report.tables import tables
+from ceteris.report.words import missing_sentence
 from ceteris.store import write_bytes
 
 __all__ = [
@@ -54,16 +59,19 @@ def write_report(
     folder: Path,
     *,
     formats: Sequence[str] = FORMATS,
+    execute: bool = True,
     progress: Callable[[str], None] | None = None,
 ) -> list[Path]:
     """Write ``figures/*.svg`` and ``*.png``, ``tables/*.csv`` and the report in each of ``formats`` into ``folder``.
 
-    The notebook reads ``findings.safetensors`` beside it, which the caller has written.
+    The notebook reads ``findings.safetensors`` beside it, which the caller has written. A figure or a document that cannot be
+    made is left out, and the page says so.
 
     Args:
         findings: what the study found.
         folder: made when absent; files of the same names are replaced.
         formats: any of "html", "pdf", "ipynb".
+        execute: whether the notebook is executed; without it its cells have no outputs.
         progress: is given a few words on what is being done.
 
     Returns:
@@ -71,14 +79,15 @@ def write_report(
 
     Raises:
         ConfigError: an unknown format.
-        StoreError: a file cannot be written, or the notebook cannot be executed.
+        StoreError: a file cannot be written, or a link in the folder leads elsewhere.
     """
     check_formats(formats)
+    check_links(folder)
     tell = progress or (lambda _: None)
     with ThreadPoolExecutor(max_workers=1) as background:
         # The notebook's kernel is a process of its own: it works while the figures are drawn here.
         results, written = results_of(findings), []
-        notebook = background.submit(notebook_report, results, folder) if "ipynb" in formats else None
+        notebook = background.submit(notebook_report, results, folder, execute=execute) if "ipynb" in formats else None
         report = compose(results, tell)
         for name, content in _files(report, formats, notebook, tell):
             write_bytes(folder / name, content)
@@ -89,19 +98,28 @@ def write_report(
 def _files(
     report: Report, formats: Sequence[str], notebook: Future[bytes] | None, tell: Callable[[str], None]
 ) -> Iterator[tuple[str, bytes]]:
-    """Yield the name inside the folder and the content of every file: figures, tables, documents."""
+    """Yield the name inside the folder and the content of every file: figures, tables, documents, the page last."""
     for drawn in report.drawn:
-        yield f"figures/{drawn.figure.name}.svg", drawn.svg.encode("utf-8")
-        yield f"figures/{drawn.figure.name}.png", drawn.png
+        yield f"figures/{file_name(drawn.figure.name)}.svg", drawn.svg.encode("utf-8")
+        yield f"figures/{file_name(drawn.figure.name)}.png", drawn.png
     for table in report.tables:
         if table.exported:
-            yield f"tables/{table.name}.csv", table.csv().encode("utf-8")
+            yield f"tables/{file_name(table.name)}.csv", table.csv().encode("utf-8")
+    missing: list[str] = []
+    documents: dict[str, Callable[[], bytes]] = {}
+    if "pdf" in formats:
+        documents["report.pdf"] = partial(pdf_report, report)
+    if notebook is not None:
+        documents["report.ipynb"] = notebook.result
+    for name, make in documents.items():
+        tell(f"writing {name}")
+        try:
+            yield name, make()
+        except Exception as error:  # one document that fails does not cost the others
+            logging.getLogger("ceteris").warning("%s could not be written", name, exc_info=error)
+            missing.append(missing_sentence(name, error))
+            tell(missing[-1])
     if "html" in formats:
         tell("writing report.html")
-        yield "report.html", html_report(report).encode("utf-8")
-    if "pdf" in formats:
-        tell("writing report.pdf")
-        yield "report.pdf", pdf_report(report)
-    if notebook is not None:
-        tell("writing report.ipynb")
-        yield "report.ipynb", notebook.result()
+        complete = replace(report, notes=(*report.notes, *missing))
+        yield "report.html", html_report(complete).encode("utf-8")

@@ -274,7 +274,6 @@ def to_decide(models: Sequence[ModelResults]) -> Table:
     return made("costs_to_decide", "What stayed open", titles, rows)
 
 
-# These are always there; those of a strategy have no rows where another one searched.
 def luck(models: Sequence[ModelResults]) -> Table:
     """Say how far each source of luck alone moves the accuracy of every best recipe."""
     titles = columns(
@@ -288,6 +287,7 @@ def luck(models: Sequence[ModelResults]) -> Table:
     return made("luck", "Where the noise comes from, each source alone", titles, rows)
 
 
+# These are always there; those of a strategy have no rows where another one searched.
 ALWAYS = (improvement, what_helped, costs_of_exploration, effort, to_decide)
 OF_STRATEGY = (tuning, tuning_values, worth, interactions, luck)
 TABLES = (*ALWAYS, *OF_STRATEGY)

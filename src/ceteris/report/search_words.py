@@ -82,21 +82,11 @@ def comparison_sentence(found: Comparison, option: str, current: str) -> str:
                 f"inside the margin of ±{100 * found.margin:g} points."
             )
         case "undecided":
-            return f"No difference between {option} and {current} was shown: {size}{_what_is_found(found)}."
+            return f"No difference between {option} and {current} was shown: {size}."
         case "better" | "worse":
             return f"{option} was shown to be {found.verdict} than {current}: {size}."
         case _:
             assert_never(found.verdict)
-
-
-def _what_is_found(found: Comparison) -> str:
-    """Say which true difference the design would have found, and which one with more repetitions; '' where none is known."""
-    if not found.detectable > 0:
-        return ""
-    return (
-        f"; a true difference above {plain_points(found.detectable)} points would be found on these blocks, one above "
-        f"{plain_points(found.detectable_with_more)} with {several(MORE_REPETITIONS, 'more repetition')}"
-    )
 
 
 def level_sentence(factor: FactorFinding, level: LevelFinding) -> str:

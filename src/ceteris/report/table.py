@@ -4,6 +4,7 @@ import csv
 import html
 import io
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -15,6 +16,9 @@ Cell = str | int | float | bool | None
 Kind = Literal["text", "count", "share", "points", "p", "chance", "number", "seconds", "megabytes", "flag", "area"]
 
 NUMERIC = ("count", "share", "points", "p", "chance", "number", "seconds", "megabytes", "area")
+
+
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?(e[+-]?\d+)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class Table:
         """Return the table as CSV (RFC 4180, line feeds), numbers in full precision, missing values empty."""
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow([column.title for column in self.columns])
+        writer.writerow([_as_text(column.title) for column in self.columns])
         writer.writerows([[_exact(cell) for cell in row] for row in self.rows])
         return buffer.getvalue()
 
@@ -146,4 +150,9 @@ def _exact(cell: Cell) -> str:
         return ""
     if isinstance(cell, bool):
         return "yes" if cell else "no"
-    return cell if isinstance(cell, str) else repr(cell)
+    return _as_text(cell) if isinstance(cell, str) else repr(cell)
+
+
+def _as_text(text: str) -> str:
+    """Return a text as it stands in a CSV file: one that a spreadsheet would take for a formula gets a quote before it."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) and not _NUMBER.fullmatch(text) else text

@@ -1,21 +1,23 @@
 """What a study's numbers say, in words: the answer first, and never more than the verdicts say."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ceteris.analysis.metrics import most_confused
 from ceteris.analysis.results import ModelResults, Results, TestComparison, VersionResults
+from ceteris.figures.fonts import fonts_for, spelling
 from ceteris.figures.luck import SOURCES
-from ceteris.findings import FactorPath, LevelFinding
+from ceteris.findings import ComparisonTest, FactorPath, LevelFinding
 from ceteris.formats import duration, percent, plain_points, points, points_range, several
 from ceteris.report.search_words import confirmation_sentence, search_text, strategy_words
 from ceteris.stats import MORE_REPETITIONS
 
 LARGE_GAP = 0.03  # of accuracy: above it the training and validation part tell clearly different stories
 SMALL_GAP = 0.01
+UNSURE = 2.0  # times the training loss: above it the loss overfits though the accuracy does not
 DEEP = 20  # convolutions: below it no effect of shortcuts is expected (He et al. 2016)
 _UNEQUAL = 1.1  # above this ratio of operations per training the arms' budgets are called unequal
 
@@ -97,6 +99,21 @@ def _choices_sentence(results: Results) -> str:
         f"{len(factors)} gave a clear winner ({100 * results.significance:g} % error rate per factor; by chance we would "
         f"expect {chance})."
     )
+
+
+def missing_sentence(what: str, reason: object) -> str:
+    """Say which part of a report is missing and why."""
+    told = str(reason).strip().rstrip(".") or type(reason).__name__
+    return f"{what[:1].upper()}{what[1:]} could not be made and is left out: {told}."
+
+
+def spelled_sentence(results: Results) -> str:
+    """Say which letters of the class names figures spell, as no font of this machine has them; '' where there are none."""
+    _, lacking = fonts_for(frozenset("".join(results.data.classes)))
+    if not lacking:
+        return ""
+    some = ", ".join(f"{letter} ({spelling(letter)})" for letter in sorted(lacking)[:6])
+    return f"No font of this machine has {len(lacking)} letters of the class names; figures spell them: {some}."
 
 
 def looks_sentence(results: Results) -> str:
@@ -221,8 +238,9 @@ def to_decide_sentences(results: Results) -> list[str]:
         return []
     matter = sum(entry.matters for entry in found)
     margin = 100 * results.equivalence_margin
+    compared = sum(level.comparison is not None for model in results.models for _, level in model.levels())
     sentences = [
-        f"Of {len(found)} of {_compared_levels(results)} options nothing was shown; {matter} of these are expected to move the "
+        f"Of {len(found)} of {compared} options nothing was shown; {matter} of these are expected to move the "
         f"accuracy by more than {margin / 2:g} points."
     ]
     known = [entry for entry in found if entry.comparison.detectable_with_more > 0]
@@ -249,10 +267,6 @@ def command(results: Results) -> str:
     return f"ceteris run STUDY --until-decided --budget {budget}"
 
 
-def _compared_levels(results: Results) -> int:
-    return sum(level.comparison is not None for model in results.models for _, level in model.levels())
-
-
 # ---------------------------------------------------------------------------------------------------------------------
 # The final trainings
 
@@ -267,11 +281,14 @@ def fit_sentences(results: Results) -> list[str]:
     return sentences
 
 
-def _fit(summary: VersionResults, results: Results) -> str:
-    train, validation, gap = summary.train_accuracy, summary.validation_accuracy, summary.gap
+def _fit(version: VersionResults, results: Results) -> str:
+    train, validation, gap = version.train_accuracy, version.validation_accuracy, version.gap
     if not np.isfinite(gap):
-        return f"the {summary.version} version has no recorded history."
+        return f"the {version.version} version has no recorded history."
     numbers = f"{percent(train)} in training and {percent(validation)} in validation, a gap of {points(gap)} points"
+    losses = f"{version.train_loss:.3g} and {version.validation_loss:.3g}"
+    if version.clean and np.isfinite(version.validation_loss):
+        numbers += f" (loss {losses})"
     highest = max(other.train_accuracy for other in results.versions if np.isfinite(other.train_accuracy))
     if gap > LARGE_GAP:
         verdict = "it overfits"
@@ -279,9 +296,11 @@ def _fit(summary: VersionResults, results: Results) -> str:
         verdict = f"a sign of underfitting: another training here reaches {percent(highest)}"
     elif gap > SMALL_GAP:
         verdict = "it overfits slightly"
+    elif version.clean and version.validation_loss > UNSURE * version.train_loss:
+        verdict = "its answers are as good in validation, its confidence is not: the loss overfits"
     else:
         verdict = "no sign of overfitting"
-    return f"The {summary.version} version has {numbers}: {verdict}."
+    return f"The {version.version} version has {numbers}: {verdict}."
 
 
 def mistakes_sentences(results: Results) -> list[str]:
@@ -344,7 +363,6 @@ def conclusions(results: Results) -> list[str]:
     """State what follows from the numbers and what does not."""
     sentences = [
         *(_model_conclusion(results, model) for model in results.models),
-        *map(improvement_sentence, results.models),
         apart_sentence(results),
         *_residual_conclusions(results),
         *to_decide_sentences(results)[:1],
@@ -357,11 +375,11 @@ def conclusions(results: Results) -> list[str]:
 def _model_conclusion(results: Results, model: ModelResults) -> str:
     best, baseline = model.version(), model.version("baseline")
     if best is None:
-        return f"{model.label}: no final training of the best version finished."
+        return f"{model.label}: {improvement_in_short(model)}; no final training of the best version finished."
     seeds, interval = len(best.results), best.accuracy_interval
     mean = f"mean of {seeds} trainings; " if seeds > 1 else ""
     others = f"on other images of this kind {plain_points(interval.low)} to {plain_points(interval.high)}"
-    text = f"{model.label}: {percent(best.mean('accuracy'))} on the test set ({mean}{others})"
+    text = f"{model.label}: {improvement_in_short(model)}; {percent(best.mean('accuracy'))} on the test set ({mean}{others})"
     lost = f" {best.collapsed} of {seeds} trainings learned nothing." if best.collapsed else ""
     found = results.compared(baseline, best) if baseline else None
     if found is None:
@@ -397,12 +415,12 @@ def _against(found: TestComparison) -> str:
 # ---------------------------------------------------------------------------------------------------------------------
 # For and against each model
 
-_QUALITIES = {
-    "accuracy": ("highest test accuracy", "lowest test accuracy"),
-    "seconds": ("shortest training", "longest training"),
-    "parameters": ("fewest parameters", "most parameters"),
-    "flops": ("fewest operations per image", "most operations per image"),
-}
+# What is best and what is worst of all, the cost in question, and how it is written; small is good.
+_COSTS: tuple[tuple[str, str, str, Callable[[float], str]], ...] = (
+    ("shortest training", "longest training", "train_seconds", duration),
+    ("fewest parameters", "most parameters", "parameters", "{:,.0f}".format),
+    ("fewest operations per image", "most operations per image", "forward_flops_per_image", "{:,.0f}".format),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -417,47 +435,33 @@ class Judgement:
 
 def judgements(results: Results) -> list[Judgement]:
     """Weigh every model by its time, parameters and operations, and by accuracy where the test set tells the models apart."""
-    apart = any(one.shown for one in results.comparisons if one.first.model != one.second.model)
-    known = {best.model: _measured(best, apart=apart) for best in results.best}
+    pros: dict[str, list[str]] = {best.model: [] for best in results.best}
+    cons: dict[str, list[str]] = {best.model: [] for best in results.best}
+    accuracies = {best.model: best.mean("accuracy") for best in results.best}
+    if any(one.shown for one in results.comparisons if one.first.model != one.second.model):
+        _add_extremes(accuracies, (cons, "lowest test accuracy"), (pros, "highest test accuracy"), percent)
+    for least, most, name, written in _COSTS:
+        values = {best.model: best.mean_cost(name) for best in results.best}
+        _add_extremes(values, (pros, least), (cons, most), written)
     return [
-        Judgement(
-            model=best.model, title=best.title, pros=_extremes(known, best.model, good=True),
-            cons=_extremes(known, best.model, good=False),
-        )
+        Judgement(model=best.model, title=best.title, pros=tuple(pros[best.model]), cons=tuple(cons[best.model]))
         for best in results.best
-    ]  # fmt: skip
+    ]
 
 
-def _measured(best: VersionResults, *, apart: bool) -> dict[str, float]:
-    return {
-        "accuracy": best.mean("accuracy") if apart else math.nan,
-        "seconds": best.mean_cost("train_seconds"),
-        "parameters": best.mean_cost("parameters"),
-        "flops": best.mean_cost("forward_flops_per_image"),
-    }
-
-
-def _extremes(known: dict[str, dict[str, float]], name: str, *, good: bool) -> tuple[str, ...]:
-    """Return in what a model is the best of all, or the worst."""
-    found = []
-    for quality, labels in _QUALITIES.items():
-        values = {model: numbers[quality] for model, numbers in known.items() if np.isfinite(numbers[quality])}
-        if name not in values or len(set(values.values())) < 2:
-            continue
-        extreme = max(values.values()) if good == (quality == "accuracy") else min(values.values())
-        if values[name] == extreme:
-            found.append(f"{labels[0 if good else 1]} ({_quantity(quality, extreme)})")
-    return tuple(found)
-
-
-def _quantity(quality: str, value: float) -> str:
-    match quality:
-        case "accuracy":
-            return percent(value)
-        case "seconds":
-            return duration(value)
-        case _:
-            return f"{value:,.0f}"
+def _add_extremes(
+    values: Mapping[str, float],
+    lowest: tuple[dict[str, list[str]], str],
+    highest: tuple[dict[str, list[str]], str],
+    written: Callable[[float], str],
+) -> None:
+    """Tell the models with the lowest and the highest value so, where they differ."""
+    known = {model: value for model, value in values.items() if math.isfinite(value)}
+    if len(set(known.values())) < 2:
+        return
+    for (told, label), extreme in ((lowest, min(known.values())), (highest, max(known.values()))):
+        for model in (model for model, value in known.items() if value == extreme):
+            told[model].append(f"{label} ({written(extreme)})")
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -517,17 +521,18 @@ def method_text(results: Results) -> str:
     return f"{strategy_words(results.models).how} {_TEST[test_of(results)]} {_JUDGED}"
 
 
-def test_of(results: Results) -> str:
+def test_of(results: Results) -> ComparisonTest:
     """Return which test the claims rest on."""
     found = (level.comparison for model in results.models for _, level in model.levels() if level.comparison)
     return next((comparison.test for comparison in found), "corrected-t")
 
 
-_TEST = {
+_TEST: dict[ComparisonTest, str] = {
     "corrected-t": "Training sets of different folds overlap, so ordinary t-tests claim too much: intervals and p-values use "
     "the corrected resampled t-test (Nadeau & Bengio 2003).",
     "two-part": "Intervals and p-values count the luck of the held-out images and that of the trainings apart, image by image "
     "(Bayle et al. 2020; Smyth 2004; Nadeau & Bengio 2003).",
+    "two-way": "Intervals and p-values count the luck of the images and that of the seeds (Owen 2007).",
 }
 _JUDGED = "p-values are adjusted for all options of a factor (Holm 1979)."
 _TUNING = (

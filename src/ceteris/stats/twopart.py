@@ -41,8 +41,8 @@ PRIOR_DEGREES = 3.0  # d0: what the prior weighs, in degrees of freedom
 OVERLAP = 0.05  # q: how far the luck of trainings is shared, because their training sets overlap
 REPEATED = 2.75  # images that were held out more than once count so much more for the overlap of training sets
 CONTRADICTION = 0.1  # chance under the prior below which the blocks alone count
-# How much of what one repetition says of an image comes back in the next one, as real networks show (0 to 0.2).
-PERSISTENT = 0.1
+# How much of what one repetition says of an image comes back in the next one: 0 to 0.3 in real networks.
+PERSISTENT = 0.3
 
 
 @dataclass(frozen=True, kw_only=True)

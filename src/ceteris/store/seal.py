@@ -6,9 +6,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from ceteris.digests import plain
+from ceteris.errors import StoreError
+from ceteris.files import json_tree, open_regular, open_to_append
 from ceteris.findings import Look
 from ceteris.store.atomic import write_error
 from ceteris.store.codec import from_tree
+
+_MOST_BYTES = 64 << 20
 
 
 def looks_at(root: Path, fingerprint: str) -> tuple[Look, ...]:
@@ -20,9 +24,13 @@ def looks_at(root: Path, fingerprint: str) -> tuple[Look, ...]:
     if not path.exists():
         return ()
     looks: list[Look] = []
-    for line in path.read_bytes().split(b"\n"):
-        with suppress(ValueError, TypeError, AttributeError):
-            looks.append(from_tree(Look, json.loads(line)))
+    try:
+        text = _text(path)
+    except OSError as error:
+        raise StoreError(f"{path}: the ledger of looks at a test set cannot be read ({error.strerror}).") from None
+    for line in text.split(b"\n"):
+        with suppress(ValueError):
+            looks.append(from_tree(Look, json_tree(line)))
     return tuple(looks)
 
 
@@ -35,13 +43,18 @@ def record_look(root: Path, fingerprint: str, look: Look) -> None:
     path, line = _ledger(root, fingerprint), json.dumps(plain(look), ensure_ascii=False)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        torn = path.exists() and not path.read_bytes().endswith(b"\n")
-        with path.open("a", encoding="utf-8") as file:
+        with open_to_append(path) as file:
+            torn = file.tell() > 0 and not _text(path).endswith(b"\n")
             file.write("\n" * torn + line + "\n")
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
         raise write_error(path, error) from None
+
+
+def _text(path: Path) -> bytes:
+    with open_regular(path, _MOST_BYTES) as file:
+        return file.read()
 
 
 def _ledger(root: Path, fingerprint: str) -> Path:

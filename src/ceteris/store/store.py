@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
+from safetensors.numpy import save
 
 from ceteris.errors import StoreError
 from ceteris.findings import SCHEMA, StudyFindings
 from ceteris.records import Finished, Float32Array, FloatArray, Record, Trial
 from ceteris.store.atomic import remove_unfinished, write_bytes
-from ceteris.store.codec import DamagedError, read_dataclass, read_record, write_dataclass
+from ceteris.store.codec import DamagedError, arrays_of, open_tensors, read_dataclass, read_record, write_dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +67,8 @@ class Store:
             return None
         try:
             record = read_record(path, light=light)
+            if record.digest != digest:
+                raise DamagedError(f"{path} holds the record of another training.")
         except DamagedError as error:
             logging.getLogger("ceteris").warning("put aside: %s", error)
             os.replace(path, path.with_suffix(".damaged"))
@@ -159,9 +160,5 @@ def read_findings(path: Path) -> StudyFindings:
 
 
 def _load_tensors(path: Path) -> dict[str, NDArray[Any]]:
-    try:
-        return dict(load_file(path))
-    except (SafetensorError, OSError) as error:
-        raise StoreError(
-            f"{path} is missing or damaged ({error}). Delete its record and run the study again."
-        ) from None
+    with open_tensors(path, fix="Delete its record and run the study again.") as file:
+        return arrays_of(file)

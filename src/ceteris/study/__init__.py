@@ -9,6 +9,7 @@ from ceteris.study.files import (
     study_from_tree,
     study_text,
     study_toml,
+    toml_tree,
 )
 from ceteris.study.model_experiment import ModelResult, model_experiment
 from ceteris.study.strategies import SearchResult, Strategy, search_of, strategy_named, strategy_of
@@ -42,5 +43,6 @@ __all__ = [
     "study_from_tree",
     "study_text",
     "study_toml",
+    "toml_tree",
     "without_residual",
 ]

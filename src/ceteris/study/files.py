@@ -1,6 +1,7 @@
 """Study files: TOML as a user writes it -> Study. Every mistake is found before anything is trained."""
 
 import json
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -14,13 +15,19 @@ from ceteris.data import find_named
 from ceteris.digests import plain
 from ceteris.errors import ConfigError, did_you_mean
 from ceteris.fields import describe_value, number_at
+from ceteris.files import open_regular
 from ceteris.recipe import Recipe
 from ceteris.study.arms import arm
 from ceteris.study.messages import explain_invalid
 from ceteris.study.strategies import strategy_of
 from ceteris.study.study import Study, factors_of
 
+MOST_BYTES = 1 << 20  # of a study file
 _STUDY = TypeAdapter(Study)
+_MOST_DEPTH = 16
+_MOST_PARTS = 40
+_SPACES_AND_TEXTS = re.compile(r"""[ \t]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|#.*""")
+_KEY_ENDS = re.compile(r"[\n=,{}\[\]]")
 
 
 def shipped_studies() -> dict[str, str]:
@@ -53,22 +60,23 @@ def study_text(name_or_path: str) -> str:
     shipped = shipped_studies()
     if name_or_path in shipped:
         return shipped[name_or_path]
-    path = Path(name_or_path)
-    if path.is_dir():
+    if Path(name_or_path).is_dir():
         raise ConfigError(
             f'study: "{name_or_path}" is a folder; name a study file (.toml) or a shipped study: {", ".join(shipped)}. '
             f"Pictures in a folder are the data of a study, as in: ceteris run digits --set data={name_or_path}"
         )
     try:
-        return path.read_text(encoding="utf-8-sig")
+        with open_regular(name_or_path, MOST_BYTES) as file:
+            return file.read().decode("utf-8-sig")
     except FileNotFoundError:
         raise ConfigError(
             f'study: there is no file "{name_or_path}" and no shipped study of that name.'
             f"{did_you_mean(name_or_path, shipped)} Shipped: {', '.join(shipped)}. "
             "`ceteris init` writes a commented copy of one to edit."
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f'study: "{name_or_path}" cannot be read as a text file ({error}).') from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(f'study: "{name_or_path}" cannot be read as a text file ({reason}).') from None
 
 
 def read_study(name_or_path: str, settings: Sequence[str] = ()) -> Study:
@@ -87,8 +95,8 @@ def read_study(name_or_path: str, settings: Sequence[str] = ()) -> Study:
 def parse_study(text: str, settings: Sequence[str] = (), *, origin: str = "study") -> Study:
     """Parse the text of a study file; see :func:`read_study`. Where ``origin`` is a file, its data lie beside it."""
     try:
-        tree = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        tree = toml_tree(text)
+    except ValueError as error:
         hint = " If that is a path of Windows, write it in single quotes: 'C:\\pictures'." if "\\" in text else ""
         raise ConfigError(f"{origin}: this is not valid TOML: {error}.{hint}") from None
     if isinstance(tree.get("data"), str):
@@ -98,18 +106,47 @@ def parse_study(text: str, settings: Sequence[str] = (), *, origin: str = "study
     return study_from_tree(tree, origin=origin)
 
 
+def toml_tree(text: str) -> dict[str, Any]:
+    """Return the plain values of a TOML text.
+
+    Raises:
+        ValueError: it is no TOML, or nested so deep that reading it would take for ever or more than the stack.
+    """
+    parts = max(key.count(".") + 1 for key in _KEY_ENDS.split(_SPACES_AND_TEXTS.sub("", text)))
+    if parts > _MOST_PARTS:  # the time that tomllib takes grows with their square
+        raise ValueError(f"a key of {parts} parts; at most {_MOST_PARTS} are read")
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
+
+
+def _check_values(place: str, value: Any, depth: int = 0) -> None:
+    """Refuse what no study holds and what the readers after this one could not tell of."""
+    if depth > _MOST_DEPTH:
+        raise ConfigError(f"{place.partition('.')[0]}: tables and lists are nested at most {_MOST_DEPTH} deep.")
+    if isinstance(value, int) and abs(value) >= 2**63:
+        raise ConfigError(f"{place}: whole numbers of at most 64 bits are allowed, this one has {value.bit_length()}.")
+    for key, part in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        _check_values(f"{place}.{key}" if place else str(key), part, depth + 1)
+
+
 def _beside(data: str, file: Path) -> str:
     """Return the data of a study as seen from here; a path is looked for beside the study file first, then here."""
-    beside = file.parent / Path(data).expanduser()
     if find_named(data) or data.startswith("hf:") or file.parent.resolve() == Path.cwd():
         return data
-    return data if Path(data).exists() and not beside.exists() else str(beside)
+    try:
+        beside = file.parent / Path(data).expanduser()
+        return data if Path(data).exists() and not beside.exists() else str(beside)
+    except (OSError, RuntimeError, ValueError):  # no path at all, as is told when it is read
+        return data
 
 
 def study_from_tree(tree: Mapping[str, Any], *, origin: str = "study") -> Study:
     """Make a study from the plain values of a study file and check every arm of it."""
     normal: Mapping[str, Any] = tree
     try:
+        _check_values("", tree)
         normal = _normal_form(tree)
         study = _STUDY.validate_json(json.dumps(normal, default=str))
         _check(study)
@@ -170,8 +207,8 @@ def _override(tree: dict[str, Any], setting: str) -> None:
             raise ConfigError(f'--set {setting}: "{part}" is {inner!r}, not a table with keys of its own.')
         branch = inner
     try:
-        branch[parts[-1]] = tomllib.loads(f"value = {text.strip()}")["value"]
-    except tomllib.TOMLDecodeError:
+        branch[parts[-1]] = toml_tree(f"value = {text.strip()}")["value"]
+    except ValueError:
         branch[parts[-1]] = text.strip()
 
 
@@ -197,6 +234,9 @@ def _normal_factor(factor: Any) -> dict[str, Any]:
     name, levels, tune = factor.get("name", "?"), factor.get("levels"), factor.get("tune", [])
     if ("field" in factor) == ("fields" in factor):
         raise ConfigError(f'factors[{name}]: give either "field" (one) or "fields" (a list), not both or neither.')
+    fields = [factor["field"]] if "field" in factor else factor["fields"]
+    if not isinstance(fields, list) or not all(isinstance(field, str) for field in fields):
+        raise ConfigError(f'factors[{name}]: fields are texts such as "optimizer.lr"; received {fields!r}.')
     if not isinstance(levels, list) or not levels:
         raise ConfigError(f"factors[{name}].levels: a list of at least one value is needed; received {levels!r}.")
     if not isinstance(tune, bool | list):
@@ -204,7 +244,6 @@ def _normal_factor(factor: Any) -> dict[str, Any]:
             f'factors[{name}].tune: allowed are true, false, or a list such as ["optimizer.lr"] or '
             f'[{{ field = "optimizer.lr", trials = 5, step = 3.0 }}]; received {tune!r}.'
         )
-    fields = [factor["field"]] if "field" in factor else factor["fields"]
     normal = {key: value for key, value in factor.items() if key != "field"}
     normal |= {"fields": fields, "levels": [_normal_level(level, fields, name) for level in levels]}
     if "tune" in factor:

@@ -6,11 +6,11 @@ from pydantic import AfterValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from ceteris.data import ReadOptions
-from ceteris.recipe import BY_KIND, NAMED, Count, Flag, NotNegative, Recipe, WholeNumber
+from ceteris.recipe import BY_KIND, NAMED, Count, Flag, Name, NotNegative, Recipe, WholeNumber
 from ceteris.records import Criterion
 
 _FROZEN = ConfigDict(extra="forbid")
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+Repetitions = Annotated[int, Field(strict=True, ge=1, le=1000)]
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
@@ -21,8 +21,8 @@ class Exploration:
     """
 
     folds: Annotated[int, Field(strict=True, ge=2, le=50)] = 5
-    seeds: Count = 1
-    repetitions: Count = 3
+    seeds: Repetitions = 1
+    repetitions: Repetitions = 3
     images: WholeNumber = 0
 
 
@@ -45,7 +45,7 @@ class Final:
     curves on the test set can be drawn once all choices are made.
     """
 
-    seeds: Count = 5
+    seeds: Repetitions = 5
     validation: Annotated[float, Field(strict=True, gt=0, lt=1)] = 0.1
     patience: Count = 5
     epochs: WholeNumber = 0
@@ -155,7 +155,7 @@ class Joint:
 
     kind: Literal["joint"] = "joint"
     sampler: Literal["tpe", "gp", "random", "quasi-random", "cma-es"] = "tpe"
-    trials: Count = 30
+    trials: Annotated[int, Field(strict=True, ge=1, le=10_000)] = 30
     pruning: Flag = True
     ranges: tuple[Range, ...] = ()
 
@@ -230,7 +230,7 @@ class Study:
     question: str = ""
     author: str = ""
     group: str = ""
-    data: str
+    data: Annotated[str, Field(max_length=4096)]
     reading: ReadOptions = ReadOptions()
     seed: WholeNumber = 0
     strategy: Strategy = Greedy()

@@ -84,6 +84,7 @@ def build_model(
     classes: int,
     generator: torch.Generator,
     batch_size: int = 1,
+    most_parameters: int = size.LARGEST_PARAMETERS,
     imports: ImportPolicy = NO_IMPORTS,
 ) -> nn.Module:
     """Return the model on the CPU with its initial weights, in training mode.
@@ -94,6 +95,7 @@ def build_model(
         classes: number of logits.
         generator: the stream of the initial weights; every layer draws from its own part of it.
         batch_size: images of a training step, which must fit into the memory.
+        most_parameters: how many it may have where its weights are known.
         imports: whether a user's own model may be imported and run.
 
     Raises:
@@ -116,6 +118,10 @@ def build_model(
         case _:
             assert_never(model)
     size.require_buildable(found, batch_size, fields_of_size)
+    if found.parameters > most_parameters:
+        raise ConfigError(
+            f"the model would have {found.parameters:,} parameters; there are weights for {most_parameters:,}."
+        )
     with torch.device("meta"):  # memory and default weights would be made only to be overwritten
         network = make(**settings)
     _allocate(network)
@@ -278,20 +284,22 @@ def build_loss(
     Raises:
         ConfigError: when an own loss may not or cannot be imported.
     """
-    if isinstance(choice, recipe.CustomLoss):
-        return imports.resolve(choice.path, "loss")
-    weights = None
-    if choice.class_weights != "none" and class_counts is not None:
-        weights = torch.from_numpy(losses.weights_of_classes(class_counts, choice.class_weights)).float().to(device)
+    loss: Callable[..., Tensor]
     match choice:
         case recipe.CrossEntropy(label_smoothing=share):
-            return partial(losses.cross_entropy, label_smoothing=share, class_weights=weights)
+            loss = partial(losses.cross_entropy, label_smoothing=share)
         case recipe.Focal(gamma=gamma):
-            return partial(losses.focal, gamma=gamma, class_weights=weights)
+            loss = partial(losses.focal, gamma=gamma)
         case recipe.MeanSquaredError():
-            return partial(losses.mean_squared_error, class_weights=weights)
+            loss = losses.mean_squared_error
+        case recipe.CustomLoss(path=path):
+            return imports.resolve(path, "loss")
         case _:
             assert_never(choice)
+    if choice.class_weights == "none" or class_counts is None:
+        return loss
+    weights = torch.from_numpy(losses.weights_of_classes(class_counts, choice.class_weights))
+    return partial(loss, class_weights=weights.float().to(device))
 
 
 def build_sampling(choice: recipe.Sampling) -> PassOrder:

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from ceteris.data import ImageSet, SplitImages, standardisation
-from ceteris.errors import ConfigError
 from ceteris.models.dropout import set_dropout_generator
 from ceteris.records import CrossValidationSplit, FloatArray, IntArray, Trial
 from ceteris.seeds import Role, stream_seed
@@ -203,11 +202,11 @@ class SingleTrainee:
         """Return the mean loss of the batch, ().
 
         Raises:
-            ConfigError: when the model does not return one number per class and image.
+            ValueError: when the model does not return one number per class and image.
         """
         if logits.shape != (len(targets), self.config.classes):
-            raise ConfigError(
-                f"model: one number per class is needed for every image, {len(targets)} x {self.config.classes}; it returned "
+            raise ValueError(
+                f"one number per class is needed for every image, {len(targets)} x {self.config.classes}; it returned "
                 f"{' x '.join(map(str, logits.shape))}."
             )
         return self._objects.loss(logits, targets)

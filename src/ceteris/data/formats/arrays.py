@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ceteris.data.formats.pictures import GREY_MODES, bytes_of, picture_pixels, white_of, white_of_pictures
+from ceteris.data.imageset import check_labels
 from ceteris.data.source import Part, ReadOptions, Source, Understood, array_part
 from ceteris.errors import ConfigError, DataError
 from ceteris.records import ByteArray, IntArray
@@ -70,7 +71,7 @@ def read_labels(labels: Any, name: str = "labels") -> tuple[NDArray[Any], bool]:
     if array.dtype.kind == "O" and all(isinstance(label, int) for label in array):
         array = array.astype(np.int64)
     if array.dtype.kind in "UST" or (array.dtype.kind == "O" and all(isinstance(label, str) for label in array)):
-        return array.astype(str), True
+        return np.char.strip(array.astype(str)), True
     if array.dtype.kind not in "biuf" or (array.dtype.kind == "f" and np.any(array != np.round(array))):
         raise DataError(
             f"{name}: whole numbers or texts are expected, received {array.dtype} such as {array[:3].tolist()}."
@@ -94,6 +95,8 @@ def number_labels(
         DataError: a label that is none of the names.
     """
     if names is not None and not texts:
+        for part in parts:
+            check_labels(part.astype(np.int64), names, count=len(part))
         return [part.astype(np.int64) for part in parts], names
     values = np.unique(np.concatenate(parts))
     known = np.array(names) if names is not None else values
@@ -173,6 +176,8 @@ def arrays_source(
     """
     pairs = {"train": train} if test is None else {"train": train, "test": test}
     read = [read_labels(labels, f"{name}: {part} labels") for part, (_, labels) in pairs.items()]
+    if len({texts for _, texts in read}) > 1:
+        raise DataError(f"{name}: the labels of one part are texts, those of the other numbers. Give both alike.")
     numbered, names = number_labels([labels for labels, _ in read], read[0][1], classes)
     reading, notes = options or ReadOptions(), []
     parts: list[Part] = []

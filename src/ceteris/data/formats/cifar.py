@@ -21,7 +21,7 @@ from ceteris.errors import DataError
 from ceteris.records import ByteArray
 
 _PIXELS = 3 * 32 * 32
-_MAX_MEMBER = 1 << 30
+_MAX_MEMBER = 1 << 28  # bytes; the largest official file has 155 million
 _MAX_MEMBERS = 10_000
 _ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".zip")
 # What a dictionary of texts, lists of whole numbers, and one array of bytes is written with (pickle protocols 0 to 2).
@@ -189,7 +189,7 @@ def _read_files(location: Path, wanted: set[str]) -> dict[str, bytes]:
 def _tar_files(path: Path, wanted: set[str]) -> dict[str, bytes]:
     """Read the wanted files in one pass; nothing is written to disk, so no member can land outside a folder."""
     files: dict[str, bytes] = {}
-    total = 0
+    total = kept = 0
     try:
         with open_file(path) as file, closing(tarfile.open(fileobj=file, mode="r|*")) as archive:
             for number, member in enumerate(archive):
@@ -199,7 +199,8 @@ def _tar_files(path: Path, wanted: set[str]) -> dict[str, bytes]:
                 name = member.name.rpartition("/")[2]
                 if not member.isfile() or name not in wanted or name in files:
                     continue
-                if member.size > _MAX_MEMBER or member.issparse():
+                kept += member.size
+                if kept > 2 * _MAX_MEMBER or member.size > _MAX_MEMBER or member.issparse():
                     raise DataError(
                         f"{path}: {member.name} claims {member.size} bytes; {_MAX_MEMBER} are read at most."
                     )

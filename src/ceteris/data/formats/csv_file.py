@@ -16,6 +16,7 @@ from ceteris.records import FloatArray
 
 MAX_LINE = 1 << 21  # bytes
 MAX_ROWS = 20_000_000
+MAX_TEXT_ROWS = 3_000_000  # each takes some 200 bytes of memory
 MAX_COLUMNS = 200_000
 _CHUNK = 1 << 23  # bytes
 _NUMBERS_AT_ONCE = 1 << 21
@@ -51,7 +52,7 @@ class CsvFile:
         """Yield the number in the file (the header has number 1) and the cells of every row below the header.
 
         Raises:
-            DataError: a row of another length, no readable CSV, or more than MAX_ROWS rows.
+            DataError: a row of another length, no readable CSV, or more than MAX_TEXT_ROWS rows.
         """
         with self.entry.open() as stream:
             text = io.TextIOWrapper(stream, encoding=self.encoding, newline="")
@@ -64,8 +65,8 @@ class CsvFile:
                         raise DataError(
                             f"{self.entry}: row {number} has {len(row)} columns, the first line has {self.columns}."
                         )
-                    if number > MAX_ROWS:
-                        raise DataError(f"{self.entry}: more than {MAX_ROWS} rows; not read on.")
+                    if number > MAX_TEXT_ROWS:
+                        raise DataError(f"{self.entry}: more than {MAX_TEXT_ROWS} rows; not read on.")
                     yield number, row
             except csv.Error as error:
                 raise DataError(f"{self.entry}: no readable CSV ({error}).") from error

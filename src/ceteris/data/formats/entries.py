@@ -1,10 +1,9 @@
 """Files as readers see them: plain, compressed, or inside a zip archive, without anything being unpacked to disk."""
 
 import bz2
+import errno
 import gzip
 import lzma
-import os
-import stat
 import struct
 import tarfile
 import zipfile
@@ -12,21 +11,17 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from io import BufferedReader
+from io import BufferedReader, RawIOBase
 from pathlib import Path
 from typing import IO, Any
 
 from ceteris.errors import CeterisError, DataError
+from ceteris.files import open_regular
 
 MAX_ARCHIVE_MEMBERS = 2_000_000
 MAX_BYTES = 64 << 30  # no single file of a data set may unpack to more than this
-_COMPRESSED: dict[
-    str, tuple[Callable[[IO[bytes]], Any], int]
-] = {  # suffix -> how it is opened, and the most bytes that one compressed byte can become
-    ".gz": (gzip.open, 1040),
-    ".xz": (lzma.open, 8000),
-    ".bz2": (bz2.open, 50_000),
-}
+_UNPACKED_ANYHOW = 1 << 28
+_COMPRESSED: dict[str, Callable[[IO[bytes]], Any]] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
 _DAMAGE = (
     OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, zipfile.LargeZipFile, tarfile.TarError, RuntimeError,
     NotImplementedError, ValueError, OverflowError, struct.error, KeyError, IndexError, MemoryError,
@@ -62,12 +57,12 @@ class Entry:
             return self.path.stat().st_size
         with zipfile.ZipFile(self.path) as archive:
             information = archive.getinfo(self.member)
-            return min(information.file_size, 1040 * information.compress_size + 1040)
+            return min(information.file_size, most_unpacked(information.compress_size))
 
     def most_bytes(self) -> int:
         """Return an upper bound for the number of bytes that :meth:`open` can give."""
         stored = self.stored_bytes()
-        return min(stored * _COMPRESSED[self.suffix][1] + 1024 if self.suffix else stored, MAX_BYTES)
+        return most_unpacked(stored) if self.suffix else stored
 
     @contextmanager
     def open(self) -> Iterator[IO[bytes]]:
@@ -84,8 +79,34 @@ class Entry:
             else:
                 stored = stack.enter_context(open_file(self.path))
             if self.suffix:
-                stored = stack.enter_context(_COMPRESSED[self.suffix][0](stored))
+                stored = stack.enter_context(_COMPRESSED[self.suffix](stored))
+            if self.suffix or self.member:
+                stored = BufferedReader(_Unpacked(stored, self.most_bytes()), 1 << 16)
             yield stored
+
+
+class _Unpacked(RawIOBase):
+    """What a packed file unpacks to, until it is more than anybody packs."""
+
+    def __init__(self, stream: Any, most: int) -> None:
+        self._stream, self._left = stream, most
+
+    def readable(self) -> bool:
+        """Say that it is for reading."""
+        return True
+
+    def readinto(self, target: Any) -> int:
+        """Fill ``target`` and return the number of bytes."""
+        count: int = self._stream.readinto(target)
+        self._left -= count
+        if self._left < 0:
+            raise OSError(errno.EFBIG, "it unpacks to more bytes than such a file holds")
+        return count
+
+
+def most_unpacked(stored: int) -> int:
+    """Return the most bytes that so many packed ones may become: images and tables do not pack by more than 200."""
+    return min(max(_UNPACKED_ANYHOW, 200 * stored), MAX_BYTES)
 
 
 @contextmanager
@@ -102,23 +123,21 @@ def read_errors(source: object) -> Iterator[None]:
     except EOFError as error:
         raise DataError(f"{source}: the file ends too early, it is truncated. Fetch it again.") from error
     except _DAMAGE as error:
+        reason = getattr(error, "strerror", None) or error
         raise DataError(
-            f"{source}: the file is damaged or not what its name says ({error}). Fetch it again."
+            f"{source}: the file is damaged or not what its name says ({reason}). Fetch it again."
         ) from error
 
 
 @contextmanager
-def open_file(path: Path | str) -> Iterator[BufferedReader]:
+def open_file(path: Path | str, *, limit: int = MAX_BYTES) -> Iterator[BufferedReader]:
     """Open a file for reading; a pipe or a device is refused, since reading it may never end.
 
     Raises:
-        DataError: the file is missing, no regular file, cannot be read or is damaged.
+        DataError: the file is missing, no regular file, longer than ``limit`` bytes, cannot be read or is damaged.
     """
-    with read_errors(path):
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise DataError(f"{path}: no regular file but a folder, a pipe or a device; it was not opened.")
-        with open(path, "rb") as file:
-            yield file
+    with read_errors(path), open_regular(path, limit) as file:
+        yield file
 
 
 def entries(directory: Path, *, packed: bool = False) -> list[Entry]:

@@ -12,7 +12,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from ceteris.data.formats.arrays import Pair, arrays_source
-from ceteris.data.formats.entries import MAX_BYTES, open_file, read_errors
+from ceteris.data.formats.entries import most_unpacked, open_file, read_errors
 from ceteris.data.named import Location, official
 from ceteris.data.source import Reader, ReadOptions, Source
 from ceteris.errors import DataError
@@ -109,9 +109,9 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
         members = [member for member in archive.infolist() if member.filename.endswith(".npy")]
         if len(members) > _MAX_ARRAYS:
             raise DataError(f"{path}: holds {len(members)} arrays; at most {_MAX_ARRAYS} are read.")
-        arrays = {}
+        arrays, left = {}, most_unpacked(path.stat().st_size)
         for member in members:
-            available = min(member.file_size, 1040 * member.compress_size + 1040, MAX_BYTES)
+            available = min(member.file_size, left)
             with archive.open(member) as stream:
                 try:
                     arrays[member.filename[:-4]] = read_npy(stream, available)
@@ -119,6 +119,7 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
                     Exception
                 ) as error:  # numpy reads the header with Python's own parser, which raises almost anything
                     raise DataError(f"{path}: the array {member.filename} cannot be read ({error}).") from error
+            left -= available
     return arrays
 
 

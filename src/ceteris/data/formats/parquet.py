@@ -1,6 +1,7 @@
 """Columns of encoded pictures and labels: Parquet files (needs pyarrow) and sets of the Hugging Face hub (needs datasets)."""
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -28,6 +29,7 @@ _IMAGE_COLUMNS = ("image", "img", "picture", "bytes", "image_bytes", "data", "pi
 _LABEL_COLUMNS = (*LABEL_COLUMNS, "fine_label", "digit", "character")
 _ROWS = 256
 _HUB = "hf:"
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
 class Rows(Protocol):
@@ -117,6 +119,8 @@ class _ParquetFile:
         with open_file(path):  # refuses what is no regular file
             pass
         self._file = parquet.ParquetFile(path, memory_map=False)
+        if self._file.metadata.num_rows > path.stat().st_size:
+            raise DataError(f"{path}: claims {self._file.metadata.num_rows:,} rows, more than it has bytes.")
         self.columns: list[str] = list(self._file.schema_arrow.names)
 
     def values(self, column: str) -> list[Any]:
@@ -165,6 +169,10 @@ def _hub_source(name: str, options: ReadOptions) -> Source:
         DataError: the set cannot be fetched, or has no image or label column.
     """
     path, _, configuration = name.removeprefix(_HUB).partition(":")
+    if not _HUB_NAME.fullmatch(path) or Path(path).exists():  # a folder would be taken for a set, with code of its own
+        raise DataError(
+            f"{name}: a set of the hub is written hf:owner/name[:configuration], and no folder here may have its name."
+        )
     try:
         datasets = import_module("datasets")
     except ImportError as error:

@@ -6,8 +6,10 @@ that was prepared in another way than those it was trained on.
 
 import io
 import os
+import threading
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -38,7 +40,9 @@ UNREAD_SUFFIXES = frozenset({  # pictures in formats that are not read, or not p
     ".pdf", ".dcm", ".nii", ".mha", ".exr", ".hdr", ".jxl", ".mp4", ".avi", ".mov", ".mkv", ".npy", ".h5", ".hdf", ".mat",
 })  # fmt: skip
 MAX_PIXELS = 50_000_000
-_MAX_FILE_BYTES = 1 << 30
+_MAX_FILE_BYTES = 8 * MAX_PIXELS
+_LARGE_PIXELS = 1 << 22  # larger pictures are decoded one at a time, in strips of so many pixels
+_ONE_LARGE = threading.Lock()
 GREY_MODES = frozenset({"1", "L", "LA", "La", "I;16", "I;16B", "I;16L", "I;16N", "I", "F"})
 _STEPS_BETWEEN = {"La": "LA", "LAB": "RGB", "HSV": "RGB"}  # modes that Pillow does not convert to grey at once
 _PNG_START = b"\x89PNG\r\n\x1a\n"
@@ -58,12 +62,17 @@ class PictureError(DataError):
         self.reason = reason
 
 
+class RangeError(ValueError):
+    """Values that cannot be those of a picture."""
+
+
 class pillow_quiet(warnings.catch_warnings):  # noqa: N801
     """Silence for Pillow's warnings of odd metadata; what matters raises."""
 
     def __enter__(self) -> None:
         super().__enter__()
         warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
 
 
 @dataclass(frozen=True)
@@ -105,9 +114,9 @@ def file_header(path: str) -> PictureHeader:
     Raises:
         DataError: see :func:`picture_header`; also where the file is missing or cannot be read.
     """
-    with open_file(path) as file:
+    with open_file(path, limit=_MAX_FILE_BYTES) as file:
         start = file.read(_PNG_HEADER_BYTES)
-        content = start if _says_all(start) else start + file.read(_MAX_FILE_BYTES)
+        content = start if _says_all(start) else start + file.read()
     return picture_header(content, path)
 
 
@@ -136,15 +145,16 @@ def picture_pixels(
     _check_size(image.height, image.width, name)
     mode = "L" if channels == 1 else "RGB"
     try:
-        image.load()  # metadata may stand behind the pixels
-        if any(key in image.info for key in _ORIENTED_BY):
-            image = ImageOps.exif_transpose(image)
-        if image.mode != mode or "transparency" in image.info:
-            image = _in_mode(image, mode, options.white)
-        if invert:
-            image = ImageOps.invert(image)
-        if options.size is not None:
-            image = _fitted(image, options.size, options.fit)
+        with _ONE_LARGE if image.width * image.height > _LARGE_PIXELS else nullcontext():
+            image.load()  # metadata may stand behind the pixels
+            if any(key in image.info for key in _ORIENTED_BY):
+                image = ImageOps.exif_transpose(image)
+            if image.mode != mode or "transparency" in image.info:
+                image = _in_mode(image, mode, options.white)
+            if invert:
+                image = ImageOps.invert(image)
+            if options.size is not None:
+                image = _fitted(image, options.size, options.fit)
     except Exception as error:
         raise _unreadable(content, name, error) from error
     pixels: ByteArray = np.asarray(image, dtype=np.uint8)
@@ -153,9 +163,27 @@ def picture_pixels(
 
 def white_of_pictures(images: Iterable[Image.Image]) -> float | None:
     """Return the white that fits the largest value of all pictures with more than 8 bits; None where there are none."""
-    highest = (np.asarray(image).max(initial=0) for image in images if _is_deep(image))
-    found = max(highest, default=None)
-    return None if found is None else white_of(float(found))
+    highest: list[float] = []
+    for image in images:
+        if _is_deep(image):
+            with suppress(Exception):  # a damaged picture is named when its turn comes
+                highest.append(_highest(image))
+    return white_of(max(highest)) if highest else None
+
+
+def _highest(image: Image.Image) -> float:
+    """Return the largest value of a picture with more than 8 bits, 0 at least, passing over what is no number."""
+    return max(float(np.nanmax(np.asarray(strip), initial=0)) for _, strip in _strips(image))
+
+
+def _strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """Yield the rows where a picture can be cut and what lies below, so that a large one takes little memory."""
+    step = max(1, _LARGE_PIXELS // image.width)
+    if image.height <= step:
+        yield 0, image
+        return
+    for top in range(0, image.height, step):
+        yield top, image.crop((0, top, image.width, min(top + step, image.height)))
 
 
 def white_of(high: float) -> float:
@@ -164,9 +192,16 @@ def white_of(high: float) -> float:
 
 
 def bytes_of(values: NDArray[Any], white: float) -> ByteArray:
-    """Return values of 0 to ``white`` as bytes of 0 to 255, rounded; those outside are cut off."""
+    """Return values of 0 to ``white`` as bytes of 0 to 255, rounded; those above are cut off.
+
+    Raises:
+        RangeError: values below 0, or no numbers.
+    """
     if values.dtype == np.uint8 and white == 255:
         return values
+    low, high = values.min(initial=0), values.max(initial=0)
+    if not (low >= 0 and np.isfinite(high)):
+        raise RangeError(f"its values lie in {low:g} to {high:g}; values below 0, and no numbers, are not read")
     return np.clip(np.round(values * (255.0 / white)), 0, 255).astype(np.uint8)
 
 
@@ -176,8 +211,8 @@ def read_picture_file(path: str, channels: int, options: ReadOptions, *, invert:
     Raises:
         DataError: the file is missing, cannot be read, or is no picture.
     """
-    with open_file(path) as file:
-        content = file.read(_MAX_FILE_BYTES)
+    with open_file(path, limit=_MAX_FILE_BYTES) as file:
+        content = file.read()
     return read_picture(content, path, channels, options, invert=invert)
 
 
@@ -208,12 +243,15 @@ def open_picture(name: str, content: bytes | None = None) -> Image.Image:
         DataError: the file is missing, cannot be read, or is no picture.
     """
     if content is None:
-        with open_file(name) as file:
-            content = file.read(_MAX_FILE_BYTES)
+        with open_file(name, limit=_MAX_FILE_BYTES) as file:
+            content = file.read()
     # Pillow's decoders raise almost any type of exception on damaged files, so all of them are caught here.
     try:
         tga = ("TGA",) if os.path.splitext(name)[1].lower() in _TGA_SUFFIXES else ()
-        return Image.open(io.BytesIO(content), formats=(*_FORMATS, *tga))
+        image = Image.open(io.BytesIO(content), formats=(*_FORMATS, *tga))
+        if image.format == "FITS" and any(tile[0] == "fits_gzip" for tile in image.tile):
+            raise ValueError("FITS packed by gzip is not read")  # Pillow unpacks it without a limit
+        return image
     except Exception as error:
         raise _unreadable(content, name, error) from error
 
@@ -223,14 +261,20 @@ def _is_deep(image: Image.Image) -> bool:
 
 
 def _in_mode(image: Image.Image, mode: str, white: float | None) -> Image.Image:
+    """Return the picture in a mode, made strip by strip so that a large one takes little memory."""
+    if image.mode == "F":
+        high = _highest(image)
+        if white is None or (high <= 1 and white > 255):
+            white = 65535.0 if high > 255 else white_of(high)  # floats of 0..1 beside pictures of 16 bits
+    whole = Image.new(mode, image.size)
+    for top, strip in _strips(image):
+        whole.paste(_strip_in_mode(strip, mode, white or 65535.0), (0, top))
+    return whole
+
+
+def _strip_in_mode(image: Image.Image, mode: str, white: float) -> Image.Image:
     if _is_deep(image):
-        values = np.asarray(image, dtype=np.float64)
-        high = float(values.max(initial=0))
-        if image.mode == "F" and (
-            white is None or (high <= 1 and white > 255)
-        ):  # floats of 0..1 beside pictures of 16 bits
-            white = 65535.0 if high > 255 else white_of(high)
-        return Image.fromarray(bytes_of(values, white or 65535.0)).convert(mode)
+        return Image.fromarray(bytes_of(np.asarray(image, dtype=np.float64), white)).convert(mode)
     if image.mode in _STEPS_BETWEEN:
         image = image.convert(_STEPS_BETWEEN[image.mode])
     if image.mode in ("LA", "RGBA", "RGBa", "PA") or "transparency" in image.info:
@@ -258,7 +302,9 @@ def _check_size(height: int, width: int, name: str) -> None:
 
 def _unreadable(content: bytes, name: str, error: Exception) -> PictureError:
     start = content[:512].lstrip().lower()
-    if not content:
+    if isinstance(error, RangeError):
+        reason = str(error)
+    elif not content:
         reason = "the file is empty"
     elif start.startswith((b"<!doctype html", b"<html")):
         reason = "a web page and no picture: the download failed"

@@ -42,6 +42,9 @@ Rows = Sequence[tuple[int, Mapping[int, str] | list[str]]]  # number in the file
 _ROWS_AT_ONCE = 1024
 
 
+_LONGEST_PATH = 4096
+
+
 class PictureFinder:
     """Finds the pictures that a table names, as people write such names: without suffix, with backslashes, from elsewhere."""
 
@@ -66,7 +69,7 @@ class PictureFinder:
             DataError: several pictures of that name.
         """
         direct = os.path.join(self._folder, cell.strip())
-        if "\0" in cell or os.path.isfile(direct):
+        if "\0" in cell or len(cell) > _LONGEST_PATH or os.path.isfile(direct):
             return direct
         target = _plain(cell.strip().replace("\\", "/"))
         stem = os.path.splitext(target)[0] if is_picture_name(target) else target
@@ -121,12 +124,20 @@ def detect(location: Location) -> Reader | None:
         if pair is not None:
             parts, mapping = [by_name[name] for name in pair], find_mapping(files, known.prefix)
             paths = dict.fromkeys(entry.path for entry in (*parts, mapping) if entry is not None)
-            read_pair = partial(_pair_source, known, parts, mapping)
-            return Reader(kind=f"{known.name} csv", files=tuple(paths), read=read_pair)
+            return Reader(
+                kind=f"{known.name} csv",
+                files=tuple(paths),
+                read=partial(table_pair, known, (parts[0], parts[1]), mapping),
+            )
     return None
 
 
-def _pair_source(known: NamedSet, tables: Sequence[Entry], mapping: Entry | None) -> Source:
+def table_pair(known: NamedSet, tables: tuple[Entry, Entry], mapping: Entry | None) -> Source:
+    """Return a named set from its training and its test table of pixels.
+
+    Raises:
+        DataError: see :func:`pixel_table`, and tables that are not those of the set.
+    """
     parts = [pixel_table(entry, transposed=known.transposed) for entry in tables]
     train, test = (array_part(images, labels - known.first_label) for images, labels in parts)
     upright = (UPRIGHT,) if known.transposed else ()
