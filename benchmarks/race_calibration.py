@@ -10,14 +10,15 @@ differences: with 5 x 4 blocks and one level the test finds 1.6 with power 0.8.
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from scipy import special
 
-from ceteris.stats import compare_levels, holm, overlap_share
+from ceteris.findings import Comparison
+from ceteris.stats import Outcomes, compare_levels, holm, overlap_share
 from ceteris.study.strategies.race import RaceRules, RaceState
 from simulated_studies import Draw, FloatArray, class_means, nearest_neighbours
 
@@ -153,7 +154,7 @@ def race(study: FloatArray, test: Test) -> int:
     done = 3
     while done < blocks and not standings.over:
         running = {label: study[labels.index(label), :done] for label in standings.running}
-        compared = compare_levels(running[INCUMBENT], running, folds=FOLDS, margin=0.0)
+        compared = _compared(running[INCUMBENT], running)
         standings.look(running, compared)
         for label in set(labels) - set(standings.running):
             study[labels.index(label), done:] = np.nan
@@ -193,8 +194,13 @@ def check_against_shipped(results: FloatArray, found: FloatArray, studies: int =
     words = {"better": 1, "worse": -1}
     for study, expected in zip(results[:studies], found, strict=False):
         levels = {str(number): arm for number, arm in enumerate(study[1:])}
-        shipped = compare_levels(study[0], levels, folds=FOLDS, margin=0.0)
+        shipped = _compared(study[0], levels)
         assert [words.get(comparison.verdict, 0) for comparison in shipped.values()] == expected.tolist()
+
+
+def _compared(incumbent: FloatArray, levels: Mapping[str, FloatArray]) -> dict[str, Comparison]:
+    figures = {label: Outcomes.of_figures(level, folds=FOLDS) for label, level in levels.items()}
+    return compare_levels(Outcomes.of_figures(incumbent, folds=FOLDS), figures, folds=FOLDS, margin=0.0)
 
 
 def _best(verdicts: FloatArray, results: FloatArray) -> FloatArray:

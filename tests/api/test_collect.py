@@ -39,7 +39,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainedStudy:
         patch.setattr(collect, "standardisation_of", counting)
         ceteris.run(study | {"factors": []}, out=tmp_path_factory.mktemp("once") / "out", workers=0, formats=())
     assert len(kept[0].finals) == 4
-    assert len(reads) == 1
+    assert len(reads) == 2  # one for each seed, which baseline and best share
     return kept[0]
 
 

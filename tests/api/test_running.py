@@ -203,7 +203,7 @@ def test_a_diverging_model_is_a_row_and_the_study_goes_on(tmp_path: Path) -> Non
         {"name": "optimizer", "field": "optimizer", "levels": [{"kind": "sgd", "lr": 0.1}, {"kind": "sgd", "lr": 1e30}]}
     ]
     result = ceteris.run(study, out=tmp_path / "diverging", workers=0, formats=("html",))
-    level = result.findings.models[0].factors[0].levels[1]
+    level = result.findings.models[0].factors[0].levels[-1]
     assert len(level.failures) == 2
     assert "diverged" in failure_text(level.failures[0])
     assert not level.chosen

@@ -42,7 +42,6 @@ def test_folds_are_stacked_where_it_pays_and_the_records_are_found_again(tmp_pat
     one = run_study(study, options, first)
     assert first.members == {
         ("mlp", "cross-validation", 2),
-        ("mlp", "cross-validation", 1),  # the trial of one fold on which the learning rate is tuned
         ("resnet", "cross-validation", 1),
         ("mlp", "holdout", 1),
         ("resnet", "holdout", 1),

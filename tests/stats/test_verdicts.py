@@ -9,14 +9,20 @@ from ceteris.errors import ConfigError
 from ceteris.findings import Comparison
 from ceteris.records import FloatArray
 from ceteris.report.search_words import comparison_sentence
-from ceteris.stats import compare_levels, corrected_t_test, holm
+from ceteris.stats import Outcomes, compare_levels, corrected_t_test, holm
 
 INCUMBENT = np.array([0.950, 0.961, 0.942, 0.955, 0.949])
 NOISE = np.array([0.001, -0.002, 0.003, 0.000, -0.002])
 
 
 def compare(margin: float = 0.005, **levels: FloatArray) -> dict[str, Comparison]:
-    return compare_levels(INCUMBENT, levels, folds=5, margin=margin)
+    return compared(INCUMBENT, levels, margin)
+
+
+def compared(incumbent: FloatArray, levels: dict[str, FloatArray], margin: float = 0.005) -> dict[str, Comparison]:
+    """Compare by the figures of blocks alone, which the corrected t-test judges."""
+    figures = {label: Outcomes.of_figures(level, folds=5) for label, level in levels.items()}
+    return compare_levels(Outcomes.of_figures(incumbent, folds=5), figures, folds=5, margin=margin)
 
 
 def test_clear_gains_and_losses_are_called_so_and_told_in_points() -> None:
@@ -85,7 +91,7 @@ def test_blocks_where_either_training_failed_are_left_out() -> None:
     level[1] = np.nan
     incumbent = INCUMBENT.copy()
     incumbent[3] = np.nan
-    found = compare_levels(incumbent, {"level": level}, folds=5, margin=0.005)["level"]
+    found = compared(incumbent, {"level": level})["level"]
     kept = [0, 2, 4]
     assert found.blocks == 3
     assert found.difference == pytest.approx((level - INCUMBENT)[kept].mean())
@@ -127,14 +133,14 @@ def test_an_undecided_comparison_says_what_would_be_found() -> None:
 def test_the_same_gain_on_every_block_gives_no_measure_of_what_would_be_found() -> None:
     found = compare(margin=0.0, steady=INCUMBENT + 0.01)["steady"]
     assert (found.verdict, found.detectable) == ("undecided", 0)
-    twice = compare_levels(np.tile(INCUMBENT, 2), {"steady": np.tile(INCUMBENT, 2) + 0.01}, folds=5, margin=0.0)
+    twice = compared(np.tile(INCUMBENT, 2), {"steady": np.tile(INCUMBENT, 2) + 0.01}, 0.0)
     assert twice["steady"].verdict == "better"
 
 
 def test_swapping_incumbent_and_level_turns_better_into_worse() -> None:
     level = INCUMBENT + 0.018 + NOISE
     forth = compare(adam=level)["adam"]
-    back = compare_levels(level, {"sgd": INCUMBENT}, folds=5, margin=0.005)["sgd"]
+    back = compared(level, {"sgd": INCUMBENT})["sgd"]
     assert (forth.verdict, back.verdict) == ("better", "worse")
     assert comparison_sentence(forth, "adam", "sgd").startswith("adam was shown to be better than sgd: +1.80 points")
     assert comparison_sentence(back, "sgd", "adam").startswith("sgd was shown to be worse than adam: −1.80 points")
@@ -150,7 +156,9 @@ def test_swapping_incumbent_and_level_turns_better_into_worse() -> None:
 )
 def test_arguments_that_cannot_be_meant_are_refused(folds: int, significance: float, margin: float, told: str) -> None:
     with pytest.raises(ConfigError, match=told):
-        compare_levels(INCUMBENT, {}, folds=folds, significance=significance, margin=margin)
+        compare_levels(
+            Outcomes.of_figures(INCUMBENT, folds=5), {}, folds=folds, significance=significance, margin=margin
+        )
 
 
 def test_a_level_with_another_number_of_blocks_is_refused_by_name() -> None:

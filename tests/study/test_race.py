@@ -16,7 +16,7 @@ from ceteris.execution.queue import Request
 from ceteris.findings import Comparison, LevelFinding
 from ceteris.records import Trial
 from ceteris.report.search_words import decision_text, search_text
-from ceteris.stats import compare_levels
+from ceteris.stats import Outcomes, compare_levels
 from ceteris.study import Exploration, Factor, Level, SearchResult
 from ceteris.study.strategies import search_of
 from ceteris.study.strategies.race import RaceRules, RaceState
@@ -183,6 +183,11 @@ def standing(levels: list[str], margin: float = 0.0) -> RaceState:
     return RaceState(rules=rules, incumbent="incumbent", running=["incumbent", *levels])
 
 
+def compared_figures(incumbent: FloatArray, levels: dict[str, FloatArray]) -> dict[str, Comparison]:
+    figures = {label: Outcomes.of_figures(level, folds=5) for label, level in levels.items()}
+    return compare_levels(Outcomes.of_figures(incumbent, folds=5), figures, folds=5, margin=0.0)
+
+
 def raced(results: dict[str, FloatArray]) -> tuple[RaceState, dict[str, FloatArray]]:
     """Run through all looks; what an arm was not trained on is NaN."""
     seen = {label: np.full(20, np.nan) for label in results}
@@ -192,7 +197,7 @@ def raced(results: dict[str, FloatArray]) -> tuple[RaceState, dict[str, FloatArr
         seen[label][:done] = results[label][:done]
     while done < 20:
         running = {label: seen[label][:done] for label in standings.running}
-        standings.look(running, compare_levels(running["incumbent"], running, folds=5, margin=0.0))
+        standings.look(running, compared_figures(running["incumbent"], running))
         if standings.over:
             break
         for label in standings.running:
@@ -208,7 +213,7 @@ def test_who_left_has_the_verdict_with_which_it_left(seed: int, effects: list[fl
     random = np.random.default_rng(seed)
     results = {str(number): effect + random.normal(size=20) for number, effect in enumerate(effects)}
     standings, seen = raced({"incumbent": random.normal(size=20)} | results)
-    comparisons = compare_levels(seen["incumbent"], {label: seen[label] for label in results}, folds=5, margin=0.0)
+    comparisons = compared_figures(seen["incumbent"], {label: seen[label] for label in results})
     for label, departure in standings.left.items():
         assert comparisons[label].blocks == departure.blocks
         assert (comparisons[label].verdict == "worse") == (departure.reason == "worse")
@@ -229,12 +234,7 @@ def test_races_agree_with_the_full_design_and_save_most_of_it() -> None:
         verdicts = [
             [
                 words.get(found.verdict, 0)
-                for found in compare_levels(
-                    blocks["incumbent"],
-                    {label: blocks[label] for label in effects},
-                    folds=5,
-                    margin=0.0,
-                ).values()
+                for found in compared_figures(blocks["incumbent"], {label: blocks[label] for label in effects}).values()
             ]
             for blocks in (results, seen)
         ]

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from ceteris.findings import Comparison, Confirmation, FactorPath
 from ceteris.records import Trial
 from ceteris.report.search_words import confirmation_sentence, decision_text, search_text, tuning_sentence
 from ceteris.study import ExperimentContext, Exploration, Extension, Factor, Level, SearchResult, parse_study
+from ceteris.study.arms import arm
 from ceteris.study.model_experiment import confirm
 from ceteris.study.strategies import search_of
 from ceteris.study.strategies.comparison import looks_of, reserve
@@ -124,6 +126,22 @@ def test_a_search_spends_its_trials_and_ends_at_the_best_value_it_tried(trials: 
     assert len(finding.values) == trials
     assert len({round(np.log(value), 6) for value in finding.values}) == trials  # no value twice
     assert lr_of(tuned["sgd"].recipe) == finding.chosen == finding.values[int(np.argmax(finding.accuracies))]
+
+
+@pytest.mark.parametrize(
+    ("named", "start"),
+    [("sgd", 0.1), ({"kind": "sgd", "momentum": 0.9}, 0.1), ({"kind": "sgd", "lr": 0.002}, 0.002), ("adam", 0.001)],
+    ids=["a name", "without its rate", "with its rate", "whose default serves"],
+)
+def test_a_search_starts_at_a_rate_that_serves_where_a_level_names_none(named: Any, start: float) -> None:
+    level = Level(label="level", changes={"optimizer": named})
+    factor = replace(OPTIMIZER, levels=(level,))
+    arms = {"level": arm(BASE, factor, level), "as before": BASE}
+    _, tuned = driven(
+        tune_arms(example_context(), "net", factor, (Nuisance(),), arms), lambda trial: 0.9 + near(start, trial.recipe)
+    )
+    assert tuned["level"].findings[0].start == lr_of(tuned["level"].recipe) == start
+    assert tuned["as before"].findings[0].start == 0.001
 
 
 def test_a_value_that_diverges_or_is_not_allowed_loses() -> None:

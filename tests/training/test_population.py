@@ -193,10 +193,13 @@ def test_members_that_stop_early_leave_with_their_best_weights(optimizer: Any, a
             seed=seed,
             split=HoldoutSplit(fraction=0.3, seed=seed),
             patience=patience,
+            criterion=criterion,
             keep_weights=True,
             keep_snapshots=True,
         )
-        for seed, patience in enumerate((1, 2, 0, 4))
+        for seed, (patience, criterion) in enumerate(
+            [(1, "accuracy"), (2, "macro-f1"), (0, "accuracy"), (4, "balanced-accuracy"), (3, "log-loss")]
+        )
     ]
     images = puzzle()
     ended = set()

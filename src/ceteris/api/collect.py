@@ -99,7 +99,7 @@ class TrainedStudy:
     def finals(self) -> tuple[FinalModel, ...]:
         """The final trainings that finished, in the order of the study."""
         train, study = self.data_set.train, self.study
-        # All finals share one standardisation, for which all training images are read.
+        # Finals of one seed share one standardisation, for which all training images are read.
         standardisations: dict[Split, tuple[FloatArray, FloatArray]] = {}
         finals = []
         for model, version, record in self.final_records:

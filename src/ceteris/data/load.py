@@ -324,7 +324,7 @@ def _odd_classes(classes: tuple[str, ...]) -> Iterator[str]:
     tags = [frozenset(re.split(r"[\s,;|]+", name.strip())) for name in classes]
     inside = [name for name, own in zip(classes, tags, strict=True) if any(own < other for other in tags)]
     around = [name for name, own in zip(classes, tags, strict=True) if any(other < own for other in tags)]
-    if len(classes) < _MOST_TAGGED and 2 * len({*inside, *around}) >= max(len(classes), 4):
+    if len(classes) < _MOST_TAGGED and 2 * len({*inside, *around}) >= max(len(classes), 5):
         yield (
             f"Classes look like several tags of one picture, such as {inside[0]!r} and {around[0]!r}; each is taken for one "
             "class, since one label per picture is read."

@@ -238,8 +238,9 @@ def to_decide_sentences(results: Results) -> list[str]:
         return []
     matter = sum(entry.matters for entry in found)
     margin = 100 * results.equivalence_margin
+    compared = sum(level.comparison is not None for model in results.models for _, level in model.levels())
     sentences = [
-        f"Of {len(found)} of {_compared_levels(results)} options nothing was shown; {matter} of these are expected to move the "
+        f"Of {len(found)} of {compared} options nothing was shown; {matter} of these are expected to move the "
         f"accuracy by more than {margin / 2:g} points."
     ]
     known = [entry for entry in found if entry.comparison.detectable_with_more > 0]
@@ -264,10 +265,6 @@ def command(results: Results) -> str:
     minutes = max(1, -(-int(1.5 * seconds / max(1, results.workers)) // 60))
     budget = f"{minutes}m" if minutes < 120 else f"{-(-minutes // 60)}h"
     return f"ceteris run STUDY --until-decided --budget {budget}"
-
-
-def _compared_levels(results: Results) -> int:
-    return sum(level.comparison is not None for model in results.models for _, level in model.levels())
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -1,10 +1,7 @@
 """Statistics of controlled experiments: arrays in, frozen results out; numpy and scipy only."""
 
-from ceteris.stats.corrected import corrected_t_test, overlap_share
-from ceteris.stats.curtailed import chance_of_lead
 from ceteris.stats.designs import d_optimal, effect_coding, estimable_effects
 from ceteris.stats.expected_gain import Posterior, expected_gain
-from ceteris.stats.friedman import friedman_test
 from ceteris.stats.outcomes import (
     BlockDifference,
     BlockOutcome,
@@ -21,7 +18,8 @@ from ceteris.stats.power import (
     t_test_power,
 )
 from ceteris.stats.proportions import Interval, McNemarResult, mcnemar, wilson_interval
-from ceteris.stats.student import StudentTest
+from ceteris.stats.racing import chance_of_lead, friedman_test
+from ceteris.stats.student import StudentTest, corrected_t_test, overlap_share
 from ceteris.stats.two_way import TwoWay, two_way_bootstrap, two_way_interval, two_way_test
 from ceteris.stats.twopart import PairedMoments, TwoPart, judge_moments, paired_moments, two_part_test
 from ceteris.stats.variance import sampling_deviation, variance_by_source

@@ -11,11 +11,10 @@ from ceteris.errors import ConfigError
 from ceteris.findings import Comparison, ComparisonTest, Verdict
 from ceteris.records import FloatArray
 from ceteris.stats.arguments import all_equal, check_between, check_not_negative
-from ceteris.stats.corrected import corrected_t_test, overlap_share
 from ceteris.stats.expected_gain import Posterior, expected_gain
 from ceteris.stats.outcomes import BlockDifference, Outcomes, paired_blocks
 from ceteris.stats.power import detectable_difference
-from ceteris.stats.student import StudentTest
+from ceteris.stats.student import StudentTest, corrected_t_test, overlap_share
 from ceteris.stats.two_way import TwoWay, two_way_test
 from ceteris.stats.twopart import (
     TwoPart,
@@ -105,8 +104,8 @@ class _OnSameImages(_Paired):
 
 
 def compare_levels(
-    incumbent: Outcomes | FloatArray,
-    levels: Mapping[str, Outcomes] | Mapping[str, FloatArray],
+    incumbent: Outcomes,
+    levels: Mapping[str, Outcomes],
     *,
     folds: int,
     significance: float = 0.05,
@@ -123,7 +122,7 @@ def compare_levels(
     the incumbent's; else undecided. Expected gain and chance are those of :func:`expected_gain`, whatever the test.
 
     Args:
-        incumbent: its results on every block, image by image.
+        incumbent: its results on every block, image by image; where only figures are known, see ``Outcomes.of_figures``.
         levels: the same for each other level by its label.
         folds: of the cross-validation that made the blocks, at least 2.
         significance: chance of a false claim over the whole factor, in (0, 0.5).
@@ -143,23 +142,21 @@ def compare_levels(
         raise ConfigError(f"folds must be at least 2, received {folds}")
     check_between("significance", significance, 0, 0.5)
     check_not_negative("margin", margin)
-    before = _outcomes(incumbent, folds)
     paired = {}
     for label, results in levels.items():
-        after = _outcomes(results, folds)
-        if len(after.blocks) != len(before.blocks):
+        if len(results.blocks) != len(incumbent.blocks):
             raise ConfigError(
                 f'level "{label}" must have one result per block as the incumbent has (None where a training failed), '
-                f"received {len(after.blocks)} and {len(before.blocks)}"
+                f"received {len(results.blocks)} and {len(incumbent.blocks)}"
             )
-        differences = paired_blocks(before, after)
+        differences = paired_blocks(incumbent, results)
         if len(differences) >= 2:
             by_image = all(len(block.values) > 1 for block in differences)
             kind = _OnSameImages if same_images else _Paired
             paired[label] = kind(blocks=differences, folds=folds, fresh_samples=fresh_samples, by_image=by_image)
     claims = {label: level.claim(test) for label, level in paired.items()}
     if error is None:
-        error = max(0.0, 1 - float(np.nanmean(before.figures))) if paired else 0.0
+        error = max(0.0, 1 - float(np.nanmean(incumbent.figures))) if paired else 0.0
     rules = _Rules(significance=significance, margin=margin, test=test, error=error, levels=len(paired))
     adjusted = holm([claim.p_value for claim in claims.values()])
     return {
@@ -239,10 +236,6 @@ def _effect_size(means: FloatArray) -> float:
     if all_equal(means):
         return float(np.copysign(np.inf, mean)) if abs(mean) > 1e-12 else 0.0
     return mean / float(means.std(ddof=1))
-
-
-def _outcomes(results: Outcomes | FloatArray, folds: int) -> Outcomes:
-    return results if isinstance(results, Outcomes) else Outcomes.of_figures(results, folds=folds)
 
 
 def holm(p_values: ArrayLike) -> FloatArray:

@@ -13,13 +13,14 @@ from ceteris.fields import (
     describe_parts,
     difference,
     lies_in,
+    number_at,
     put,
     recipe_of,
     tree_of,
     value_at,
 )
 from ceteris.findings import Incompatible
-from ceteris.recipe import Recipe
+from ceteris.recipe import STARTING_RATES, Recipe
 from ceteris.study.messages import explain_invalid, first_problem
 from ceteris.study.study import Factor, Level
 
@@ -86,6 +87,20 @@ def arms_of(factor: Factor, incumbent: Recipe) -> Arms:
         own = f"as before ({values})" if values else "as before"
         recipes = {own: incumbent} | recipes
     return Arms(recipes=recipes, incumbent=own, incompatible=tuple(incompatible))
+
+
+def starting_value(factor: Factor, label: str, recipe: Recipe, field: str) -> float:
+    """Return where the search for a number of an arm starts: its own value, 0 where it has none.
+
+    A level that names an optimizer without its learning rate starts at the rate in ``STARTING_RATES``.
+    """
+    changes = next((level.changes for level in factor.levels if level.label == label), {})
+    optimizer = changes.get("optimizer")
+    named = "lr" in optimizer if isinstance(optimizer, dict) else optimizer is None
+    own = float(number_at(recipe, field) or 0.0)
+    if field != "optimizer.lr" or named or field in changes:
+        return own
+    return STARTING_RATES.get(recipe.optimizer.kind, own)
 
 
 def label_parts(factor: Factor, label: str, start: Recipe) -> tuple[tuple[str, str], ...]:

@@ -284,20 +284,22 @@ def build_loss(
     Raises:
         ConfigError: when an own loss may not or cannot be imported.
     """
-    if isinstance(choice, recipe.CustomLoss):
-        return imports.resolve(choice.path, "loss")
-    weights = None
-    if choice.class_weights != "none" and class_counts is not None:
-        weights = torch.from_numpy(losses.weights_of_classes(class_counts, choice.class_weights)).float().to(device)
+    loss: Callable[..., Tensor]
     match choice:
         case recipe.CrossEntropy(label_smoothing=share):
-            return partial(losses.cross_entropy, label_smoothing=share, class_weights=weights)
+            loss = partial(losses.cross_entropy, label_smoothing=share)
         case recipe.Focal(gamma=gamma):
-            return partial(losses.focal, gamma=gamma, class_weights=weights)
+            loss = partial(losses.focal, gamma=gamma)
         case recipe.MeanSquaredError():
-            return partial(losses.mean_squared_error, class_weights=weights)
+            loss = losses.mean_squared_error
+        case recipe.CustomLoss(path=path):
+            return imports.resolve(path, "loss")
         case _:
             assert_never(choice)
+    if choice.class_weights == "none" or class_counts is None:
+        return loss
+    weights = torch.from_numpy(losses.weights_of_classes(class_counts, choice.class_weights))
+    return partial(loss, class_weights=weights.float().to(device))
 
 
 def build_sampling(choice: recipe.Sampling) -> PassOrder:

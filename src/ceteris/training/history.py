@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -177,6 +178,7 @@ class Run:
         self._trial = trial
         self._images = images
         self._classes = classes
+        self._criterion = partial(score_of, criterion=trial.criterion)
         self._best_score = (-math.inf, -math.inf)
         self._best_state: State = {}
 
@@ -192,7 +194,7 @@ class Run:
         if self._trial.keep_snapshots:
             self.snapshots.append(state_of(self.model))
         epoch, patience = len(self.history.train_losses), self._trial.patience
-        score, last = (score_of(scores, self._trial.criterion), -scores.loss), epoch == self._trial.recipe.epochs
+        score, last = (self._criterion(scores), -scores.loss), epoch == self._trial.recipe.epochs
         if score > self._best_score if patience else last:
             self.best_epoch, self._best_score, self._best_state = epoch, score, state_of(self.model)
         self.ended = last or 0 < patience <= epoch - self.best_epoch

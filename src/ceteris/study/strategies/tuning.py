@@ -15,7 +15,7 @@ from ceteris.fields import IncompatibleError, number_at
 from ceteris.findings import TuningFinding
 from ceteris.recipe import Recipe
 from ceteris.records import Finished, Record
-from ceteris.study.arms import changed
+from ceteris.study.arms import changed, starting_value
 from ceteris.study.decide import figures
 from ceteris.study.study import Factor, Nuisance
 from ceteris.study.trials import TUNING_REPETITION, Experiment, ExperimentContext, block_trial
@@ -53,7 +53,9 @@ class _Search:
 
     def recipe_at(self, exponent: float) -> Recipe:
         """Return the recipe at a value; raise IncompatibleError where it is not allowed (a momentum of 1.2, say)."""
-        return self.recipe if exponent == 0 else changed(self.recipe, {self.nuisance.field: self.value(exponent)})
+        if exponent == 0 and number_at(self.recipe, self.nuisance.field) == self.start:
+            return self.recipe
+        return changed(self.recipe, {self.nuisance.field: self.value(exponent)})
 
     def best(self) -> float:
         return max(self.scores, key=lambda exponent: (self.scores[exponent], -abs(exponent), exponent))
@@ -95,9 +97,9 @@ def tune_arms(
     """
     tuned = {label: TunedArm(level=label, start=recipe, recipe=recipe) for label, recipe in arms.items()}
     for nuisance in nuisances:
-        starts = {label: number_at(arm.recipe, nuisance.field) or 0.0 for label, arm in tuned.items()}
+        starts = {label: starting_value(factor, label, arm.recipe, nuisance.field) for label, arm in tuned.items()}
         searches = {
-            label: _Search(recipe=tuned[label].recipe, start=float(start), nuisance=nuisance)
+            label: _Search(recipe=tuned[label].recipe, start=start, nuisance=nuisance)
             for label, start in starts.items()
             if start > 0
         }

@@ -1,14 +1,15 @@
-"""Friedman's test: do the arms of a factor differ at all, by their ranks inside every block?"""
+"""What a race asks of the blocks so far: do its arms differ at all, and who will lead when all blocks are trained?"""
 
 from dataclasses import dataclass
 from math import factorial
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special, stats
 
 from ceteris.errors import ConfigError
 from ceteris.records import FloatArray
+from ceteris.stats.arguments import all_equal, paired_differences
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,3 +49,24 @@ def friedman_test(results: ArrayLike) -> FriedmanResult:
         statistic = (blocks - 1) * chi_square / rest
         p_value = float(stats.f.sf(statistic, arms - 1, (arms - 1) * (blocks - 1)))
     return FriedmanResult(mean_ranks=ranks.mean(axis=0), chi_square=chi_square, statistic=statistic, p_value=p_value)
+
+
+def chance_of_lead(differences: ArrayLike, *, of: int, lead: float = 0.0) -> float:
+    """Return how probably the mean difference over all blocks will exceed ``lead``.
+
+    Predictive probabilities of stochastic curtailment (Spiegelhalter, Freedman & Blackburn, Monitoring clinical trials:
+    conditional or predictive power?, Controlled Clinical Trials 7, 1986): the mean of all ``of`` blocks is, given the first n,
+    Student-distributed around theirs with n - 1 degrees of freedom and scale sqrt((1/n - 1/of) * variance); what is
+    common to all blocks of the study is in both means.
+
+    Raises:
+        ConfigError: fewer than 2 differences, one that is not finite, or not fewer than ``of``.
+    """
+    values = paired_differences(differences, purpose="a forecast")
+    blocks = len(values)
+    if blocks >= of:
+        raise ConfigError(f"blocks must be at least 2 and fewer than all {of}, received {blocks}")
+    ahead = float(values.mean()) - lead
+    if all_equal(values):
+        return float(ahead > 0)
+    return float(special.stdtr(blocks - 1, ahead / np.sqrt((1 / blocks - 1 / of) * values.var(ddof=1))))
