@@ -205,6 +205,17 @@ def test_the_parts_of_what_a_run_is_given() -> None:
             parts_of(wrong)
 
 
+def test_options_of_files_have_no_effect_on_arrays_and_are_refused(tmp_path: Path) -> None:
+    images, labels = random_images(20, (1, 6, 6)), even_labels(20, 2)
+    with pytest.raises(ConfigError, match="size: has no effect on arrays in memory"):
+        from_arrays(images, labels, cache_dir=tmp_path, options=ReadOptions(size=(4, 4)))
+    pictures = [Image.fromarray(image[0]) for image in images]
+    made = from_arrays(pictures, labels, cache_dir=tmp_path, options=ReadOptions(size=(4, 5), channels=3, leaks="drop"))
+    assert made.train.shape == (3, 4, 5)
+    half = from_arrays(images, labels, cache_dir=tmp_path, options=ReadOptions(test_fraction=0.5))
+    assert (len(half.train), half.test.count) == (10, 10)
+
+
 def test_arrays_are_named_as_arrays(tmp_path: Path) -> None:
     made = from_arrays(random_images(20, (1, 6, 6)) / 255.0, even_labels(20, 2), cache_dir=tmp_path)
     assert (made.name, made.title, made.source) == ("arrays", "Arrays in memory", "the user's own arrays")

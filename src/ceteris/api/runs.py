@@ -250,7 +250,7 @@ def run(
     )
     if data is not None and not isinstance(data, DataSet):
         train, test = parts_of(data)
-        data = from_arrays(*train, *(test or ()), name="arrays", cache_dir=options.store / "data")
+        data = from_arrays(*train, *(test or ()), cache_dir=options.store / "data", options=asked.reading)
     if data is not None:  # the study that runs names the data that it runs on, so that its file runs again
         asked = replace(asked, data=str(data.prepared))
     return run_study(asked, options, progress, data_set=data, original=original)

@@ -2,14 +2,14 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
 
-from ceteris.cli.printing import rich_table
+from ceteris.cli.printing import print_lines, rich_table
 from ceteris.formats import clock, plain_points, points_range
 from ceteris.planning.estimate import FittedPlan, PlanEstimate
 from ceteris.planning.power import Disagreement
@@ -31,14 +31,14 @@ def tell_planning(console: Console) -> Iterator[Callable[[str], None]]:
         nonlocal last
         if time.monotonic() > last + 1:
             last = time.monotonic()
-            _print_lines(console, [text])
+            print_lines(console, text)
 
     yield line
 
 
 def print_plan(console: Console, estimate: PlanEstimate) -> None:
     """Print how the data were read, the stages of a plan, what they take and what they can find out."""
-    _print_lines(console, estimate.data)
+    print_lines(console, *estimate.data)
     titles = ["model", "stage", "arms", "train", "time", "finds", "gain", "gain/h", "stored"]
     shown = len(titles) if estimate.known else len(titles) - 1
     rows = [
@@ -57,7 +57,7 @@ def print_plan(console: Console, estimate: PlanEstimate) -> None:
     ]
     title = f"Plan of {estimate.study.name} (arms x blocks; train: new trainings; time: of one core)"
     console.print(rich_table(title, titles[:shown], rows, right=range(2, shown), whole=range(2, shown)))
-    _print_lines(console, [*_cost_lines(estimate), *_power_lines(estimate)])
+    print_lines(console, *_cost_lines(estimate), *_power_lines(estimate))
 
 
 def print_fitted(console: Console, study: str, plan: FittedPlan) -> None:
@@ -67,7 +67,7 @@ def print_fitted(console: Console, study: str, plan: FittedPlan) -> None:
     as_it_is = f"Budget {budget}: the study as it is"
     if not plan.settings:
         told = "fits" if plan.fits else "does not fit, and there is no smaller design"
-        _print_lines(console, [f"{as_it_is} {told}: about {clock(asked.seconds)}."])
+        print_lines(console, f"{as_it_is} {told}: about {clock(asked.seconds)}.")
         return
     if plan.fits:
         head = f"{as_it_is} takes about {clock(asked.seconds)}; this design fits, with about {clock(fitted.seconds)}:"
@@ -83,13 +83,10 @@ def print_fitted(console: Console, study: str, plan: FittedPlan) -> None:
         for model in fitted.designs
         if (before := _detectable(asked, model)) and (after := _detectable(fitted, model))
     ]
-    command = "  ceteris run " + " ".join([study, *(f"--set {setting}" for setting in plan.settings)])
-    _print_lines(console, [head, command, *found])
-
-
-def _print_lines(console: Console, lines: Sequence[str]) -> None:
-    for line in lines:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    print_lines(console, head)
+    command = " \\\n    --set ".join([f"  ceteris run {study}", *plan.settings])
+    console.print(command, highlight=False, markup=False, soft_wrap=True)  # whole, to be copied
+    print_lines(console, *found)
 
 
 def plan_json(estimate: PlanEstimate) -> dict[str, Any]:

@@ -186,6 +186,7 @@ def arrays_source(
         white: float | None
         pictures = _pictures(given)
         if pictures is None:
+            reading.only(f"arrays in memory ({name})", "test_fraction")
             array = _with_axes(_as_array(given, title), None, title)
             found = _white(array, reading.white, title, training=not parts)
             white, images = found, bytes_of(array, found)
