@@ -12,13 +12,14 @@ import argparse
 import time
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 
 from ceteris import recipe as r
 from ceteris.digests import digest_of
 from ceteris.execution.queue import Records, Request
-from ceteris.records import Cost, Finished, IntArray, Trial
+from ceteris.records import Cost, Finished, IntArray, Split, Trial
 from ceteris.study import ExperimentContext, Exploration, Factor, Final, Level, ModelSpec, Study
 from ceteris.study.model_experiment import ModelResult, model_experiment
 
@@ -49,6 +50,12 @@ FACTORS = (
 )
 
 
+@cache
+def number_of(part: r.Recipe | Split) -> int:
+    """Return a number that belongs to a recipe or a split."""
+    return int(digest_of(part)[:12], 16)
+
+
 @dataclass
 class World:
     """The made-up trainings of one study; all numbers follow from ``number`` and the trial."""
@@ -59,20 +66,20 @@ class World:
 
     def __post_init__(self) -> None:
         self.hardness = np.sqrt(HARDNESS) * np.random.default_rng([self.number, 0]).normal(size=len(self.labels))
-        self.opinions: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.float64]]] = {}
+        self.opinions: dict[int, np.ndarray[tuple[int, ...], np.dtype[np.float64]]] = {}
 
     def opinion(self, recipe: r.Recipe) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
         """Return what a recipe makes of every image, whatever its number of epochs."""
-        digest = digest_of(replace(recipe, epochs=1))[:12]
-        if digest not in self.opinions:
-            random = np.random.default_rng([self.number, int(digest, 16)])
-            self.opinions[digest] = np.sqrt(OPINION) * random.normal(size=len(self.labels))
-        return self.opinions[digest]
+        key = number_of(replace(recipe, epochs=1))
+        if key not in self.opinions:
+            random = np.random.default_rng([self.number, key])
+            self.opinions[key] = np.sqrt(OPINION) * random.normal(size=len(self.labels))
+        return self.opinions[key]
 
     def record(self, trial: Trial) -> Finished:
         """Return the record of a training."""
         images = self.context.held_out(trial.split)
-        block = np.random.default_rng([self.number, int(digest_of([trial.split, trial.seed])[:12], 16)])
+        block = np.random.default_rng([self.number, number_of(trial.split), trial.seed])
         own = np.random.default_rng([self.number, int(trial.digest[:12], 16)])
         luck = np.sqrt(LUCK / 2) * (block.normal(size=len(images)) + own.normal(size=len(images)))
         right = self.hardness[images] + self.opinion(trial.recipe)[images] + luck + ACCURACY_SCORE > 0
@@ -120,23 +127,20 @@ def main() -> None:
           "| better % | trainings each | s each |\n| --: | --- | --: | --: | --: | --: | --: | --: | --: |")  # fmt: skip
     for images in sizes:
         context, began = study_of(images), time.perf_counter()
-        labels = np.arange(images) % CLASSES
-        changed, delivered, claims, better, trainings = 0, 0, 0, 0, 0
-        studies = arguments.studies // len(sizes)
-        for number in range(studies):
-            result, count = World(number=number, labels=labels, context=context).run(model_experiment(context, MODEL))
-            trainings += count
-            changed += result.confirmation is not None
-            delivered += result.found.best != MODEL.recipe
-            if result.confirmation and result.confirmation.comparison:
-                verdict = result.confirmation.comparison.verdict
-                claims, better = claims + (verdict in ("better", "worse")), better + (verdict == "better")
+        counts, labels = np.zeros(5), np.arange(images) % CLASSES
         where = "a reserve of images" if context.reserve else "new splits"
-        shares = " | ".join(f"{100 * count / studies:.1f}" for count in (changed, delivered, claims, better))
-        seconds = (time.perf_counter() - began) / studies
-        print(
-            f"| {images:,} | {where} | {studies:,} | {shares} | {trainings / studies:.0f} | {seconds:.2f} |", flush=True
-        )
+        for number in range(arguments.studies // len(sizes)):
+            result, trainings = World(number=number, labels=labels, context=context).run(
+                model_experiment(context, MODEL)
+            )
+            confirmed = result.confirmation
+            verdict = confirmed.comparison.verdict if confirmed and confirmed.comparison else "undecided"
+            changed, delivered = confirmed is not None, result.found.best != MODEL.recipe
+            counts += [changed, delivered, verdict in ("better", "worse"), verdict == "better", trainings]
+            if (number + 1) % 250 == 0:  # so far
+                shares = " | ".join(f"{100 * count / (number + 1):.1f}" for count in counts[:4])
+                each, seconds = counts[4] / (number + 1), (time.perf_counter() - began) / (number + 1)
+                print(f"| {images:,} | {where} | {number + 1:,} | {shares} | {each:.0f} | {seconds:.2f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from ceteris.analysis.results import Results, results_of
 from ceteris.figures import figures
 from ceteris.findings import LuckSource, SourceOfLuck, StudyFindings
 from ceteris.report.search_tables import luck
-from ceteris.report.sections import sections
+from ceteris.report.sections import Report
 from ceteris.report.words import luck_sentence
 
 DEVIATIONS: dict[LuckSource, float] = {
@@ -41,8 +41,8 @@ def test_less_is_said_where_less_is_known(findings: StudyFindings, deviations: d
 
 def test_section_table_and_figure_stand_only_where_the_study_asked(findings: StudyFindings, results: Results) -> None:
     asked = measured(findings, DEVIATIONS)
-    assert [section.name for section in sections(asked, ()) if section.name == "luck"] == ["luck"]
+    assert [section.name for section in Report(asked, (), ()).sections if section.name == "luck"] == ["luck"]
     assert len(luck(asked.models).rows) == len(DEVIATIONS) * len(asked.models)
     assert "luck" in {entry.name for entry in figures(asked)}
-    assert "luck" not in {section.name for section in sections(results, ())}
+    assert "luck" not in {section.name for section in Report(results, (), ()).sections}
     assert "luck" not in {entry.name for entry in figures(results)}

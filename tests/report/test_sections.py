@@ -18,9 +18,9 @@ from ceteris.report.sections import (
     Heading,
     Judgements,
     Levels,
+    Report,
     Rows,
     Text,
-    sections,
 )
 
 B = TypeVar("B", bound=Block)
@@ -41,7 +41,7 @@ def test_what_a_report_says_is_what_was_always_said(findings: StudyFindings) -> 
 
 
 def _lines(findings: StudyFindings) -> Iterator[str]:
-    for section in sections(results_of(findings), ()):
+    for section in Report(results_of(findings), (), ()).sections:
         yield f"## {section.title}"
         for block in section.blocks:
             yield from _words(block)
@@ -66,7 +66,7 @@ def _words(block: Block) -> list[str]:
 
 
 def _all(findings: StudyFindings, kind: type[B]) -> list[B]:
-    made = sections(results_of(findings), ())
+    made = Report(results_of(findings), (), ()).sections
     return [block for section in made for block in section.blocks if isinstance(block, kind)]
 
 

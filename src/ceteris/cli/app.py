@@ -257,6 +257,19 @@ def init(study: str = "digits", path: Path | None = None) -> None:
     Terminal().print(f"Wrote {target}. Edit it, then: ceteris run {target}", highlight=False)
 
 
+@app.command
+def studies() -> None:
+    """List the shipped studies, which ``run``, ``plan`` and ``init`` know by name."""
+    import tomllib
+
+    from ceteris.cli.printing import rich_table
+    from ceteris.study import shipped_studies
+
+    trees = {name: tomllib.loads(text) for name, text in shipped_studies().items()}
+    rows = [(name, str(tree["data"]), ", ".join(tree["models"]), str(tree["question"])) for name, tree in trees.items()]
+    Console().print(rich_table("Shipped studies", ("name", "data", "models", "question"), rows, whole=(0, 1)))
+
+
 @data_app.command(name="list")
 def data_list(*, data_dir: DataDir = None, store: StoreDir = None, as_json: AsJson = False) -> None:
     """List the data sets that are known by name."""

@@ -2,15 +2,15 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
 
-from ceteris.cli.printing import rich_table
-from ceteris.formats import clock, plain_points, points_range
+from ceteris.cli.printing import print_lines, rich_table
+from ceteris.formats import clock, plain_points, points_range, several
 from ceteris.planning.estimate import FittedPlan, PlanEstimate
 from ceteris.planning.power import Disagreement
 from ceteris.stats import MORE_REPETITIONS
@@ -31,14 +31,14 @@ def tell_planning(console: Console) -> Iterator[Callable[[str], None]]:
         nonlocal last
         if time.monotonic() > last + 1:
             last = time.monotonic()
-            _print_lines(console, [text])
+            print_lines(console, text)
 
     yield line
 
 
 def print_plan(console: Console, estimate: PlanEstimate) -> None:
     """Print how the data were read, the stages of a plan, what they take and what they can find out."""
-    _print_lines(console, estimate.data)
+    print_lines(console, *estimate.data)
     titles = ["model", "stage", "arms", "train", "time", "finds", "gain", "gain/h", "stored"]
     shown = len(titles) if estimate.known else len(titles) - 1
     rows = [
@@ -57,7 +57,7 @@ def print_plan(console: Console, estimate: PlanEstimate) -> None:
     ]
     title = f"Plan of {estimate.study.name} (arms x blocks; train: new trainings; time: of one core)"
     console.print(rich_table(title, titles[:shown], rows, right=range(2, shown), whole=range(2, shown)))
-    _print_lines(console, [*_cost_lines(estimate), *_power_lines(estimate)])
+    print_lines(console, *_cost_lines(estimate), *_power_lines(estimate))
 
 
 def print_fitted(console: Console, study: str, plan: FittedPlan) -> None:
@@ -67,14 +67,15 @@ def print_fitted(console: Console, study: str, plan: FittedPlan) -> None:
     as_it_is = f"Budget {budget}: the study as it is"
     if not plan.settings:
         told = "fits" if plan.fits else "does not fit, and there is no smaller design"
-        _print_lines(console, [f"{as_it_is} {told}: about {clock(asked.seconds)}."])
+        print_lines(console, f"{as_it_is} {told}: at most {clock(asked.most_seconds)}.")
         return
     if plan.fits:
-        head = f"{as_it_is} takes about {clock(asked.seconds)}; this design fits, with about {clock(fitted.seconds)}:"
+        most = clock(fitted.most_seconds)
+        head = f"{as_it_is} takes up to {clock(asked.most_seconds)}; this design fits, with {most} at most:"
     else:
         finals = sum(stage.seconds for stage in fitted.stages if stage.kind == "final") / max(1, fitted.workers)
         head = (
-            f"Budget {budget}: even the smallest design does not fit: about {clock(fitted.seconds)}, of which final trainings "
+            f"Budget {budget}: even the smallest design does not fit: {clock(fitted.most_seconds)}, of which final trainings "
             f"take {clock(finals)} and the report {clock(fitted.report_seconds)}. Give more time or more workers, or take "
             "out factors, models, or seeds of the final trainings (final.seeds). The smallest design is:"
         )
@@ -83,18 +84,24 @@ def print_fitted(console: Console, study: str, plan: FittedPlan) -> None:
         for model in fitted.designs
         if (before := _detectable(asked, model)) and (after := _detectable(fitted, model))
     ]
-    command = "  ceteris run " + " ".join([study, *(f"--set {setting}" for setting in plan.settings)])
-    _print_lines(console, [head, command, *found])
-
-
-def _print_lines(console: Console, lines: Sequence[str]) -> None:
-    for line in lines:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    print_lines(console, head)
+    command = " \\\n    --set ".join([f"  ceteris run {study}", *plan.settings])
+    console.print(command, highlight=False, markup=False, soft_wrap=True)  # whole, to be copied
+    print_lines(console, *found)
 
 
 def plan_json(estimate: PlanEstimate) -> dict[str, Any]:
     """Return a plan as plain values: seconds, bytes, and differences of accuracy in 0..1."""
-    as_it_is = ("at_most", "workers", "seconds", "preparing_seconds", "training_seconds", "report_seconds")
+    as_it_is = (
+        "at_most",
+        "more_seconds",
+        "most_seconds",
+        "workers",
+        "seconds",
+        "preparing_seconds",
+        "training_seconds",
+        "report_seconds",
+    )
     of_stage = (
         "model", "stage", "kind", "arms", "blocks", "detectable", "detectable_with_more", "expected_gain", "gain_per_hour",
     )  # fmt: skip
@@ -104,7 +111,7 @@ def plan_json(estimate: PlanEstimate) -> dict[str, Any]:
         "in_store": estimate.known,
         "memory_bytes": asdict(estimate.memory),
         "disk_bytes": asdict(estimate.disk) | {"total": estimate.disk.total},
-        "more_repetitions": MORE_REPETITIONS,
+        "more_repetitions": estimate.more_repetitions or MORE_REPETITIONS,
         "designs": {
             model: asdict(design) | {"source": disagreement_source(design.disagreement)}
             for model, design in estimate.designs.items()
@@ -137,6 +144,11 @@ def _cost_lines(estimate: PlanEstimate) -> list[str]:
         f"training, {clock(estimate.training_seconds)} of training, {clock(estimate.report_seconds)} for the report. "
         "A better setting found on the way changes the times of what follows."
     ]
+    if estimate.more_repetitions:
+        lines.append(
+            f"Levels that are open then and matter get {several(estimate.more_repetitions, 'more repetition')}: up to "
+            f"{clock(estimate.more_seconds)} more, {clock(estimate.most_seconds)} in all."
+        )
     if memory.per_worker:
         lines.append(f"Memory: about {_size(memory.per_worker)} per worker, {_size(memory.total)} in all.")
     lines.append(
@@ -152,15 +164,20 @@ def _power_lines(estimate: PlanEstimate) -> list[str]:
         "Finds: the smallest true difference, in points of accuracy, that a comparison shows with power 0.8 at significance "
         f"{estimate.study.significance:g}; smaller ones stay open, or are shown to be equivalent within "
         f"±{plain_points(estimate.study.equivalence_margin)}. Gain: what the best bet among a factor's levels is expected to "
-        f"bring, shown or not; an hour is one of {max(1, estimate.workers)} workers."
+        f"bring by the prior of a choice, rather a ranking than a forecast; an hour is one of "
+        f"{max(1, estimate.workers)} workers."
     ]
     for model, design in estimate.designs.items():
         if now := _detectable(estimate, model):
             more = [s.detectable_with_more for s in estimate.stages if s.model == model and s.detectable_with_more]
+            confirmed = [
+                s.detectable for s in estimate.stages if (s.model, s.kind) == (model, "confirmation") and s.detectable
+            ]
             finds = f"finds a true difference of about {points_range(now)} points"
-            with_more = f"with {MORE_REPETITIONS} more repetitions {points_range(more)}"
+            with_more = f"with {estimate.more_repetitions or MORE_REPETITIONS} more repetitions {points_range(more)}"
+            confirms = f", its confirmation {points_range(confirmed)}" if confirmed else ""
             lines.append(
-                f"  {model}: with these {design.images:,} images this design {finds}; {with_more} "
+                f"  {model}: with these {design.images:,} images this design {finds}; {with_more}{confirms} "
                 f"({disagreement_source(design.disagreement)})."
             )
     ranked = sorted((s for s in estimate.stages if s.gain_per_hour), key=lambda stage: -(stage.gain_per_hour or 0))
@@ -182,7 +199,7 @@ def disagreement_source(found: Disagreement) -> str:
 
 
 def _detectable(estimate: PlanEstimate, model: str) -> list[float]:
-    return [s.detectable for s in estimate.stages if s.model == model and s.detectable]
+    return [s.detectable for s in estimate.stages if s.model == model and s.kind == "comparison" and s.detectable]
 
 
 def _size(count: int) -> str:

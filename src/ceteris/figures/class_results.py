@@ -155,17 +155,18 @@ def draw_class_scores(best: Sequence[VersionResults], figure: Figure, *, classes
     columns = -(-len(order) // ROWS_PER_COLUMN)
     rows = -(-len(order) // columns)
     step = 0.2 if len(order) <= 20 else 0.16
-    open_page(figure, height=1.3 + step * rows, title="F1 of every class on the test set, hardest first")
+    top = 0.48 + 0.17 * -(-len(best) // 4)  # room for the names of the models
+    open_page(figure, height=top + 0.65 + step * rows, title="F1 of every class on the test set, hardest first")
     low, width = 100 * float(f1.min(initial=1.0)), 6.9 / columns
     for column in range(columns):
         part = order[column * rows : (column + 1) * rows]
-        axes = axes_at(figure, 1.0 + column * width, 0.65, width - 1.0, step * rows)
+        axes = axes_at(figure, 1.0 + column * width, top, width - 1.0, step * rows)
         lines = np.arange(len(part))
         axes.hlines(lines, low, 100, color=FAINT, linewidth=0.6)
         for scores, summary in zip(f1, best, strict=True):
             axes.scatter(
                 100 * scores[part], lines, s=18, color=model_colour(summary.position), alpha=0.85, linewidths=0,
-                label=shortened(summary.title, 22), zorder=2,
+                label=shortened(summary.title, 22 if len(best) < 4 else 16), zorder=2,
             )  # fmt: skip
         names = [abbreviated(classes[place], 14) for place in part]
         axes.set_yticks(lines, names, fontsize=7.5 if step > 0.18 else 6.5)

@@ -24,7 +24,7 @@ def prediction_figures(results: Results) -> Iterator[ReportFigure]:
         yield ReportFigure(
             name="first-images", section="errors",
             draw=partial(draw_predicted_images, first, title=_scored("The first six test images", first), classes=classes),
-            caption="The first six test images with the answers of the best versions.",
+            caption=f"The first six test images with the answers of the best versions. Right: {first.counted()}.",
             description=f"Six images with true and predicted classes. Right: {first.counted()}.",
         )  # fmt: skip
     if len(random.labels) and random.models:
@@ -47,6 +47,8 @@ def prediction_figures(results: Results) -> Iterator[ReportFigure]:
 
 
 def _scored(title: str, info: PredictedImages) -> str:
+    if len(info.models) > 3:  # the caption has the others
+        return title
     scores = ", ".join(f"{shortened(name, 18)} {right}" for name, right in info.right().items())
     return f"{title}: right of {len(info.labels)}: {scores}"
 

@@ -56,8 +56,9 @@ def model_colour(position: int) -> str:
 
 
 def open_page(figure: Figure, *, height: float, title: str, width: float = WIDTH) -> None:
-    """Set the size in inches and write the title at the top left."""
+    """Set the size in inches and write the title at the top left, cut to the page."""
     figure.set_size_inches(width, height)
+    title = shortened(title, int((width - 0.2) / 0.088))  # inches of a letter
     figure.text(0.1 / width, 1 - 0.08 / height, title, ha="left", va="top", fontsize=10, fontweight="bold")
 
 

@@ -17,7 +17,7 @@ from nbformat import v4
 from ceteris.analysis.results import Results
 from ceteris.errors import StoreError
 from ceteris.figures import figures
-from ceteris.report.sections import Block, Bullets, DrawnFigure, Heading, Picture, Rows, Terms, Text, sections
+from ceteris.report.sections import Block, Bullets, DrawnFigure, Heading, Picture, Report, Rows, Terms, Text
 from ceteris.report.tables import tables
 
 START_SECONDS = 180  # a kernel on a busy machine may take long to answer
@@ -106,11 +106,14 @@ def _execute(notebook: Any, work: Path, scratch: Path) -> None:
 
 def _cells(results: Results) -> Iterator[tuple[str, str]]:
     """Yield kind and source of every cell; words gather in one cell until a table or a figure follows."""
-    known = {table.name for table in tables(results)}
+    report = Report(
+        results, tables(results), tuple(DrawnFigure(figure=figure, svg="", png=b"") for figure in figures(results))
+    )
+    known = {table.name for table in report.tables}
     people = " · ".join(part for part in (results.people, results.date) if part)
     yield "words", f"# {_plain(results.label)}\n\n{_plain(results.question)}\n\n{_plain(people)}"
     yield "code", SET_UP
-    for section in sections(results, [DrawnFigure(figure=figure, svg="", png=b"") for figure in figures(results)]):
+    for section in report.sections:
         blocks = [block for block in section.blocks if "notebook" in block.where]
         words = [f"## {_plain(section.title)}"] if blocks else []
         for block in blocks:

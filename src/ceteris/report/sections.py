@@ -5,7 +5,7 @@ A section is a list of blocks, each of which names the formats that show it.
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
@@ -167,7 +167,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Report:
-    """The results of a study with its tables, drawings and sections, made once and shown by several formats."""
+    """The results of a study with its tables and drawings, made once for all formats; ``notes`` say what is missing."""
 
     results: Results
     tables: tuple[Table, ...]
@@ -176,19 +176,12 @@ class Report:
 
     @cached_property
     def sections(self) -> tuple[Section, ...]:
-        """The sections in their order."""
-        return sections(self.results, self.drawn, self.notes)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Study:
-    """What sections are made of."""
-
-    results: Results
-    drawn: Sequence[DrawnFigure]
-    notes: Sequence[str]
+        """The sections in their order; those that have nothing to say are left out."""
+        made = (Section(name=name, title=title, blocks=tuple(blocks(self))) for name, title, blocks in SECTIONS)
+        return tuple(section for section in made if section.blocks)
 
     def pictures(self, section: str, model: str | None = None, *, telling: bool | None = None) -> Iterator[Picture]:
+        """Yield the figures of a section, those of one model, those that answer the strategy's question or the others."""
         for drawn in self.drawn:
             figure = drawn.figure
             fits = figure.section == section and model in (None, figure.model)
@@ -196,38 +189,17 @@ class _Study:
                 yield Picture(drawn=drawn)
 
     def picture(self, name: str) -> Iterator[Picture]:
+        """Yield the figure of a name, where there is one."""
         return (Picture(drawn=drawn) for drawn in self.drawn if drawn.figure.name == name)
 
 
-def sections(results: Results, drawn: Sequence[DrawnFigure], notes: Sequence[str] = ()) -> tuple[Section, ...]:
-    """Return the sections of a study's report; those that have nothing to say are left out. ``notes`` say what is missing."""
-    study = _Study(results=results, drawn=drawn, notes=notes)
-    parts: tuple[tuple[str, str, Iterable[Block]], ...] = (
-        ("summary", "Summary", _summary(study)),
-        ("data", "Data", _data(study)),
-        ("models", "Models", _models(study)),
-        ("exploration", "Exploration", _exploration(study)),
-        ("outlook", "What stayed open", _outlook(study)),
-        ("training", "Final training", _training(study)),
-        ("results", "Test results", _results(study)),
-        ("residual", "Residual connections", _residual(study)),
-        ("luck", "Where the noise comes from", _luck(study)),
-        ("explanations", "Explanations", _explanations(study)),
-        ("errors", "Single images", _errors(study)),
-        ("conclusions", "Conclusions", _conclusions(study)),
-        ("reproducibility", "Reproducibility", _reproducibility(study)),
-        ("method", "Method", _method(study)),
-    )
-    made = (Section(name=name, title=title, blocks=tuple(blocks)) for name, title, blocks in parts)
-    return tuple(section for section in made if section.blocks)
-
-
-def _summary(study: _Study) -> Iterator[Block]:
-    results = study.results
+def summary_blocks(report: Report) -> Iterator[Block]:
+    """Give the answer, what is taken and shown, what improved, and the test results."""
+    results = report.results
     yield Text(text=words.answer(results), style="answer", where=ALL)
     if results.data.note:
         yield Text(text=f"About the data: {results.data.note.rstrip('.')}.", style="note", where=ALL)
-    for text in (*study.notes, words.spelled_sentence(results)):
+    for text in (*report.notes, words.spelled_sentence(results)):
         if text:
             yield Text(text=text, style="note", where=ALL)
     yield Cards(cards=[_card(model, best) for model in results.models if (best := model.version())])
@@ -235,11 +207,11 @@ def _summary(study: _Study) -> Iterator[Block]:
     yield Text(text=words.IMPROVEMENT)
     yield Bullets(texts=[words.improvement_sentence(model) for model in results.models], where=ALL)
     yield Rows(table=search.improvement(results.models), where=NOTEBOOK)
-    yield from study.picture("improvement")
-    yield from _what_helped(study)
+    yield from report.picture("improvement")
+    yield from _what_helped(report)
     yield Heading(title="On the test set")
     yield Rows(table=tables.metrics_on_test(results).brief(), caption=False, where=ALL)
-    yield from study.picture("test-results")
+    yield from report.picture("test-results")
 
 
 def _card(model: ModelResults, best: VersionResults) -> Card:
@@ -254,54 +226,57 @@ def _card(model: ModelResults, best: VersionResults) -> Card:
     )
 
 
-def _what_helped(study: _Study) -> Iterator[Block]:
-    results = study.results
+def _what_helped(report: Report) -> Iterator[Block]:
+    results = report.results
     table = search.what_helped(results.models)
     yield Heading(title="What is taken, and what was shown", where=ALL)
     yield Text(text=f"{strategy_words(results.models).how} {words.conditions_sentence(results)}".strip())
     if table.rows:
         yield Text(text=words.TAKEN_AND_SHOWN, where=ALL)
         yield Rows(table=table.brief(), caption=False, where=ALL)
-    yield from study.pictures("exploration", telling=True)
+    yield from report.pictures("exploration", telling=True)
 
 
-def _data(study: _Study) -> Iterator[Block]:
-    yield Rows(table=tables.data_description(study.results), caption=False)
-    yield Rows(table=tables.data_description(study.results, brief=True), where=PDF)
-    yield Rows(table=tables.class_counts(study.results), folded=True, where=PAGE)
-    yield from study.pictures("data")
+def data_blocks(report: Report) -> Iterator[Block]:
+    """Describe the data."""
+    yield Rows(table=tables.data_description(report.results), caption=False)
+    yield Rows(table=tables.data_description(report.results, brief=True), where=PDF)
+    yield Rows(table=tables.class_counts(report.results), folded=True, where=PAGE)
+    yield from report.pictures("data")
 
 
-def _models(study: _Study) -> Iterator[Block]:
-    yield Rows(table=tables.structures(study.results), caption=False)
-    differing, shared = tables.differing(tables.structures(study.results))
+def models_blocks(report: Report) -> Iterator[Block]:
+    """Describe the models, baseline and best."""
+    yield Rows(table=tables.structures(report.results), caption=False)
+    differing, shared = tables.differing(tables.structures(report.results))
     yield Rows(table=differing, where=PDF)
     yield Text(text=shared, where=PDF)
     yield Heading(title="Layer by layer", where=PAGE)
-    yield from (Rows(table=table, folded=True, where=PAGE) for table in tables.layers(study.results))
+    yield from (Rows(table=table, folded=True, where=PAGE) for table in tables.layers(report.results))
 
 
-def _exploration(study: _Study) -> Iterator[Block]:
-    results = study.results
+def exploration_blocks(report: Report) -> Iterator[Block]:
+    """Tell the search, model by model and factor by factor."""
+    results = report.results
     yield Text(text=words.exploration_text(results))
     yield Text(text=f"Strategy: {strategy_words(results.models).name}.")
     yield Text(text=words.method_text(results), where=PDF)
     yield Rows(table=search.explored(results.models), where=PDF)
     yield Bullets(texts=words.search_sentences(results), where=PDF)
-    yield from study.picture("search-path")
+    yield from report.picture("search-path")
     for model in results.models:
-        yield from _explored_model(study, model)
+        yield from _explored_model(report, model)
     for table in [make(results.models) for make in (*search.OF_STRATEGY, search.effort)]:
         if table.rows:
             yield Rows(table=table, where=NOTEBOOK)
 
 
-def _explored_model(study: _Study, model: ModelResults) -> Iterator[Block]:
+def _explored_model(report: Report, model: ModelResults) -> Iterator[Block]:
     yield Heading(title=model.label, anchor=f"exploration-{model.name}")
     for text in (search_text(model), words.saved_sentence(model)):
         if text:
             yield Text(text=text)
-    yield from study.pictures("exploration", model.name, telling=False)
+    yield from report.pictures("exploration", model.name, telling=False)
     for table in (search.worth([model]), search.interactions([model]), search.tuning([model])):
         if table.rows:
             yield Rows(table=table.without(1), folded=True, where=PAGE)
@@ -335,8 +310,9 @@ def _explored_factor(model: ModelResults, factor: FactorFinding) -> Iterator[Blo
     )
 
 
-def _outlook(study: _Study) -> Iterator[Block]:
-    results = study.results
+def outlook_blocks(report: Report) -> Iterator[Block]:
+    """Tell what stayed open and what more training would find."""
+    results = report.results
     text, command = " ".join(words.to_decide_sentences(results)), words.command(results)
     if not text:
         return
@@ -351,71 +327,79 @@ def _outlook(study: _Study) -> Iterator[Block]:
     yield Rows(table=search.to_decide(results.models), caption=False)
 
 
-def _training(study: _Study) -> Iterator[Block]:
+def training_blocks(report: Report) -> Iterator[Block]:
+    """Show the final trainings, and how far they over- or underfit."""
     yield Text(
         text="The baseline and the best setting of every model, trained again on the whole training set; training stops early "
         "on a validation part and goes back to the best epoch."
     )
-    yield from study.pictures("training")
+    yield from report.pictures("training")
     yield Heading(title="Over- and underfitting")
-    yield Bullets(texts=words.fit_sentences(study.results), where=ALL)
-    yield Rows(table=tables.training_fit(study.results))
-    yield Rows(table=tables.costs(study.results))
+    yield Bullets(texts=words.fit_sentences(report.results), where=ALL)
+    yield Rows(table=tables.training_fit(report.results))
+    yield Rows(table=tables.costs(report.results))
 
 
-def _results(study: _Study) -> Iterator[Block]:
-    yield Text(text=words.looks_sentence(study.results))
-    yield Bullets(texts=words.mistakes_sentences(study.results), where=PDF)
-    for picture in study.pictures("results"):
+def results_blocks(report: Report) -> Iterator[Block]:
+    """Show the results on the test set."""
+    yield Text(text=words.looks_sentence(report.results))
+    yield Bullets(texts=words.mistakes_sentences(report.results), where=PDF)
+    for picture in report.pictures("results"):
         if picture.drawn.figure.name != "test-results":
             yield picture
-    yield Rows(table=tables.model_comparisons(study.results))
-    yield Rows(table=tables.metrics_by_seed(study.results), folded=True, where=PAGE)
-    yield Rows(table=tables.class_metrics(study.results), folded=True)
+    yield Rows(table=tables.model_comparisons(report.results))
+    yield Rows(table=tables.metrics_by_seed(report.results), folded=True, where=PAGE)
+    yield Rows(table=tables.class_metrics(report.results), folded=True)
 
 
-def _residual(study: _Study) -> Iterator[Block]:
-    pictures = list(study.pictures("residual"))
+def residual_blocks(report: Report) -> Iterator[Block]:
+    """Show what residual connections change."""
+    pictures = list(report.pictures("residual"))
     yield from pictures
-    for text in words.residual_sentences(study.results) if pictures else []:
+    for text in words.residual_sentences(report.results) if pictures else []:
         yield Text(text=text, where=ALL)
 
 
-def _explanations(study: _Study) -> Iterator[Block]:
-    yield from study.pictures("explanations")
-    for model in study.results.models:
+def explanations_blocks(report: Report) -> Iterator[Block]:
+    """Look into the best models."""
+    yield from report.pictures("explanations")
+    for model in report.results.models:
         for left_out in model.explanation.left_out if model.explanation else ():
             yield Text(
                 text=words.missing_sentence(f"{model.label}: the {left_out.part}", left_out.reason), style="note"
             )
 
 
-def _luck(study: _Study) -> Iterator[Block]:
-    measured = [model for model in study.results.models if model.luck]
+def luck_blocks(report: Report) -> Iterator[Block]:
+    """Tell where the noise comes from, where the study asks."""
+    measured = [model for model in report.results.models if model.luck]
     if measured:
         yield Bullets(texts=[words.luck_sentence(model) for model in measured], where=ALL)
         yield Rows(table=search.luck(measured), folded=True)
-        yield from study.pictures("luck")
+        yield from report.pictures("luck")
 
 
-def _errors(study: _Study) -> Iterator[Block]:
-    yield Bullets(texts=words.mistakes_sentences(study.results))
-    yield from study.pictures("errors")
-    failures = tables.failures(study.results)
+def errors_blocks(report: Report) -> Iterator[Block]:
+    """Show single images and what failed."""
+    yield Bullets(texts=words.mistakes_sentences(report.results))
+    yield from report.pictures("errors")
+    failures = tables.failures(report.results)
     if failures.rows:
         yield Rows(table=failures)
 
 
-def _conclusions(study: _Study) -> Iterator[Block]:
-    yield Bullets(texts=words.conclusions(study.results), where=ALL)
-    judged = words.judgements(study.results)
+def conclusions_blocks(report: Report) -> Iterator[Block]:
+    """State what follows."""
+    yield Bullets(texts=words.conclusions(report.results), where=ALL)
+    judged = words.judgements(report.results)
     if judged:
         yield Heading(title="For and against each model", where=("page", "pdf"))
         yield Judgements(judged=judged)
 
 
-def _reproducibility(study: _Study) -> Iterator[Block]:
-    results = study.results
+def reproducibility_blocks(report: Report) -> Iterator[Block]:
+    """Give all that is needed to repeat the report."""
+    results = report.results
     yield Text(text=words.effort_text(results))
     yield Text(text=words.reproduction_text(results), where=PDF)
     yield Rows(table=tables.looks(results), where=PAGE)
@@ -430,9 +414,29 @@ def _reproducibility(study: _Study) -> Iterator[Block]:
     yield Verbatim(title="The study file", text=results.study_text)
 
 
-def _method(study: _Study) -> Iterator[Block]:
+def method_blocks(report: Report) -> Iterator[Block]:
+    """Explain the words and the statistics."""
     yield Terms(title="Words of this report", terms=words.GLOSSARY)
-    yield Bullets(texts=words.method_sentences(study.results), where=PAGE)
+    yield Bullets(texts=words.method_sentences(report.results), where=PAGE)
+
+
+# Name, title and blocks of every section, in their order.
+SECTIONS: tuple[tuple[str, str, Callable[[Report], Iterator[Block]]], ...] = (
+    ("summary", "Summary", summary_blocks),
+    ("data", "Data", data_blocks),
+    ("models", "Models", models_blocks),
+    ("exploration", "Exploration", exploration_blocks),
+    ("outlook", "What stayed open", outlook_blocks),
+    ("training", "Final training", training_blocks),
+    ("results", "Test results", results_blocks),
+    ("residual", "Residual connections", residual_blocks),
+    ("luck", "Where the noise comes from", luck_blocks),
+    ("explanations", "Explanations", explanations_blocks),
+    ("errors", "Single images", errors_blocks),
+    ("conclusions", "Conclusions", conclusions_blocks),
+    ("reproducibility", "Reproducibility", reproducibility_blocks),
+    ("method", "Method", method_blocks),
+)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special
 
 from ceteris.errors import ConfigError
 from ceteris.stats.arguments import all_equal, check_not_negative, paired_differences
@@ -46,7 +46,7 @@ class StudentTest:
 
     def interval(self, confidence: float) -> tuple[float, float]:
         """Return the confidence interval; it holds 0 wherever the test does not refuse 0 at that level."""
-        reach = float(stats.t.ppf((1 + confidence) / 2, self.degrees)) * self.standard_error
+        reach = float(special.stdtrit(self.degrees, (1 + confidence) / 2)) * self.standard_error
         low, high = self.difference - reach, self.difference + reach
         return (min(low, 0.0), max(high, 0.0)) if self.p_value > 1 - confidence else (low, high)
 
@@ -59,7 +59,7 @@ class StudentTest:
         if not self.standard_error:
             return float(self.difference < -margin), float(self.difference > margin)
         beyond = (np.array([-margin, -margin]) + np.array([-1, 1]) * self.difference) / self.standard_error
-        below, above = stats.t.cdf(beyond, self.degrees)
+        below, above = special.stdtr(self.degrees, beyond)
         return float(below), float(above)
 
 
@@ -84,7 +84,7 @@ def corrected_t_test(differences: ArrayLike, *, test_share: float) -> StudentTes
         p_value = 1.0 if nothing else 2.0 ** (1 - len(values))
         return StudentTest(difference=0.0 if nothing else mean, standard_error=0.0, degrees=degrees, p_value=p_value)
     error = float(np.sqrt((1 / len(values) + test_share) * values.var(ddof=1)))
-    p_value = float(2 * stats.t.sf(abs(mean / error), degrees))
+    p_value = float(2 * special.stdtr(degrees, -abs(mean / error)))
     return StudentTest(difference=mean, standard_error=error, degrees=degrees, p_value=p_value)
 
 

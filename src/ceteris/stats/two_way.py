@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special
 
 from ceteris.errors import ConfigError
 from ceteris.records import FloatArray, IntArray
@@ -60,9 +60,9 @@ def two_way_test(differences: ArrayLike, *, groups: IntArray | None = None) -> T
     if 0 < gains + losses < FEW_DISCORDANT:
         images += 1 / table.shape[1] ** 2  # one image more could differ
     error = float(np.sqrt(images + seeds))
-    p_value = float(2 * stats.t.sf(abs(mean) / error, degrees)) if error else float(mean == 0)
+    p_value = float(2 * special.stdtr(degrees, -abs(mean) / error)) if error else float(mean == 0)
     if gains + losses < FEW_DISCORDANT or not error:
-        p_value = max(p_value, min(1.0, float(2 * stats.binom.cdf(min(gains, losses), gains + losses, 0.5))))
+        p_value = max(p_value, min(1.0, float(2 * special.bdtr(min(gains, losses), gains + losses, 0.5))))
     return TwoWay(
         difference=mean,
         standard_error=error,
@@ -92,7 +92,7 @@ def two_way_interval(
     check_between("confidence", confidence, 0, 1)
     estimate = float(table.mean())
     images, seeds, degrees = _two_parts(table, groups)
-    variance, quantile = images + seeds, float(stats.t.ppf((1 + confidence) / 2, degrees))
+    variance, quantile = images + seeds, float(special.stdtrit(degrees, (1 + confidence) / 2))
     if not bounded:
         reach = quantile * float(np.sqrt(variance))
         return Interval(estimate=estimate, low=estimate - reach, high=estimate + reach)

@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from ceteris.errors import ConfigError
 from ceteris.records import FloatArray
@@ -172,7 +172,7 @@ def training_variance(moments: PairedMoments) -> tuple[FloatArray, FloatArray, F
     steadied = (PRIOR_DEGREES * prior + own * moments.spread) / (PRIOR_DEGREES + own)
     degrees = np.full_like(steadied, PRIOR_DEGREES + own)
     if own:
-        contradicted = moments.spread > prior * stats.chi2.isf(CONTRADICTION, own) / own
+        contradicted = moments.spread > prior * special.chdtri(own, CONTRADICTION) / own
         steadied, degrees = np.where(contradicted, moments.spread, steadied), np.where(contradicted, own, degrees)
     weight = 1 / moments.blocks + OVERLAP
     luck = np.maximum(0.0, steadied - moments.binomial)
@@ -190,10 +190,12 @@ def judge_moments(moments: PairedMoments, *, folds: int, repeated: bool) -> tupl
     error = np.sqrt(total)
     p_value = np.where(
         error > 0,
-        2 * stats.t.sf(np.abs(moments.mean) / np.maximum(error, tiny), degrees),
+        2 * special.stdtr(degrees, -np.abs(moments.mean) / np.maximum(error, tiny)),
         np.where(np.abs(moments.mean) > 1e-12, 0.0, 1.0),
     )
-    exact = np.minimum(1.0, 2 * stats.binom.cdf(np.minimum(moments.gains, moments.losses), moments.discordant, 0.5))
+    exact = np.minimum(
+        1.0, 2 * special.bdtr(np.minimum(moments.gains, moments.losses), moments.discordant.astype(np.int64), 0.5)
+    )
     few = (moments.discordant < FEW_DISCORDANT) | (error == 0)
     return error, degrees, np.where(few, np.maximum(p_value, exact), p_value)
 
