@@ -146,6 +146,17 @@ def test_a_model_is_not_evaluated_on_its_own_training_images(tmp_path: Path) -> 
     assert "held out" in found.note
 
 
+def test_weights_of_batch_normalisation_are_read_again(tmp_path: Path) -> None:
+    """They count their mini-batches in a single number without axes."""
+    model = {"kind": "mlp", "hidden": [4], "batch_norm": True}
+    study = SMALL | {"models": {"mlp": {"model": model, "epochs": 1, "batch_size": 32}}}
+    result = ceteris.run(study, out=tmp_path / "out", workers=0, formats=())
+    again = ceteris.read_model(result.folder / "models" / "mlp-best")
+    found = ceteris.evaluate_model(again, "digits", tmp_path / "store")
+    final = next(final for final in result.findings.finals if final.digest == again.card.trial)
+    assert found.accuracy.estimate == (final.probabilities.argmax(1) == result.findings.test_labels).mean()
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Arrays and pictures
 

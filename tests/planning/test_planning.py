@@ -20,6 +20,7 @@ from ceteris.planning.power import Design, Disagreement, design_of, disagreement
 from ceteris.records import CrossValidationSplit, Finished, Trial
 from ceteris.stats import t_test_power
 from ceteris.stats.outcomes import BlockDifference
+from ceteris.stats.two_way import two_way_test
 from ceteris.stats.twopart import two_part_test
 from ceteris.store import Store
 from ceteris.study import Exploration
@@ -108,7 +109,7 @@ STUDY = example_context().study
 
 def test_the_difference_that_can_be_found_is_found_by_the_two_part_test_in_four_of_five_simulated_studies() -> None:
     random, found = np.random.default_rng(1), []
-    truth = DESIGN.prospect(STUDY, 1, 5).detectable
+    truth = DESIGN.detectable(STUDY, 1, 5)
     # the luck of a training that makes blocks vary 1.5 times as much as their images explain
     luck = np.sqrt(0.5 * 0.1 / 200)
     for _ in range(400):
@@ -123,17 +124,17 @@ def test_the_difference_that_can_be_found_is_found_by_the_two_part_test_in_four_
 
 
 def test_more_levels_find_less_and_more_images_or_repetitions_find_more() -> None:
-    one = DESIGN.prospect(STUDY, 1, 5).detectable
-    assert DESIGN.prospect(STUDY, 4, 5).detectable > one
-    assert replace(DESIGN, images=4000).prospect(STUDY, 1, 5).detectable == pytest.approx(one / 2, rel=0.01)
-    repeated = DESIGN.prospect(STUDY, 1, 15).detectable
-    fresh = replace(DESIGN, drawn=0.1).prospect(STUDY, 1, 15).detectable
+    one = DESIGN.detectable(STUDY, 1, 5)
+    assert DESIGN.detectable(STUDY, 4, 5) > one
+    assert replace(DESIGN, images=4000).detectable(STUDY, 1, 5) == pytest.approx(one / 2, rel=0.01)
+    repeated = DESIGN.detectable(STUDY, 1, 15)
+    fresh = replace(DESIGN, drawn=0.1).detectable(STUDY, 1, 15)
     assert fresh < repeated < one
 
 
 def test_the_strict_test_finds_less() -> None:
-    strict = DESIGN.prospect(replace(STUDY, test="corrected-t"), 1, 5).detectable
-    assert strict > 1.5 * DESIGN.prospect(STUDY, 1, 5).detectable
+    strict = DESIGN.detectable(replace(STUDY, test="corrected-t"), 1, 5)
+    assert strict > 1.5 * DESIGN.detectable(STUDY, 1, 5)
     error = np.sqrt(1.5 * 0.1 / 200 * (1 / 5 + 1 / 4))
     assert t_test_power(strict, error=error, degrees=4) == pytest.approx(0.8, abs=1e-4)
 
@@ -150,11 +151,27 @@ def test_the_gain_of_the_best_bet_is_that_of_simulated_factors(levels: int) -> N
     assert gain_of_best(levels, noise, error) == pytest.approx(taken.mean(), rel=0.05)
 
 
-def test_a_plan_says_what_every_factor_finds_and_brings() -> None:
-    small, large = (DESIGN.prospect(STUDY, levels, 5) for levels in (1, 4))
-    assert small.expected_gain < large.expected_gain
-    quiet = replace(DESIGN, images=100_000).prospect(STUDY, 4, 5)
-    assert quiet.expected_gain > large.expected_gain
+def test_more_levels_and_more_images_bring_more() -> None:
+    assert DESIGN.expected_gain(1, 5) < DESIGN.expected_gain(4, 5)
+    assert DESIGN.expected_gain(4, 5) < replace(DESIGN, images=100_000).expected_gain(4, 5)
+
+
+def test_what_a_reserve_finds_is_found_by_the_two_way_test_in_four_of_five_simulated_confirmations() -> None:
+    random, found, seeds, images = np.random.default_rng(3), [], 5, 2000
+    truth = DESIGN.detectable_on_reserve(STUDY, 1, seeds, images)
+    luck = np.sqrt(0.5 * 0.1 * 5 / 1000)
+    for _ in range(300):
+        once, own = (random.choice([-1.0, 0.0, 1.0], shape, p=[0.05, 0.9, 0.05]) for shape in (images, (seeds, images)))
+        # of two images in five the difference comes back with every seed
+        table = np.where(random.random(images) < 0.4, once, own)
+        found.append(two_way_test(table + truth + random.normal(0, luck, (seeds, 1))).p_value < 0.05)
+    assert np.mean(found) == pytest.approx(0.8, abs=0.12)
+    assert DESIGN.detectable_on_reserve(STUDY, 6, seeds, images) > truth
+    assert DESIGN.detectable_on_reserve(STUDY, 1, 2 * seeds, images) < truth
+
+
+def test_a_look_at_a_share_of_the_significance_finds_less() -> None:
+    assert DESIGN.detectable(STUDY, 1, 5, share=0.3) > DESIGN.detectable(STUDY, 1, 5)
 
 
 def test_accuracies_are_read_from_the_store_without_their_arrays(tmp_path: Path) -> None:
@@ -173,14 +190,17 @@ def test_accuracies_are_read_from_the_store_without_their_arrays(tmp_path: Path)
 
 
 def test_designs_shrink_by_repetitions_then_images_then_folds() -> None:
-    designs = [(d.seeds, d.images, d.folds) for d in smaller_designs(Exploration(folds=5, seeds=3), 6000)]
+    asked = Exploration(folds=5, seeds=2, repetitions=3)
+    designs = [(d.repetitions, d.seeds, d.images, d.folds) for d in smaller_designs(asked, 6000)]
     assert designs == [
-        (3, 0, 5), (2, 0, 5), (1, 0, 5), (1, 3000, 5), (1, 1500, 5), (1, 1000, 5), (1, 1000, 4), (1, 1000, 3),
+        (3, 2, 0, 5), (2, 2, 0, 5), (1, 1, 0, 5), (1, 1, 3000, 5), (1, 1, 1500, 5), (1, 1, 1000, 5), (1, 1, 1000, 4),
+        (1, 1, 1000, 3),
     ]  # fmt: skip
 
 
 def test_a_small_design_is_not_made_larger() -> None:
-    assert [(d.images, d.folds) for d in smaller_designs(Exploration(folds=2, images=800), 6000)] == [(800, 2)]
+    asked = Exploration(folds=2, images=800, repetitions=1)
+    assert [(d.images, d.folds) for d in smaller_designs(asked, 6000)] == [(800, 2)]
 
 
 def test_a_smaller_design_is_told_as_settings() -> None:

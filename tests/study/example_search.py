@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from tests.study.example_study import NORM, example_context, model
@@ -15,6 +15,7 @@ from ceteris.study import ExperimentContext, Exploration, Factor, Level, SearchR
 from ceteris.study.strategies import search_of
 from ceteris.study.study import Range
 
+T = TypeVar("T")
 RATE = Range(field="optimizer.lr", low=0.001, high=2.0, log=True)
 DROPOUT = Range(field="model.dropout", low=0.0, high=0.8)
 EFFECTS = {"relu": 0.0, "gelu": 0.02, "tanh": -0.02, "elu": 0.01}
@@ -54,9 +55,7 @@ def search(place: ExperimentContext) -> Generator[Request, Any, SearchResult]:
     return search_of(place, place.study.models[0])
 
 
-def answered(
-    strategy: Generator[Request, Any, SearchResult], record: Callable[[Trial], Record]
-) -> tuple[list[Request], SearchResult]:
+def answered(strategy: Generator[Request, Any, T], record: Callable[[Trial], Record]) -> tuple[list[Request], T]:
     """Answer every request, the last trial's record first."""
     requests, answer = [], None
     try:

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from ceteris.cli.printing import print_lines, rich_table
-from ceteris.formats import clock, plain_points, points_range
+from ceteris.formats import clock, plain_points, points_range, several
 from ceteris.planning.estimate import FittedPlan, PlanEstimate
 from ceteris.planning.power import Disagreement
 from ceteris.stats import MORE_REPETITIONS
@@ -67,14 +67,15 @@ def print_fitted(console: Console, study: str, plan: FittedPlan) -> None:
     as_it_is = f"Budget {budget}: the study as it is"
     if not plan.settings:
         told = "fits" if plan.fits else "does not fit, and there is no smaller design"
-        print_lines(console, f"{as_it_is} {told}: about {clock(asked.seconds)}.")
+        print_lines(console, f"{as_it_is} {told}: at most {clock(asked.most_seconds)}.")
         return
     if plan.fits:
-        head = f"{as_it_is} takes about {clock(asked.seconds)}; this design fits, with about {clock(fitted.seconds)}:"
+        most = clock(fitted.most_seconds)
+        head = f"{as_it_is} takes up to {clock(asked.most_seconds)}; this design fits, with {most} at most:"
     else:
         finals = sum(stage.seconds for stage in fitted.stages if stage.kind == "final") / max(1, fitted.workers)
         head = (
-            f"Budget {budget}: even the smallest design does not fit: about {clock(fitted.seconds)}, of which final trainings "
+            f"Budget {budget}: even the smallest design does not fit: {clock(fitted.most_seconds)}, of which final trainings "
             f"take {clock(finals)} and the report {clock(fitted.report_seconds)}. Give more time or more workers, or take "
             "out factors, models, or seeds of the final trainings (final.seeds). The smallest design is:"
         )
@@ -91,7 +92,16 @@ def print_fitted(console: Console, study: str, plan: FittedPlan) -> None:
 
 def plan_json(estimate: PlanEstimate) -> dict[str, Any]:
     """Return a plan as plain values: seconds, bytes, and differences of accuracy in 0..1."""
-    as_it_is = ("at_most", "workers", "seconds", "preparing_seconds", "training_seconds", "report_seconds")
+    as_it_is = (
+        "at_most",
+        "more_seconds",
+        "most_seconds",
+        "workers",
+        "seconds",
+        "preparing_seconds",
+        "training_seconds",
+        "report_seconds",
+    )
     of_stage = (
         "model", "stage", "kind", "arms", "blocks", "detectable", "detectable_with_more", "expected_gain", "gain_per_hour",
     )  # fmt: skip
@@ -101,7 +111,7 @@ def plan_json(estimate: PlanEstimate) -> dict[str, Any]:
         "in_store": estimate.known,
         "memory_bytes": asdict(estimate.memory),
         "disk_bytes": asdict(estimate.disk) | {"total": estimate.disk.total},
-        "more_repetitions": MORE_REPETITIONS,
+        "more_repetitions": estimate.more_repetitions or MORE_REPETITIONS,
         "designs": {
             model: asdict(design) | {"source": disagreement_source(design.disagreement)}
             for model, design in estimate.designs.items()
@@ -134,6 +144,11 @@ def _cost_lines(estimate: PlanEstimate) -> list[str]:
         f"training, {clock(estimate.training_seconds)} of training, {clock(estimate.report_seconds)} for the report. "
         "A better setting found on the way changes the times of what follows."
     ]
+    if estimate.more_repetitions:
+        lines.append(
+            f"Levels that are open then and matter get {several(estimate.more_repetitions, 'more repetition')}: up to "
+            f"{clock(estimate.more_seconds)} more, {clock(estimate.most_seconds)} in all."
+        )
     if memory.per_worker:
         lines.append(f"Memory: about {_size(memory.per_worker)} per worker, {_size(memory.total)} in all.")
     lines.append(
@@ -149,15 +164,20 @@ def _power_lines(estimate: PlanEstimate) -> list[str]:
         "Finds: the smallest true difference, in points of accuracy, that a comparison shows with power 0.8 at significance "
         f"{estimate.study.significance:g}; smaller ones stay open, or are shown to be equivalent within "
         f"±{plain_points(estimate.study.equivalence_margin)}. Gain: what the best bet among a factor's levels is expected to "
-        f"bring, shown or not; an hour is one of {max(1, estimate.workers)} workers."
+        f"bring by the prior of a choice, rather a ranking than a forecast; an hour is one of "
+        f"{max(1, estimate.workers)} workers."
     ]
     for model, design in estimate.designs.items():
         if now := _detectable(estimate, model):
             more = [s.detectable_with_more for s in estimate.stages if s.model == model and s.detectable_with_more]
+            confirmed = [
+                s.detectable for s in estimate.stages if (s.model, s.kind) == (model, "confirmation") and s.detectable
+            ]
             finds = f"finds a true difference of about {points_range(now)} points"
-            with_more = f"with {MORE_REPETITIONS} more repetitions {points_range(more)}"
+            with_more = f"with {estimate.more_repetitions or MORE_REPETITIONS} more repetitions {points_range(more)}"
+            confirms = f", its confirmation {points_range(confirmed)}" if confirmed else ""
             lines.append(
-                f"  {model}: with these {design.images:,} images this design {finds}; {with_more} "
+                f"  {model}: with these {design.images:,} images this design {finds}; {with_more}{confirms} "
                 f"({disagreement_source(design.disagreement)})."
             )
     ranked = sorted((s for s in estimate.stages if s.gain_per_hour), key=lambda stage: -(stage.gain_per_hour or 0))
@@ -179,7 +199,7 @@ def disagreement_source(found: Disagreement) -> str:
 
 
 def _detectable(estimate: PlanEstimate, model: str) -> list[float]:
-    return [s.detectable for s in estimate.stages if s.model == model and s.detectable]
+    return [s.detectable for s in estimate.stages if s.model == model and s.kind == "comparison" and s.detectable]
 
 
 def _size(count: int) -> str:

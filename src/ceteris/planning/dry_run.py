@@ -35,11 +35,13 @@ class PlannedStage:
     """One stage of one model: what is compared in it, and the trials that are new in it, round after round.
 
     A round begins when the one before it is finished. ``comparisons`` is the number of levels that are each compared with
-    the incumbent on ``blocks`` blocks, 0 where the stage compares nothing by pairs. ``known`` of the trials are in the store
-    already; ``seconds`` is the time of one core for the others. ``detectable`` is the smallest true difference of accuracy
-    (0..1) that the comparisons find with power 0.8, ``detectable_with_more`` that with more repetitions. ``expected_gain``
-    of accuracy is what taking the best bet will bring, ``gain_per_hour`` that for an hour of all workers. All are None where
-    there are no pairs, or nobody asked, the last also where nothing is left to train.
+    the incumbent on ``blocks`` blocks, 0 where the stage compares nothing by pairs; ``complete`` arms are trained on all of
+    them. ``known`` of the trials are in the store already; ``seconds`` is the time of one core for the others.
+
+    ``detectable`` is the smallest true difference of accuracy (0..1) that the comparisons find with power 0.8,
+    ``detectable_with_more`` that with more repetitions. ``expected_gain`` of accuracy is what taking the best bet will bring,
+    ``gain_per_hour`` that for an hour of all workers. All are None where there are no pairs, or nobody asked, the last also
+    where nothing is left to train.
     """
 
     model: str
@@ -49,6 +51,7 @@ class PlannedStage:
     rounds: tuple[tuple[Trial, ...], ...]
     comparisons: int = 0
     blocks: int = 0
+    complete: int = 0
     known: int = 0
     seconds: float = 0.0
     detectable: float | None = None
@@ -245,6 +248,7 @@ class Notes:
                 rounds=tuple(tuple(new.values()) for _, new in noted if new),
                 comparisons=len(arms) - 1 if compared else 0,
                 blocks=blocks if compared else 0,
+                complete=len(set(noted[-1][0].labels)),
                 known=sum(digest in self._known for digest in digests),
                 seconds=sum(seconds.get(digest, 0.0) for digest in digests),
             )

@@ -18,7 +18,12 @@ from ceteris.records import CrossValidationSplit, Trial
 from ceteris.stats import MORE_REPETITIONS
 from ceteris.store import Store
 from ceteris.study import ExperimentContext, Exploration, Study, strategy_of
-from ceteris.study.strategies.comparison import SECONDS_TO_REPORT, SECONDS_TO_REPORT_MODEL, SECONDS_TO_START
+from ceteris.study.strategies.comparison import (
+    SECONDS_TO_REPORT,
+    SECONDS_TO_REPORT_MODEL,
+    SECONDS_TO_START,
+    looks_of,
+)
 from ceteris.study.trials import RunOptions, context_of
 from ceteris.training.compiler import put_off_compiler
 
@@ -62,6 +67,7 @@ class Disk:
 class PlanEstimate:
     """A whole plan; ``seconds`` is the predicted wall-clock time of the run: preparing, training and the report.
 
+    Open levels that matter get ``more_repetitions``, which take ``more_seconds`` where all levels are such.
     ``designs`` says by model what the detectable differences and gains rest on. ``at_most`` says that trainings may be saved,
     and ``data`` how the images were read and what endangers the conclusions.
     """
@@ -73,6 +79,8 @@ class PlanEstimate:
     preparing_seconds: float
     training_seconds: float
     report_seconds: float
+    more_repetitions: int
+    more_seconds: float
     memory: Memory
     disk: Disk
     designs: dict[str, Design]
@@ -82,6 +90,11 @@ class PlanEstimate:
     def seconds(self) -> float:
         """The predicted wall-clock seconds of the run."""
         return self.preparing_seconds + self.training_seconds + self.report_seconds
+
+    @property
+    def most_seconds(self) -> float:
+        """The same where all levels that may be repeated are."""
+        return self.seconds + self.more_seconds
 
     @property
     def trials(self) -> int:
@@ -132,14 +145,23 @@ class Planner:
             trial = next(iter(stage.trials), None)
             if trial and isinstance(trial.split, CrossValidationSplit) and stage.model not in designs:
                 designs[stage.model] = design_of(self._recorded, trial, self._data_set.train)
+        stages = tuple(self._with_prospects(context, run.stages, designs))
+        more = looks_of(context)[-1][0] - study.exploration.seeds
+        repetition = sum(  # core-seconds of one more repetition of all arms that were not left behind
+            stage.seconds / (len(stage.trials) - stage.known) * stage.complete * study.exploration.folds
+            for stage in stages
+            if stage.kind == "comparison" and stage.known < len(stage.trials)
+        )
         return PlanEstimate(
             study=study,
             data=tuple(reading_lines(self._data_set)),
-            stages=tuple(self._with_prospects(study, run.stages, designs)),
+            stages=stages,
             workers=self._workers,
             preparing_seconds=SECONDS_TO_START,
             training_seconds=run.seconds,
             report_seconds=self._report_seconds(study, missing),
+            more_repetitions=more,
+            more_seconds=more * repetition / max(1, self._workers),
             memory=self._memory(tasks, on_cpu=context.device == "cpu"),
             disk=self._disk(missing),
             designs=designs,
@@ -151,28 +173,38 @@ class Planner:
         return dry_run(context, workers=self._workers, seconds_of=self._timing.seconds, is_known=self._store.holds)
 
     def _with_prospects(
-        self, study: Study, stages: Iterable[PlannedStage], designs: Mapping[str, Design]
+        self, context: ExperimentContext, stages: Iterable[PlannedStage], designs: Mapping[str, Design]
     ) -> Iterator[PlannedStage]:
         """Yield the stages with what they find and bring; the tuning of a factor counts among its costs."""
-        tuning = 0.0
+        study, looks, tuning = context.study, looks_of(context), 0.0
+        first, last = looks[0], looks[-1] if len(looks) > 1 else (looks[0][0] + MORE_REPETITIONS, 1.0)
         for stage in stages:
             if not stage.comparisons:
                 tuning = stage.seconds if stage.kind == "search" else 0.0
                 yield stage
                 continue
             design, levels = designs[stage.model], stage.comparisons
-            prospect = design.prospect(study, levels, stage.blocks)
-            more = design.prospect(study, levels, stage.blocks + MORE_REPETITIONS * design.folds)
-            gain = prospect.expected_gain if stage.kind == "comparison" else None
+            if stage.kind == "confirmation":
+                yield replace(stage, detectable=self._confirmed(context, stage, design))
+                continue
+            gain = design.expected_gain(levels, stage.blocks)
             hours = (tuning + stage.seconds) / max(1, self._workers) / 3600
             tuning = 0.0
             yield replace(
                 stage,
-                detectable=prospect.detectable,
-                detectable_with_more=more.detectable,
+                detectable=design.detectable(study, levels, stage.blocks, share=first[1]),
+                detectable_with_more=design.detectable(study, levels, last[0] * design.folds, share=last[1]),
                 expected_gain=gain,
-                gain_per_hour=gain / hours if gain is not None and hours else None,
+                gain_per_hour=gain / hours if hours else None,
             )
+
+    def _confirmed(self, context: ExperimentContext, stage: PlannedStage, design: Design) -> float:
+        """Return what a confirmation finds, if all of every model are claimed together."""
+        study, count = context.study, len(self._data_set.train)
+        levels = stage.comparisons * len(study.models)
+        if not context.reserve:
+            return design.detectable(study, levels, stage.blocks)
+        return design.detectable_on_reserve(study, levels, stage.blocks, round(count * context.reserve))
 
     def _report_seconds(self, study: Study, trials: Iterable[Planned]) -> float:
         """Return the time after the last training: finals answer on the test set, once and after every epoch for curves."""
@@ -254,12 +286,14 @@ def fit_to_budget(
         return planner.estimate(replace(study, exploration=designs[number]))
 
     # each design takes less time than the one before
-    first = bisect_left(range(len(designs) - 1), True, key=lambda number: estimate(number).seconds <= budget_seconds)
+    first = bisect_left(
+        range(len(designs) - 1), True, key=lambda number: estimate(number).most_seconds <= budget_seconds
+    )
     return FittedPlan(
         budget_seconds=budget_seconds,
         asked=estimate(0),
         fitted=estimate(first),
-        fits=estimate(first).seconds <= budget_seconds,
+        fits=estimate(first).most_seconds <= budget_seconds,
         settings=settings_of(study.exploration, designs[first]),
     )
 
@@ -267,8 +301,8 @@ def fit_to_budget(
 def smaller_designs(asked: Exploration, images: int) -> Iterator[Exploration]:
     """Yield the design that is asked for, then ever smaller ones."""
     yield asked
-    for seeds in range(asked.seeds - 1, 0, -1):
-        asked = replace(asked, seeds=seeds)
+    for repetitions in range(max(asked.repetitions, asked.seeds) - 1, 0, -1):
+        asked = replace(asked, repetitions=repetitions, seeds=min(asked.seeds, repetitions))
         yield asked
     used = min(asked.images or images, images)
     while used > LEAST_IMAGES:
@@ -283,6 +317,6 @@ def settings_of(asked: Exploration, fitted: Exploration) -> tuple[str, ...]:
     """Return what has to be set to turn one design into the other, as "exploration.folds=3"."""
     return tuple(
         f"exploration.{name}={getattr(fitted, name)}"
-        for name in ("folds", "seeds", "images")
+        for name in ("folds", "seeds", "repetitions", "images")
         if getattr(fitted, name) != getattr(asked, name)
     )

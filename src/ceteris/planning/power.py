@@ -2,7 +2,8 @@
 
 Two recipes differ on the held-out images that exactly one of them answers rightly: a share of all. This share, and how much
 more blocks vary than their images explain, go into the formulas of the test that will be made. Both are taken from the
-store, where trials of this model family on this data and design lie. Otherwise they are assumed from an error rate e:
+store, where trials of this model family on this data and design lie. Otherwise they are assumed from an error rate e, the
+smallest one seen, or half a percent per class (10 to 50 %):
 
     share = 0.27 sqrt(e (1 - e))     blocks vary twice as much as their images explain
 
@@ -27,7 +28,7 @@ from ceteris.stats.twopart import PERSISTENT, PairedMoments, judge_moments, trai
 from ceteris.study import Study
 
 _LEAST_ARMS = 3
-_ASSUMED_ERROR = 0.1
+_LEAST_ERROR, _ERROR_PER_CLASS = 0.1, 1 / 200  # of a data set of which nothing is known
 _SHARE_OF_DEVIATION, _ASSUMED_RATIO = 0.27, 2.0
 _STEPS = 200  # of an integral over measured differences
 
@@ -54,7 +55,7 @@ def disagreement_of(recorded: Iterable[Finished], trial: Trial, train: ImageSet)
     folds = _right_answers(like, train)
     arms = len(folds[0]) if folds else 0
     if arms < _LEAST_ARMS:
-        return assumed_disagreement([1 - other.accuracy for other in like])
+        return assumed_disagreement([1 - other.accuracy for other in like], len(train.classes))
     first, second = np.triu_indices(arms, k=1)
     differences, shares, explained = [], [], []  # by fold, of every pair of arms
     for right in folds:  # (arms, images)
@@ -66,7 +67,7 @@ def disagreement_of(recorded: Iterable[Finished], trial: Trial, train: ImageSet)
     # Medians are not moved by an arm that fails; that of a chi-square variable lies below its mean by a known factor.
     share, own = float(np.median(np.mean(shares, axis=0))), len(folds) - 1
     if not share:
-        return assumed_disagreement([1 - other.accuracy for other in like])
+        return assumed_disagreement([1 - other.accuracy for other in like], len(train.classes))
     spread = float(np.median(np.var(differences, axis=0, ddof=1))) * own / float(stats.chi2.median(own))
     return Disagreement(
         share=share,
@@ -77,24 +78,12 @@ def disagreement_of(recorded: Iterable[Finished], trial: Trial, train: ImageSet)
     )
 
 
-def assumed_disagreement(errors: Sequence[float] = ()) -> Disagreement:
-    """Return what is assumed of two recipes with the smallest error rate seen, or with 10 %."""
-    error = min(errors, default=_ASSUMED_ERROR)
+def assumed_disagreement(errors: Sequence[float], classes: int) -> Disagreement:
+    """Return what is assumed of two recipes with the smallest error rate seen, or with one that grows with the classes."""
+    error = min(errors, default=max(_LEAST_ERROR, min(0.5, classes * _ERROR_PER_CLASS)))
     error = min(max(error, 1e-3), 1 - 1e-3)
     share = _SHARE_OF_DEVIATION * float(np.sqrt(error * (1 - error)))
     return Disagreement(share=share, ratio=_ASSUMED_RATIO, error=error)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Prospect:
-    """What the comparisons of a stage promise, in accuracy (0..1).
-
-    ``detectable`` is the smallest true difference that they find with power 0.8, ``expected_gain`` what taking the best bet
-    among the levels will bring.
-    """
-
-    detectable: float
-    expected_gain: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,20 +99,42 @@ class Design:
     drawn: float
     disagreement: Disagreement
 
-    def prospect(self, study: Study, levels: int, blocks: int) -> Prospect:
-        """Return what comparing ``levels`` with one incumbent on at least 2 ``blocks`` promises; Bonferroni bounds Holm."""
+    def detectable(self, study: Study, levels: int, blocks: int, *, share: float = 1.0) -> float:
+        """Return the smallest true difference that comparing ``levels`` with one incumbent finds with power 0.8.
+
+        Args:
+            study: whose test it is, at a ``share`` of its significance; Bonferroni bounds Holm.
+            levels: that are compared with the incumbent.
+            blocks: on which they are, at least 2.
+            share: of the significance, which several looks divide.
+        """
         moments = self._moments(blocks)
         if study.test == "two-part":
             repeated = blocks > self.folds and self.drawn == 1
             error, degrees, _ = map(float, judge_moments(moments, folds=self.folds, repeated=repeated))
         else:
-            share = overlap_share(folds=self.folds, blocks=blocks)
-            error, degrees = float(np.sqrt(moments.spread * (1 / blocks + share))), blocks - 1
+            overlap = overlap_share(folds=self.folds, blocks=blocks)
+            error, degrees = float(np.sqrt(moments.spread * (1 / blocks + overlap))), blocks - 1
+        return detectable_difference(error=error, degrees=degrees, significance=share * study.significance / levels)
+
+    def detectable_on_reserve(self, study: Study, levels: int, seeds: int, images: int) -> float:
+        """Return the smallest true difference that is found on reserved images, which every one of some seeds answers.
+
+        The squared error is that of ``two_way_test``: the images' and the seeds' parts.
+        """
+        share, ratio = self.disagreement.share, self.disagreement.ratio
+        of_images = share / images * (PERSISTENT + (1 - PERSISTENT) / seeds)
+        luck = max(0.0, ratio - 1) * share * self.folds / self.images
+        of_seeds = ((1 - PERSISTENT) * share / images + luck) / seeds
+        degrees = (of_images + of_seeds) ** 2 / (of_images**2 / (images - 1) + of_seeds**2 / max(1, seeds - 1))
+        error = float(np.sqrt(of_images + of_seeds))
+        return detectable_difference(error=error, degrees=degrees, significance=study.significance / levels)
+
+    def expected_gain(self, levels: int, blocks: int) -> float:
+        """Return what taking the best bet among ``levels`` is expected to bring after so many blocks."""
+        moments = self._moments(blocks)
         choice_error = float(np.sqrt(moments.image_variance + training_variance(moments)[0]))
-        return Prospect(
-            detectable=detectable_difference(error=error, degrees=degrees, significance=study.significance / levels),
-            expected_gain=gain_of_best(levels, choice_error, self.disagreement.error),
-        )
+        return gain_of_best(levels, choice_error, self.disagreement.error)
 
     def _moments(self, blocks: int) -> PairedMoments:
         """Return what is to be expected of the differences of two recipes that are equally good."""
