@@ -176,3 +176,21 @@ def test_an_option_without_effect_is_refused(tmp_path: Path) -> None:
         load(str(tmp_path / "set.csv"), cache_dir=tmp_path / "cache", options=ReadOptions(channels=3))
     with pytest.raises(ConfigError, match="channels: has no effect on the named set digits"):
         load("digits", cache_dir=tmp_path / "cache", options=ReadOptions(channels=3))
+
+
+@pytest.mark.parametrize(
+    ("classes", "words"),
+    [
+        (("-1", "0", "1"), "not labelled"),
+        (("clear", "clear primary", "clear primary water", "cloudy"), "several tags"),
+        (("maple tree", "oak tree", "palm tree", "tree house"), ""),
+        (("-1", "-2", "0"), ""),
+        (("cat", "dog", "dog fish"), ""),
+    ],
+)
+def test_labels_that_look_like_something_else_than_classes_are_warned_of(
+    tmp_path: Path, classes: tuple[str, ...], words: str
+) -> None:
+    labels = np.array(classes)[even_labels(24, len(classes))]
+    found = from_arrays(random_images(24), labels, name="odd", cache_dir=tmp_path).warnings
+    assert any(words in warning for warning in found) if words else not found

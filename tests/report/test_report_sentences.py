@@ -54,6 +54,18 @@ def test_a_loss_that_is_much_larger_in_validation_is_told_though_the_accuracy_is
     assert "no sign of overfitting" in words.fit_sentences(equal)[0]
 
 
+def test_a_baseline_that_is_delivered_though_options_were_taken_is_told_with_what_was_measured(
+    results: Results,
+) -> None:
+    model = results.models[1]
+    assert model.confirmation is not None
+    back = replace(model, best=model.baseline, confirmation=replace(model.confirmation, delivered="baseline"))
+    assert "The baseline is delivered" in words.improvement_sentence(back)
+    told = words.improvement_summary(replace(results, models=(back,)))
+    assert "the baseline stays; what was chosen: improvement +0.27 points, not shown" in told
+    assert "against its baseline" not in words.conclusions(replace(results, models=(back,)))[0]
+
+
 def test_the_answer_ranks_the_models_and_names_what_won(findings: StudyFindings, results: Results) -> None:
     text = words.answer(results)
     accuracies = {s.title: s.mean("accuracy") for s in results.versions if s.version == "best"}
@@ -118,7 +130,7 @@ def test_options_of_which_nothing_was_shown_are_counted(findings: StudyFindings,
         if level.comparison
     )
     assert open_ones > 0
-    assert any(text.startswith(f"Of {open_ones} of ") for text in words.conclusions(results))
+    assert any(text.startswith(f"Nothing was shown of {open_ones} of ") for text in words.conclusions(results))
 
 
 def test_every_judgement_is_the_extreme_of_a_measured_number(results: Results) -> None:

@@ -275,7 +275,7 @@ def test_what_is_open_is_told_with_the_blocks_and_the_command_that_would_decide_
     assert len(next(table for table in tables(results) if table.name == "costs_to_decide").rows) == len(found)
     assert re.fullmatch(r"ceteris run STUDY --until-decided --budget \d+[mh]", command(results))
     first, second = to_decide_sentences(results)
-    assert first.startswith(f"Of {len(found)} of ")
+    assert first.startswith(f"Nothing was shown of {len(found)} of ")
     assert "finds true differences above" in second
 
 

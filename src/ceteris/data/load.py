@@ -3,7 +3,8 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,6 +39,7 @@ FORMATS: tuple[Callable[[Location], Reader | None], ...] = (
     folders.detect,
 )
 READERS = 5  # counted up when a reader makes other pixels of the same files, so that older copies are not used
+_MOST_TAGGED = 1000  # classes; all pairs are compared
 OFFLINE_VARIABLE = "CETERIS_OFFLINE"
 _KNOWN_FORMATS = (
     "a folder of class folders, IDX files (a folder with images and labels), .csv, .npz, .parquet, "
@@ -311,7 +313,22 @@ def _prepared(folder: Path, read: Callable[[], Source], options: ReadOptions, ca
             f"{source.name}: all {len(labels):,} images have one label, {source.classes[labels[0]]!r}. Two classes at least "
             "are needed; is the label elsewhere?"
         )
+    source = replace(source, warnings=(*source.warnings, *_odd_classes(source.classes)))
     return prepare(_with_test(source, options, cache / "splits"), folder, options)
+
+
+def _odd_classes(classes: tuple[str, ...]) -> Iterator[str]:
+    """Yield a warning where a class looks like a mark for "no label", or classes like several tags of one picture."""
+    if "-1" in classes and all(name.isdigit() for name in classes if name != "-1"):
+        yield 'The label -1 is taken for a class of its own; where it means "not labelled", leave these images out.'
+    tags = [frozenset(re.split(r"[\s,;|]+", name.strip())) for name in classes]
+    inside = [name for name, own in zip(classes, tags, strict=True) if any(own < other for other in tags)]
+    around = [name for name, own in zip(classes, tags, strict=True) if any(other < own for other in tags)]
+    if len(classes) < _MOST_TAGGED and 2 * len({*inside, *around}) >= max(len(classes), 5):
+        yield (
+            f"Classes look like several tags of one picture, such as {inside[0]!r} and {around[0]!r}; each is taken for one "
+            "class, since one label per picture is read."
+        )
 
 
 def _with_test(source: Source, options: ReadOptions, folder: Path) -> Source:

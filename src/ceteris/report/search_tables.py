@@ -18,9 +18,10 @@ def improvement(models: Sequence[ModelResults]) -> Table:
     """Give baseline, best recipe and their difference on fresh seeds for every model."""
     titles = columns(
         "model", ("baseline", "share"), ("best", "share"), ("improvement", "points"), ("low", "points"),
-        ("high", "points"), ("p", "p"), "verdict", ("blocks", "count"), ("gains while chosen", "points"), "in words",
+        ("high", "points"), ("p", "p"), ("verdict", "verdict"), ("blocks", "count"), ("expected while chosen", "points"),
+        "in words",
     )  # fmt: skip
-    return made("improvement", "Improvement over the baseline on fresh seeds", titles, map(_improvement, models))
+    return made("improvement", "Improvement over the baseline, measured again", titles, map(_improvement, models))
 
 
 def _improvement(model: ModelResults) -> tuple[Cell, ...]:
@@ -73,7 +74,7 @@ def _claims_against(factor: FactorFinding) -> str:
         "same": "the same training",
     }
     of = f" of {len(found)}" if len(found) > 1 else ""
-    return ", ".join(f"{counts[key]}{of} {word}" for key, word in words.items() if counts[key])
+    return ", ".join(f"{counts[key]}{of} {word}" if of else word for key, word in words.items() if counts[key])
 
 
 def explored(models: Sequence[ModelResults]) -> Table:
@@ -93,7 +94,7 @@ def levels(model: ModelResults, factors: Sequence[FactorFinding] | None = None) 
     titles = columns(
         "factor", "level", ("mean accuracy", "share"), ("difference", "points"), ("low", "points"),
         ("high", "points"), ("expected gain", "points"), ("chance that it helps", "chance"), detail("p", "p"),
-        ("adjusted p", "p"), "verdict", detail("P(better)", "number"),
+        ("adjusted p", "p"), ("verdict", "verdict"), detail("P(better)", "number"),
         detail("P(equivalent)", "number"), detail("effect size", "number"), detail("mean F1", "share"),
         detail("training accuracy", "share"), detail("incumbent", "flag"), ("kept", "flag"), ("failed", "count"),
         ("blocks trained", "count"), detail("parameters", "count"),
@@ -179,7 +180,7 @@ def interactions(models: Sequence[ModelResults]) -> Table:
     """List all two-way interactions in the order of the grid."""
     titles = columns(
         "model", "first factor", "first level", "second factor", "second level", ("difference", "points"), ("low", "points"),
-        ("high", "points"), ("p", "p"), ("adjusted p", "p"), "verdict", ("blocks", "count"),
+        ("high", "points"), ("p", "p"), ("adjusted p", "p"), ("verdict", "verdict"), ("blocks", "count"),
     )  # fmt: skip
     rows = []
     for model in models:

@@ -202,21 +202,18 @@ def _reason_sentence(factor: FactorFinding, told: Mapping[str, str]) -> str:
         case Taken(gain=gain, chance=probability, cost=cost):
             shown = any(level.comparison and level.comparison.verdict == "better" for level in factor.levels)
             start = "" if shown else "No option was shown to be better. "
-            raw = f" (measured {points(found.difference)})" if found else ""
+            raw = f" (measured {points(found.difference)}, 95 % {_evidence(found)})" if found else ""
             saves = ", and it takes fewer operations" if cost < 0 else ""
-            bet = f"Our best bet is {name} instead of {before}: {bet_text(gain, probability)}{raw}{saves}."
             claim = (
                 found
                 and {
-                    "better": f" It was shown to be better ({_evidence(found)}).",
-                    "worse": f" It was shown to be worse ({_evidence(found)}).",
+                    "better": " It was shown to be better.",
+                    "worse": " It was shown to be worse.",
                     "equivalent": f" The two are equivalent within ±{100 * found.margin:g} points.",
-                    "undecided": f" That it is better was not shown ({_evidence(found)})."
-                    if shown
-                    else f" ({_evidence(found)}.)",
+                    "undecided": " That it is better was not shown." if shown else "",
                 }[found.verdict]
             )
-            return f"{start}{bet}{claim or ''}"
+            return f"{start}Our best bet is {name} instead of {before}: {bet_text(gain, probability)}{raw}{saves}.{claim or ''}"
         case Kept(leader=leader, gain=gain, chance=probability):
             nearest = f" The nearest is {told.get(leader, leader)}: {bet_text(gain, probability)}." if leader else ""
             return f"{before} stays: no option is expected to bring more than it costs.{nearest}"
@@ -383,13 +380,13 @@ def _path_sentences(path: FactorPath, saved: int) -> Iterator[str]:
         yield "No factor was explored: the baseline alone was trained."
     elif path.around == "best":
         yield (
-            f"{path.factors} factors were explored one after another, each around the best setting so far. A combination "
+            f"{several(path.factors, 'factor')} explored one after another, each around the best setting so far. A combination "
             "that only works together can be missed, and the order of the factors matters."
         )
     else:
-        yield f"{path.factors} factors were explored, each level against the baseline alone."
+        yield f"{several(path.factors, 'factor')} explored, each option against the baseline alone."
         joined = {
-            0: "No level was better, so the baseline stays.",
+            0: "No option was taken, so the baseline stays.",
             1: "The one change that was kept makes the best recipe.",
         }
         yield joined.get(

@@ -13,7 +13,9 @@ from ceteris.errors import ConfigError
 from ceteris.formats import chance, duration, percent, points
 
 Cell = str | int | float | bool | None
-Kind = Literal["text", "count", "share", "points", "p", "chance", "number", "seconds", "megabytes", "flag", "area"]
+Kind = Literal[
+    "text", "count", "share", "points", "p", "chance", "number", "seconds", "megabytes", "flag", "area", "verdict"
+]
 
 NUMERIC = ("count", "share", "points", "p", "chance", "number", "seconds", "megabytes", "area")
 
@@ -125,7 +127,7 @@ def readable(cell: Cell, kind: Kind) -> str:
     if kind == "flag" or isinstance(cell, bool):
         return "yes" if cell else ""
     if isinstance(cell, str):
-        return cell
+        return "not shown" if (cell, kind) == ("undecided", "verdict") else cell
     match kind:
         case "share":
             return percent(cell)

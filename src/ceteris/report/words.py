@@ -162,14 +162,15 @@ def improvement_in_short(model: ModelResults) -> str:
         "equivalent": f"equivalent to its baseline, {size}",
         "undecided": f"improvement {size}, not shown",
     }[found.verdict]
-    return f"{text} (95 % interval {points(found.low)} to {points(found.high)})"
+    kept = "the baseline stays; what was chosen: " if not model.changed else ""
+    return f"{kept}{text} (95 % interval {points(found.low)} to {points(found.high)})"
 
 
 def improvement_summary(results: Results) -> str:
     """Put all models into one sentence for the study's answer; '' where there is no model."""
     if not results.models:
         return ""
-    changed = [model for model in results.models if model.changed]
+    changed = [model for model in results.models if model.changed or model.confirmation]
     if not changed:
         return "No model's best recipe differs from its baseline: nothing improved on it."
     each = "; ".join(f"{model.label} {improvement_in_short(model)}" for model in results.models)
@@ -240,7 +241,7 @@ def to_decide_sentences(results: Results) -> list[str]:
     margin = 100 * results.equivalence_margin
     compared = sum(level.comparison is not None for model in results.models for _, level in model.levels())
     sentences = [
-        f"Of {len(found)} of {compared} options nothing was shown; {matter} of these are expected to move the "
+        f"Nothing was shown of {len(found)} of {compared} options; {matter} of these are expected to move the "
         f"accuracy by more than {margin / 2:g} points."
     ]
     known = [entry for entry in found if entry.comparison.detectable_with_more > 0]
@@ -381,6 +382,8 @@ def _model_conclusion(results: Results, model: ModelResults) -> str:
     others = f"on other images of this kind {plain_points(interval.low)} to {plain_points(interval.high)}"
     text = f"{model.label}: {improvement_in_short(model)}; {percent(best.mean('accuracy'))} on the test set ({mean}{others})"
     lost = f" {best.collapsed} of {seeds} trainings learned nothing." if best.collapsed else ""
+    if not model.changed:
+        return f"{text}.{lost}"
     found = results.compared(baseline, best) if baseline else None
     if found is None:
         return f"{text}; its baseline has no test result.{lost}"
