@@ -127,8 +127,8 @@ def test_the_shipped_studies_are_right(name: str) -> None:
         (put("exploration", "fold", value=5), ["exploration.fold", 'Did you mean "folds"', "images"]),
         (put("final", value={"patiense": 5}), ["final.patiense", 'Did you mean "patience"']),
         (put("reading", value={"sise": [8, 8]}), ["reading.sise", 'Did you mean "size"']),
-        (put("reading", value={"size": [8]}), ["reading.size[2]", "missing"]),
-        (put("reading", value={"size": [8, 5000]}), ["reading.size[2]", "4096", "5000"]),
+        (put("reading", value={"size": [8]}), ["reading.size", "height and width", "received [8]"]),
+        (put("reading", value={"size": [8, 5000]}), ["reading.size", "4096", "5000"]),
         (put("models", "mlp", "model", "initialisation", value="kaiming"), ['Did you mean "kaiming-normal"', "dirac."]),
         (
             put("models", "mlp", "model", "initialisation", value={"gain": 1}),
@@ -216,12 +216,13 @@ def test_a_study_that_is_not_there_is_told_with_those_that_are() -> None:
         study_text("digit")
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfe\x00name", None])
-def test_what_is_no_text_file_is_told(tmp_path: Path, content: bytes | None) -> None:
+def test_what_is_no_text_file_is_told(tmp_path: Path) -> None:
     path = tmp_path / "study.toml"
-    path.mkdir() if content is None else path.write_bytes(content)
+    path.write_bytes(b"\xff\xfe\x00name")
     with pytest.raises(ConfigError, match="cannot be read as a text file"):
         read_study(str(path))
+    with pytest.raises(ConfigError, match="is a folder; name a study file"):
+        read_study(str(tmp_path))
 
 
 def test_a_study_is_read_from_a_path(tmp_path: Path) -> None:

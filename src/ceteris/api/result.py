@@ -118,6 +118,7 @@ def write_result(
     mark_own(folder / "findings.safetensors")
     write_bytes(folder / "study.toml", findings.study_text.encode())
     written = [folder / "findings.safetensors", folder / "study.toml"]
+    (folder / "study-original.toml").unlink(missing_ok=True)  # of a study whose result was never finished
     if original:
         written.append(folder / "study-original.toml")
         write_bytes(written[-1], original.encode())
