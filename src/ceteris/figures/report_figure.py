@@ -13,6 +13,9 @@ from matplotlib.figure import Figure
 from ceteris.figures.fonts import fit_letters
 from ceteris.figures.style import PAPER, sign_page, style
 
+# Control characters of names, which stand in the comments of a drawing and which XML 1.0 does not allow.
+_NOT_IN_XML = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(0x7F, 0xA0), 0xFFFE, 0xFFFF))
+
 Section = Literal["data", "exploration", "training", "results", "residual", "luck", "explanations", "errors"]
 
 
@@ -57,7 +60,7 @@ class ReportFigure:
 def to_svg(figure: Figure) -> str:
     """Return the drawing as SVG with a transparent background and neither date nor program in it."""
     text = _saved(figure, "svg", facecolor="none", metadata={"Date": None, "Creator": None}).decode("utf-8")
-    return text[text.index("<svg") :]
+    return text[text.index("<svg") :].translate(_NOT_IN_XML)
 
 
 def to_png(figure: Figure, *, dpi: int = 200) -> bytes:

@@ -190,9 +190,12 @@ def _encoding(start: bytes, entry: Entry, *, whole: bool) -> str:
         decoder.decode(start)
         if whole and len(start) == 2 * MAX_LINE:
             with entry.open() as stream:
-                stream.read(len(start))
+                lines = stream.read(len(start)).count(b"\n")
                 while chunk := stream.read(_CHUNK):
                     decoder.decode(chunk)
+                    lines += chunk.count(b"\n")
+                    if lines > MAX_TEXT_ROWS:
+                        raise DataError(f"{entry}: more than {MAX_TEXT_ROWS} rows; not read on.")
     except UnicodeDecodeError:
         return "cp1252"
     return "utf-8-sig"

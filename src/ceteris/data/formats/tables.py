@@ -372,7 +372,7 @@ def _picture_stamp(path: Path, options: ReadOptions) -> str:
     finder = PictureFinder(path)
     lines = []
     try:
-        table = read_csv(Entry(path))
+        table = read_csv(Entry(path), texts=True)
         column = find_columns(table, options, finder.exists).path
         if column is not None:
             for _, row in table.rows():
