@@ -146,6 +146,17 @@ def test_a_model_is_not_evaluated_on_its_own_training_images(tmp_path: Path) -> 
     assert "held out" in found.note
 
 
+def test_weights_of_batch_normalisation_are_read_again(tmp_path: Path) -> None:
+    """They count their mini-batches in a single number without axes."""
+    model = {"kind": "mlp", "hidden": [4], "batch_norm": True}
+    study = SMALL | {"models": {"mlp": {"model": model, "epochs": 1, "batch_size": 32}}}
+    result = ceteris.run(study, out=tmp_path / "out", workers=0, formats=())
+    again = ceteris.read_model(result.folder / "models" / "mlp-best")
+    found = ceteris.evaluate_model(again, "digits", tmp_path / "store")
+    final = next(final for final in result.findings.finals if final.digest == again.card.trial)
+    assert found.accuracy.estimate == (final.probabilities.argmax(1) == result.findings.test_labels).mean()
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Arrays and pictures
 
@@ -344,3 +355,17 @@ def test_slips_in_a_study_file_get_a_hint(tmp_path: Path, text: str, told: str) 
         ceteris.read_study(str(tmp_path / "study.toml"))
     with pytest.raises(ConfigError, match="is a folder"):
         ceteris.read_study(str(tmp_path))
+
+
+def test_leaks_and_imbalance_are_told_before_anything_is_trained(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = np.random.default_rng(0).integers(0, 255, (66, 4, 4), np.uint8)
+    labels = np.repeat([0, 1], [60, 6])
+    np.savez(tmp_path / "set.npz", x_train=images, y_train=labels, x_test=images[-8:], y_test=labels[-8:])
+    (tmp_path / "study.toml").write_text(tomli_w.dumps(SMALL | {"data": "set.npz", "exploration": {"folds": 2}}))
+    place = ["--workers", "0", "--formats", "html", "--out", str(tmp_path / "out"), "--store", str(tmp_path / "store")]
+    assert run_command(["run", str(tmp_path / "study.toml"), *place]) == 0
+    first = capsys.readouterr().err.partition("opening the test set")[0]
+    assert "8 of 8 test images are also in the training part: the test result says nothing" in " ".join(first.split())
+    assert "10 times the images of the smallest" in " ".join(first.split())

@@ -44,14 +44,14 @@ class Outcome:
     seconds: float
     megabytes: float
 
-    def assert_harmless(self, *allowed: Path) -> None:
+    def assert_harmless(self, *allowed: Path, seconds: float = SECONDS) -> None:
         """It ended by itself, without a traceback, within its limits; it wrote below ``allowed`` alone, started nothing."""
         assert not self.hangs, "it hangs"
         assert not self.signal, f"it was ended by the signal {self.signal}"
         assert "Traceback" not in self.output, self.output[-3000:]
         assert self.status in (0, 1), self.output[-3000:]
         assert self.megabytes < MEGABYTES
-        assert self.seconds < SECONDS
+        assert self.seconds < seconds
         outside = [
             path
             for path in self.written

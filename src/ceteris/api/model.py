@@ -143,12 +143,13 @@ def read_model(path: str | Path, *, allow_imports: bool = False) -> TrainedModel
     imports = allowed if allow_imports else NO_IMPORTS
     with open_tensors(file, fix="A study writes models/<name>-best/model.safetensors.") as opened:
         card = from_tree(ModelCard, header_of(opened, _HEADER))
-        shapes = {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118 - no mapping
+        shapes = {name: tuple(opened.get_slice(name).get_shape()) or (1,) for name in opened.keys()}  # noqa: SIM118
         try:
             network = _network(card, imports, most_parameters=sum(map(math.prod, shapes.values())))
         except ConfigError as error:
             raise ConfigError(f"{file}: {error}") from None
-        if shapes != {name: tuple(part.shape) for name, part in network.state_dict().items()}:
+        # a single number, as the batches that batch normalisation counts, is written as an array of one
+        if shapes != {name: tuple(part.shape) or (1,) for name, part in network.state_dict().items()}:
             raise StoreError(f"{file}: the weights do not fit the recipe.")  # before they are read, however large
         return _with_weights(card, network, arrays_of(opened))
 

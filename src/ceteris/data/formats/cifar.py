@@ -7,10 +7,11 @@ import io
 import pickle
 import pickletools
 import tarfile
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -249,7 +250,7 @@ def read_cifar_pickle(content: bytes, name: str) -> dict[str, Any]:
         ) from error
     if not isinstance(loaded, dict):
         raise DataError(f"{name}: not an official CIFAR pickle; it holds no dictionary.")
-    return {_text(key): value for key, value in loaded.items()}
+    return {_text(key): value.values if isinstance(value, _Bytes) else value for key, value in loaded.items()}
 
 
 def pickled_records(batch: dict[str, Any], label_keys: tuple[str, ...], name: str) -> ByteArray:
@@ -281,32 +282,73 @@ def pickled_names(meta: dict[str, Any], key: str, name: str) -> tuple[str, ...]:
     return tuple(_text(entry) for entry in names)
 
 
+class _Texts(dict[Any, Any]):
+    """A dictionary whose keys are texts: the hash of a tuple of tuples of tuples may take for ever."""
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if not isinstance(key, str | bytes):
+            raise DataError("it holds a dictionary whose keys are no texts")
+        super().__setitem__(key, value)
+
+
+class _ByteType:
+    """Stands for numpy's type of bytes, whose own state is not taken from a file."""
+
+    def __init__(self, code: Any, align: Any, copy: Any) -> None:
+        if code not in (b"u1", "u1"):
+            raise DataError(f"it holds an array of the type {code!r} instead of bytes")
+
+    def __setstate__(self, state: Any) -> None:
+        """Take nothing."""
+
+
+class _Bytes:
+    """Stands for an array of bytes; ``values`` is the array once its state is known."""
+
+    values: ByteArray
+
+    def __init__(self, kind: Any, shape: Any, code: Any) -> None:
+        if kind != "ndarray" or shape != (0,) or code not in (b"b", "b"):
+            raise DataError("it makes an array in another way")
+
+    def __setstate__(self, state: Any) -> None:
+        """Take shape and bytes."""
+        _, shape, kind, columns_first, content = state
+        if not isinstance(kind, _ByteType) or not isinstance(content, bytes):
+            raise DataError("it holds an array of something else than bytes")
+        self.values = np.frombuffer(content, dtype=np.uint8).reshape(shape, order="F" if columns_first else "C")
+
+
 class _CifarUnpickler(pickle._Unpickler):
-    """Finds two functions of its own in place of the three names of numpy that the official files contain.
+    """Finds stand-ins of its own in place of the three names of numpy that the official files contain.
 
     Python's own implementation is used since the one in C reserves as much memory as a forged memo number says.
     """
 
+    append: Callable[[Any], None]
+    pop_mark: Callable[[], list[Any]]
+    dispatch: ClassVar[dict[int, Any]] = {**pickle._Unpickler.dispatch}
+
     def find_class(self, module: str, name: str) -> Any:
         if module in _ARRAY_MODULES and name == "_reconstruct":
-            return _empty_array
+            return _Bytes
         if (module, name) == ("numpy", "ndarray"):
             return "ndarray"
         if (module, name) == ("numpy", "dtype"):
-            return _byte_type
+            return _ByteType
         raise DataError(f"it refers to {module}.{name}")
 
+    def _load_dictionary(self) -> None:
+        self.append(_Texts())
 
-def _empty_array(kind: Any, shape: Any, code: Any) -> ByteArray:
-    if kind != "ndarray" or shape != (0,) or code not in (b"b", "b"):
-        raise DataError("it makes an array in another way")
-    return np.empty(0, dtype=np.uint8)
+    def _load_items(self) -> None:
+        made, items = _Texts(), self.pop_mark()
+        for key, value in zip(items[::2], items[1::2], strict=True):
+            made[key] = value
+        self.append(made)
 
-
-def _byte_type(code: Any, align: Any, copy: Any) -> np.dtype[np.uint8]:
-    if code not in (b"u1", "u1"):
-        raise DataError(f"it holds an array of the type {code!r} instead of bytes")
-    return np.dtype(np.uint8)
+    dispatch[pickle.EMPTY_DICT[0]] = _load_dictionary
+    dispatch[pickle.DICT[0]] = _load_items
 
 
 def _text(value: Any) -> str:

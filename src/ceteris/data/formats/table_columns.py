@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
 
 import numpy as np
@@ -103,7 +104,8 @@ def find_columns(table: CsvFile, options: ReadOptions, names_picture: Callable[[
     numbered = [index for index in rest if _NUMBERED.fullmatch(_compact(header[index]))]
     if len(numbered) < max(4, len(rest) / 2):
         numbered = [index for index in rest if not _is_index(header[index])]
-    mixed = any(not is_number(cell) for row in sample for index, cell in enumerate(row) if index not in numbered)
+    known = set(numbered)
+    mixed = any(not is_number(cell) for row in sample for index, cell in enumerate(row) if index not in known)
     beside = [*rest, *([] if split is None or mixed else [split])]
     unused = tuple(header[index] for index in beside if index not in numbered and not _is_index(header[index]))
     pixels = tuple(numbered)
@@ -181,5 +183,10 @@ def _compact(name: str) -> str:
     return re.sub(r"[\W_]+", "", name.lower())
 
 
+@cache
+def _compact_index_columns() -> frozenset[str]:
+    return frozenset(map(_compact, _INDEX_COLUMNS))
+
+
 def _is_index(name: str) -> bool:
-    return _compact(name) in {_compact(index) for index in _INDEX_COLUMNS}
+    return _compact(name) in _compact_index_columns()
