@@ -156,7 +156,7 @@ def test_plan_counts_what_is_in_the_store(
 
 def test_a_plan_says_in_a_sentence_what_its_images_find(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command("plan", study_file(tmp_path), "--store", tmp_path / "store", "--workers", 0) == 0
-    told = capsys.readouterr().out
+    told = " ".join(capsys.readouterr().out.split())  # lines are broken at the width of the terminal
     assert re.search(
         r"mlp: with these \d+ images this design finds a true difference of about [\d. to]+ points; ", told
     )

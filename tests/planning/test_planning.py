@@ -78,14 +78,14 @@ def trial_of(recipe: r.Recipe, fold: int, folds: int = 5) -> Trial:
 
 
 def test_how_recipes_differ_is_read_from_the_records_and_an_arm_that_fails_does_not_move_it() -> None:
-    design = design_of(recorded(0.1, 30), trial_of(MLP, 0), tiny_images())
+    design = design_of(recorded(0.1, 30), trial_of(MLP, 0), tiny_images(), len(LABELS))
     found = design.disagreement
     assert (design.folds, design.images, design.drawn) == (5, len(LABELS), 1)
     assert (found.arms, found.blocks) == (30, 5)
     assert found.share == pytest.approx(2 * 0.05 * 0.95, rel=0.2)
     assert found.error == pytest.approx(0.05, rel=0.2)
     assert found.ratio == pytest.approx(1, rel=0.3)  # mistakes here are independent, so images explain all
-    disturbed = design_of(recorded(0.1, 30, failing=3), trial_of(MLP, 0), tiny_images()).disagreement
+    disturbed = disagreement_of(recorded(0.1, 30, failing=3), trial_of(MLP, 0), tiny_images())
     assert disturbed.share < 2 * found.share
 
 

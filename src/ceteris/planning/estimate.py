@@ -13,7 +13,7 @@ import psutil
 from ceteris.data import DataSet, reading_lines
 from ceteris.planning.dry_run import DryRun, PlannedStage, dry_run
 from ceteris.planning.power import Design, design_of
-from ceteris.planning.timing import Timing, Workload, calibrate
+from ceteris.planning.timing import Timing, Workload, calibrate, images_of
 from ceteris.records import CrossValidationSplit, Trial
 from ceteris.stats import MORE_REPETITIONS
 from ceteris.store import Store
@@ -137,16 +137,16 @@ class Planner:
     def estimate(self, study: Study) -> PlanEstimate:
         """Return the plan of the study in one of its designs."""
         context = context_of(study, self._data_set, self._options)
-        run = self._dry_run(context)
+        looks, run, train = looks_of(context), self._dry_run(context), self._data_set.train
         tasks = [[(trial, self._timing.workload(trial)) for trial in task.trials] for task in run.tasks]
         missing = [pair for task in tasks for pair in task]
         designs: dict[str, Design] = {}
         for stage in run.stages:
             trial = next(iter(stage.trials), None)
             if trial and isinstance(trial.split, CrossValidationSplit) and stage.model not in designs:
-                designs[stage.model] = design_of(self._recorded, trial, self._data_set.train)
-        stages = tuple(self._with_prospects(context, run.stages, designs))
-        more = looks_of(context)[-1][0] - study.exploration.seeds
+                designs[stage.model] = design_of(self._recorded, trial, train, sum(images_of(trial, len(train))))
+        stages = tuple(self._with_prospects(context, run.stages, designs, looks))
+        more = looks[-1][0] - study.exploration.seeds
         repetition = sum(  # core-seconds of one more repetition of all arms that were not left behind
             stage.seconds / (len(stage.trials) - stage.known) * stage.complete * study.exploration.folds
             for stage in stages
@@ -173,10 +173,14 @@ class Planner:
         return dry_run(context, workers=self._workers, seconds_of=self._timing.seconds, is_known=self._store.holds)
 
     def _with_prospects(
-        self, context: ExperimentContext, stages: Iterable[PlannedStage], designs: Mapping[str, Design]
+        self,
+        context: ExperimentContext,
+        stages: Iterable[PlannedStage],
+        designs: Mapping[str, Design],
+        looks: Sequence[tuple[int, float]],
     ) -> Iterator[PlannedStage]:
         """Yield the stages with what they find and bring; the tuning of a factor counts among its costs."""
-        study, looks, tuning = context.study, looks_of(context), 0.0
+        study, tuning = context.study, 0.0
         first, last = looks[0], looks[-1] if len(looks) > 1 else (looks[0][0] + MORE_REPETITIONS, 1.0)
         for stage in stages:
             if not stage.comparisons:

@@ -20,7 +20,6 @@ from scipy import stats
 
 from ceteris.data import ImageSet, split_images
 from ceteris.digests import digest_of
-from ceteris.planning.timing import images_of
 from ceteris.records import CrossValidationSplit, Finished, FloatArray, Trial
 from ceteris.stats import detectable_difference, overlap_share
 from ceteris.stats.expected_gain import PRIOR_SCALES, PRIOR_WEIGHTS, expected_gain
@@ -154,19 +153,19 @@ class Design:
         )
 
 
-def design_of(recorded: Iterable[Finished], trial: Trial, train: ImageSet) -> Design:
+def design_of(recorded: Iterable[Finished], trial: Trial, train: ImageSet, images: int) -> Design:
     """Return the design of a trial's exploration, with what the store tells of trials like it.
 
     Args:
         recorded: light records are enough.
         trial: of a cross-validation.
         train: the training images that all of them split.
+        images: that one cross-validation uses.
     """
     split = trial.split
     assert isinstance(split, CrossValidationSplit)
-    images, others = sum(images_of(trial, len(train))), round(len(train) * (1 - split.reserve))
-    found = disagreement_of(recorded, trial, train)
-    return Design(folds=split.folds, images=images, drawn=images / others, disagreement=found)
+    drawn, found = images / round(len(train) * (1 - split.reserve)), disagreement_of(recorded, trial, train)
+    return Design(folds=split.folds, images=images, drawn=drawn, disagreement=found)
 
 
 @cache
