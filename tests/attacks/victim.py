@@ -86,7 +86,8 @@ def _suffer(request: dict[str, Any], pipe: int) -> None:
     os.setpgid(0, 0)
     os.chdir(request["folder"])
     os.makedirs("scratch", exist_ok=True)
-    tempfile.tempdir = os.path.abspath("scratch")  # where the standard library makes its temporary files
+    # Where the standard library makes its temporary files; a socket's path must be short, hence this way to the folder.
+    tempfile.tempdir = f"/proc/{os.getpid()}/cwd/scratch"
     output = os.open(request["output"], os.O_RDWR | os.O_CREAT | os.O_TRUNC)
     for stream in (0, 1, 2):
         os.dup2(os.open(os.devnull, os.O_RDONLY) if stream == 0 else output, stream)

@@ -167,7 +167,7 @@ def test_copies_in_both_parts_are_told(tmp_path: Path, capsys: pytest.CaptureFix
     assert describe(tmp_path / "set.npz", tmp_path, "--json") == 0
     told = json.loads(capsys.readouterr().out)
     assert told["audit"]["shared"] == [[3, 18], [7, 19]]
-    assert any("in both the training and the test part" in text for text in told["description"]["warnings"])
+    assert any("2 of 20 test images are also in the training part" in text for text in told["description"]["warnings"])
 
 
 def test_reading_options_reach_the_reader(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ from ceteris import recipe as r
 from ceteris.execution.device_table import DeviceTable, Place, Speed
 from ceteris.execution.populations import NEVER, Stacking, as_population, stacked_folds, tasks_of
 from ceteris.records import CrossValidationSplit, Trial
-from ceteris.study import exploration_trials
+from ceteris.study import Exploration, exploration_trials
 
 PLACE = Place(processor="p", torch="2.0", device="cpu")
 FAST = {"narrow mlp": (100.0, 200.0, 240.0), "narrow cnn": (100.0, 130.0, 120.0), "wide cnn": (100.0, 110.0, 114.0)}
@@ -96,12 +96,12 @@ def test_more_repetitions_leave_the_populations_of_the_first_ones_as_they_are() 
     assert more[: len(few)] == few
 
 
-def test_the_exploration_of_a_study_stacks_the_folds_of_a_repetition() -> None:
-    alone = example_context()
-    stacked = replace(alone, stacking=stacking())
-    found = exploration_trials(stacked, MLP)
-    assert {trial.execution.members for trial in found} == {3}
-    assert found == stacked_folds(exploration_trials(alone, MLP), stacking())
+def test_the_exploration_of_a_study_stacks_its_first_blocks_and_then_the_rest_of_a_repetition() -> None:
+    alone = example_context(exploration=Exploration(folds=5))
+    found = exploration_trials(replace(alone, stacking=stacking()), MLP)
+    blocks = exploration_trials(alone, MLP)
+    assert [trial.execution.members for trial in found] == [2, 2, 3, 3, 3]
+    assert found == stacked_folds(blocks[:2], stacking()) + stacked_folds(blocks[2:], stacking())
 
 
 @given(count=st.integers(1, 60), curve=st.lists(st.floats(1.0, 1000.0), min_size=3, max_size=3))

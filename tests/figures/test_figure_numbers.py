@@ -337,7 +337,7 @@ def test_an_incumbent_that_tuning_changed_is_told_with_its_new_value_everywhere(
     parts = (("sgd (", ""), ("lr 0.05", "optimizer.lr"), (")", ""))
     stays = replace(kept, label="sgd (lr 0.05)", label_parts=parts, chosen=True, comparison=None, tuning=(tuned,))
     changed = replace(factor, levels=(stays, *(replace(level, chosen=False) for level in factor.levels[1:])))
-    told = replace(findings, models=(replace(model, factors=(changed,)),))
+    told = replace(findings, models=(replace(model, factors=(changed,)),), finals=(), explanations=())
     assert (stays.tuned_label, stays.retuned) == ("sgd (lr 0.15, tuned)", True)
     assert replace(stays, label="plain", label_parts=()).tuned_label == "plain (lr 0.15, tuned)"
     assert replace(stays, tuning=(replace(tuned, chosen=0.05),)).tuned_label == "sgd (lr 0.05)"

@@ -321,10 +321,12 @@ def _odd_classes(classes: tuple[str, ...]) -> Iterator[str]:
     """Yield a warning where a class looks like a mark for "no label", or classes like several tags of one picture."""
     if "-1" in classes and all(name.isdigit() for name in classes if name != "-1"):
         yield 'The label -1 is taken for a class of its own; where it means "not labelled", leave these images out.'
+    if len(classes) >= _MOST_TAGGED:
+        return
     tags = [frozenset(re.split(r"[\s,;|]+", name.strip())) for name in classes]
     inside = [name for name, own in zip(classes, tags, strict=True) if any(own < other for other in tags)]
     around = [name for name, own in zip(classes, tags, strict=True) if any(other < own for other in tags)]
-    if len(classes) < _MOST_TAGGED and 2 * len({*inside, *around}) >= max(len(classes), 5):
+    if 2 * len({*inside, *around}) >= max(len(classes), 5):
         yield (
             f"Classes look like several tags of one picture, such as {inside[0]!r} and {around[0]!r}; each is taken for one "
             "class, since one label per picture is read."
