@@ -87,6 +87,7 @@ def _suffer(request: dict[str, Any], pipe: int) -> None:
     os.chdir(request["folder"])
     os.makedirs("scratch", exist_ok=True)
     # Where the standard library makes its temporary files; a socket's path must be short, hence this way to the folder.
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = os.path.abspath("scratch")
     tempfile.tempdir = f"/proc/{os.getpid()}/cwd/scratch"
     output = os.open(request["output"], os.O_RDWR | os.O_CREAT | os.O_TRUNC)
     for stream in (0, 1, 2):

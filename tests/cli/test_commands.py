@@ -202,7 +202,9 @@ def test_evaluate_reports_metrics_and_counts_every_look(
     card = ceteris.read_model(model).card
     final = next(final for final in findings.finals if final.digest == card.trial)
     assert answer["accuracy"] == pytest.approx(float((final.probabilities.argmax(1) == findings.test_labels).mean()))
-    assert [answer["looks"] for answer in answers] == [len(findings.looks) + 1, len(findings.looks) + 2]
+    first, second = (answer["looks"] for answer in answers)
+    assert first > len(findings.looks)  # other tests may have looked before, with the same store
+    assert second == first + 1
     assert np.array(answer["confusion"]).sum() == len(findings.test_labels)
 
 
