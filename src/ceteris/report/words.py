@@ -10,7 +10,7 @@ from ceteris.analysis.metrics import most_confused
 from ceteris.analysis.results import ModelResults, Results, TestComparison, VersionResults
 from ceteris.figures.fonts import fonts_for, spelling
 from ceteris.figures.luck import SOURCES
-from ceteris.findings import ComparisonTest, FactorPath, LevelFinding
+from ceteris.findings import ComparisonTest, FactorFinding, FactorPath, LevelFinding
 from ceteris.formats import duration, percent, plain_points, points, points_range, several
 from ceteris.report.search_words import confirmation_sentence, search_text, strategy_words
 from ceteris.stats import MORE_REPETITIONS
@@ -198,6 +198,11 @@ def saved_sentence(model: ModelResults) -> str:
 
 def unequal_budgets(model: ModelResults) -> list[str]:
     """Name the factors whose arms had unequal budgets: a level that got more training has an unfair advantage."""
+    return [text for factor in model.factors if (text := _unequal_budget(factor))]
+
+
+def _unequal_budget(factor: FactorFinding) -> str:
+    """Say how unequal the budgets of a factor's arms were, '' where they were equal."""
 
     def operations(level: LevelFinding) -> float:
         return level.effort.training_flops / level.effort.trials
@@ -205,23 +210,19 @@ def unequal_budgets(model: ModelResults) -> list[str]:
     def spent_on(level: LevelFinding) -> str:
         return f"{several(level.effort.trials, 'training')} with {level.effort.epochs:,} epochs in all"
 
-    sentences = []
-    for factor in model.factors:
-        spent = [level for level in factor.levels if level.effort.trials]
-        if not spent:
-            continue
-        most, least = (pick(spent, key=lambda level: level.effort.epochs) for pick in (max, min))
-        heavy, light = (pick(spent, key=operations) for pick in (max, min))
-        if most.effort.epochs != least.effort.epochs:
-            early = ", as levels left the comparison early" if factor.unequal_blocks else ""
-            given = f"{most.label} was given {spent_on(most)}, {least.label} {spent_on(least)}"
-            sentences.append(f"{factor.label}: unequal budgets{early}. {given}.")
-        elif operations(light) and operations(heavy) > _UNEQUAL * operations(light):
-            ratio = f"{operations(heavy) / operations(light):.1f} times the operations of {light.label}"
-            sentences.append(
-                f"{factor.label}: the same number of epochs for all arms, but {heavy.label} takes {ratio}."
-            )
-    return sentences
+    spent = [level for level in factor.levels if level.effort.trials]
+    if not spent:
+        return ""
+    most, least = (pick(spent, key=lambda level: level.effort.epochs) for pick in (max, min))
+    heavy, light = (pick(spent, key=operations) for pick in (max, min))
+    if most.effort.epochs != least.effort.epochs:
+        early = ", as levels left the comparison early" if factor.unequal_blocks else ""
+        given = f"{most.label} was given {spent_on(most)}, {least.label} {spent_on(least)}"
+        return f"{factor.label}: unequal budgets{early}. {given}."
+    if operations(light) and operations(heavy) > _UNEQUAL * operations(light):
+        ratio = f"{operations(heavy) / operations(light):.1f} times the operations of {light.label}"
+        return f"{factor.label}: the same number of epochs for all arms, but {heavy.label} takes {ratio}."
+    return ""
 
 
 def budget_sentences(model: ModelResults) -> list[str]:
@@ -244,7 +245,11 @@ def to_decide_sentences(results: Results) -> list[str]:
         f"Nothing was shown of {len(found)} of {compared} options; {matter} of these are expected to move the "
         f"accuracy by more than {margin / 2:g} points."
     ]
-    known = [entry for entry in found if entry.comparison.detectable_with_more > 0]
+    known = [  # options that left early were not meant to find anything
+        entry
+        for entry in found
+        if entry.comparison.detectable_with_more > 0 and entry.comparison.blocks >= entry.comparison.folds
+    ]
     if known:
         now, then = (
             points_range([getattr(entry.comparison, name) for entry in known])
@@ -500,7 +505,13 @@ def conditions_sentence(results: Results) -> str:
 def search_sentences(results: Results) -> list[str]:
     """Say what the search did with each model, and what a comparison may not be blamed for; each sentence once."""
     searched = [text for model in results.models for text in (search_text(model), saved_sentence(model)) if text]
-    unequal = [text for model in results.models for text in unequal_budgets(model)]
+    factors = [factor for model in results.models for factor in model.factors]
+    unequal = [text for factor in factors if not factor.unequal_blocks and (text := _unequal_budget(factor))]
+    if any(factor.unequal_blocks for factor in factors):
+        unequal.append(
+            "Levels that left a comparison early had fewer trainings than those that stayed; the page says for every factor "
+            "how many."
+        )
     return list(dict.fromkeys([*searched, *unequal]))
 
 
