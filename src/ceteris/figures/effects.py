@@ -29,7 +29,7 @@ from ceteris.figures.style import FAINT, INK, MUTED, PAPER, VERDICT_COLOURS, axe
 from ceteris.findings import FactorFinding, FactorPath, GridSearch, LevelFinding
 from ceteris.formats import chance, points, shortened
 
-LEFT, ACROSS = 1.75, 1.8  # inches: where the axes of the blocks begin, and their width
+LEFT, ACROSS = 1.75, 1.64  # inches: where the axes of the blocks begin, and their width
 PAGE = ((0.1 - LEFT) / ACROSS, (7.1 - LEFT) / ACROSS)  # from edge to edge, in widths of these axes
 BET_COLUMNS = (1.06, 1.4, 1.72)  # expected gain, chance and what was shown, in widths of the axes of the differences
 
