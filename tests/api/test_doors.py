@@ -369,3 +369,27 @@ def test_leaks_and_imbalance_are_told_before_anything_is_trained(
     first = capsys.readouterr().err.partition("opening the test set")[0]
     assert "8 of 8 test images are also in the training part: the test result says nothing" in " ".join(first.split())
     assert "10 times the images of the smallest" in " ".join(first.split())
+
+
+def test_a_run_leaves_unreadable_pictures_out_when_it_is_told_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("cat", "dog"):
+        (tmp_path / "pictures" / name).mkdir(parents=True)
+        for number in range(12):
+            pixels = np.full((8, 8), 20 * number + 7 * (name == "dog"), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "pictures" / name / f"{number}.png")
+    (tmp_path / "pictures" / "cat" / "empty.png").write_bytes(b"")
+    asked = [
+        "plan",
+        "digits",
+        "--set",
+        f"data={tmp_path / 'pictures'}",
+        "--store",
+        str(tmp_path / "store"),
+        "--workers",
+        "0",
+    ]
+    assert run_command(asked) == 1
+    assert "empty.png" in capsys.readouterr().err
+    assert run_command([*asked, "--skip-unreadable"]) == 0

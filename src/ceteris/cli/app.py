@@ -71,6 +71,9 @@ class StudyOptions:
     workers: Workers = None
     allow_imports: AllowImports = False
     offline: Offline = False
+    skip_unreadable: Annotated[
+        bool, Parameter(negative="", help="Leave pictures out that cannot be read, and say so in the report.")
+    ] = False
 
     def study(self, name_or_path: str) -> "tuple[Study, str]":
         """Return a study with its overrides, and the text of its file as it was written."""
@@ -79,7 +82,8 @@ class StudyOptions:
         text = study_text(name_or_path)
         if self.allow_imports:
             look_for_modules(Path(name_or_path).parent, Path())
-        return parse_study(text, self.set or [], origin=name_or_path), text
+        settings = [*(self.set or []), *(["reading.skip_unreadable=true"] if self.skip_unreadable else [])]
+        return parse_study(text, settings, origin=name_or_path), text
 
     def run_options(self, study: "Study") -> "RunOptions":
         """Return how and where a study runs."""
