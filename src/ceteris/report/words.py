@@ -217,11 +217,11 @@ def _unequal_budget(factor: FactorFinding) -> str:
     heavy, light = (pick(spent, key=operations) for pick in (max, min))
     if most.effort.epochs != least.effort.epochs:
         early = ", as levels left the comparison early" if factor.unequal_blocks else ""
-        given = f"{most.label} was given {spent_on(most)}, {least.label} {spent_on(least)}"
+        given = f"{most.tuned_label} was given {spent_on(most)}, {least.tuned_label} {spent_on(least)}"
         return f"{factor.label}: unequal budgets{early}. {given}."
     if operations(light) and operations(heavy) > _UNEQUAL * operations(light):
-        ratio = f"{operations(heavy) / operations(light):.1f} times the operations of {light.label}"
-        return f"{factor.label}: the same number of epochs for all arms, but {heavy.label} takes {ratio}."
+        ratio = f"{operations(heavy) / operations(light):.1f} times the operations of {light.tuned_label}"
+        return f"{factor.label}: the same number of epochs for all arms, but {heavy.tuned_label} takes {ratio}."
     return ""
 
 
