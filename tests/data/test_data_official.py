@@ -130,4 +130,6 @@ def test_cifar_100_holds_ten_images_in_both_parts_and_the_report_is_warned(cifar
     found = audit(cifar, near=False)
     assert (found.train_distinct, found.test_distinct) == (49_986, 9_998)
     assert len(found.shared) == 10
-    assert any(text.startswith("10 images are in both") for text in describe(cifar).warnings)
+    assert any(
+        text.startswith("10 of 10,000 test images are also in the training part") for text in describe(cifar).warnings
+    )
