@@ -6,7 +6,7 @@ from pydantic import AfterValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from ceteris.data import ReadOptions
-from ceteris.findings import Form, Reference
+from ceteris.findings import Form, OwnWords, Reference
 from ceteris.recipe import BY_KIND, NAMED, Count, Flag, Name, NotNegative, Recipe, WholeNumber
 from ceteris.records import Criterion
 
@@ -86,11 +86,11 @@ class Factor:
 
     name: Name
     title: str = ""
-    question: str = ""
     fields: Annotated[tuple[str, ...], Field(min_length=1)]
     models: tuple[str, ...] = ()
     levels: Annotated[tuple[Level, ...], Field(min_length=1)]
     tune: tuple[Nuisance, ...] | None = None
+    words: OwnWords = OwnWords()
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -206,6 +206,7 @@ class ModelSpec:
     name: Name
     title: str
     recipe: Recipe
+    words: OwnWords = OwnWords()
 
 
 def _several(runs: int) -> int:
@@ -231,7 +232,6 @@ class Study:
 
     name: Name
     title: str = ""
-    question: str = ""
     author: str = ""
     group: str = ""
     data: Annotated[str, Field(max_length=4096)]
@@ -251,6 +251,7 @@ class Study:
     factors: tuple[Factor, ...] = ()
     form: Form = ""
     reference: tuple[Reference, ...] = ()
+    words: OwnWords = OwnWords()
 
 
 STRATEGIES = get_args(get_args(Strategy)[0])
