@@ -23,7 +23,7 @@ from ceteris.records import (
     check_shapes,
 )
 
-SCHEMA = 4  # of the file of a study's findings; it grows whenever a field of a type below changes
+SCHEMA = 5  # of the file of a study's findings; it grows whenever a field of a type below changes
 
 Verdict = Literal["better", "worse", "equivalent", "undecided"]
 ComparisonTest = Literal["two-part", "corrected-t", "two-way"]
@@ -176,7 +176,9 @@ class LevelFinding:
 
     ``comparison`` is None for the incumbent itself and when no common block finished. ``failures`` has one entry for each
     trial that diverged or failed. ``label_parts`` are (text, dotted field or '') whose texts make up a label that was made
-    from the values of the level; () where the study gave the label itself.
+    from the values of the level; () where the study gave the label itself. ``trials`` are the digests of the trainings by
+    block, '' where there was none, and ``curves`` (blocks, epochs) their validation accuracy after every epoch, NaN from the
+    epoch on that was not trained; () and None where a level's number is not that of one training.
     """
 
     label: str
@@ -196,6 +198,8 @@ class LevelFinding:
     effort: Effort
     tuning: tuple[TuningFinding, ...] = ()
     label_parts: tuple[tuple[str, str], ...] = ()
+    trials: tuple[str, ...] = ()
+    curves: Float32Array | None = None
 
     @property
     def mean(self) -> float:
