@@ -203,7 +203,9 @@ class LevelFinding:
 
     ``comparison`` is None for the incumbent itself and when no common block finished. ``failures`` has one entry for each
     trial that diverged or failed. ``label_parts`` are (text, dotted field or '') whose texts make up a label that was made
-    from the values of the level; () where the study gave the label itself.
+    from the values of the level; () where the study gave the label itself. ``trials`` are the digests of the trainings by
+    block, '' where there was none, and ``curves`` (blocks, epochs) their validation accuracy after every epoch, NaN from the
+    epoch on that was not trained; () and None where a level's number is not that of one training.
     """
 
     label: str
@@ -223,6 +225,8 @@ class LevelFinding:
     effort: Effort
     tuning: tuple[TuningFinding, ...] = ()
     label_parts: tuple[tuple[str, str], ...] = ()
+    trials: tuple[str, ...] = ()
+    curves: Float32Array | None = None
 
     @property
     def mean(self) -> float:
