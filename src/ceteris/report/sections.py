@@ -201,7 +201,7 @@ def summary_blocks(report: Report) -> Iterator[Block]:
     yield Text(text=words.answer(results), style="answer", where=ALL)
     if results.data.note:
         yield Text(text=f"About the data: {results.data.note.rstrip('.')}.", style="note", where=ALL)
-    for text in (*report.notes, words.spelled_sentence(results)):
+    for text in (words.form_sentence(results), *report.notes, words.spelled_sentence(results)):
         if text:
             yield Text(text=text, style="note", where=ALL)
     yield Cards(cards=[_card(model, best) for model in results.models if (best := model.version())])
@@ -350,6 +350,8 @@ def results_blocks(report: Report) -> Iterator[Block]:
         if picture.drawn.figure.name != "test-results":
             yield picture
     yield Rows(table=tables.model_comparisons(report.results))
+    if (stated := tables.references(report.results)).rows:
+        yield Rows(table=stated)
     yield Rows(table=tables.metrics_by_seed(report.results), folded=True, where=PAGE)
     yield Rows(table=tables.class_metrics(report.results), folded=True)
 
