@@ -266,6 +266,7 @@ def _model_finding(trained: TrainedStudy, result: ModelResult) -> ModelFinding:
         trainings_saved=found.trainings_saved,
         confirmation=result.confirmation,
         luck=result.luck,
+        cross_validated=found.cross_validated,
     )
 
 
