@@ -8,7 +8,7 @@ import numpy as np
 
 from ceteris.analysis.results import VERSION_TITLES, ModelResults, Results
 from ceteris.findings import Version, mean_of_finished
-from ceteris.recipe import CNN, MLP, CustomModel, Recipe, ResNet
+from ceteris.recipe import CNN, MLP, CustomModel, Estimator, Recipe, ResNet
 from ceteris.records import IntArray
 from ceteris.report import search_tables as search
 from ceteris.report.search_words import failure_text
@@ -151,6 +151,9 @@ def differing(table: Table) -> tuple[Table, str]:
 def _structure(recipe: Recipe, model: ModelResults, version: str) -> Iterator[tuple[str, Cell]]:
     summary = model.baseline_summary if version == "baseline" else model.best_summary
     yield "structure", _architecture(recipe)
+    if isinstance(recipe.model, Estimator):
+        yield "parameters", f"{summary.parameters:,}" if summary.parameters else "not told"
+        return
     if not isinstance(recipe.model, CustomModel):
         yield "activation", described(recipe.model.activation)
         yield "batch normalisation", "on" if recipe.model.batch_norm else "off"
@@ -187,6 +190,8 @@ def _architecture(recipe: Recipe) -> str:
             return f"{blocks}; kernel {resnet.kernel}×{resnet.kernel}; {resnet.block}; {shortcuts}"
         case CustomModel(path=path):
             return path
+        case Estimator(path=path, arguments=arguments):
+            return f"{path.partition(':')[2]} ({', '.join(f'{key} {value}' for key, value in arguments.items()) or 'defaults'})"
 
 
 def _joined(values: tuple[int, ...]) -> str:
