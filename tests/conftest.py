@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from ceteris.execution.device_table import DeviceTable, keep_table, place_of
+from ceteris.execution.populations import DeviceTable, keep_table, place_of
 from ceteris.files import CACHE_VARIABLE
 from tests.api.tiny import finished
 from tests.example_findings import findings, results

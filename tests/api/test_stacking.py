@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from ceteris.api import run_study
-from ceteris.execution.device_table import DeviceTable, Place, Speed
-from ceteris.execution.populations import Stacking
+from ceteris.execution.populations import DeviceTable, Place, Speed, Stacking
 from ceteris.execution.progress import Work
 from ceteris.records import Record
 from ceteris.store import Store

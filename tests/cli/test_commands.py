@@ -16,7 +16,7 @@ from PIL import Image
 
 import ceteris
 from ceteris.cli.app import run_command
-from ceteris.execution.stacking_speed import Load
+from ceteris.execution.populations import Load
 from ceteris.files import CACHE_VARIABLE
 from ceteris.study import shipped_studies
 from tests.api.tiny import TINY
@@ -268,7 +268,7 @@ def test_doctor_measures_when_asked_and_tells_the_training_speeds(
 ) -> None:
     small = Load(model={"kind": "mlp", "hidden": (4,)}, sizes=(1, 2), steps=1, batch_size=16, side=4)
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
-    monkeypatch.setattr("ceteris.execution.stacking_speed.NETWORKS", {"narrow mlp": small})
+    monkeypatch.setattr("ceteris.execution.populations.NETWORKS", {"narrow mlp": small})
     assert command("doctor") == 0
     assert "ceteris doctor --measure" in capsys.readouterr().out
     assert command("doctor", "--measure", "--json") == 0

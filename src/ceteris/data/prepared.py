@@ -30,7 +30,7 @@ from ceteris.data.likeness import Appearance, appearance_of
 from ceteris.data.sealed import DataSet, SealedTest
 from ceteris.data.source import Part, ReadOptions, Source, Understood
 from ceteris.errors import DataError
-from ceteris.files import check_regular, open_regular
+from ceteris.files import check_regular, open_regular, replace_file
 from ceteris.recipe import Count, WholeNumber
 from ceteris.records import ByteArray, Digest, IntArray
 
@@ -137,10 +137,7 @@ def write_whole(path: Path, text: str) -> None:
         DataError: it cannot be written.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as unfinished:
-            unfinished.write(text)
-        os.replace(unfinished.name, path)
+        replace_file(path, text.encode())
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({error.strerror or error}). Name another folder.") from error
 

@@ -1,6 +1,6 @@
 """Records on disk by digest, written atomically; the ledger of looks at the test set."""
 
-from ceteris.store.atomic import write_bytes
+from ceteris.files import write_bytes
 from ceteris.store.codec import arrays_of, from_tree, header_of, open_tensors, read_dataclass, write_dataclass
 from ceteris.store.own import is_own, mark_own
 from ceteris.store.seal import looks_at, record_look

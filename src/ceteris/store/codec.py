@@ -20,9 +20,8 @@ from safetensors.numpy import save
 
 from ceteris.digests import plain
 from ceteris.errors import CeterisError, StoreError
-from ceteris.files import check_regular, json_tree
+from ceteris.files import check_regular, json_tree, write_bytes
 from ceteris.records import ARRAY_KEY, Failed, Finished, Record
-from ceteris.store.atomic import write_bytes
 
 T = TypeVar("T")
 _HEADER_KEY = "ceteris"

@@ -12,8 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ceteris.errors import StoreError
-from ceteris.files import open_regular, user_cache
-from ceteris.store.atomic import write_bytes
+from ceteris.files import open_regular, user_cache, write_bytes
 
 _MARK = ".written-here"
 _SECRET_BYTES = 32

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from ceteris.errors import StoreError
+from ceteris.files import remove_unfinished, write_bytes
 from ceteris.findings import SCHEMA, StudyFindings
 from ceteris.records import Finished, Float32Array, FloatArray, Record, Trial
-from ceteris.store.atomic import remove_unfinished, write_bytes
 from ceteris.store.codec import DamagedError, arrays_of, open_tensors, read_dataclass, read_record, write_dataclass
 
 
