@@ -17,6 +17,7 @@ from ceteris.data.imageset import class_counts, pieces, standardisation
 from ceteris.data.prepared import write_whole
 from ceteris.data.sealed import DataSet
 from ceteris.findings import DataDescription
+from ceteris.formats import some
 from ceteris.records import ByteArray
 from ceteris.seeds import generator
 
@@ -149,13 +150,12 @@ def write_page(path: Path, description: DataDescription, audit: DataAudit | None
 
 def _understood_line(data_set: DataSet) -> str:
     understood, classes = data_set.understood, data_set.train.classes
-    names = ", ".join(classes[:_MOST_LISTED]) + (", …" if len(classes) > _MOST_LISTED else "")
     train, test = (f" in {', '.join(found)}" if found else "" for found in (understood.train, understood.test))
     drawn = " drawn from them" if train and not test else test
     left_out = ", ".join(f"{what} ({count:,})" for what, count in understood.left_out[:_MOST_LISTED])
     total = sum(count for _, count in understood.left_out)
     parts = [
-        f"{len(classes)} classes: {names}",
+        f"{len(classes)} classes: {some(classes, _MOST_LISTED)}",
         f"{len(data_set.train):,} training images{train}, {data_set.test.count:,} test images{drawn}",
         *([f"{total:,} files left out: {left_out}"] if total else []),
         *understood.notes,
@@ -230,8 +230,8 @@ def _findings(audit: DataAudit) -> TextTable:
 
 
 def _listed(pairs: Any) -> str:
-    shown = ", ".join(f"{first}–{second}" for first, second in pairs[:5].tolist())
-    return f"{len(pairs)}" + (f" ({shown}{', …' if len(pairs) > 5 else ''})" if len(pairs) else "")
+    shown = some([f"{first}–{second}" for first, second in pairs[:6].tolist()], 5)
+    return f"{len(pairs)} ({shown})" if len(pairs) else "0"
 
 
 def _picture(images: ByteArray) -> tuple[str, int, int]:
