@@ -23,3 +23,15 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv(CACHE_VARIABLE, str(tmp_path_factory.mktemp("cache")))
         keep_table(DeviceTable(place=place_of("cpu"), speeds=()))
         yield
+
+
+@pytest.fixture
+def undrawn(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the figures out of the reports of a test, unless it asks for ``drawn``: they take most of a tiny run's time."""
+    if "drawn" not in request.fixturenames:
+        monkeypatch.setattr("ceteris.report.sections.figures", lambda results, failed: ())
+
+
+@pytest.fixture
+def drawn() -> None:
+    """Let a test's reports have their figures."""

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from ceteris.api import run_study
 from ceteris.execution.populations import DeviceTable, Place, Speed, Stacking
 from ceteris.execution.progress import Work
@@ -11,6 +13,8 @@ from ceteris.study import study_from_tree
 from ceteris.study.trials import RunOptions
 from tests.api.test_running import Counting, csv_files
 from tests.api.tiny import TINY
+
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 TABLE = DeviceTable(
     place=Place(processor="any", torch="any", device="cpu"),
