@@ -27,7 +27,9 @@ from ceteris.explain.features import standardise
 from ceteris.explain.residual import residual_finding
 from ceteris.findings import (
     Explanation,
+    FactorFinding,
     FinalFinding,
+    LevelFinding,
     ModelFinding,
     ModelSummary,
     ResidualFinding,
@@ -36,7 +38,7 @@ from ceteris.findings import (
     Version,
 )
 from ceteris.recipe import Recipe
-from ceteris.records import Failed, Finished, FloatArray, Record, Split
+from ceteris.records import Failed, Finished, Float32Array, FloatArray, Record, Split
 from ceteris.seeds import generator, stream_seed
 from ceteris.store import Store, TestResult, looks_at, read_findings, write_findings
 from ceteris.study import ExperimentContext, Study, study_toml, without_residual
@@ -188,7 +190,7 @@ def _collect(trained: TrainedStudy, tell: Callable[[str], None]) -> StudyFinding
         explanations = tuple(
             _explanation(trained, best[model.name], test) for model in study.models if model.name in best
         )
-    shown = images_to_show(test.labels, finals)
+    shown = images_to_show(test.labels, finals, data_set.train.shape)
     return StudyFindings(
         name=study.name,
         title=study.title or study.name,
@@ -218,6 +220,8 @@ def _collect(trained: TrainedStudy, tell: Callable[[str], None]) -> StudyFinding
         packages={"ceteris": ceteris.__version__} | {name: metadata.version(name) for name in _PACKAGES},
         machine=machine(trained.context.device),
         study_text=study_toml(study),
+        form=study.form,
+        references=study.reference,
     )
 
 
@@ -257,7 +261,7 @@ def _model_finding(trained: TrainedStudy, result: ModelResult) -> ModelFinding:
         best=found.best,
         baseline_summary=summary(found.model.recipe),
         best_summary=summary(found.best),
-        factors=found.factors,
+        factors=tuple(_with_curves(trained.store, factor) for factor in found.factors),
         strategy=trained.study.strategy.kind,
         search=found.search,
         ablation=found.ablation,
@@ -267,6 +271,24 @@ def _model_finding(trained: TrainedStudy, result: ModelResult) -> ModelFinding:
         confirmation=result.confirmation,
         luck=result.luck,
     )
+
+
+def _with_curves(store: Store, factor: FactorFinding) -> FactorFinding:
+    """Add to every level how the trainings that it was compared by went, epoch by epoch, as far as the store has it."""
+
+    def curves(level: LevelFinding) -> Float32Array | None:
+        records = [store.find(digest) if digest else None for digest in level.trials]
+        histories = [record.epochs if isinstance(record, Finished) else None for record in records]
+        longest = max((len(history.seconds) for history in histories if history), default=0)
+        if not longest:
+            return None
+        rows = np.full((len(histories), longest), np.nan, np.float32)
+        for row, history in zip(rows, histories, strict=True):
+            if history:
+                row[: len(history.seconds)] = history.validation_accuracy
+        return rows
+
+    return replace(factor, levels=tuple(replace(level, curves=curves(level)) for level in factor.levels))
 
 
 def _final_findings(trained: TrainedStudy, answers: Mapping[str, TestResult]) -> tuple[FinalFinding, ...]:

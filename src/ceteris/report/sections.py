@@ -12,6 +12,7 @@ from typing import Literal
 
 from ceteris.analysis.results import ModelResults, Results, VersionResults
 from ceteris.figures import ReportFigure, figures
+from ceteris.figures.report_figure import Panel
 from ceteris.findings import FactorFinding
 from ceteris.formats import percent, plain_points, points
 from ceteris.report import search_tables as search
@@ -86,11 +87,12 @@ class Rows(Block):
 
 @dataclass(frozen=True, kw_only=True)
 class DrawnFigure:
-    """A figure with its drawings: SVG text and PNG bytes."""
+    """A figure with its drawings: SVG text and PNG bytes, and where its named axes lie."""
 
     figure: ReportFigure
     svg: str
     png: bytes
+    panels: tuple[Panel, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,7 +201,7 @@ def summary_blocks(report: Report) -> Iterator[Block]:
     yield Text(text=words.answer(results), style="answer", where=ALL)
     if results.data.note:
         yield Text(text=f"About the data: {results.data.note.rstrip('.')}.", style="note", where=ALL)
-    for text in (*report.notes, words.spelled_sentence(results)):
+    for text in (words.form_sentence(results), *report.notes, words.spelled_sentence(results)):
         if text:
             yield Text(text=text, style="note", where=ALL)
     yield Cards(cards=[_card(model, best) for model in results.models if (best := model.version())])
@@ -348,6 +350,8 @@ def results_blocks(report: Report) -> Iterator[Block]:
         if picture.drawn.figure.name != "test-results":
             yield picture
     yield Rows(table=tables.model_comparisons(report.results))
+    if (stated := tables.references(report.results)).rows:
+        yield Rows(table=stated)
     yield Rows(table=tables.metrics_by_seed(report.results), folded=True, where=PAGE)
     yield Rows(table=tables.class_metrics(report.results), folded=True)
 
@@ -455,9 +459,9 @@ def compose(results: Results, progress: Callable[[str], None] | None = None) -> 
         if progress is not None:
             progress(f"drawing {entry.name}")
         try:
-            svg, png = entry.rendered(dpi=DPI)
+            svg, png, panels = entry.rendered(dpi=DPI)
         except Exception as error:
             failed(f"the figure {entry.name}", error)
         else:
-            drawn.append(DrawnFigure(figure=entry, svg=svg, png=png))
+            drawn.append(DrawnFigure(figure=entry, svg=svg, png=png, panels=panels))
     return Report(results, tables.tables(results), tuple(drawn), tuple(notes))

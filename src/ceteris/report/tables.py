@@ -16,7 +16,7 @@ from ceteris.report.table import Cell, Table, columns, detail, made
 
 def tables(results: Results) -> tuple[Table, ...]:
     """Return all tables: those of the whole study, those of the search, and those of each model."""
-    of_study = (make(results) for make in OF_STUDY)
+    of_study = (table for make in OF_STUDY if (table := make(results)).rows or make is not references)
     of_search = (table for make in search.TABLES if (table := make(results.models)).rows or make in search.ALWAYS)
     of_models = (table for make in OF_MODELS for table in make(results))
     return (*of_study, *of_search, *of_models)
@@ -245,6 +245,31 @@ def class_metrics(results: Results) -> Table:
     return made("class_results", "Results class by class", titles, rows)
 
 
+def references(results: Results) -> Table:
+    """Put what others stated beside what was measured here, for models and for levels; empty where nothing was tried here."""
+    here: dict[tuple[str, str, str], tuple[Cell, ...]] = {
+        (model.name, "", ""): (None, best.mean("accuracy"), best.accuracy_interval.low, best.accuracy_interval.high)
+        for model in results.models
+        if (best := model.version())
+    }
+    for model in results.models:
+        for factor, level in model.levels():
+            here[model.name, factor.name, level.label] = (level.mean, None, None, None)
+    rows = (
+        (
+            results.title_of(stated.model), stated.factor, stated.level, stated.accuracy,
+            *here.get((stated.model, stated.factor, stated.level), (None,) * 4), reference.source,
+        )
+        for reference in results.references
+        for stated in reference.results
+    )  # fmt: skip
+    titles = columns(
+        "model", "factor", "level", ("stated there", "share"), ("here, cross-validated", "share"), ("here, test", "share"),
+        ("low", "share"), ("high", "share"), "stated by",
+    )  # fmt: skip
+    return made("references", "Stated elsewhere, not measured here, beside what was measured here", titles, rows)
+
+
 def confusions(results: Results) -> Iterator[Table]:
     """Count for every model how often each true class (row) was given each class, at the first seed of its best version."""
     classes = results.data.classes
@@ -341,7 +366,7 @@ def costs_of_study(results: Results) -> Table:
 
 
 OF_STUDY = (
-    data_description, class_counts, structures, metrics_on_test, metrics_by_seed, model_comparisons, class_metrics,
+    data_description, class_counts, structures, metrics_on_test, metrics_by_seed, model_comparisons, references, class_metrics,
     training_fit, recipes, looks, packages, machine, failures, costs, costs_of_study,
 )  # fmt: skip
 OF_MODELS = (layers, search.of_models, confusions)

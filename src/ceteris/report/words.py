@@ -107,6 +107,15 @@ def missing_sentence(what: str, reason: object) -> str:
     return f"{what[:1].upper()}{what[1:]} could not be made and is left out: {told}."
 
 
+def form_sentence(results: Results) -> str:
+    """Say that a study is not as large as it is meant to be; '' for one that is."""
+    if results.form != "quick":
+        return ""
+    return (
+        "This is a quick look: few images, few epochs, few repetitions. It shows what the report says, not what is so."
+    )
+
+
 def spelled_sentence(results: Results) -> str:
     """Say which letters of the class names figures spell, as no font of this machine has them; '' where there are none."""
     _, lacking = fonts_for(frozenset("".join(results.data.classes)))

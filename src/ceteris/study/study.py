@@ -6,7 +6,7 @@ from pydantic import AfterValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from ceteris.data import ReadOptions
-from ceteris.findings import OwnWords
+from ceteris.findings import Form, OwnWords, Reference
 from ceteris.recipe import BY_KIND, NAMED, Count, Flag, Name, NotNegative, Recipe, WholeNumber
 from ceteris.records import Criterion
 
@@ -225,6 +225,9 @@ class Study:
     claims rest on: the two-part test, or the stricter corrected t-test.
 
     ``variance`` > 0 trains every best recipe that often with each source of luck varied alone, see ``ceteris.study.luck``.
+
+    ``form`` says whether this is the study itself or what its table [quick] or [full] made of it; ``reference`` holds results
+    from elsewhere that the report shows beside its own.
     """
 
     name: Name
@@ -246,6 +249,8 @@ class Study:
     variance: Annotated[int, Field(strict=True, ge=0, le=100), AfterValidator(_several)] = 0
     models: Annotated[tuple[ModelSpec, ...], Field(min_length=1)]
     factors: tuple[Factor, ...] = ()
+    form: Form = ""
+    reference: tuple[Reference, ...] = ()
     words: OwnWords = OwnWords()
 
 
