@@ -632,7 +632,8 @@ class ModelFinding:
     one entry per choice of the final stack that was put back to the baseline's value; ``interactions``
     belong to a factorial grid, ``candidates`` to a grid or to a search that tries whole recipes. ``trainings_saved`` counts
     the trainings of the full design that a race did not need. ``confirmation`` is None when the baseline stayed the best.
-    ``luck`` is () unless the study asks where the noise comes from.
+    ``luck`` is () unless the study asks where the noise comes from. ``cross_validated`` is a model of which nothing was varied
+    on the blocks of the design, None where the study does not ask for that.
     """
 
     name: Name
@@ -651,11 +652,17 @@ class ModelFinding:
     confirmation: Confirmation | None = None
     luck: tuple[SourceOfLuck, ...] = ()
     words: OwnWords = OwnWords()
+    cross_validated: LevelFinding | None = None
 
     @property
     def label(self) -> str:
         """The title, or the name where there is none."""
         return self.title or self.name
+
+    @property
+    def as_given(self) -> bool:
+        """Whether nothing of the model was varied, so that it was trained as the study gives it and has one version."""
+        return not self.factors and not self.candidates
 
 
 @dataclass(frozen=True, kw_only=True)

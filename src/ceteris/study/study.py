@@ -18,13 +18,15 @@ Repetitions = Annotated[int, Field(strict=True, ge=1, le=1000)]
 class Exploration:
     """Cross-validation of the arms: ``folds`` × ``seeds`` blocks; ``images`` > 0 explores on a stratified sample.
 
-    Levels that are open then, and matter, get more repetitions, up to ``repetitions`` in all.
+    Levels that are open then, and matter, get more repetitions, up to ``repetitions`` in all. A model without factors has
+    nothing to choose and goes straight to its final trainings, unless ``all_models`` asks for its cross-validation too.
     """
 
     folds: Annotated[int, Field(strict=True, ge=2, le=50)] = 5
     seeds: Repetitions = 1
     repetitions: Repetitions = 3
     images: WholeNumber = 0
+    all_models: Flag = False
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
