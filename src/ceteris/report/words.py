@@ -244,7 +244,7 @@ def to_decide_sentences(results: Results) -> list[str]:
     compared = sum(level.comparison is not None for model in results.models for _, level in model.levels())
     sentences = [
         f"Nothing was shown of {len(found)} of {compared} options; {matter} of these are expected to move the "
-        f"result by more than {margin / 2:g} {unit}."
+        f"{'accuracy' if results.criterion == 'accuracy' else 'result'} by more than {margin / 2:g} {unit}."
     ]
     known = [  # options that left early were not meant to find anything
         entry
