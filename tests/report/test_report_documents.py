@@ -1,5 +1,7 @@
 """The documents themselves: the page asks for nothing outside, the PDF keeps to five pages, the notebook runs."""
 
+import base64
+import hashlib
 import json
 import os
 import re
@@ -16,17 +18,17 @@ import nbformat
 import numpy as np
 import pytest
 from tests.example_findings import example_findings
+from tests.report.conftest import HOSTILE
 
 from ceteris.analysis.results import results_of
 from ceteris.errors import ConfigError, StoreError
 from ceteris.findings import StudyFindings
 from ceteris.report import compose, html_report, notebook_report, pdf_report, tables, write_report
-from ceteris.report.html import inlined
+from ceteris.report.html import inlined, template
 from ceteris.report.pdf import LAYOUTS, MOST_PAGES, content
 from ceteris.report.sections import Report
 from ceteris.store import write_findings
 
-HOSTILE = '#panic() $x$ *b* _i_ <script>alert(1)</script> 漢字 \\ @x `y` [z] {{ 7*7 }} "q" // /* €'
 VOID = {"meta", "link", "br", "img", "hr", "input"}
 
 
@@ -66,28 +68,6 @@ def _parsed(html: str) -> Page:
 
 
 @pytest.fixture(scope="module")
-def small() -> StudyFindings:
-    """A study of one model, quick to draw, in which every name tries to be markup."""
-    made = example_findings(models=("resnet",), factors=2, seeds=1, title=HOSTILE)
-    factor = replace(
-        made.models[0].factors[0],
-        title=HOSTILE,
-        question=HOSTILE,
-        levels=(replace(made.models[0].factors[0].levels[0], label=HOSTILE), *made.models[0].factors[0].levels[1:]),
-    )
-    model = replace(made.models[0], title=HOSTILE[:40], factors=(factor, *made.models[0].factors[1:]))
-    data = replace(
-        made.data, note="not the official split", classes=("<b>", "$", "#", "_", "*", "漢", "\\", "{{", "%", "@")
-    )
-    return replace(made, author=HOSTILE, question=HOSTILE, models=(model,), data=data, study_text=HOSTILE)
-
-
-@pytest.fixture(scope="module")
-def report(small: StudyFindings) -> Report:
-    return compose(results_of(small))
-
-
-@pytest.fixture(scope="module")
 def bare(small: StudyFindings) -> StudyFindings:
     """The same study before any final training: four figures."""
     return replace(small, finals=(), explanations=(), residual=None)
@@ -106,8 +86,19 @@ def test_page_asks_for_nothing_outside_itself(report: Report) -> None:
         for name in names:
             value = attributes.get(name)
             assert value is None or value.startswith(("#", "data:")), (tag, name, value)
-    assert not re.search(r"@import|url\((?!#)", html)
-    assert not {"script", "link", "iframe", "object"} & {tag for tag, _ in page.elements}
+    assert not re.search(r"@import|url\((?!#|data:)", html)
+    assert not {"link", "iframe", "object"} & {tag for tag, _ in page.elements}
+
+
+def test_the_only_script_of_the_page_is_that_of_its_own_policy(report: Report) -> None:
+    html = html_report(report)
+    data, script = re.findall(r"<script([^>]*)>(.*?)</script>", html, re.DOTALL)
+    assert data[0] == ' type="application/json" id="study"'
+    assert json.loads(data[1])["classes"] == list(report.results.data.classes)
+    assert script == ("", template("page.js"))
+    digest = base64.b64encode(hashlib.sha256(script[1].encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}';" in html
+    assert len(script[1].splitlines()) <= 300
 
 
 def test_every_picture_has_words_for_those_who_cannot_see_it(page: Page, report: Report) -> None:
@@ -132,24 +123,25 @@ def test_no_two_elements_of_the_page_share_a_name(page: Page) -> None:
 
 
 def test_hostile_names_stay_words(page: Page, report: Report) -> None:
-    html = html_report(report)
-    assert "<script" not in html
     assert HOSTILE in "".join(page.words)
     assert "49" not in "".join(page.words).split("{{ 7*7 }}")[0][-5:]
 
 
-def test_note_on_the_data_stands_at_every_figure(report: Report) -> None:
-    assert html_report(report).count("Data: not the official split") == len(report.drawn)
+def test_note_on_the_data_stands_once_above_all_figures(page: Page) -> None:
+    assert "".join(page.words).count("About the data: not the official split") == 1
 
 
 def test_page_stays_small(report: Report) -> None:
-    assert len(html_report(report).encode()) < 8_000_000
+    assert len(html_report(report).encode()) < 70_000 * len(report.drawn) + 500_000
 
 
 def test_colours_of_an_inlined_drawing_follow_the_page(report: Report) -> None:
     [drawn] = [entry for entry in report.drawn if entry.figure.name == "search-path"]
-    text = inlined(drawn.svg, name="a", label='"<&>"')
-    assert "var(--ink, #1c2128)" in text
+    glyphs: dict[str, str] = {}
+    text = inlined(drawn.svg, name="a", label='"<&>"', glyphs=glyphs)
+    assert "var(--ink)" in text
+    assert "#1c2128" not in text
+    assert {f'href="#{name}"' in text for name in glyphs.values()} == {True}
     assert 'aria-label="&quot;&lt;&amp;&gt;&quot;"' in text
     assert "<metadata" not in text
 
