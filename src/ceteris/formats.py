@@ -29,6 +29,17 @@ def points_range(shares: Sequence[float]) -> str:
     return low if low == high else f"{low} to {high}"
 
 
+_UNITS = {
+    "accuracy": "points", "macro-f1": "points of macro F1", "balanced-accuracy": "points of balanced accuracy",
+    "log-loss": "hundredths of log loss",
+}  # fmt: skip
+
+
+def unit_of(criterion: str) -> str:
+    """Return what a hundredth of a criterion is called: "points" of accuracy, "points of macro F1"."""
+    return _UNITS[criterion]
+
+
 def chance(probability: float) -> str:
     """Write a probability in whole percent, one that is all but sure as "> 99 %"."""
     if math.isnan(probability):

@@ -205,6 +205,7 @@ def _collect(trained: TrainedStudy, tell: Callable[[str], None]) -> StudyFinding
         seeds=study.exploration.seeds,
         significance=study.significance,
         equivalence_margin=study.equivalence_margin,
+        criterion=study.criterion,
         exploration_images=study.exploration.images,
         final_epochs=study.final.epochs,
         data=describe(data_set, shares=_shares(study, data_set), folds=study.exploration.folds),

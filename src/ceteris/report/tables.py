@@ -195,7 +195,8 @@ def metrics_on_test(results: Results) -> Table:
     titles = columns(
         "model", "version", detail("seeds", "count"), ("accuracy", "share"), ("low", "share"), ("high", "share"),
         ("precision", "share"), ("recall", "share"), ("F1", "share"), detail("F1 low", "share"), detail("F1 high", "share"),
-        ("AUC", "area"), detail("cross-entropy", "number"), detail("Brier score", "number"),
+        ("AUC", "area"), detail("AUC low", "area"), detail("AUC high", "area"),
+        detail("cross-entropy", "number"), detail("Brier score", "number"),
         detail("calibration error", "share"), detail("of a perfectly calibrated model", "share"),
         detail("learned nothing", "count"),
     )  # fmt: skip
@@ -204,7 +205,8 @@ def metrics_on_test(results: Results) -> Table:
             summary.title, summary.version_title, len(summary.results), summary.mean("accuracy"),
             summary.accuracy_interval.low, summary.accuracy_interval.high,
             *(summary.mean(metric) for metric in ("precision", "recall", "f1")), summary.f1_interval.low,
-            summary.f1_interval.high, *(summary.mean(metric) for metric in ("auc", "loss", "brier")),
+            summary.f1_interval.high, summary.mean("auc"), summary.auc_interval.low, summary.auc_interval.high,
+            summary.mean("loss"), summary.mean("brier"),
             summary.calibration_error, summary.calibration_by_chance, summary.collapsed,
         )
         for summary in results.versions
