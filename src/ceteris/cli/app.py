@@ -170,6 +170,7 @@ def run(
     variance: Annotated[bool, Parameter(negative="")] = False,
     formats: Formats = None,
     overwrite: Annotated[bool, Parameter(negative="")] = False,
+    verbose: Annotated[bool, Parameter(negative="")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a study (a shipped one by name, or your own TOML file) and write its report.
@@ -188,6 +189,8 @@ def run(
         Any of html, pdf, ipynb; all of them without it.
     overwrite:
         Replace the result of another study that lies in the folder for the result.
+    verbose:
+        Also print every epoch of every final training, on training, validation and test images, as log.txt has them.
     """
     from ceteris.api import budget_of, run_study
     from ceteris.cli.display import Display
@@ -211,6 +214,8 @@ def run(
     if as_json:
         _print_json(result_json(result))
     else:
+        if verbose:
+            Terminal(soft_wrap=True).print((result.folder / "log.txt").read_text(encoding="utf-8"), highlight=False)
         print_result(Terminal(), result)
 
 
@@ -524,16 +529,15 @@ def doctor(
     as_json: AsJson = False,
 ) -> None:
     """Show versions, devices, threads and training speeds, and say what is wrong or slow on this machine."""
-    from ceteris.cli.checks import diagnose, print_diagnosis, print_speeds, speeds_here, speeds_json
+    from ceteris.cli.checks import diagnose, print_diagnosis, speed_rows, speeds_here
 
     facts, problems = diagnose(RESULTS)
     with Terminal(stderr=True).status("looking at this machine") as status:
         table = speeds_here(measure=measure, tell=status.update)
     if as_json:
-        _print_json({"facts": facts, "problems": problems, "speeds": speeds_json(table)})
+        _print_json({"facts": facts, "problems": problems, "speeds": speed_rows(table)})
     else:
-        print_diagnosis(Terminal(), facts, problems)
-        print_speeds(Terminal(), table)
+        print_diagnosis(Terminal(), facts, problems, table)
 
 
 def transfer_text(transfer: Any) -> str:
