@@ -130,7 +130,15 @@ def write_result(
     for name, final in best.items():
         written += _write_model_folder(folder / "models" / name, final, trained)
     tell("writing the report")
-    written += write_report(findings, folder, formats=trained.options.formats, progress=tell)
+    options = trained.options
+    written += write_report(
+        findings,
+        folder,
+        formats=options.formats,
+        train=options.notebook_train,
+        data_dir=options.data_dir or options.store / "data" / "downloads",
+        progress=tell,
+    )
     names = sorted(file.relative_to(folder).as_posix() for file in written)
     write_bytes(folder / _MANIFEST, "".join(f"{name}\n" for name in names).encode())
     return Result(findings=findings, folder=folder)

@@ -169,6 +169,7 @@ def run(
     budget: str | None = None,
     variance: Annotated[bool, Parameter(negative="")] = False,
     formats: Formats = None,
+    notebook_train: Annotated[bool, Parameter(negative="")] = False,
     overwrite: Annotated[bool, Parameter(negative="")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -186,6 +187,8 @@ def run(
         Say where the noise comes from: train every best recipe again with one source of luck varied at a time.
     formats:
         Any of html, pdf, ipynb; all of them without it.
+    notebook_train:
+        Write the notebook that trains everything again instead of reading what was stored.
     overwrite:
         Replace the result of another study that lies in the folder for the result.
     """
@@ -203,6 +206,7 @@ def run(
         until_decided=until_decided,
         budget_seconds=budget_seconds,
         formats=formats or FORMATS,
+        notebook_train=notebook_train,
         overwrite=overwrite,
     )
     console = Terminal(stderr=True)
@@ -489,7 +493,13 @@ def summary(
 
 
 @app.command
-def report(folder: Path, *, formats: Formats = None, execute: Annotated[bool, Parameter(negative="")] = False) -> None:
+def report(
+    folder: Path,
+    *,
+    formats: Formats = None,
+    execute: Annotated[bool, Parameter(negative="")] = False,
+    notebook_train: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
     """Write the report again from the findings in a result folder, without training anything.
 
     Parameters
@@ -500,6 +510,8 @@ def report(folder: Path, *, formats: Formats = None, execute: Annotated[bool, Pa
         Any of html, pdf, ipynb; all of them without it.
     execute:
         Execute the notebook although this machine did not write the folder.
+    notebook_train:
+        Write the notebook that trains everything again instead of reading what was stored.
     """
     from ceteris.report import write_report
     from ceteris.store import is_own, read_findings
@@ -507,7 +519,14 @@ def report(folder: Path, *, formats: Formats = None, execute: Annotated[bool, Pa
     execute, chosen = execute or is_own(folder / "findings.safetensors"), formats or FORMATS
     console = Terminal(stderr=True)
     with console.status("writing the report") as status:
-        write_report(read_findings(folder), folder, formats=chosen, execute=execute, progress=status.update)
+        write_report(
+            read_findings(folder),
+            folder,
+            formats=chosen,
+            execute=execute,
+            train=notebook_train,
+            progress=status.update,
+        )
     Terminal().print(f"Report: {folder / 'report.html'}", highlight=False)
     if "ipynb" in chosen and not execute:
         Terminal().print(
