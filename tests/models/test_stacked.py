@@ -62,6 +62,7 @@ MODELS = {
     "mlp, linear": lambda: mlp(hidden=()),
     "mlp, prelu": lambda: mlp(activation=nn.PReLU),
     "mlp, dropout": lambda: mlp(dropout=0.4),
+    "mlp, dropout by layer": lambda: mlp(dropout=(0.0, 0.4)),
     "cnn": cnn,
     "cnn, gelu, average": lambda: cnn(activation=nn.GELU, pooling="average"),
     "cnn, pooling first": lambda: cnn(order="pooling-first", batch_norm=True),

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pydantic import TypeAdapter
 from scipy import stats
 from torch import nn
 
@@ -386,8 +387,25 @@ def test_no_augmentation_is_none_and_shift_moves_by_the_asked_share() -> None:
 
 
 def test_plateau_schedule_listens_to_the_losses_and_the_others_to_progress() -> None:
-    plateau = build.build_schedule(recipe.ReduceOnPlateau(patience=0, factor=0.5))
-    linear = build.build_schedule(recipe.Linear())
+    plateau = build.build_schedule(recipe.ReduceOnPlateau(patience=0, factor=0.5), 10)
+    linear = build.build_schedule(recipe.Linear(), 10)
 
     assert [plateau(progress, [1.0, 1.0]) for progress in (0.1, 0.9)] == [0.5, 0.5]
     assert [linear(0.25, losses) for losses in ([], [1.0, 1.0])] == [0.75, 0.75]
+
+
+def test_a_schedule_in_epochs_keeps_to_them_however_long_the_training_is() -> None:
+    written = TypeAdapter(recipe.Schedule).validate_python({"kind": "step", "epochs": 10, "factor": 0.5})
+    assert written == recipe.Step(every="10 epochs", factor=0.5)
+    several = TypeAdapter(recipe.Schedule).validate_python({"kind": "multi-step", "epochs": [2, 4]})
+    assert several == recipe.MultiStep(milestones=("2 epochs", "4 epochs"))
+    for epochs in (5, 25, 40):
+        multiplier = build.build_schedule(written, epochs)
+        assert [multiplier((epoch + 0.5) / epochs, []) for epoch in range(epochs)] == [
+            0.5 ** (epoch // 10) for epoch in range(epochs)
+        ]
+    warming = build.build_schedule(recipe.Cosine(warmup="5 epochs"), 3)  # stopped before it is warm
+    assert warming(0.0, []) < warming(0.99, []) < 1
+    curve = build.build_schedule(recipe.Linear(warmup="1 epochs"), 4)
+    assert curve(0.25, []) == 1
+    assert curve(0.625, []) == pytest.approx(0.5)

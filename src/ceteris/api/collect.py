@@ -38,7 +38,7 @@ from ceteris.findings import (
     Version,
 )
 from ceteris.recipe import Recipe
-from ceteris.records import Failed, Finished, Float32Array, FloatArray, Record, Split
+from ceteris.records import Failed, Finished, Float32Array, FloatArray, Record
 from ceteris.seeds import generator, stream_seed
 from ceteris.store import Store, TestResult, looks_at, read_findings, write_findings
 from ceteris.study import ExperimentContext, Study, study_toml, without_residual
@@ -103,14 +103,16 @@ class TrainedStudy:
         """The final trainings that finished, in the order of the study."""
         train, study = self.data_set.train, self.study
         # Finals of one seed share one standardisation, for which all training images are read.
-        standardisations: dict[Split, tuple[FloatArray, FloatArray]] = {}
+        standardisations: dict[object, tuple[FloatArray, FloatArray]] = {}
         finals = []
         for model, version, record in self.final_records:
             if isinstance(record, Failed):
                 continue
-            if record.trial.split not in standardisations:
-                standardisations[record.trial.split] = standardisation_of(record.trial, train)
-            mean, deviation = standardisations[record.trial.split]
+            recipe = record.trial.recipe
+            fitted = (record.trial.split, recipe.images, recipe.standardisation, recipe.schedule)
+            if fitted not in standardisations:
+                standardisations[fitted] = standardisation_of(record.trial, train)
+            mean, deviation = standardisations[fitted]
             card = ModelCard(
                 name=model,
                 version=version,
@@ -236,11 +238,13 @@ def machine(device: str) -> dict[str, str]:
 
 def _shares(study: Study, data_set: DataSet) -> str:
     count = len(data_set.train)
-    held = round(count * study.final.validation)
+    used = min(study.final.images or count, count)
+    held = round(used * study.final.validation)
+    stopping = f"{held:,} held out for early stopping" if held else "none held out: all epochs, the last weights"
     sample = min(study.exploration.images or count, count)
     return (
         f"Exploration: {study.exploration.folds}-fold cross-validation on {sample:,} of the {count:,} training images. "
-        f"Final trainings: {count - held:,} images to fit on, {held:,} held out for early stopping. "
+        f"Final trainings: {used - held:,} images to fit on, {stopping}. "
         f"Test: {data_set.test.count:,} images, sealed until all choices are made."
     )
 

@@ -47,7 +47,7 @@ class CNN(nn.Sequential):
         head: widths of the hidden linear layers of the head.
         activation: makes the activation, called once for each place.
         batch_norm: normalise after every convolution (Ioffe & Szegedy 2015).
-        dropout: probability of dropping an input of the head's linear layers, 0 <= dropout < 1.
+        dropout: probability of dropping an input of the head's linear layers, 0 <= dropout < 1, of all or one for each.
         residual: convolutions with their activations under one shortcut; 0 leaves shortcuts out.
         shortcut: how one changes the number of channels.
 
@@ -70,7 +70,7 @@ class CNN(nn.Sequential):
         head: Sequence[int],
         activation: ActivationFactory,
         batch_norm: bool,
-        dropout: float,
+        dropout: float | Sequence[float],
         residual: int = 0,
         shortcut: Shortcut = "padding",
     ) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
-from ceteris.models.dropout import Dropout
+from ceteris.models.dropout import Dropout, shares_of
 
 ActivationFactory = Callable[[], nn.Module]
 
@@ -84,7 +84,7 @@ def convolution(
 
 
 def connected_head(
-    inputs: int, hidden: Sequence[int], classes: int, *, activation: ActivationFactory, dropout: float
+    inputs: int, hidden: Sequence[int], classes: int, *, activation: ActivationFactory, dropout: float | Sequence[float]
 ) -> dict[str, nn.Module]:
     """Return the fully connected layers after the convolutions: ((dropout), linear, activation)*, (dropout), linear.
 
@@ -93,13 +93,14 @@ def connected_head(
     """
     layers: dict[str, nn.Module] = {}
     width = inputs
-    for number, units in enumerate(hidden, start=1):
-        if dropout:
-            layers[f"dropout{number}"] = Dropout(dropout)
+    *shares, last = shares_of(dropout, len(hidden) + 1)
+    for number, (units, share) in enumerate(zip(hidden, shares, strict=True), start=1):
+        if share:
+            layers[f"dropout{number}"] = Dropout(share)
         layers[f"linear{number}"] = nn.Linear(width, units)
         layers[f"activation{number}"] = activation()
         width = units
-    if dropout:
-        layers["dropout"] = Dropout(dropout)
+    if last:
+        layers["dropout"] = Dropout(last)
     layers["classifier"] = nn.Linear(width, classes)
     return layers

@@ -39,7 +39,7 @@ class ResNet(nn.Sequential):
         head: widths of the hidden linear layers after the pooling.
         activation: makes the activation, called once for each place; it must not work in place.
         batch_norm: normalise every convolution (Ioffe & Szegedy 2015).
-        dropout: probability of dropping an input of the head's linear layers, 0 <= dropout < 1.
+        dropout: probability of dropping an input of the head's linear layers, 0 <= dropout < 1, of all or one for each.
 
     Raises:
         ConfigError: the image is too small to be halved by every stage, or padding would have to remove channels.
@@ -61,7 +61,7 @@ class ResNet(nn.Sequential):
         head: Sequence[int],
         activation: ActivationFactory,
         batch_norm: bool,
-        dropout: float,
+        dropout: float | Sequence[float],
     ) -> None:
         _check_size(input_shape[1:], len(filters), stem_stride)
         if residual and shortcut == "padding":

@@ -340,8 +340,14 @@ class _StackedSequence(nn.Module):
     def __init__(self, sequences: Sequence[nn.Sequential]) -> None:
         super().__init__()
         children = [dict(sequence.named_children()) for sequence in sequences]
-        longest = {layer: name for name, layer in max(children, key=len).items()}
-        layers = [_stacked([child.get(longest[layer]) for child in children]) for layer in pooled_first(list(longest))]
+        names: list[str] = []  # of the layers that any member has, in their order
+        for child in children:
+            for place, name in enumerate(child):
+                if name not in names:
+                    before = list(child)[:place][-1:]
+                    names.insert(names.index(before[0]) + 1 if before else 0, name)
+        named = {next(child[name] for child in children if name in child): name for name in names}
+        layers = [_stacked([child.get(named[layer]) for child in children]) for layer in pooled_first(list(named))]
         self.layers = nn.ModuleList(layers)
 
     def forward(self, x: Activations) -> Activations:

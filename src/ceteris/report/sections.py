@@ -4,6 +4,7 @@ A section is a list of blocks, each of which names the formats that show it.
 """
 
 import logging
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -332,8 +333,12 @@ def outlook_blocks(report: Report) -> Iterator[Block]:
 def training_blocks(report: Report) -> Iterator[Block]:
     """Show the final trainings, and how far they over- or underfit."""
     yield Text(
-        text="The baseline and the best setting of every model, trained again on the whole training set; training stops early "
-        "on a validation part and goes back to the best epoch."
+        text="The baseline and the best setting of every model, trained again; "
+        + (
+            "training stops early on a validation part and goes back to the best epoch."
+            if any(math.isfinite(version.validation_accuracy) for version in report.results.versions)
+            else "nothing is held out, and every training goes through all its epochs and keeps the last weights."
+        )
     )
     yield from report.pictures("training")
     yield Heading(title="Over- and underfitting")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ceteris.analysis.results import VERSION_TITLES, ModelResults, Results
-from ceteris.recipe import CNN, MLP, CustomModel, Recipe, ResNet
+from ceteris.recipe import CNN, MLP, CustomModel, Recipe, ResNet, written_out
 from ceteris.records import IntArray
 from ceteris.report import search_tables as search
 from ceteris.report.search_words import failure_text
@@ -87,7 +87,7 @@ def recipes(results: Results) -> Table:
     rows = (
         (model.label, parameter, *(parts.get(parameter) for parts in pair))
         for model in results.models
-        for pair in [(dict(flattened(model.baseline)), dict(flattened(model.best)))]
+        for pair in [[dict(flattened(written_out(recipe))) for recipe in (model.baseline, model.best)]]
         for parameter in dict.fromkeys([*pair[0], *pair[1]])
     )
     return made("recipes", "Every hyperparameter", columns("model", "hyperparameter", "baseline", "best"), rows)
@@ -119,7 +119,7 @@ def _plain(value: Any) -> str:
 def structures(results: Results) -> Table:
     """Put the models' structures and training, baseline and best, side by side in one table."""
     described = [
-        (f"{model.label}, {version}", dict(_structure(recipe, model, version)))
+        (f"{model.label}, {version}", dict(_structure(written_out(recipe), model, version)))
         for model in results.models
         for version, recipe in (("baseline", model.baseline), ("best", model.best))
     ]
@@ -141,7 +141,9 @@ def _structure(recipe: Recipe, model: ModelResults, version: str) -> Iterator[tu
     if not isinstance(recipe.model, CustomModel):
         yield "activation", described(recipe.model.activation)
         yield "batch normalisation", "on" if recipe.model.batch_norm else "off"
-        yield "dropout", f"{recipe.model.dropout:g}" if recipe.model.dropout else "none"
+        dropout = recipe.model.dropout
+        shares = dropout if isinstance(dropout, tuple) else (dropout,)
+        yield "dropout", ", ".join(f"{share:g}" for share in shares) if any(shares) else "none"
         yield "initialisation", described(recipe.model.initialisation)
     yield "optimizer", described(recipe.optimizer)
     yield "schedule", described(recipe.schedule)

@@ -10,11 +10,12 @@ from dataclasses import fields, replace
 from functools import partial
 from typing import Any, NamedTuple, assert_never
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ceteris import recipe
-from ceteris.data import ImageSet
+from ceteris.data import ImageSet, standardisation
 from ceteris.errors import ConfigError
 from ceteris.findings import ModelSummary
 from ceteris.models import size
@@ -22,7 +23,7 @@ from ceteris.models.cnn import CNN
 from ceteris.models.mlp import MLP
 from ceteris.models.resnet import ResNet, shortcut_modules
 from ceteris.models.summary import summarise
-from ceteris.records import IntArray
+from ceteris.records import ByteArray, FloatArray, IntArray
 from ceteris.techniques import (
     augmentation,
     averaging,
@@ -102,10 +103,11 @@ def build_model(
         ConfigError: when an own model may not or cannot be imported or made, the image is too small for the model, or the
             model too large for this machine.
     """
+    model = model.written_out()
     if isinstance(model, recipe.CustomModel):
         return _custom_model(model, input_shape, classes, generator, imports)
     activation = build_activation(model.activation)
-    settings = _settings(model, without="initialisation") | {"activation": activation}
+    settings = _settings(model, "initialisation", "width", "depth") | {"activation": activation}
     settings |= {"input_shape": input_shape, "classes": classes}
     make: type[nn.Module]
     match model:
@@ -144,10 +146,10 @@ def _allocate(network: nn.Module) -> None:
             setattr(module, name, torch.empty(buffer.shape, dtype=buffer.dtype))
 
 
-def _settings(choice: Any, without: str = "") -> dict[str, Any]:
+def _settings(choice: Any, *without: str) -> dict[str, Any]:
     """Return the fields of a choice by name, without its kind, for functions that call them the same."""
     names = (field.name for field in fields(choice))
-    return {name: getattr(choice, name) for name in names if name not in ("kind", without)}
+    return {name: getattr(choice, name) for name in names if name not in ("kind", *without)}
 
 
 def _custom_model(
@@ -239,10 +241,22 @@ def build_optimizer(choice: recipe.Optimizer, model: nn.Module) -> torch.optim.O
             assert_never(choice)
 
 
-def build_schedule(choice: recipe.Schedule) -> Schedule:
-    """Return the multiplier of the learning rate as a function of progress in [0, 1) and the epochs' training losses."""
+def build_schedule(choice: recipe.Schedule, epochs: int) -> Schedule:
+    """Return the multiplier of the learning rate as a function of progress in [0, 1) and the losses of the epochs so far.
+
+    Args:
+        choice: its description.
+        epochs: of the whole training, by which lengths in epochs become shares of it.
+    """
     curve: Callable[..., float]
-    settings = _settings(choice)
+
+    def share(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple(map(share, value))
+        named = recipe.epochs_in(value) if isinstance(value, str) else None
+        return named / epochs if named else value
+
+    settings = {name: share(value) for name, value in _settings(choice, "watch", "validation").items()}
     match choice:
         case recipe.ReduceOnPlateau():
             return lambda progress, epoch_losses: schedules.plateau_multiplier(epoch_losses, **settings)
@@ -265,6 +279,11 @@ def build_schedule(choice: recipe.Schedule) -> Schedule:
         case _:
             assert_never(choice)
     return lambda progress, epoch_losses: curve(progress, **settings)
+
+
+def watched_share(choice: recipe.Schedule) -> float:
+    """Return the share of the images to be cut out for a schedule that looks at a validation loss, 0 for all others."""
+    return choice.validation if isinstance(choice, recipe.ReduceOnPlateau) and choice.watch == "validation" else 0.0
 
 
 def build_loss(
@@ -301,6 +320,22 @@ def build_loss(
         return loss
     weights = torch.from_numpy(losses.weights_of_classes(class_counts, choice.class_weights))
     return partial(loss, class_weights=weights.float().to(device))
+
+
+def build_standardisation(
+    choice: recipe.Standardisation, images: ByteArray, fitted: IntArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return what is subtracted and what is divided by, per channel (c,) each in 0..255, given the images fitted on."""
+    nothing, channels = np.zeros(images.shape[1]), np.ones(images.shape[1])
+    match choice:
+        case "per-channel":
+            return standardisation(images, fitted)
+        case "0-1":
+            return nothing, 255 * channels
+        case "none":
+            return nothing, channels
+        case _:
+            assert_never(choice)
 
 
 def build_sampling(choice: recipe.Sampling) -> PassOrder:
@@ -430,9 +465,9 @@ def shape_of(choice: recipe.Recipe) -> str | None:
     """
     if isinstance(choice.model, recipe.CustomModel) or isinstance(choice.loss, recipe.CustomLoss):
         return None
-    model = replace(choice.model, dropout=0.0, initialisation=recipe.Initialisation(kind="default"))
+    model = replace(choice.model.written_out(), dropout=0.0, initialisation=recipe.Initialisation(kind="default"))
     kinds = (choice.optimizer.kind, choice.loss.kind)
-    return repr((model, *kinds, choice.averaging, choice.epochs, choice.batch_size))
+    return repr((model, *kinds, choice.averaging, choice.epochs, choice.batch_size, choice.last_batch))
 
 
 class Strengths(NamedTuple):

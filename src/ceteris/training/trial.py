@@ -10,15 +10,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ceteris.data import ImageSet, SplitImages, split_images, standardisation
+from ceteris.data import ImageSet, SplitImages
 from ceteris.errors import CeterisError, DataError
 from ceteris.models.summary import summarise
 from ceteris.records import Cost, Failed, Finished, FloatArray, Predictions, Record, Trial
+from ceteris.training import build
 from ceteris.training.batches import Batch
 from ceteris.training.device import environment, full_float32, one_thread, peak_bytes, reset_peak, wait_for
 from ceteris.training.history import Run, State
 from ceteris.training.loop import ProgressError, fit, train_step
-from ceteris.training.single import seeded_global_rng, single_trainee
+from ceteris.training.single import seeded_global_rng, single_trainee, split_of
 from ceteris.user_code import NO_IMPORTS, ImportPolicy
 
 Tensors = Mapping[str, NDArray[Any]]
@@ -56,7 +57,7 @@ def run_trial(
     try:
         with full_float32(trial.execution.device):
             reset_peak(trial.execution.device)
-            images = split_images(trial.split, train.labels, train.groups)
+            images = split_of(trial, train)
             trainee = single_trainee(trial, train, images, imports)
             flops = summarise(trainee.model, train.shape).flops
             with seeded_global_rng(trial):
@@ -76,8 +77,8 @@ def failed_record(trial: Trial, message: str, trace: str = "") -> Failed:
 
 
 def standardisation_of(trial: Trial, train: ImageSet) -> tuple[FloatArray, FloatArray]:
-    """Return mean and deviation per channel, (c,) each in 0..255, of the images that the trial fits on."""
-    return standardisation(train.images, split_images(trial.split, train.labels, train.groups).fitted)
+    """Return what a trial subtracts from every channel and divides it by, (c,) each in 0..255: mostly mean and deviation."""
+    return build.build_standardisation(trial.recipe.standardisation, train.images, split_of(trial, train).fitted)
 
 
 def measure_step(
