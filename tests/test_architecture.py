@@ -39,7 +39,7 @@ FLOORS: list[set[str]] = [
     {"cli"},
     {"__main__"},
 ]
-DATA_ONLY = {"studies"}  # holds .toml files, no code
+DATA_ONLY = {"studies"}  # holds .toml files, and what a user would write for them
 WITHOUT_TORCH = {
     "errors",
     "fields",
@@ -96,6 +96,12 @@ def floor(name: str) -> int:
 def test_every_room_stands_on_a_floor() -> None:
     rooms = {room(name) for name in MODULES} - {"ceteris"} - DATA_ONLY
     assert rooms == set().union(*FLOORS)
+
+
+def test_code_of_the_shipped_studies_knows_nothing_of_ceteris_and_nothing_of_it_is_needed() -> None:
+    ours = {name for name in MODULES if room(name) in DATA_ONLY}
+    assert [name for name in ours if imported_modules(name)] == []
+    assert [name for name in MODULES if name not in ours and imported_modules(name) & ours] == []
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if name != "ceteris" and room(name) not in DATA_ONLY])
@@ -193,7 +199,7 @@ def test_a_recipe_is_turned_into_objects_in_one_place_only() -> None:
     assert everything >= choice_types()
     naming.pop("ceteris.recipe", None)
     # Code of the user's own is digested where trials are made, and made a recipe where it is handed in from Python.
-    own = {"CustomModel", "CustomLoss"}
+    own = {"CustomModel", "CustomLoss", "Estimator"}
     others = {name: choices - own for name, choices in naming.items() if room(name) != "report"}
     assert {name: choices for name, choices in others.items() if choices} == {}
 

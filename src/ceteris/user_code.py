@@ -13,11 +13,36 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import metadata
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
 from ceteris.errors import ConfigError, did_you_mean
+
+# Code that is imported unasked: what the shipped studies show of a user's own, and estimators installed with ceteris. Their
+# arguments are numbers and names; whole paths are named, as a module alone would lead to all that it imports.
+SHIPPED = frozenset(
+    f"ceteris.studies.{path}" for path in ("own_code:Inception", "own_code:cross_entropy", "numpy_mlp:NumpyMLP")
+)
+ALLOWED_UNASKED = SHIPPED | frozenset(
+    f"sklearn.{path}"
+    for path in (
+        "dummy:DummyClassifier",
+        "discriminant_analysis:LinearDiscriminantAnalysis",
+        "discriminant_analysis:QuadraticDiscriminantAnalysis",
+        "ensemble:ExtraTreesClassifier",
+        "ensemble:GradientBoostingClassifier",
+        "ensemble:HistGradientBoostingClassifier",
+        "ensemble:RandomForestClassifier",
+        "linear_model:LogisticRegression",
+        "linear_model:SGDClassifier",
+        "naive_bayes:GaussianNB",
+        "neighbors:KNeighborsClassifier",
+        "neural_network:MLPClassifier",
+        "tree:DecisionTreeClassifier",
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -36,7 +61,7 @@ class ImportPolicy:
         Raises:
             ConfigError: naming the parameter, the path and how to allow it.
         """
-        if self.paths is not None and path not in self.paths:
+        if self.paths is not None and path not in self.paths | ALLOWED_UNASKED:
             raise ConfigError(
                 f'{parameter}: "{path}" is code of your own, which a study file may not run unasked. '
                 "If you trust it, add --allow-imports (in Python: allow_imports=True)."
@@ -95,6 +120,9 @@ class ImportPolicy:
             return ""
         sources, helpers = [], dict[str, bytes]()
         for path in paths.values():
+            if path in ALLOWED_UNASKED - SHIPPED:
+                sources.append(f"{path} {metadata.version('scikit-learn')}".encode())
+                continue
             module, _, names = path.partition(":")
             source, file = _source(module, names.partition(".")[0])
             sources.append(source)
@@ -133,7 +161,7 @@ def code_files(paths: Iterable[str]) -> dict[str, bytes]:
     a notebook or script defines becomes a file of its own. Installed packages are left out.
     """
     files = dict[str, bytes]()
-    for module, _, names in (path.partition(":") for path in paths):
+    for module, _, names in (path.partition(":") for path in paths if path not in ALLOWED_UNASKED):
         source, file = _source(module, names.partition(".")[0])
         if module == "__main__":
             files[_MAIN_FILE] = source

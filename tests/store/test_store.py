@@ -13,8 +13,8 @@ from tests.tiny_trials import CNN, tiny_trial
 from ceteris import recipe as r
 from ceteris.errors import StoreError
 from ceteris.execution.populations import as_population
+from ceteris.files import remove_unfinished
 from ceteris.store import Store, TestResult, codec, write_bytes
-from ceteris.store.atomic import remove_unfinished
 
 
 def files_in(folder: Path) -> list[Path]:

@@ -37,7 +37,7 @@ from ceteris.findings import (
     TestImages,
     Version,
 )
-from ceteris.recipe import Recipe
+from ceteris.recipe import Estimator, Recipe
 from ceteris.records import Failed, Finished, Float32Array, FloatArray, Record
 from ceteris.seeds import generator, stream_seed
 from ceteris.store import Store, TestResult, looks_at, read_findings, write_findings
@@ -47,6 +47,8 @@ from ceteris.study.own_words import with_words, without_words
 from ceteris.study.trials import RunOptions
 from ceteris.training.build import build_model, summary_of
 from ceteris.training.device import environment, full_float32, one_thread
+from ceteris.training.estimator import fit_estimator
+from ceteris.training.single import split_of
 from ceteris.training.trial import standardisation_of
 
 _PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "matplotlib", "pydantic", "safetensors", "typst", "nbclient")
@@ -190,7 +192,9 @@ def _collect(trained: TrainedStudy, tell: Callable[[str], None]) -> StudyFinding
     with one_thread(), full_float32(trained.context.device):
         best = {final.card.name: final for final in reversed(trained.finals) if final.card.version == "best"}
         explanations = tuple(
-            _explanation(trained, best[model.name], test) for model in study.models if model.name in best
+            _explanation(trained, best[model.name], test)
+            for model in study.models
+            if model.name in best and not isinstance(best[model.name].card.recipe.model, Estimator)
         )
     shown = images_to_show(test.labels, finals, data_set.train.shape)
     return StudyFindings(
@@ -204,6 +208,7 @@ def _collect(trained: TrainedStudy, tell: Callable[[str], None]) -> StudyFinding
         seeds=study.exploration.seeds,
         significance=study.significance,
         equivalence_margin=study.equivalence_margin,
+        criterion=study.criterion,
         exploration_images=study.exploration.images,
         final_epochs=study.final.epochs,
         data=describe(data_set, shares=_shares(study, data_set), folds=study.exploration.folds),
@@ -258,13 +263,17 @@ def _model_finding(trained: TrainedStudy, result: ModelResult) -> ModelFinding:
         except Exception:  # the user's own code failed, as its trainings did: a row of the report says how
             return ModelSummary(layers=(), parameters=0, flops=0)
 
+    best_summary = summary(found.best)
+    estimated = isinstance(found.best.model, Estimator)  # what an estimator learns is known when it is fitted
+    finals = [record for record in result.finals["best"] if isinstance(record, Finished)]
+    learned = finals[0].cost.parameters if estimated and finals else 0
     return ModelFinding(
         name=found.model.name,
         title=found.model.title,
         baseline=found.model.recipe,
         best=found.best,
         baseline_summary=summary(found.model.recipe),
-        best_summary=summary(found.best),
+        best_summary=replace(best_summary, parameters=learned or best_summary.parameters),
         factors=tuple(_with_curves(trained.store, factor) for factor in found.factors),
         strategy=trained.study.strategy.kind,
         search=found.search,
@@ -274,6 +283,7 @@ def _model_finding(trained: TrainedStudy, result: ModelResult) -> ModelFinding:
         trainings_saved=found.trainings_saved,
         confirmation=result.confirmation,
         luck=result.luck,
+        cross_validated=found.cross_validated,
     )
 
 
@@ -359,8 +369,8 @@ def answer_of(trained: TrainedStudy, final: FinalModel, test: ImageSet) -> TestR
     model = trained_model(trained, final)
     images = model.prepare(test.images)
     losses, accuracies = [], []
-    if final.record.trial.keep_snapshots:
-        snapshots = store.snapshots(digest)
+    snapshots = store.snapshots(digest) if final.record.trial.keep_snapshots else {}
+    if snapshots:
         for epoch in range(1, final.record.epoch_count + 1):
             prefix = f"{epoch}/"
             weights = {name.removeprefix(prefix): part for name, part in snapshots.items() if name.startswith(prefix)}
@@ -377,12 +387,17 @@ def answer_of(trained: TrainedStudy, final: FinalModel, test: ImageSet) -> TestR
 
 
 def trained_model(trained: TrainedStudy, final: FinalModel) -> TrainedModel:
-    """Return a final model with its weights, on the device that trained it."""
+    """Return a final model with its weights, on the device that trained it; an estimator without any is fitted again."""
+    weights, trial = trained.store.weights(final.card.trial), final.record.trial
+    if isinstance(final.card.recipe.model, Estimator) and not weights:
+        train, imports = trained.data_set.train, trained.options.imports
+        images = split_of(trial, train)
+        return TrainedModel(card=final.card, network=fit_estimator(trial, train, images, imports).model.eval())
     return restore_model(
         final.card,
-        trained.store.weights(final.card.trial),
+        weights,
         imports=trained.options.imports,
-        device=torch.device(final.record.trial.execution.device),
+        device=torch.device(trial.execution.device),
     )
 
 

@@ -6,7 +6,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
@@ -23,7 +23,7 @@ from ceteris.execution.pools import InProcessPool, WorkerPool
 from ceteris.execution.progress import Progress, Work
 from ceteris.execution.queue import Queue
 from ceteris.execution.worker import WorkerConfig
-from ceteris.files import check_links, open_to_append
+from ceteris.files import check_links, open_to_append, write_error
 from ceteris.findings import Form
 from ceteris.formats import visible
 from ceteris.planning.dry_run import PlannedStage, dry_run
@@ -31,8 +31,8 @@ from ceteris.planning.timing import Timing
 from ceteris.recipe import CustomModel, Recipe
 from ceteris.records import Split
 from ceteris.report import check_formats
+from ceteris.report.running import RunningPage
 from ceteris.store import Store
-from ceteris.store.atomic import write_error
 from ceteris.study import ModelSpec, Study, model_experiment, parse_study, study_text, study_toml
 from ceteris.study.model_experiment import ModelResult, adjusted_over_models
 from ceteris.study.trials import RunOptions, context_of, open_data
@@ -90,9 +90,9 @@ def run_study(
         ]
         for stage in stages
     ]
-    progress.planned(works)
     store.remove_unfinished()
-    with _logged_to(options.out / LOG_FILE):
+    with _logged_to(options.out / LOG_FILE), _shown(progress, study, options) as progress:
+        progress.planned(works)
         config = WorkerConfig(
             train=data_set.prepared, store=options.store, imports=options.imports, device=context.device
         )
@@ -114,6 +114,20 @@ def run_study(
             progress.phase(text)
 
         return write_result(findings_of(trained, tell), trained, tell, original=original)
+
+
+def _shown(progress: Progress, study: Study, options: RunOptions) -> AbstractContextManager[Progress]:
+    """Return a listener that also shows the running study in the place of its page, where one is asked for."""
+    if "html" not in options.formats:
+        return nullcontext(progress)
+    return RunningPage(
+        progress,
+        options.out / "report.html",
+        title=study.title or study.name,
+        models={model.name: model.title or model.name for model in study.models},
+        stages={factor.name: factor.title or factor.name for factor in study.factors},
+        workers=options.processes,
+    )
 
 
 def check_plan(stages: Sequence[PlannedStage], data_set: DataSet, *, imports: ImportPolicy) -> None:

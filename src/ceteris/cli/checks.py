@@ -63,8 +63,7 @@ def print_diagnosis(console: Console, facts: dict[str, str], problems: list[str]
 
 def speeds_here(*, measure: bool, tell: Callable[[str], None]) -> Any:
     """Return the device table of this machine's fastest device: measured when asked, else as known, else the shipped one."""
-    from ceteris.execution.device_table import keep_table, place_of, table_for
-    from ceteris.execution.stacking_speed import measure_table
+    from ceteris.execution.populations import keep_table, measure_table, place_of, table_for
     from ceteris.training.device import resolve_device
 
     device = resolve_device("auto")
@@ -81,7 +80,7 @@ def speeds_json(table: Any) -> list[dict[str, Any]]:
 
 def print_speeds(console: Console, table: Any) -> None:
     """Print a device table, and whether it was measured here."""
-    from ceteris.execution.device_table import cache_file, known_tables
+    from ceteris.execution.populations import cache_file, known_tables
 
     rows = [
         (network, str(members), f"{speed:,.0f}", f"{gain:.2f}") for network, members, speed, gain in _speed_rows(table)

@@ -22,7 +22,6 @@ from PIL import Image
 from ceteris.analysis.results import ModelResults, Results, VersionResults
 from ceteris.figures.rows import HEADER
 from ceteris.figures.style import ACCENT, FAINT, INK, MUTED, PAPER, VERDICT_COLOURS
-from ceteris.formats import points
 from ceteris.records import ByteArray
 from ceteris.report.sections import Block, DrawnFigure, Picture, Report
 from ceteris.report.table import NUMERIC, Cell
@@ -44,19 +43,14 @@ LARGEST = 64  # pixels of a tile's longer side; larger images are made smaller
 def html_report(report: Report) -> str:
     """Return the whole page."""
     glyphs: dict[str, str] = {}
-    environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
-    environment.filters["numeric"] = lambda kind: kind in NUMERIC
-    environment.filters["points"] = points
-    environment.filters["exact"] = _exact
+    environment = environment_of_pages()
     environment.filters["drawing"] = lambda drawn: _drawing(drawn, glyphs)
     sections = [
         replace(section, blocks=tuple(_with_variants([block for block in section.blocks if "page" in block.where])))
         for section in report.sections
     ]
     script, (sheet, tile) = template("page.js"), sheet_of(report.results.images.kept.images)
-    page = environment.from_string(template("report.html.jinja")).render(
+    page = environment.get_template("report.html.jinja").render(
         study=report.results,
         titles={model.name: model.label for model in report.results.models},
         sections=[section for section in sections if section.blocks],
@@ -68,6 +62,19 @@ def html_report(report: Report) -> str:
     )
     defined = "".join(f'<path id="{name}" d="{path}" transform="scale(0.015625)"/>' for path, name in glyphs.items())
     return page.replace("<!-- glyphs -->", f"<defs>{defined}</defs>", 1)
+
+
+def environment_of_pages() -> jinja2.Environment:
+    """Return what makes pages of the templates; every name is escaped."""
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(template),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters |= {"numeric": NUMERIC.__contains__, "exact": _exact}
+    return environment
 
 
 def _exact(cell: Cell) -> Markup:

@@ -206,12 +206,13 @@ def summary_blocks(report: Report) -> Iterator[Block]:
         if text:
             yield Text(text=text, style="note", where=ALL)
     yield Cards(cards=[_card(model, best) for model in results.models if (best := model.version())])
-    yield Heading(title="Improvement over the baseline", where=ALL)
-    yield Text(text=words.IMPROVEMENT)
-    yield Bullets(texts=[words.improvement_sentence(model) for model in results.models], where=ALL)
-    yield Rows(table=search.improvement(results.models), where=NOTEBOOK)
-    yield from report.picture("improvement")
-    yield from _what_helped(report)
+    if results.explored:
+        yield Heading(title="Improvement over the baseline", where=ALL)
+        yield Text(text=words.IMPROVEMENT)
+        yield Bullets(texts=[words.improvement_sentence(model) for model in results.explored], where=ALL)
+        yield Rows(table=search.improvement(results.explored), where=NOTEBOOK)
+        yield from report.picture("improvement")
+        yield from _what_helped(report)
     yield Heading(title="On the test set")
     yield Rows(table=tables.metrics_on_test(results).brief(), caption=False, where=ALL)
     yield from report.picture("test-results")
@@ -261,13 +262,17 @@ def models_blocks(report: Report) -> Iterator[Block]:
 def exploration_blocks(report: Report) -> Iterator[Block]:
     """Tell the search, model by model and factor by factor."""
     results = report.results
+    if (table := tables.cross_validation(results)).rows:
+        yield Rows(table=table)
+    if not results.explored:
+        return
     yield Text(text=words.exploration_text(results))
     yield Text(text=f"Strategy: {strategy_words(results.models).name}.")
     yield Text(text=words.method_text(results), where=PDF)
     yield Rows(table=search.explored(results.models), where=PDF)
     yield Bullets(texts=words.search_sentences(results), where=PDF)
     yield from report.picture("search-path")
-    for model in results.models:
+    for model in results.explored:
         yield from _explored_model(report, model)
     for table in [make(results.models) for make in (*search.OF_STRATEGY, search.effort)]:
         if table.rows:
@@ -332,8 +337,9 @@ def outlook_blocks(report: Report) -> Iterator[Block]:
 
 def training_blocks(report: Report) -> Iterator[Block]:
     """Show the final trainings, and how far they over- or underfit."""
+    trained = "The baseline and the best setting of every model" if report.results.explored else "Every model"
     yield Text(
-        text="The baseline and the best setting of every model, trained again; "
+        text=f"{trained}, trained again; "
         + (
             "training stops early on a validation part and goes back to the best epoch."
             if any(math.isfinite(version.validation_accuracy) for version in report.results.versions)

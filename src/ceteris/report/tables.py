@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from ceteris.analysis.results import VERSION_TITLES, ModelResults, Results
-from ceteris.recipe import CNN, MLP, CustomModel, Recipe, ResNet, written_out
-from ceteris.records import IntArray
+from ceteris.data import answers
+from ceteris.findings import Version, mean_of_finished
+from ceteris.recipe import CNN, MLP, CustomModel, Estimator, Recipe, ResNet, written_out
 from ceteris.report import search_tables as search
 from ceteris.report.search_words import failure_text
 from ceteris.report.table import Cell, Table, columns, detail, made
@@ -19,7 +20,8 @@ def tables(results: Results) -> tuple[Table, ...]:
     of_study = (table for make in OF_STUDY if (table := make(results)).rows or make is not references)
     of_search = (table for make in search.TABLES if (table := make(results.models)).rows or make in search.ALWAYS)
     of_models = (table for make in OF_MODELS for table in make(results))
-    return (*of_study, *of_search, *of_models)
+    where_asked = (table for make in WHERE_ASKED if (table := make(results)).rows)
+    return (*of_study, *where_asked, *of_search, *of_models)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -29,36 +31,13 @@ def tables(results: Results) -> tuple[Table, ...]:
 def data_description(results: Results, *, brief: bool = False) -> Table:
     """Answer the questions that anybody asks about a data set, all of them or those of a ``brief`` report."""
     data = results.data
-    channels, height, width = data.image_shape
-    facts = [  # question, answer, whether a brief report needs it
-        ("name", data.title or data.name, False),
-        ("source", data.source, True),
-        ("problem", data.problem, True),
-        ("label", data.label_meaning, True),
-        ("training images", f"{data.train_count:,}", True),
-        ("test images", f"{data.test_count:,}", True),
-        ("shares", data.shares, True),
-        ("image", f"{height} × {width} pixels, {channels} channel{'s' if channels > 1 else ''}", True),
-        ("smallest and largest value", f"{data.minimum} and {data.maximum}", True),
-        ("mean of each channel", ", ".join(f"{value:.4g}" for value in data.channel_mean), False),
-        ("standard deviation of each channel", ", ".join(f"{value:.4g}" for value in data.channel_deviation), False),
-        ("missing values", f"{data.missing:,}", True),
-        ("classes", f"{len(data.classes)}: {', '.join(data.classes)}", True),
-        ("images per class, training", _range(data.train_class_counts), True),
-        ("images per class, test", _range(data.test_class_counts), False),
-        ("preprocessing", "; ".join(data.preprocessing), True),
+    facts = [
+        *answers(data),
         ("images used in the exploration", f"{results.exploration_images or data.train_count:,}", False),
     ]
-    facts += [("read as", data.understood, False)] if data.understood else []
-    facts += [("note", data.note, False)] if data.note else []
     facts += [("warning", text, False) for text in data.warnings]
     rows = ((question, answer) for question, answer, short in facts if short or not brief)
     return made("data", "The data", columns("question", "answer"), rows)
-
-
-def _range(counts: IntArray) -> str:
-    low, high = int(counts.min(initial=counts.max(initial=0))), int(counts.max(initial=0))
-    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def class_counts(results: Results) -> Table:
@@ -71,7 +50,7 @@ def class_counts(results: Results) -> Table:
 def layers(results: Results) -> Iterator[Table]:
     """Summarise every model's baseline and best version layer by layer."""
     titles = columns("layer", "kind", "output shape", ("parameters", "count"), ("FLOPs per image", "count"))
-    both = [(model, version) for model in results.models for version in ("baseline", "best")]
+    both = [(model, version) for model in results.models for version in _versions(model)]
     for model, version in both:
         summary = model.baseline_summary if version == "baseline" else model.best_summary
         rows: list[tuple[Cell, ...]] = [
@@ -79,7 +58,15 @@ def layers(results: Results) -> Iterator[Table]:
             for layer in summary.layers
         ]
         rows.append(("total", "", "", summary.parameters, summary.flops))
-        yield made(f"layers_{model.name}_{version}", f"{model.label}, {version}: layer by layer", titles, rows)
+        yield made(f"layers_{model.name}_{version}", f"{_headed(model, version)}: layer by layer", titles, rows)
+
+
+def _versions(model: ModelResults) -> tuple[Version, ...]:
+    return ("best",) if model.as_given else ("baseline", "best")
+
+
+def _headed(model: ModelResults, version: Version) -> str:
+    return model.label if model.as_given else f"{model.label}, {version}"
 
 
 def recipes(results: Results) -> Table:
@@ -119,9 +106,12 @@ def _plain(value: Any) -> str:
 def structures(results: Results) -> Table:
     """Put the models' structures and training, baseline and best, side by side in one table."""
     described = [
-        (f"{model.label}, {version}", dict(_structure(written_out(recipe), model, version)))
+        (
+            _headed(model, version),
+            dict(_structure(written_out(model.baseline if version == "baseline" else model.best), model, version)),
+        )
         for model in results.models
-        for version, recipe in (("baseline", model.baseline), ("best", model.best))
+        for version in _versions(model)
     ]
     properties = dict.fromkeys(name for _, parts in described for name in parts)
     rows = tuple((name, *(parts.get(name) for _, parts in described)) for name in properties)
@@ -138,6 +128,9 @@ def differing(table: Table) -> tuple[Table, str]:
 def _structure(recipe: Recipe, model: ModelResults, version: str) -> Iterator[tuple[str, Cell]]:
     summary = model.baseline_summary if version == "baseline" else model.best_summary
     yield "structure", _architecture(recipe)
+    if isinstance(recipe.model, Estimator):
+        yield "parameters", f"{summary.parameters:,}" if summary.parameters else "not told"
+        return
     if not isinstance(recipe.model, CustomModel):
         yield "activation", described(recipe.model.activation)
         yield "batch normalisation", "on" if recipe.model.batch_norm else "off"
@@ -176,6 +169,8 @@ def _architecture(recipe: Recipe) -> str:
             return f"{blocks}; kernel {resnet.kernel}×{resnet.kernel}; {resnet.block}; {shortcuts}"
         case CustomModel(path=path):
             return path
+        case Estimator(path=path, arguments=arguments):
+            return f"{path.partition(':')[2]} ({', '.join(f'{key} {value}' for key, value in arguments.items()) or 'defaults'})"
 
 
 def _joined(values: tuple[int, ...]) -> str:
@@ -202,7 +197,8 @@ def metrics_on_test(results: Results) -> Table:
     titles = columns(
         "model", "version", detail("seeds", "count"), ("accuracy", "share"), ("low", "share"), ("high", "share"),
         ("precision", "share"), ("recall", "share"), ("F1", "share"), detail("F1 low", "share"), detail("F1 high", "share"),
-        ("AUC", "area"), detail("cross-entropy", "number"), detail("Brier score", "number"),
+        ("AUC", "area"), detail("AUC low", "area"), detail("AUC high", "area"),
+        detail("cross-entropy", "number"), detail("Brier score", "number"),
         detail("calibration error", "share"), detail("of a perfectly calibrated model", "share"),
         detail("learned nothing", "count"),
     )  # fmt: skip
@@ -211,12 +207,28 @@ def metrics_on_test(results: Results) -> Table:
             summary.title, summary.version_title, len(summary.results), summary.mean("accuracy"),
             summary.accuracy_interval.low, summary.accuracy_interval.high,
             *(summary.mean(metric) for metric in ("precision", "recall", "f1")), summary.f1_interval.low,
-            summary.f1_interval.high, *(summary.mean(metric) for metric in ("auc", "loss", "brier")),
+            summary.f1_interval.high, summary.mean("auc"), summary.auc_interval.low, summary.auc_interval.high,
+            summary.mean("loss"), summary.mean("brier"),
             summary.calibration_error, summary.calibration_by_chance, summary.collapsed,
         )
         for summary in results.versions
     )  # fmt: skip
     return made("test_results", f"Results on the {results.test_count:,} test images, mean over seeds", titles, rows)
+
+
+def cross_validation(results: Results) -> Table:
+    """Give the models of which nothing was varied on the folds of the design, where the study asks for that."""
+    found = [(model.label, model.cross_validated) for model in results.models if model.cross_validated]
+    blocks = max((len(level.accuracies) for _, level in found), default=0)
+    titles = columns(
+        "model", ("mean accuracy", "share"), ("mean F1", "share"), ("failed", "count"),
+        *((f"fold {number + 1}", "share") for number in range(blocks)),
+    )  # fmt: skip
+    rows = (
+        (label, level.mean, mean_of_finished(level.f1), len(level.failures), *level.accuracies.tolist())
+        for label, level in found
+    )
+    return made("cross_validation", "Cross-validation of the models as they are given", titles, rows)
 
 
 def metrics_by_seed(results: Results) -> Table:
@@ -394,4 +406,5 @@ OF_STUDY = (
     data_description, class_counts, structures, metrics_on_test, metrics_by_seed, model_comparisons, references, class_metrics,
     training_fit, recipes, looks, packages, machine, failures, costs, costs_of_study,
 )  # fmt: skip
+WHERE_ASKED = (cross_validation,)
 OF_MODELS = (layers, search.of_models, confusions)

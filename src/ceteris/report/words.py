@@ -11,7 +11,7 @@ from ceteris.analysis.results import ModelResults, Results, TestComparison, Vers
 from ceteris.figures.fonts import fonts_for, spelling
 from ceteris.figures.luck import SOURCES
 from ceteris.findings import ComparisonTest, FactorFinding, FactorPath, LevelFinding
-from ceteris.formats import duration, percent, plain_points, points, points_range, several
+from ceteris.formats import duration, percent, plain_points, points, points_range, several, unit_of
 from ceteris.report.search_words import confirmation_sentence, search_text, strategy_words
 from ceteris.stats import MORE_REPETITIONS
 
@@ -36,7 +36,8 @@ def answer(results: Results) -> str:
     reached = f"{', '.join(first)} and {last}" if first else last
     most = max(len(best.results) for best in ranked)
     mean = f", mean of {most} trainings each" if most > 1 else ""
-    text = f"The best versions reach {reached} on the {results.test_count:,} test images{mean}."
+    subject = "best versions" if results.explored else "models"
+    text = f"The {subject} reach {reached} on the {results.test_count:,} test images{mean}."
     told = (
         text,
         apart_sentence(results),
@@ -77,7 +78,7 @@ def _choices_sentence(results: Results) -> str:
         return " ".join(f"{model.label}: {search_text(model)}" for model in at_once)
     factors = [factor for model in results.models for factor in model.factors]
     if not factors:
-        return "No technique was explored."
+        return ""
     taken = [level for factor in factors if (level := factor.winner)]
     if not taken:
         if any(model.changed for model in results.models):
@@ -153,18 +154,21 @@ def improvement_sentence(model: ModelResults) -> str:
             "is unconfirmed."
         )
     promised = model.promised_gain
-    added = f"The choices together were expected to bring {points(promised)}." if math.isfinite(promised) else ""
+    unit = unit_of(model.confirmation.comparison.criterion) if model.confirmation.comparison else "points"
+    added = f"The choices together were expected to bring {points(promised)} {unit}." if math.isfinite(promised) else ""
     return f"{model.label}: {_joined(confirmation_sentence(model.confirmation), added)}"
 
 
 def improvement_in_short(model: ModelResults) -> str:
     """Say the same in a few words, without the model's name."""
+    if model.as_given:
+        return "trained as given"
     if model.confirmation is None:
         return "improvement unconfirmed" if model.changed else "the baseline stays"
     found = model.confirmation.comparison
     if found is None:
         return "improvement not measurable"
-    size = f"{points(found.difference)} points"
+    size = f"{points(found.difference)} {unit_of(found.criterion)}"
     text = {
         "better": f"improvement {size}, shown",
         "worse": f"worse than its baseline, {size}",
@@ -177,12 +181,12 @@ def improvement_in_short(model: ModelResults) -> str:
 
 def improvement_summary(results: Results) -> str:
     """Put all models into one sentence for the study's answer; '' where there is no model."""
-    if not results.models:
+    if not results.explored:
         return ""
     changed = [model for model in results.models if model.changed or model.confirmation]
     if not changed:
         return "No model's best recipe differs from its baseline: nothing improved on it."
-    each = "; ".join(f"{model.label} {improvement_in_short(model)}" for model in results.models)
+    each = "; ".join(f"{model.label} {improvement_in_short(model)}" for model in results.explored)
     fresh = [model.confirmation for model in changed if model.confirmation is not None]
     where = (
         ", on images that no choice has seen" if fresh and all(found.fresh for found in fresh) else ", on new splits"
@@ -248,11 +252,11 @@ def to_decide_sentences(results: Results) -> list[str]:
     if not found:
         return []
     matter = sum(entry.matters for entry in found)
-    margin = 100 * results.equivalence_margin
+    margin, unit = 100 * results.equivalence_margin, unit_of(results.criterion)
     compared = sum(level.comparison is not None for model in results.models for _, level in model.levels())
     sentences = [
         f"Nothing was shown of {len(found)} of {compared} options; {matter} of these are expected to move the "
-        f"accuracy by more than {margin / 2:g} points."
+        f"{'accuracy' if results.criterion == 'accuracy' else 'result'} by more than {margin / 2:g} {unit}."
     ]
     known = [  # options that left early were not meant to find anything
         entry
@@ -266,7 +270,7 @@ def to_decide_sentences(results: Results) -> list[str]:
         )
         seconds, trainings = sum(entry.seconds for entry in known), sum(entry.trainings for entry in known)
         sentences.append(
-            f"This design finds true differences above {now} points; with {MORE_REPETITIONS} more repetitions of these "
+            f"This design finds true differences above {now} {unit}; with {MORE_REPETITIONS} more repetitions of these "
             f"({trainings:,} trainings, {duration(seconds)} on one core) above {then}. Smaller ones stay open."
         )
     return sentences
@@ -303,6 +307,7 @@ def _fit(version: VersionResults, results: Results) -> str:
     gap = train - other
     if not np.isfinite(gap):
         return f"the {version.version} version has no recorded history."
+    subject = "It" if version.as_given else f"The {version.version} version"
     numbers = f"{percent(train)} in training and {percent(other)} {where}, a gap of {points(gap)} points"
     losses = f"{version.train_loss:.3g} and {version.validation_loss:.3g}"
     if version.clean and np.isfinite(version.validation_loss):
@@ -318,7 +323,7 @@ def _fit(version: VersionResults, results: Results) -> str:
         verdict = "its answers are as good in validation, its confidence is not: the loss overfits"
     else:
         verdict = "no sign of overfitting"
-    return f"The {version.version} version has {numbers}: {verdict}."
+    return f"{subject} has {numbers}: {verdict}."
 
 
 def mistakes_sentences(results: Results) -> list[str]:
@@ -497,8 +502,11 @@ def exploration_text(results: Results) -> str:
         f"{results.trials_total} trainings{failed}, on {results.folds} folds{seeds}{images}.",
         conditions_sentence(results),
         f"An option is shown to be better or worse when the Holm-adjusted p is below {results.significance:g}, equivalent when "
-        f"the interval lies inside ±{100 * results.equivalence_margin:g} points; else nothing is shown. What is taken needs no "
-        "such proof: it is the best bet.",
+        f"the interval lies inside ±{100 * results.equivalence_margin:g} {unit_of(results.criterion)}; else nothing is shown. "
+        "What is taken needs no such proof: it is the best bet.",
+        "Of the log loss less is better; it counts negatively, so that + is an improvement."
+        if results.criterion == "log-loss"
+        else "",
     )
 
 

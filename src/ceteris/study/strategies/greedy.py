@@ -17,7 +17,7 @@ from ceteris.study.decide import Decision
 from ceteris.study.strategies import SAME_BLOCKS, Search, SearchResult, Strategy
 from ceteris.study.strategies.comparison import ArmComparison, Budget, Compare, FactorSearch, factor_finding
 from ceteris.study.study import ModelSpec, factors_of, nuisances_of
-from ceteris.study.trials import ExperimentContext, exploration_trials, train
+from ceteris.study.trials import ExperimentContext
 
 STACK = "all choices together"
 
@@ -41,8 +41,6 @@ def factor_by_factor(
         chosen.append(kept)
         changed += bool(difference(best, kept))
         best = kept if around == "best" else model.recipe
-    if not findings:
-        yield from train(model.name, "baseline", {"baseline": exploration_trials(context, model.recipe)})
     if around == "baseline":
         best = merged(model.recipe, chosen)
     path = FactorPath(factors=len(findings), around=around, changed=changed)
@@ -93,7 +91,7 @@ def without_one_choice(context: ExperimentContext, model: ModelSpec, best: Recip
 
 
 _HOW = (
-    f"One technique was changed at a time, {SAME_BLOCKS}. The level that is expected to bring the most, its cost counted, was "
+    f"One technique was changed at a time, {SAME_BLOCKS}. The option that is expected to bring the most, its cost counted, was "
     "taken."
 )
 GREEDY = Strategy(
@@ -106,7 +104,7 @@ GREEDY = Strategy(
 ONE_AT_A_TIME = Strategy(
     search=partial(factor_by_factor, around="baseline"),
     name="one factor at a time, around the baseline",
-    how=f"Every level was compared with the baseline alone, {SAME_BLOCKS}; the levels that won were then put together.",
+    how=f"Every option was compared with the baseline alone, {SAME_BLOCKS}; the best bets were then put together.",
     limits="Every effect was measured around the baseline. That the effects add up in the combination is an assumption, "
     "which only the confirmation tests.",
 )
