@@ -48,7 +48,7 @@ def test_weights_and_snapshots_lie_beside_their_record(tmp_path: Path) -> None:
     weights = {"layer.weight": np.arange(6, dtype=np.float32).reshape(2, 3), "steps": np.array(7)}
     store.put(record, weights, {"1/layer.weight": weights["layer.weight"] * 2})
     assert_same(store.weights(record.digest), weights)
-    assert_same(store.snapshots(record.digest), {"1/layer.weight": weights["layer.weight"] * 2})
+    assert_same(store.weights(record.digest, every_epoch=True), {"1/layer.weight": weights["layer.weight"] * 2})
 
 
 def test_a_record_never_appears_before_its_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,10 +97,12 @@ def reading_lines(data_set: DataSet) -> list[str]:
 
 def text_tables(description: DataDescription, audit: DataAudit | None = None) -> tuple[TextTable, ...]:
     """Return the answers, the classes and, with an audit, what was found, as tables for a terminal."""
-    tables = [_answers(description), _classes(description, audit)]
+    rows = tuple((question, answer) for question, answer, _ in answers(description))
+    tables = [TextTable(title="Questions and answers", columns=("question", "answer"), rows=rows)]
+    tables.append(_classes(description, audit))
     if audit is not None:
         tables.append(_findings(audit))
-    warnings = _warnings(description, audit)
+    warnings = dict.fromkeys((*description.warnings, *(audit.warnings if audit else ())))
     if warnings:
         tables.append(TextTable(title="Warnings", columns=("warning",), rows=tuple((text,) for text in warnings)))
     return tuple(tables)
@@ -130,10 +132,7 @@ def write_page(path: Path, description: DataDescription, audit: DataAudit | None
         .from_string(text)
         .render(
             description=description,
-            answers=_answers(description),
-            classes=_classes(description, audit),
-            findings=_findings(audit) if audit else None,
-            warnings=_warnings(description, audit),
+            tables={table.title: table for table in text_tables(description, audit)},
             balance=[
                 (name, first, second, round(80 * first / largest, 2), round(80 * second / largest, 2))
                 for name, (first, second) in zip(description.classes, counts, strict=True)
@@ -161,10 +160,6 @@ def _understood_line(data_set: DataSet) -> str:
         *understood.notes,
     ]
     return f"{data_set.title}: {'; '.join(parts)}."
-
-
-def _warnings(description: DataDescription, audit: DataAudit | None) -> list[str]:
-    return list(dict.fromkeys((*description.warnings, *(audit.warnings if audit else ()))))
 
 
 def answers(data: DataDescription) -> list[tuple[str, str, bool]]:
@@ -195,11 +190,6 @@ def answers(data: DataDescription) -> list[tuple[str, str, bool]]:
 def _range(counts: IntArray) -> str:
     low, high = int(counts.min(initial=counts.max(initial=0))), int(counts.max(initial=0))
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
-
-
-def _answers(description: DataDescription) -> TextTable:
-    rows = tuple((question, answer) for question, answer, _ in answers(description))
-    return TextTable(title="Questions and answers", columns=("question", "answer"), rows=rows)
 
 
 def _classes(description: DataDescription, audit: DataAudit | None) -> TextTable:

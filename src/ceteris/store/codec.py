@@ -122,15 +122,13 @@ def open_tensors(path: Path, *, fix: str = "Run the study again to make it.") ->
             f"{path} could not be read ({error.strerror or error}). Nothing was lost; try again."
         ) from None
     except (SafetensorError, LookupError, TypeError, ValueError) as error:
-        reason = _first_problem(error) if isinstance(error, ValidationError) else error
+        reason: object = error
+        if isinstance(error, ValidationError):
+            problem = error.errors(include_url=False, include_context=False)[0]
+            reason = f"{'.'.join(map(str, problem['loc']))}: {problem['msg'].removeprefix('Value error, ')}"
         raise DamagedError(
             f"{path} is damaged or was not written by this version of ceteris ({reason}). {fix}"
         ) from None
-
-
-def _first_problem(error: ValidationError) -> str:
-    problem = error.errors(include_url=False, include_context=False)[0]
-    return f"{'.'.join(map(str, problem['loc']))}: {problem['msg'].removeprefix('Value error, ')}"
 
 
 def header_of(file: Any, key: str = _HEADER_KEY) -> dict[str, Any]:

@@ -130,17 +130,15 @@ class Store:
         """Remove the unfinished files of writers that were killed; those of an hour ago are taken for such."""
         remove_unfinished(self.root, older_than=3600.0)
 
-    def weights(self, digest: str) -> dict[str, NDArray[Any]]:
-        """Return the weights of a finished trial by parameter name.
+    def weights(self, digest: str, *, every_epoch: bool = False) -> dict[str, NDArray[Any]]:
+        """Return the weights of a finished trial by parameter name; of ``every_epoch`` as "epoch/name".
 
         Raises:
             StoreError: when they are missing or damaged.
         """
-        return _load_tensors(self.weights_path(digest))
-
-    def snapshots(self, digest: str) -> dict[str, NDArray[Any]]:
-        """Return the weights of every epoch as "epoch/name"; see :meth:`weights`."""
-        return _load_tensors(self.snapshots_path(digest))
+        path = self.snapshots_path(digest) if every_epoch else self.weights_path(digest)
+        with open_tensors(path, fix="Delete its record and run the study again.") as file:
+            return arrays_of(file)
 
     def test_result(self, digest: str, fingerprint: str) -> TestResult | None:
         """Return the answers of a final model on a test set, or None when it was not evaluated yet."""
@@ -201,8 +199,3 @@ def _secret() -> bytes:
     if len(secret) != _SECRET_BYTES:
         raise OSError(f"{place} is no secret of {_SECRET_BYTES} bytes")
     return secret
-
-
-def _load_tensors(path: Path) -> dict[str, NDArray[Any]]:
-    with open_tensors(path, fix="Delete its record and run the study again.") as file:
-        return arrays_of(file)
