@@ -666,6 +666,11 @@ Augmentation = _Choice[
 # --- Models, described by plain values
 
 
+Normalisation = Literal["none", "batch", "layer", "group"]
+ImageSide = Annotated[int, Field(strict=True, ge=1, le=4096)]
+_Built = TypeVar("_Built", "MLP", "CNN", "ResNet")
+
+
 def _alone(value: Any) -> Any:
     return (value,) if isinstance(value, int) and not isinstance(value, bool) else value
 
@@ -683,6 +688,15 @@ def _fits(name: str, values: tuple[Any, ...], other: str, others: tuple[int, ...
 
 def _for_all(values: tuple[int, ...], places: tuple[int, ...]) -> tuple[int, ...]:
     return values * len(places) if len(values) == 1 else values
+
+
+def _canonical(model: "_Built", **changes: Any) -> "_Built":
+    """Return a model with changes and with the one spelling of its normalisation."""
+    if model.normalisation is not None:
+        own = model.normalisation if model.normalisation in ("layer", "group") else None
+        changes |= {"batch_norm": model.normalisation == "batch", "normalisation": own}
+    new = {name: value for name, value in changes.items() if getattr(model, name) != value}
+    return replace(model, **new) if new else model
 
 
 def _shares(value: Any) -> Any:
@@ -712,6 +726,10 @@ class MLP:
     ``width`` and ``depth`` say the same apart: ``depth`` hidden layers of ``width`` units. One that is given goes before what
     ``hidden`` says of it, whose layers must then be equally wide. ``dropout`` acts after every hidden layer; a list has a
     number for each.
+
+    ``normalisation`` "layer" (Ba et al. 2016) or "group" (up to 8 groups; Wu & He 2018) take the place of batch normalisation;
+    given at all, it goes before ``batch_norm``. ``image_size`` brings the shorter side of the images to so many pixels first.
+    Both are the same in all models.
     """
 
     kind: Literal["mlp"] = "mlp"
@@ -722,6 +740,8 @@ class MLP:
     initialisation: InitialWeights = Initialisation(kind="default")
     width: Count | None = field(default=None, metadata=ADDED)
     depth: Count | None = field(default=None, metadata=ADDED)
+    normalisation: Normalisation | None = field(default=None, metadata=ADDED)
+    image_size: ImageSide | None = field(default=None, metadata=ADDED)
 
     def __post_init__(self) -> None:
         if (self.width or self.depth) and len(set(self.hidden)) > 1:
@@ -731,15 +751,15 @@ class MLP:
             )
         if self.depth and not (self.width or self.hidden):
             raise ValueError(f"depth {self.depth} needs a width: give width, or hidden layers")
-        layers = len(self.written_out().hidden)
+        layers = self.depth or len(self.hidden)
         _one_per_layer(self.dropout, layers, f"each of {layers} hidden layers")
 
     def written_out(self) -> "MLP":
         """Return the same network by ``hidden`` alone."""
         if not (self.width or self.depth):
-            return self
+            return _canonical(self)
         hidden = (self.width or self.hidden[0],) * (self.depth or len(self.hidden))
-        return replace(self, hidden=hidden, width=None, depth=None)
+        return _canonical(self, hidden=hidden, width=None, depth=None)
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
@@ -773,6 +793,8 @@ class CNN:
     initialisation: InitialWeights = Initialisation(kind="default")
     residual: Annotated[int, Field(strict=True, ge=0, le=3)] = field(default=0, metadata=ADDED)
     shortcut: Literal["padding", "projection"] = field(default="padding", metadata=ADDED)
+    normalisation: Normalisation | None = field(default=None, metadata=ADDED)
+    image_size: ImageSide | None = field(default=None, metadata=ADDED)
 
     def __post_init__(self) -> None:
         _fits("kernels", self.kernels, "filters", self.filters)
@@ -782,8 +804,7 @@ class CNN:
 
     def written_out(self) -> "CNN":
         """Return the same network with one kernel for each block."""
-        kernels = _for_all(self.kernels, self.filters)
-        return self if kernels == self.kernels else replace(self, kernels=kernels)
+        return _canonical(self, kernels=_for_all(self.kernels, self.filters))
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
@@ -810,6 +831,8 @@ class ResNet:
     batch_norm: Flag = True
     dropout: Dropout = 0.0
     initialisation: InitialWeights = Initialisation(kind="kaiming-normal")
+    normalisation: Normalisation | None = field(default=None, metadata=ADDED)
+    image_size: ImageSide | None = field(default=None, metadata=ADDED)
 
     def __post_init__(self) -> None:
         _fits("blocks", self.blocks, "filters", self.filters)
@@ -817,8 +840,7 @@ class ResNet:
 
     def written_out(self) -> "ResNet":
         """Return the same network with a number of blocks for each stage."""
-        blocks = _for_all(self.blocks, self.filters)
-        return self if blocks == self.blocks else replace(self, blocks=blocks)
+        return _canonical(self, blocks=_for_all(self.blocks, self.filters))
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
@@ -862,6 +884,25 @@ MODEL_PRESETS: dict[str, dict[str, Any]] = {
         "pool_after": (1, 2, 5),
         "head": (1024, 1024),
         "dropout": 0.5,
+    },
+    # LeCun et al. 1998, with padding that keeps the size and linear output: two convolutions, two poolings, two linear layers.
+    "lenet-5": {
+        "kind": "cnn",
+        "filters": (6, 16),
+        "kernels": (5, 5),
+        "pooling": "average",
+        "head": (120, 84),
+        "activation": "tanh",
+    },
+    # Simonyan & Zisserman 2015, configuration A, for images of 16 pixels and more: eight convolutions, four poolings.
+    "vgg-a": {
+        "kind": "cnn",
+        "filters": (64, 128, 256, 256, 512, 512, 512, 512),
+        "kernels": (3,) * 8,
+        "pool_after": (1, 2, 4, 6),
+        "head": (512, 512),
+        "dropout": 0.5,
+        "initialisation": "kaiming-normal",
     },
     # Three small convolutions, two poolings, one linear layer.
     "small-cnn": {"kind": "cnn", "filters": (8, 16, 32), "kernels": (3, 3, 3), "pool_after": (1, 2), "head": ()},

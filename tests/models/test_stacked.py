@@ -59,6 +59,8 @@ def resnet(**other: Any) -> nn.Module:
 MODELS = {
     "mlp": mlp,
     "mlp without normalisation": lambda: mlp(batch_norm=False),
+    "mlp, layer normalisation": lambda: mlp(normalisation="layer"),
+    "cnn, group normalisation": lambda: cnn(normalisation="group"),
     "mlp, linear": lambda: mlp(hidden=()),
     "mlp, prelu": lambda: mlp(activation=nn.PReLU),
     "mlp, dropout": lambda: mlp(dropout=0.4),

@@ -507,12 +507,45 @@ def test_depth_and_width_are_factors_of_their_own_that_meet() -> None:
     assert written_out(wide).model == r.MLP(hidden=(128,) * 5, dropout=0.25)
 
 
+def test_normalisation_inputs_and_numbers_of_images_are_factors() -> None:
+    study = parse_study("""
+        name = "inputs"
+        data = "digits"
+        [models.resnet]
+        model = { kind = "resnet", blocks = 1, filters = [8, 16] }
+        [[factors]]
+        name = "normalisation"
+        field = "model.normalisation"
+        levels = ["none", "batch", "layer", "group"]
+        [[factors]]
+        name = "standardisation"
+        field = "standardisation"
+        levels = ["per-channel", "0-1", "none"]
+        [[factors]]
+        name = "size"
+        field = "model.image_size"
+        levels = [8, 6, 4]
+        [[factors]]
+        name = "images"
+        field = "images"
+        levels = [100, 300, 1000, 0]
+        [[factors]]
+        name = "last"
+        field = "last_batch"
+        levels = ["drop", "keep"]
+    """)
+    counts = [len(arms_of(factor, study.models[0].recipe).recipes) for factor in study.factors]
+    assert counts == [4, 3, 4, 4, 2]  # of the sizes, none has the baseline's "as it is"
+    assert arms_of(study.factors[0], study.models[0].recipe).incumbent == "batch"
+
+
 def test_what_is_said_in_two_ways_is_trained_once() -> None:
     place = example_context()
     written: list[tuple[r.Model, r.Model]] = [
         (r.CNN(filters=(4, 8), kernels=(3,)), r.CNN(filters=(4, 8), kernels=(3, 3))),
         (r.MLP(width=8, depth=2), r.MLP(hidden=(8, 8))),
         (r.ResNet(blocks=(2,)), r.ResNet(blocks=(2, 2, 2))),
+        (r.ResNet(normalisation="none"), r.ResNet(batch_norm=False)),
     ]
     for short, long in written:
         trials = [exploration_trials(place, replace(MLP, model=model))[0] for model in (short, long)]

@@ -78,6 +78,7 @@ VARIED: list[tuple[Any, dict[str, Any]]] = [
         {
             "hidden": (5,), "activation": recipe.Tanh(), "batch_norm": True, "dropout": 0.5,
             "initialisation": recipe.Initialisation(kind="orthogonal"),
+            "normalisation": "layer", "image_size": 8,
         },
     ),
     (recipe.MLP(hidden=(6, 6)), {"width": 5, "depth": 3}),
@@ -87,6 +88,7 @@ VARIED: list[tuple[Any, dict[str, Any]]] = [
             "filters": (4, 5), "kernels": (3, 5), "convolutions_per_block": 2, "pooling": "average", "pool_after": (1,),
             "order": "pooling-first", "global_average_pooling": True, "head": (), "activation": recipe.Tanh(),
             "batch_norm": True, "dropout": 0.5, "initialisation": recipe.Initialisation(kind="orthogonal"), "residual": 1,
+            "normalisation": "group", "image_size": 8,
         },
     ),
     (replace(CNN, residual=1), {"shortcut": "projection"}),
@@ -96,6 +98,7 @@ VARIED: list[tuple[Any, dict[str, Any]]] = [
             "blocks": (2, 1), "filters": (4, 5), "kernel": 5, "block": "pre-activation", "convolutions_per_block": 3,
             "residual": False, "shortcut": "projection", "stem_stride": 2, "head": (7,), "activation": recipe.Tanh(),
             "batch_norm": False, "dropout": 0.5, "initialisation": recipe.Initialisation(kind="orthogonal"),
+            "normalisation": "layer", "image_size": 8,
         },
     ),
 ]  # fmt: skip

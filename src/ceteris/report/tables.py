@@ -133,7 +133,7 @@ def _structure(recipe: Recipe, model: ModelResults, version: str) -> Iterator[tu
         return
     if not isinstance(recipe.model, CustomModel):
         yield "activation", described(recipe.model.activation)
-        yield "batch normalisation", "on" if recipe.model.batch_norm else "off"
+        yield "normalisation", recipe.model.normalisation or ("batch" if recipe.model.batch_norm else "none")
         dropout = recipe.model.dropout
         shares = dropout if isinstance(dropout, tuple) else (dropout,)
         yield "dropout", ", ".join(f"{share:g}" for share in shares) if any(shares) else "none"

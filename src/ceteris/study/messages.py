@@ -74,7 +74,8 @@ def _problem(problem: Any, tree: Any) -> tuple[str, str]:
     for pydantics, ours in _OURS.items():
         message = message.replace(pydantics, ours)
     # a message about a whole table says itself what was received
-    return f"{place}: {message}" + ("" if isinstance(received, dict) else f"; received {received!r}"), ""
+    simple = received is None or isinstance(received, str | int | float | list)
+    return f"{place}: {message}" + (f"; received {received!r}" if simple else ""), ""
 
 
 def _wrong_kind(place: str, received: Any, known: Sequence[str]) -> tuple[str, str]:

@@ -6,6 +6,7 @@ it is built.
 
 import inspect
 import math
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from functools import partial
@@ -22,6 +23,7 @@ from ceteris.findings import ModelSummary
 from ceteris.models import size
 from ceteris.models.cnn import CNN
 from ceteris.models.estimator import EstimatorNetwork
+from ceteris.models.layers import Resize
 from ceteris.models.mlp import MLP
 from ceteris.models.resnet import ResNet, shortcut_modules
 from ceteris.models.summary import summarise
@@ -111,7 +113,8 @@ def build_model(
     if isinstance(model, recipe.Estimator):
         return EstimatorNetwork(_estimator(model, generator, imports), classes)
     activation = build_activation(model.activation)
-    settings = _settings(model, "initialisation", "width", "depth") | {"activation": activation}
+    settings = _settings(model, "initialisation", "width", "depth", "image_size") | {"activation": activation}
+    size_before, input_shape = input_shape[1:], _resized(input_shape, model.image_size)
     settings |= {"input_shape": input_shape, "classes": classes}
     make: type[nn.Module]
     match model:
@@ -129,7 +132,9 @@ def build_model(
             f"the model would have {found.parameters:,} parameters; there are weights for {most_parameters:,}."
         )
     with torch.device("meta"):  # memory and default weights would be made only to be overwritten
-        network = make(**settings)
+        network: nn.Module = make(**settings)
+    if input_shape[1:] != size_before:
+        network = nn.Sequential(OrderedDict(resize=Resize(input_shape[1:]), **dict(network.named_children())))
     _allocate(network)
     initialisation.initialise_(
         network,
@@ -139,6 +144,12 @@ def build_model(
         apart=shortcut_modules(network) if isinstance(model, recipe.CNN) else (),
     )
     return network
+
+
+def _resized(shape: Shape, shorter: int | None) -> Shape:
+    """Return a shape whose shorter side has so many pixels; the shape itself for None."""
+    scale = 1.0 if shorter is None else shorter / min(shape[1:])
+    return shape[0], round(scale * shape[1]), round(scale * shape[2])
 
 
 def _allocate(network: nn.Module) -> None:
@@ -535,6 +546,16 @@ def can_step_together(choices: Sequence[recipe.Recipe]) -> bool:
         and not isinstance(first.optimizer, recipe.Muon)
         and not isinstance(first.schedule, recipe.ReduceOnPlateau)
     )
+
+
+def passes_per_image(choice: recipe.Recipe) -> float:
+    """Return how many forward passes an image of a training costs.
+
+    Backward is about twice a forward pass: once for the inputs, once for the weights. An attacked image goes forward and back
+    to the inputs once more for every attack.
+    """
+    attacks = [attack.share for attack in choice.augmentation if isinstance(attack, recipe.AdversarialNoise)]
+    return 3 + 2 * sum(attacks)
 
 
 def attacks_the_model(operations: Sequence[recipe.Augmentation]) -> bool:

@@ -164,7 +164,7 @@ def result_of(trial: Trial, train: ImageSet, run: Run, meta: TrialMeta) -> Trial
             epochs=run.epochs,
             iterations=run.iterations,
             predictions=Predictions(probabilities=run.probabilities, labels=train.labels[held_out], indices=held_out),
-            cost=_cost(run, meta, device=trial.execution.device),
+            cost=_cost(run, meta, trial),
             environment=environment() | ({"memory": note} if note else {}),
         ).per_image(),
         weights=_arrays(run.model.state_dict()) if trial.keep_weights else None,
@@ -172,16 +172,15 @@ def result_of(trial: Trial, train: ImageSet, run: Run, meta: TrialMeta) -> Trial
     )
 
 
-def _cost(run: Run, meta: TrialMeta, *, device: str) -> Cost:
+def _cost(run: Run, meta: TrialMeta, trial: Trial) -> Cost:
     seen, seconds = len(run.epochs.seconds) * len(meta.images.fitted), float(run.epochs.seconds[-1])
     return Cost(
         train_seconds=seconds,
         evaluation_seconds=run.evaluation_seconds,
-        peak_memory_bytes=peak_bytes(device),
+        peak_memory_bytes=peak_bytes(trial.execution.device),
         parameters=parameter_count(run.model),
         forward_flops_per_image=meta.flops,
-        # backward costs about twice the forward pass: once for the inputs, once for the weights
-        training_flops=3 * meta.flops * seen,
+        training_flops=round(build.passes_per_image(trial.recipe) * meta.flops * seen),
         images_per_second=seen / seconds if seconds else 0.0,
     )
 
