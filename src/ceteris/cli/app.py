@@ -170,6 +170,7 @@ def run(
     variance: Annotated[bool, Parameter(negative="")] = False,
     formats: Formats = None,
     overwrite: Annotated[bool, Parameter(negative="")] = False,
+    verbose: Annotated[bool, Parameter(negative="")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a study (a shipped one by name, or your own TOML file) and write its report.
@@ -188,6 +189,8 @@ def run(
         Any of html, pdf, ipynb; all of them without it.
     overwrite:
         Replace the result of another study that lies in the folder for the result.
+    verbose:
+        Also print every epoch of every final training, on training, validation and test images, as log.txt has them.
     """
     from ceteris.api import budget_of, run_study
     from ceteris.cli.display import Display
@@ -211,6 +214,8 @@ def run(
     if as_json:
         _print_json(result_json(result))
     else:
+        if verbose:
+            Terminal(soft_wrap=True).print((result.folder / "log.txt").read_text(encoding="utf-8"), highlight=False)
         print_result(Terminal(), result)
 
 

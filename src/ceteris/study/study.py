@@ -48,8 +48,9 @@ class Final:
 
     ``validation`` 0 trains on all images, for all epochs, and keeps the last weights. ``images`` > 0 trains on a stratified
     sample of so many, the confirmation too, so that a study can be tried small. ``epochs`` 0 keeps each recipe's own number.
-    ``test_curves`` keeps every epoch's weights of the first seed, so that curves on the test set can be drawn once all
-    choices are made.
+    ``levels`` trains every option of every factor once as well; the test set is asked about them when all choices are made,
+    so that no choice has seen it. ``test_curves`` keeps every epoch's weights of the first seed, so that curves on the test
+    set can be drawn once all choices are made.
     """
 
     seeds: Repetitions = 5
@@ -57,6 +58,7 @@ class Final:
     patience: Count = 5
     epochs: WholeNumber = 0
     images: WholeNumber = field(default=0, metadata=ADDED)
+    levels: Flag = False
     test_curves: Flag = True
 
 
@@ -214,6 +216,7 @@ class ModelSpec:
     name: Name
     title: str
     recipe: Recipe
+    embedding: str = ""  # the layer whose output the t-SNE picture shows; what the last linear layer sees without it
     words: OwnWords = OwnWords()
 
 
