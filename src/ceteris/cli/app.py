@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -439,7 +440,9 @@ def predict(
     from ceteris.cli.printing import prediction_csv, prediction_rows, print_predictions
 
     trained, files = trained_model(model, allow_imports), picture_files(pictures)
-    probabilities = predict_pictures(trained, files, invert=invert, warn=_warn)
+    console = Terminal(stderr=True, soft_wrap=True)
+    warn = partial(console.print, "warning:", style="yellow", markup=False, highlight=False)
+    probabilities = predict_pictures(trained, files, invert=invert, warn=warn)
     if csv:
         from ceteris.store import write_bytes
 
@@ -449,10 +452,6 @@ def predict(
         _print_json(rows)
     else:
         print_predictions(Terminal(), rows)
-
-
-def _warn(text: str) -> None:
-    Terminal(stderr=True, soft_wrap=True).print(f"warning: {text}", style="yellow", markup=False, highlight=False)
 
 
 def trained_model(path: Path, allow_imports: bool) -> "TrainedModel":
