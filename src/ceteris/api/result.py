@@ -1,5 +1,6 @@
 """What a study gives back: its findings as tables and figures, and the folder with its report and its models."""
 
+import math
 import os
 import shlex
 from collections.abc import Callable, Iterable, Mapping
@@ -240,6 +241,8 @@ def _data_options(trained: TrainedStudy) -> str:
 def _readme(card: ModelCard, folder: str, data: str) -> str:
     channels, height, width = card.input_shape
     note = f"\n{card.note}\n" if card.note else ""
+    nothing = math.isnan(card.validation_accuracy)
+    judged = "nothing held out" if nothing else f"accuracy on the\nvalidation images {card.validation_accuracy:.4f}"
     own = set(own_code(card.recipe).values()) - ALLOWED_UNASKED
     allow = " --allow-imports" if own else ""
     if own:
@@ -247,8 +250,7 @@ def _readme(card: ModelCard, folder: str, data: str) -> str:
     return f"""# {card.name} ({card.version})
 
 Trained by the study "{card.study}" on {card.data}: {len(card.classes)} classes, images of {height} x {width} pixels with
-{channels} channel{"s" if channels > 1 else ""}. Weights of epoch {card.best_epoch}, seed {card.seed}; accuracy on the
-validation images {card.validation_accuracy:.4f}.
+{channels} channel{"s" if channels > 1 else ""}. Weights of epoch {card.best_epoch}, seed {card.seed}; {judged}.
 {note}
 `model.safetensors` holds the weights and, in its header, the recipe, the class names and how images are standardised.
 In the folder that holds this one:
