@@ -62,6 +62,8 @@ shorter training keeps the shape of its schedule, or epochs: `"10 epochs"`.
 | `variance` | 0; 2 or more: where the noise comes from, by training every best recipe so often for each source of luck |
 | `[models.NAME]` | `title`, own words and the keys of a recipe: the baseline of one model |
 | `[[factors]]` | `name`, `title`, own words, `field` (or `fields`), `levels`, `models` (all of them without it), `tune` |
+| `[quick]`, `[full]` | what `--quick` or `--full` changes: any key, models and factors by name; `false` leaves one out |
+| `[[reference]]` | `source`, `results`: what others reached, each `{ model, factor, level, accuracy }`, shown beside yours |
 
 A level is the field's value itself, or `{ label = "…", value = … }`; with several fields it is a table
 `{ label = "…", "model.filters" = [32, 64], "model.kernels" = [5, 3] }`. Any key can be overridden on the command line:

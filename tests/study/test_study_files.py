@@ -163,7 +163,28 @@ def test_stated_results_are_part_of_a_study_and_are_checked() -> None:
         assert key in refusal(put("reference", value=[edited]))
 
 
-@pytest.mark.parametrize("name", shipped_studies())
+BRIEFS = [name for name, text in shipped_studies().items() if "[quick" in text]
+
+
+@pytest.mark.parametrize("name", BRIEFS)
+def test_the_studies_of_the_briefs_have_all_their_forms(name: str) -> None:
+    asked, quick, full = (read_study(name, form=form) for form in ("", "quick", "full"))
+    assert [study.name for study in (asked, quick, full)] == [name, f"{name}-quick", f"{name}-full"]
+    assert [model.name for model in quick.models] == [model.name for model in asked.models]
+    assert 0 < quick.exploration.images < asked.exploration.images
+    assert quick.final.images > 0
+    assert full.exploration.images == full.final.images == 0
+    assert quick.exploration.repetitions == 1
+    for reference in asked.reference:
+        for stated in reference.results:
+            assert stated.model in [model.name for model in asked.models]
+            factors = {
+                factor.name: [level.label for level in factor.levels] for factor in factors_of(asked, stated.model)
+            }
+            assert not stated.factor or stated.level in factors[stated.factor], stated
+
+
+@pytest.mark.parametrize("name", [name for name in shipped_studies() if name not in BRIEFS])
 def test_the_shipped_studies_are_right(name: str) -> None:
     study = read_study(name)
     assert study.name == name
@@ -376,9 +397,7 @@ def test_a_shipped_study_is_found_by_its_name_alone(tmp_path: Path, monkeypatch:
     (tmp_path / "digit").write_text("a file of that name does not change the message", encoding="utf-8")
     with pytest.raises(ConfigError) as caught:
         shipped_study("digit")
-    told = (
-        'study: there is no shipped study "digit". Did you mean "digits"? Shipped: cifar-100, digits, emnist-47, mnist.'
-    )
+    told = f'study: there is no shipped study "digit". Did you mean "digits"? Shipped: {", ".join(shipped_studies())}.'
     assert str(caught.value) == told
 
 

@@ -19,7 +19,7 @@ from ceteris.analysis.metrics import log_loss, scores
 from ceteris.analysis.test_images import images_to_show
 from ceteris.api.answers import open_test
 from ceteris.api.model import ModelCard, TrainedModel, restore_model
-from ceteris.data import DataSet, ImageSet, describe, split_images
+from ceteris.data import DataSet, ImageSet, describe
 from ceteris.digests import digest_of
 from ceteris.errors import StoreError
 from ceteris.explain.embedding import embed, tsne
@@ -50,6 +50,7 @@ from ceteris.study.trials import RunOptions
 from ceteris.training.build import build_model, constants_of, summary_of
 from ceteris.training.device import environment, full_float32, one_thread
 from ceteris.training.estimator import fit_estimator
+from ceteris.training.single import split_of
 from ceteris.training.trial import standardisation_of
 
 _PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "matplotlib", "pydantic", "safetensors", "typst", "nbclient")
@@ -434,7 +435,7 @@ def trained_model(trained: TrainedStudy, final: FinalModel) -> TrainedModel:
     weights, trial = trained.store.weights(final.card.trial), final.record.trial
     if isinstance(final.card.recipe.model, Estimator) and not weights:
         train, imports = trained.data_set.train, trained.options.imports
-        images = split_images(trial.split, train.labels, train.groups)
+        images = split_of(trial, train)
         return TrainedModel(card=final.card, network=fit_estimator(trial, train, images, imports).model.eval())
     return restore_model(
         final.card,

@@ -337,13 +337,14 @@ def outlook_blocks(report: Report) -> Iterator[Block]:
 
 def training_blocks(report: Report) -> Iterator[Block]:
     """Show the final trainings, and how far they over- or underfit."""
+    versions = report.results.versions
     trained = "The baseline and the best setting of every model" if report.results.explored else "Every model"
     yield Text(
         text=f"{trained}, trained again; "
         + (
-            "training stops early on a validation part and goes back to the best epoch."
-            if any(math.isfinite(version.validation_accuracy) for version in report.results.versions)
-            else "nothing is held out, and every training goes through all its epochs and keeps the last weights."
+            "nothing is held out, and every training goes through all its epochs and keeps the last weights."
+            if versions and all(math.isnan(version.validation_accuracy) for version in versions)
+            else "training stops early on a validation part and goes back to the best epoch."
         )
     )
     yield from report.pictures("training")

@@ -84,8 +84,8 @@ def recipes(results: Results) -> Table:
 
 _STANDARDISATIONS = {
     "per-channel": "mean and deviation per channel of the images fitted on",
-    "0-1": "bytes divided by 255",
-    "none": "none, bytes from 0 to 255",
+    "0-1": "to 0..1",
+    "none": "none: 0..255",
 }
 
 
@@ -118,9 +118,8 @@ def _used(model: ModelResults, version: Version) -> Iterator[tuple[str, str]]:
     yield "standardisation", _STANDARDISATIONS[recipe.standardisation]
     if not isinstance(recipe.model, Estimator):
         left = first.fitted % recipe.batch_size if first.fitted > recipe.batch_size else 0
-        kept = recipe.last_batch == "keep" and left > 1
-        fate = "a smaller step" if kept else "drawn anew, left out"
-        yield "last mini-batch", f"{left} images of every pass, {fate}" if left else "always full"
+        rule = "left out" if recipe.last_batch == "drop" or left < 2 else "a step of their own"
+        yield "last mini-batch", f"{left} images of every pass, drawn anew, {rule}" if left else "always full"
         yield (
             "order of the images",
             "every image once per epoch, shuffled" if recipe.sampling == "shuffled" else recipe.sampling,
