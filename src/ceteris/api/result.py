@@ -135,7 +135,15 @@ def write_result(
         tested = next(found for found in findings.finals if found.digest == final.card.trial)
         written += _write_model_folder(folder / "models" / name, final, trained, tested)
     tell("writing the report")
-    written += write_report(findings, folder, formats=trained.options.formats, progress=tell)
+    options = trained.options
+    written += write_report(
+        findings,
+        folder,
+        formats=options.formats,
+        train=options.notebook_train,
+        data_dir=options.data_dir or options.store / "data" / "downloads",
+        progress=tell,
+    )
     result = Result(findings=findings, folder=folder)
     written.append(folder / TRAINING_LOG)
     write_bytes(written[-1], training_log(result.results).encode())

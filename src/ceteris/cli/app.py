@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -169,6 +170,7 @@ def run(
     budget: str | None = None,
     variance: Annotated[bool, Parameter(negative="")] = False,
     formats: Formats = None,
+    notebook_train: Annotated[bool, Parameter(negative="")] = False,
     overwrite: Annotated[bool, Parameter(negative="")] = False,
     verbose: Annotated[bool, Parameter(negative="")] = False,
     as_json: AsJson = False,
@@ -187,6 +189,8 @@ def run(
         Say where the noise comes from: train every best recipe again with one source of luck varied at a time.
     formats:
         Any of html, pdf, ipynb; all of them without it.
+    notebook_train:
+        Write the notebook that trains everything again instead of reading what was stored.
     overwrite:
         Replace the result of another study that lies in the folder for the result.
     verbose:
@@ -206,6 +210,7 @@ def run(
         until_decided=until_decided,
         budget_seconds=budget_seconds,
         formats=formats or FORMATS,
+        notebook_train=notebook_train,
         overwrite=overwrite,
     )
     console = Terminal(stderr=True)
@@ -439,7 +444,9 @@ def predict(
     from ceteris.cli.printing import prediction_csv, prediction_rows, print_predictions
 
     trained, files = trained_model(model, allow_imports), picture_files(pictures)
-    probabilities = predict_pictures(trained, files, invert=invert, warn=_warn)
+    console = Terminal(stderr=True, soft_wrap=True)
+    warn = partial(console.print, "warning:", style="yellow", markup=False, highlight=False)
+    probabilities = predict_pictures(trained, files, invert=invert, warn=warn)
     if csv:
         from ceteris.store import write_bytes
 
@@ -449,10 +456,6 @@ def predict(
         _print_json(rows)
     else:
         print_predictions(Terminal(), rows)
-
-
-def _warn(text: str) -> None:
-    Terminal(stderr=True, soft_wrap=True).print(f"warning: {text}", style="yellow", markup=False, highlight=False)
 
 
 def trained_model(path: Path, allow_imports: bool) -> "TrainedModel":
@@ -494,7 +497,13 @@ def summary(
 
 
 @app.command
-def report(folder: Path, *, formats: Formats = None, execute: Annotated[bool, Parameter(negative="")] = False) -> None:
+def report(
+    folder: Path,
+    *,
+    formats: Formats = None,
+    execute: Annotated[bool, Parameter(negative="")] = False,
+    notebook_train: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
     """Write the report again from the findings in a result folder, without training anything.
 
     Parameters
@@ -505,6 +514,8 @@ def report(folder: Path, *, formats: Formats = None, execute: Annotated[bool, Pa
         Any of html, pdf, ipynb; all of them without it.
     execute:
         Execute the notebook although this machine did not write the folder.
+    notebook_train:
+        Write the notebook that trains everything again instead of reading what was stored.
     """
     from ceteris.report import write_report
     from ceteris.store import is_own, read_findings
@@ -512,7 +523,14 @@ def report(folder: Path, *, formats: Formats = None, execute: Annotated[bool, Pa
     execute, chosen = execute or is_own(folder / "findings.safetensors"), formats or FORMATS
     console = Terminal(stderr=True)
     with console.status("writing the report") as status:
-        write_report(read_findings(folder), folder, formats=chosen, execute=execute, progress=status.update)
+        write_report(
+            read_findings(folder),
+            folder,
+            formats=chosen,
+            execute=execute,
+            train=notebook_train,
+            progress=status.update,
+        )
     Terminal().print(f"Report: {folder / 'report.html'}", highlight=False)
     if "ipynb" in chosen and not execute:
         Terminal().print(

@@ -39,7 +39,8 @@ class RunOptions:
     per GPU. ``imports`` lets a study name code of the user's own. ``offline`` True never uses the network; None asks
     the environment variable CETERIS_OFFLINE. ``until_decided`` trains more repetitions where the design leaves
     something undecided, as long as the whole run stays within ``budget_seconds`` (None: no limit). ``stacking`` says
-    which trainings are done in lockstep as one; None asks this machine's device table.
+    which trainings are done in lockstep as one; None asks this machine's device table. ``notebook_train`` writes the notebook
+    that trains everything again.
     """
 
     out: Path
@@ -50,6 +51,7 @@ class RunOptions:
     imports: ImportPolicy = NO_IMPORTS
     offline: bool | None = None
     formats: Sequence[str] = ("html", "pdf", "ipynb")
+    notebook_train: bool = False
     overwrite: bool = False
     until_decided: bool = False
     budget_seconds: float | None = None
