@@ -255,6 +255,8 @@ def models_blocks(report: Report) -> Iterator[Block]:
     differing, shared = tables.differing(tables.structures(report.results))
     yield Rows(table=differing, where=PDF)
     yield Text(text=shared, where=PDF)
+    for name, text in report.results.code.items():
+        yield Verbatim(title=f"Code of our own: {name}", text=text)
     yield Heading(title="Layer by layer", where=PAGE)
     yield from (Rows(table=table, folded=True, where=PAGE) for table in tables.layers(report.results))
 
