@@ -4,6 +4,7 @@ A section is a list of blocks, each of which names the formats that show it.
 """
 
 import logging
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -254,6 +255,8 @@ def models_blocks(report: Report) -> Iterator[Block]:
     differing, shared = tables.differing(tables.structures(report.results))
     yield Rows(table=differing, where=PDF)
     yield Text(text=shared, where=PDF)
+    for name, text in report.results.code.items():
+        yield Verbatim(title=f"Code of our own: {name}", text=text)
     yield Heading(title="Layer by layer", where=PAGE)
     yield from (Rows(table=table, folded=True, where=PAGE) for table in tables.layers(report.results))
 
@@ -336,10 +339,15 @@ def outlook_blocks(report: Report) -> Iterator[Block]:
 
 def training_blocks(report: Report) -> Iterator[Block]:
     """Show the final trainings, and how far they over- or underfit."""
+    versions = report.results.versions
     trained = "The baseline and the best setting of every model" if report.results.explored else "Every model"
     yield Text(
-        text=f"{trained}, trained again on the whole training set; training stops early on a validation part and goes back to "
-        "the best epoch."
+        text=f"{trained}, trained again; "
+        + (
+            "nothing is held out, and every training goes through all its epochs and keeps the last weights."
+            if versions and all(math.isnan(version.validation_accuracy) for version in versions)
+            else "training stops early on a validation part and goes back to the best epoch."
+        )
     )
     yield from report.pictures("training")
     yield Heading(title="Over- and underfitting")

@@ -301,11 +301,14 @@ def fit_sentences(results: Results) -> list[str]:
 
 
 def _fit(version: VersionResults, results: Results) -> str:
-    train, validation, gap = version.train_accuracy, version.validation_accuracy, version.gap
+    train, other, where = version.train_accuracy, version.validation_accuracy, "in validation"
+    if np.isnan(other):  # nothing was held out
+        other, where = version.mean("accuracy"), "on the test set (nothing was held out)"
+    gap = train - other
     if not np.isfinite(gap):
         return f"the {version.version} version has no recorded history."
     subject = "It" if version.as_given else f"The {version.version} version"
-    numbers = f"{percent(train)} in training and {percent(validation)} in validation, a gap of {points(gap)} points"
+    numbers = f"{percent(train)} in training and {percent(other)} {where}, a gap of {points(gap)} points"
     losses = f"{version.train_loss:.3g} and {version.validation_loss:.3g}"
     if version.clean and np.isfinite(version.validation_loss):
         numbers += f" (loss {losses})"
