@@ -1,4 +1,4 @@
-"""What a report says: tables, figures drawn once, and the sections from which the page, the PDF and the notebook are made.
+"""What a report says: tables, figures drawn once, and the sections from which the page and the notebook are made.
 
 A section is a list of blocks, each of which names the formats that show it.
 """
@@ -31,11 +31,9 @@ TELLING = ("worth", "cells", "history", "rungs")
 
 DPI = 200  # of PNG files
 
-Medium = Literal["page", "pdf", "notebook"]
-ALL: tuple[Medium, ...] = ("page", "pdf", "notebook")
-LONG: tuple[Medium, ...] = ("page", "notebook")
+Medium = Literal["page", "notebook"]  # the PDF has an outline of its own and puts the page's figures and tables into its supplement
+ALL: tuple[Medium, ...] = ("page", "notebook")
 PAGE: tuple[Medium, ...] = ("page",)
-PDF: tuple[Medium, ...] = ("pdf",)
 NOTEBOOK: tuple[Medium, ...] = ("notebook",)
 
 
@@ -43,7 +41,7 @@ NOTEBOOK: tuple[Medium, ...] = ("notebook",)
 class Block:
     """A part of a section; ``where`` names the formats that show it."""
 
-    where: tuple[Medium, ...] = LONG
+    where: tuple[Medium, ...] = ALL
 
     @property
     def kind(self) -> str:
@@ -95,10 +93,9 @@ class DrawnFigure:
 
 @dataclass(frozen=True, kw_only=True)
 class Picture(Block):
-    """A figure; the PDF shows it where there is room."""
+    """A figure."""
 
     drawn: DrawnFigure
-    where: tuple[Medium, ...] = ALL
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +141,7 @@ class Judgements(Block):
     """For and against each model."""
 
     judged: Sequence[words.Judgement]
-    where: tuple[Medium, ...] = ("page", "pdf")
+    where: tuple[Medium, ...] = PAGE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,7 +181,7 @@ class Report:
         """Yield the figures of a section, those of one model, those that answer the strategy's question or the others."""
         for drawn in self.drawn:
             figure = drawn.figure
-            fits = figure.section == section and model in (None, figure.model)
+            fits = not figure.columns and figure.section == section and model in (None, figure.model)
             if fits and telling in (None, figure.kind in TELLING):
                 yield Picture(drawn=drawn)
 
@@ -196,21 +193,21 @@ class Report:
 def summary_blocks(report: Report) -> Iterator[Block]:
     """Give the answer, what is taken and shown, what improved, and the test results."""
     results = report.results
-    yield Text(text=words.answer(results), style="answer", where=ALL)
+    yield Text(text=words.answer(results), style="answer")
     if results.data.note:
-        yield Text(text=f"About the data: {results.data.note.rstrip('.')}.", style="note", where=ALL)
+        yield Text(text=f"About the data: {results.data.note.rstrip('.')}.", style="note")
     for text in (*report.notes, words.spelled_sentence(results)):
         if text:
-            yield Text(text=text, style="note", where=ALL)
+            yield Text(text=text, style="note")
     yield Cards(cards=[_card(model, best) for model in results.models if (best := model.version())])
-    yield Heading(title="Improvement over the baseline", where=ALL)
+    yield Heading(title="Improvement over the baseline")
     yield Text(text=words.IMPROVEMENT)
-    yield Bullets(texts=[words.improvement_sentence(model) for model in results.models], where=ALL)
+    yield Bullets(texts=[words.improvement_sentence(model) for model in results.models])
     yield Rows(table=search.improvement(results.models), where=NOTEBOOK)
     yield from report.picture("improvement")
     yield from _what_helped(report)
     yield Heading(title="On the test set")
-    yield Rows(table=tables.metrics_on_test(results).brief(), caption=False, where=ALL)
+    yield Rows(table=tables.metrics_on_test(results).brief(), caption=False)
     yield from report.picture("test-results")
 
 
@@ -229,18 +226,17 @@ def _card(model: ModelResults, best: VersionResults) -> Card:
 def _what_helped(report: Report) -> Iterator[Block]:
     results = report.results
     table = search.what_helped(results.models)
-    yield Heading(title="What is taken, and what was shown", where=ALL)
+    yield Heading(title="What is taken, and what was shown")
     yield Text(text=f"{strategy_words(results.models).how} {words.conditions_sentence(results)}".strip())
     if table.rows:
-        yield Text(text=words.TAKEN_AND_SHOWN, where=ALL)
-        yield Rows(table=table.brief(), caption=False, where=ALL)
+        yield Text(text=words.TAKEN_AND_SHOWN)
+        yield Rows(table=table.brief(), caption=False)
     yield from report.pictures("exploration", telling=True)
 
 
 def data_blocks(report: Report) -> Iterator[Block]:
     """Describe the data."""
     yield Rows(table=tables.data_description(report.results), caption=False)
-    yield Rows(table=tables.data_description(report.results, brief=True), where=PDF)
     yield Rows(table=tables.class_counts(report.results), folded=True, where=PAGE)
     yield from report.pictures("data")
 
@@ -248,9 +244,6 @@ def data_blocks(report: Report) -> Iterator[Block]:
 def models_blocks(report: Report) -> Iterator[Block]:
     """Describe the models, baseline and best."""
     yield Rows(table=tables.structures(report.results), caption=False)
-    differing, shared = tables.differing(tables.structures(report.results))
-    yield Rows(table=differing, where=PDF)
-    yield Text(text=shared, where=PDF)
     yield Heading(title="Layer by layer", where=PAGE)
     yield from (Rows(table=table, folded=True, where=PAGE) for table in tables.layers(report.results))
 
@@ -260,9 +253,6 @@ def exploration_blocks(report: Report) -> Iterator[Block]:
     results = report.results
     yield Text(text=words.exploration_text(results))
     yield Text(text=f"Strategy: {strategy_words(results.models).name}.")
-    yield Text(text=words.method_text(results), where=PDF)
-    yield Rows(table=search.explored(results.models), where=PDF)
-    yield Bullets(texts=words.search_sentences(results), where=PDF)
     yield from report.picture("search-path")
     for model in results.models:
         yield from _explored_model(report, model)
@@ -317,7 +307,6 @@ def outlook_blocks(report: Report) -> Iterator[Block]:
     if not text:
         return
     yield Text(text=text)
-    yield Text(text=f"{text} To go on: {command}." if command else text, where=PDF)
     if command:
         yield Text(
             text="To go on until all that matters is shown or the time is spent, with the name or the path of the study in the "
@@ -330,12 +319,11 @@ def outlook_blocks(report: Report) -> Iterator[Block]:
 def training_blocks(report: Report) -> Iterator[Block]:
     """Show the final trainings, and how far they over- or underfit."""
     yield Text(
-        text="The baseline and the best setting of every model, trained again on the whole training set; training stops early "
-        "on a validation part and goes back to the best epoch."
+        text=words.TRAINING
     )
     yield from report.pictures("training")
     yield Heading(title="Over- and underfitting")
-    yield Bullets(texts=words.fit_sentences(report.results), where=ALL)
+    yield Bullets(texts=words.fit_sentences(report.results))
     yield Rows(table=tables.training_fit(report.results))
     yield Rows(table=tables.costs(report.results))
 
@@ -343,7 +331,6 @@ def training_blocks(report: Report) -> Iterator[Block]:
 def results_blocks(report: Report) -> Iterator[Block]:
     """Show the results on the test set."""
     yield Text(text=words.looks_sentence(report.results))
-    yield Bullets(texts=words.mistakes_sentences(report.results), where=PDF)
     for picture in report.pictures("results"):
         if picture.drawn.figure.name != "test-results":
             yield picture
@@ -357,7 +344,7 @@ def residual_blocks(report: Report) -> Iterator[Block]:
     pictures = list(report.pictures("residual"))
     yield from pictures
     for text in words.residual_sentences(report.results) if pictures else []:
-        yield Text(text=text, where=ALL)
+        yield Text(text=text)
 
 
 def explanations_blocks(report: Report) -> Iterator[Block]:
@@ -374,7 +361,7 @@ def luck_blocks(report: Report) -> Iterator[Block]:
     """Tell where the noise comes from, where the study asks."""
     measured = [model for model in report.results.models if model.luck]
     if measured:
-        yield Bullets(texts=[words.luck_sentence(model) for model in measured], where=ALL)
+        yield Bullets(texts=[words.luck_sentence(model) for model in measured])
         yield Rows(table=search.luck(measured), folded=True)
         yield from report.pictures("luck")
 
@@ -390,10 +377,10 @@ def errors_blocks(report: Report) -> Iterator[Block]:
 
 def conclusions_blocks(report: Report) -> Iterator[Block]:
     """State what follows."""
-    yield Bullets(texts=words.conclusions(report.results), where=ALL)
+    yield Bullets(texts=words.conclusions(report.results))
     judged = words.judgements(report.results)
     if judged:
-        yield Heading(title="For and against each model", where=("page", "pdf"))
+        yield Heading(title="For and against each model", where=PAGE)
         yield Judgements(judged=judged)
 
 
@@ -401,7 +388,6 @@ def reproducibility_blocks(report: Report) -> Iterator[Block]:
     """Give all that is needed to repeat the report."""
     results = report.results
     yield Text(text=words.effort_text(results))
-    yield Text(text=words.reproduction_text(results), where=PDF)
     yield Rows(table=tables.looks(results), where=PAGE)
     yield Rows(table=tables.recipes(results), folded=True)
     yield Rows(table=tables.packages(results), folded=True)

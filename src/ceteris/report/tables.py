@@ -128,13 +128,6 @@ def structures(results: Results) -> Table:
     return made("models", "The models, baseline and best", columns("property", *(name for name, _ in described)), rows)
 
 
-def differing(table: Table) -> tuple[Table, str]:
-    """Return the rows whose cells differ, and one sentence about what all models share."""
-    unequal = tuple(row for row in table.rows if len(set(row[1:])) > 1)
-    shared = [f"{row[0]} {row[1]}" for row in table.rows if len(set(row[1:])) == 1 and row[1] != "none"]
-    return replace(table, rows=unequal), f"All share: {'; '.join(shared)}." if shared else ""
-
-
 def _structure(recipe: Recipe, model: ModelResults, version: str) -> Iterator[tuple[str, Cell]]:
     summary = model.baseline_summary if version == "baseline" else model.best_summary
     yield "structure", _architecture(recipe)

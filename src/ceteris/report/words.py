@@ -12,6 +12,7 @@ from ceteris.figures.fonts import fonts_for, spelling
 from ceteris.figures.luck import SOURCES
 from ceteris.findings import ComparisonTest, FactorFinding, FactorPath, LevelFinding
 from ceteris.formats import duration, percent, plain_points, points, points_range, several
+from ceteris.report.knowledge import FAMILIES, reason_of
 from ceteris.report.search_words import confirmation_sentence, search_text, strategy_words
 from ceteris.stats import MORE_REPETITIONS
 
@@ -26,8 +27,8 @@ _UNEQUAL = 1.1  # above this ratio of operations per training the arms' budgets 
 # The answer
 
 
-def answer(results: Results) -> str:
-    """Give the study's answer in a few sentences."""
+def answer(results: Results, *, brief: bool = False) -> str:
+    """Give the study's answer in a few sentences; a ``brief`` one counts the choices without naming them."""
     if not results.best:
         nothing = "No final training finished, so there is no test result; the table of failures tells why."
         return _joined(nothing, improvement_summary(results))
@@ -37,14 +38,8 @@ def answer(results: Results) -> str:
     most = max(len(best.results) for best in ranked)
     mean = f", mean of {most} trainings each" if most > 1 else ""
     text = f"The best versions reach {reached} on the {results.test_count:,} test images{mean}."
-    told = (
-        text,
-        apart_sentence(results),
-        improvement_summary(results),
-        _choices_sentence(results),
-        looks_sentence(results),
-    )
-    return _joined(*told)
+    choices = _choices_sentence(results, by_model=not brief)
+    return _joined(text, apart_sentence(results), improvement_summary(results), choices, looks_sentence(results))
 
 
 def _joined(*sentences: str) -> str:
@@ -70,8 +65,8 @@ def apart_sentence(results: Results) -> str:
     return f"They differ by {apart} of {results.test_count:,} images: the test set cannot tell them apart."
 
 
-def _choices_sentence(results: Results) -> str:
-    """Say what was taken and how much of it was shown; a search that varies all at once has a summary instead."""
+def _choices_sentence(results: Results, *, by_model: bool) -> str:
+    """Say what was taken, ``by_model``, and how much was shown; a search that varies all at once has a summary instead."""
     at_once = [model for model in results.models if not isinstance(model.search, FactorPath)]
     if at_once:
         return " ".join(f"{model.label}: {search_text(model)}" for model in at_once)
@@ -93,12 +88,23 @@ def _choices_sentence(results: Results) -> str:
         (model.label, [f"{factor.label} {level.tuned_label}" for factor in model.factors if (level := factor.winner)])
         for model in results.models
     ]
-    by_model = "; ".join(f"{model}: {', '.join(changed)}" for model, changed in changes if changed)
+    told = "; ".join(f"{model}: {', '.join(changed)}" for model, changed in changes if changed)
     return (
-        f"In {len(taken)} of {len(factors)} factors an option was taken as the best bet ({by_model}). {shown} of "
+        f"In {len(taken)} of {len(factors)} factors an option was taken as the best bet{f' ({told})' * by_model}. {shown} of "
         f"{len(factors)} gave a clear winner ({100 * results.significance:g} % error rate per factor; by chance we would "
         f"expect {chance})."
     )
+
+
+def abstract(results: Results) -> str:
+    """Say in a few measured sentences what was done and what came out."""
+    count = sum(level.comparison is not None for model in results.models for _, level in model.levels())
+    compared = f" and {count} options, each changed alone on the same folds and with the same random numbers" * bool(count)
+    done = (
+        f"On {results.data.title or results.data.name} ({results.data.train_count:,} training and {results.test_count:,} test "
+        f"images, {len(results.data.classes)} classes) {several(len(results.models), 'model')}{compared} were compared."
+    )
+    return _joined(done, answer(results, brief=True))
 
 
 def missing_sentence(what: str, reason: object) -> str:
@@ -127,6 +133,60 @@ def looks_sentence(results: Results) -> str:
         f"The test set has been looked at {count} times; every choice made after seeing an earlier look makes its numbers "
         "a little too good."
     )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Data, models, and what was explored
+
+
+def data_text(results: Results) -> str:
+    """Describe the data in a few sentences."""
+    data = results.data
+    channels, height, width = data.image_shape
+    low, high = int(data.train_class_counts.min()), int(data.train_class_counts.max())
+    each = f"{low:,}" if low == high else f"{low:,} to {high:,}"
+    return _joined(
+        f"{data.title or data.name} ({data.source}) has {data.train_count:,} training and {data.test_count:,} test images of "
+        f"{height} × {width} pixels with {several(channels, 'channel')}, in {len(data.classes)} classes with {each} training "
+        f"images each; {data.shares.rstrip('.')}." if data.source else "",
+        f"Preprocessing: {'; '.join(data.preprocessing)}." if data.preprocessing else "",
+        f"{data.note.rstrip('.')}." if data.note else "",
+    )
+
+
+def models_text(results: Results) -> str:
+    """Say how the models are built, baseline and best, and what they share."""
+    built = [
+        f"{model.label} is built of {several(len(model.best_summary.layers), 'layer')} with "
+        f"{model.best_summary.parameters:,} parameters"
+        + (f" (baseline {model.baseline_summary.parameters:,})" if model.changed else "")
+        for model in results.models
+    ]
+    return f"{'; '.join(built)}."
+
+
+def explored_text(results: Results) -> str:
+    """Name every factor once with its question and the models for which it was explored."""
+    seen: dict[str, tuple[FactorFinding, list[str]]] = {}
+    for model in results.models:
+        for factor in model.factors:
+            seen.setdefault(factor.name, (factor, []))[1].append(model.label)
+    everyone = len(results.models)
+    return " ".join(
+        f"{factor.label}{'' if len(labels) == everyone else f' ({chr(44).join(labels)})'}: {factor.question or 'which is best?'}"
+        for factor, labels in seen.values()
+    )
+
+
+def reasons(results: Results) -> list[str]:
+    """Say why the techniques that were explored may help or hurt, from the literature: nothing here was measured."""
+    found = {
+        factor.label: reason
+        for model in results.models
+        for factor in model.factors
+        if (reason := reason_of(factor.fields))
+    }
+    return [f"{label}, in general: {reason}" for label, reason in found.items()]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -309,6 +369,24 @@ def _fit(version: VersionResults, results: Results) -> str:
     return f"The {version.version} version has {numbers}: {verdict}."
 
 
+def remedies_text(results: Results) -> str:
+    """Say what the best settings do against overfitting, and that training stopped early."""
+    found = []
+    for model in results.models:
+        recipe = model.best
+        parts = [
+            *(entry.kind.replace("-", " ") for entry in recipe.augmentation),
+            f"{recipe.penalty.kind} penalty" if recipe.penalty.kind != "none" else "",
+            "dropout" if getattr(recipe.model, "dropout", 0) else "",
+            "batch normalisation" if getattr(recipe.model, "batch_norm", False) else "",
+        ]
+        found.append(f"{model.label}: {', '.join(filter(None, parts)) or 'nothing else'}")
+    return (
+        "Against overfitting every final training went back to its best epoch on a validation part; the best settings use "
+        f"besides: {'; '.join(found)}."
+    )
+
+
 def mistakes_sentences(results: Results) -> list[str]:
     """Say for every model's best version which class is hard and which pair is confused, where there are mistakes enough."""
     return [f"{best.title}: {_mistakes(best, results.data.classes)}" for best in results.best]
@@ -472,6 +550,24 @@ def _add_extremes(
             told[model].append(f"{label} ({written(extreme)})")
 
 
+def judgement_sentences(results: Results) -> list[str]:
+    """Say for and against every model what was measured; models without an extreme are left out."""
+    return [
+        f"{one.title}, measured: "
+        + "; ".join(f"{side} it {', '.join(told)}" for side, told in (("for", one.pros), ("against", one.cons)) if told)
+        + "."
+        for one in judgements(results)
+        if one.pros or one.cons
+    ]
+
+
+def family_sentences(results: Results) -> list[str]:
+    """Say what speaks for and against the families of the models in general: nothing here was measured."""
+    there = dict.fromkeys(type(model.best.model) for model in results.models)
+    found = [FAMILIES[family] for family in there if family in FAMILIES]
+    return [f"{name}, in general: for it {pro}; against it {con}." for name, pro, con in found]
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # How it was done
 
@@ -541,6 +637,15 @@ def test_of(results: Results) -> ComparisonTest:
     return next((comparison.test for comparison in found), "corrected-t")
 
 
+def test_name(results: Results) -> str:
+    """Name the test that the claims rest on, in a few words."""
+    return {
+        "corrected-t": "corrected resampled t-test",
+        "two-part": "two-part test over images and trainings",
+        "two-way": "two-way test over images and seeds",
+    }[test_of(results)]
+
+
 _TEST: dict[ComparisonTest, str] = {
     "corrected-t": "Training sets of different folds overlap, so ordinary t-tests claim too much: intervals and p-values use "
     "the corrected resampled t-test (Nadeau & Bengio 2003).",
@@ -577,6 +682,14 @@ def method_sentences(results: Results) -> list[str]:
     ]
 
 
+TRAINING = (
+    "Baseline and best setting of every model were trained again on the whole training set; training stops early on a "
+    "validation part and goes back to the best epoch."
+)
+ATTENTION = (
+    "Grad-CAM weighs the last feature maps by their effect on the predicted class (Selvaraju et al. 2017): what lies in bright "
+    "regions raises its score."
+)
 TAKEN_AND_SHOWN = (
     "Taken is our best bet for this model. Shown is what the data would convince a sceptic of. The expected gain is less than "
     "what was measured, because a part of that is likely to be luck."
