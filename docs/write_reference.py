@@ -49,7 +49,8 @@ shorter training keeps the shape of its schedule.
 | key | meaning |
 | --- | --- |
 | `name` | names the result folder: letters, digits, `.`, `_`, `-` |
-| `title`, `question`, `author`, `group` | appear in the report and on every figure |
+| `title`, `author`, `group` | appear in the report and on every figure |
+| `question`, `hypothesis`, `why`, `conclusion`, `reflection`, `contributions`, `statement` | your own words, see below |
 | `data` | a known name (`ceteris data list`) or the path of a folder or file |
 | `seed` | root of all randomness |
 | `strategy` | how the best recipe is searched: a choice, see below; [strategies.md](strategies.md) compares them |
@@ -59,8 +60,8 @@ shorter training keeps the shape of its schedule.
 | `caution` | 0..1, how probably a level must be worth its cost to be taken; 0.5 takes every best bet |
 | `test` | what claims rest on: `two-part`, or the stricter `corrected-t` |
 | `variance` | 0; 2 or more: where the noise comes from, by training every best recipe so often for each source of luck |
-| `[models.NAME]` | `title` and the keys of a recipe: the baseline of one model |
-| `[[factors]]` | `name`, `title`, `question`, `field` (or `fields`), `levels`, `models` (all of them without it), `tune` |
+| `[models.NAME]` | `title`, own words and the keys of a recipe: the baseline of one model |
+| `[[factors]]` | `name`, `title`, own words, `field` (or `fields`), `levels`, `models` (all of them without it), `tune` |
 
 A level is the field's value itself, or `{ label = "…", value = … }`; with several fields it is a table
 `{ label = "…", "model.filters" = [32, 64], "model.kernels" = [5, 3] }`. Any key can be overridden on the command line:
@@ -68,6 +69,21 @@ A level is the field's value itself, or `{ label = "…", value = … }`; with s
 
 `tune` names nuisance parameters that every arm gets tuned for itself: `true` (the learning rate), `false` (nothing), or a list
 of fields or tables. Without it the learning rate is tuned where a factor exchanges whole optimizers or schedules.
+
+### Own words
+
+The study, every `[models.NAME]` and every `[[factors]]` take your own words, which the report shows apart from what was
+measured: `question`, `hypothesis` (what you expect), `why`, `conclusion`; and of the whole study `reflection`, `contributions` (who
+did what), `statement` (of help, of generative AI). They change nothing that is trained, so they can be written after a run; the
+next `ceteris run` only writes the report again. Longer texts go into a Markdown file of the same name beside the study file
+(`mine.md` beside `mine.toml`):
+
+    # Reflection
+    Next time we would …
+    # Model cnn
+    ## Hypothesis
+    # Factor optimizer
+    ## Conclusion
 """
 
 

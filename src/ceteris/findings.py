@@ -5,7 +5,7 @@ can be written again from it at any time. They carry numbers, names and reasons;
 Accuracies and F1 lie in 0..1, times are in seconds, memory in bytes.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 import numpy as np
@@ -23,11 +23,33 @@ from ceteris.records import (
     check_shapes,
 )
 
-SCHEMA = 4  # of the file of a study's findings; it grows whenever a field of a type below changes
+SCHEMA = 5  # of the file of a study's findings; it grows whenever a field of a type below changes
 
 Verdict = Literal["better", "worse", "equivalent", "undecided"]
 ComparisonTest = Literal["two-part", "corrected-t", "two-way"]
 Version = Literal["baseline", "best", "plain"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnWords:
+    """What the authors write themselves, apart from all that was measured; '' is an empty place.
+
+    ``hypothesis`` is what they expect, ``why`` their reason for it, ``conclusion`` what they make of the result.
+    ``reflection``, ``contributions`` (who did what) and ``statement`` (of help, of generative AI) belong to a whole study.
+    """
+
+    question: str = ""
+    hypothesis: str = ""
+    why: str = ""
+    conclusion: str = ""
+    reflection: str = ""
+    contributions: str = ""
+    statement: str = ""
+
+    @property
+    def empty(self) -> tuple[str, ...]:
+        """The names of the places that are empty."""
+        return tuple(field.name for field in fields(self) if not getattr(self, field.name).strip())
 
 
 def mean_of_finished(values: FloatArray) -> float:
@@ -312,6 +334,7 @@ class FactorFinding:
     """One factor explored for one model: every level, and why the level that is marked as chosen was kept.
 
     ``incompatible`` levels were left out; ``eliminations`` are those of a race, in their order.
+    ``words`` are the authors' own, as on the model and on the study.
     """
 
     name: Name
@@ -322,6 +345,7 @@ class FactorFinding:
     reason: Reason
     eliminations: tuple[Elimination, ...] = ()
     incompatible: tuple[Incompatible, ...] = ()
+    words: OwnWords = OwnWords()
 
     @property
     def label(self) -> str:
@@ -617,6 +641,7 @@ class ModelFinding:
     trainings_saved: int = 0
     confirmation: Confirmation | None = None
     luck: tuple[SourceOfLuck, ...] = ()
+    words: OwnWords = OwnWords()
 
     @property
     def label(self) -> str:
@@ -758,6 +783,7 @@ class StudyFacts:
     significance: float
     equivalence_margin: float
     exploration_images: int
+    words: OwnWords = OwnWords()
     final_epochs: int = 0  # at most so many in a final training; 0 where each recipe keeps its own number
     data: DataDescription
     residual: ResidualFinding | None

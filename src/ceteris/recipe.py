@@ -646,6 +646,12 @@ class CNN:
     ``filters`` and ``kernels`` have one entry per block. ``pool_after`` lists the blocks (from 1) that are followed by
     pooling; without it every block is, as long as the image has at least 2 pixels on each side. ``order`` says whether
     the activation comes before or after the pooling. Dropout acts before each linear layer of the head.
+
+    ``residual`` 1, 2 or 3 leads a shortcut around every so many convolutions with their activations, counted from the image
+    on; what is left over at the end gets one of its own. It is added to the last convolution that it leads around, before
+    the activation and pooling that follow (He et al. 2016), and passes the poolings on its way. Where the channels change,
+    ``shortcut`` "padding" adds channels of 0, so that the parameters are exactly those without shortcuts; "projection" is a
+    1x1 convolution. All other weights start as they do without shortcuts.
     """
 
     kind: Literal["cnn"] = "cnn"
@@ -661,6 +667,8 @@ class CNN:
     batch_norm: Flag = False
     dropout: OpenShare = 0.0
     initialisation: InitialWeights = Initialisation(kind="default")
+    residual: Annotated[int, Field(strict=True, ge=0, le=3)] = field(default=0, metadata=ADDED)
+    shortcut: Literal["padding", "projection"] = field(default="padding", metadata=ADDED)
 
     def __post_init__(self) -> None:
         _one_per_block("filters", self.filters, "kernels", self.kernels)

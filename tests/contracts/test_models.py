@@ -89,6 +89,8 @@ BUILDERS: dict[str, Builder] = {
     "cnn with average pooling": partial(cnn, pooling="average"),
     "cnn without pooling": partial(cnn, pooling="none", global_average_pooling=True, head=()),
     "cnn with two convolutions per block": partial(cnn, convolutions_per_block=2, pool_after=(2,), batch_norm=True),
+    "cnn with shortcuts over poolings": partial(cnn, residual=2),
+    "cnn with projections": partial(cnn, residual=3, shortcut="projection", convolutions_per_block=2, batch_norm=True),
     "resnet": resnet,
     "resnet without residuals": partial(resnet, residual=False),
     "resnet with projections": partial(resnet, shortcut="projection"),

@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
+from tests.tiny_training import record_of
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, conv2d, linear, max_pool2d
 
@@ -14,6 +15,8 @@ from ceteris import recipe
 from ceteris.errors import ConfigError
 from ceteris.models.cnn import CNN
 from ceteris.models.layers import Flatten, GlobalAveragePooling
+from ceteris.models.resnet import ResidualBlock, shortcut_modules
+from ceteris.training.build import build_model
 
 
 def cnn(shape: tuple[int, int, int] = (1, 8, 8), **changes: Any) -> CNN:
@@ -142,3 +145,72 @@ def test_works_for_every_size_of_image(
         order=order,
     )
     assert model(images((2, 1, height, width))).shape == (2, 3)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Residual connections
+
+
+def built(model: recipe.CNN, shape: tuple[int, int, int] = (1, 28, 28)) -> nn.Module:
+    generator = torch.Generator().manual_seed(3)
+    return build_model(model, input_shape=shape, classes=10, generator=generator)
+
+
+SMALL = recipe.CNN(filters=(8, 16, 32), kernels=(3, 3, 3), pool_after=(1, 2), head=())  # 21,578 weights
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4])
+@pytest.mark.parametrize("residual", [1, 2, 3])
+@pytest.mark.parametrize("order", ["activation-first", "pooling-first"])
+def test_shortcuts_leave_everything_else_as_it_is(depth: int, residual: int, order: Any) -> None:
+    plain = replace(SMALL, convolutions_per_block=depth, order=order, activation=recipe.Tanh())
+    connected = built(replace(plain, residual=residual))
+    without = built(plain)
+    assert [tuple(p.shape) for p in connected.parameters()] == [tuple(p.shape) for p in without.parameters()]
+    assert all(torch.equal(*pair) for pair in zip(connected.parameters(), without.parameters(), strict=True))
+    assert depth > 1 or sum(p.numel() for p in connected.parameters()) == 21_578
+
+    blocks = [module for module in connected.modules() if isinstance(module, ResidualBlock)]
+    assert len(blocks) == -(-3 * depth // residual)
+    for block in blocks:  # all that the shortcuts do: without them the network is the plain one
+        block.shortcut = None
+    batch = images((5, 1, 28, 28))
+    torch.testing.assert_close(connected(batch), without(batch))
+
+
+def test_a_shortcut_is_added_before_the_activation_and_passes_the_poolings_on_its_way() -> None:
+    model = cnn(residual=2, activation=nn.Tanh, pool_after=(1, 2))  # (1, 8, 8): 4 filters, pooling, 6 filters, pooling
+    (first, first_bias), (second, second_bias) = [
+        (layer.weight, layer.bias) for layer in model.modules() if isinstance(layer, nn.Conv2d)
+    ]
+    batch = images((2, 1, 8, 8))
+    inner = max_pool2d(torch.tanh(conv2d(batch, first, first_bias, padding=1)), 2)
+    short = torch.cat([max_pool2d(batch, 2), torch.zeros(2, 5, 4, 4)], dim=1)  # one channel becomes six
+    total = max_pool2d(torch.tanh(conv2d(inner, second, second_bias, padding=2) + short), 2)
+    torch.testing.assert_close(model[0](batch), total)
+
+
+def test_a_projection_has_weights_of_its_own_and_changes_no_others() -> None:
+    plain = replace(SMALL, convolutions_per_block=2)
+    connected, without = built(replace(plain, residual=2, shortcut="projection")), built(plain)
+    projections = {id(p) for module in shortcut_modules(connected) for p in module.parameters()}
+    others = [p for p in connected.parameters() if id(p) not in projections]
+    assert all(torch.equal(*pair) for pair in zip(others, without.parameters(), strict=True))
+    added = sum(p.numel() for p in connected.parameters()) - sum(p.numel() for p in without.parameters())
+    assert added == (1 + 1) * 8 + (8 + 1) * 16 + (16 + 1) * 32  # 1x1, where the channels change
+
+
+def test_padding_cannot_remove_channels_and_says_so() -> None:
+    with pytest.raises(ConfigError, match=r"from 8 to 4\..*projection"):
+        cnn(filters=(8, 4), residual=1)
+    assert cnn(filters=(8, 4), residual=1, shortcut="projection")(images((2, 1, 8, 8))).shape == (2, 3)
+
+
+def test_with_shortcuts_a_deep_network_learns_what_it_does_not_learn_without() -> None:
+    """30 convolutions of the framework's default weights: without shortcuts nothing of the image reaches the end."""
+    accuracies = []
+    for residual in (0, 2):
+        model = recipe.CNN(filters=(8, 8), kernels=(3, 3), convolutions_per_block=15, head=(), residual=residual)
+        record = record_of(recipe.Recipe(model=model, optimizer=recipe.Adam(lr=3e-3), epochs=6, batch_size=8))
+        accuracies.append(record.accuracy)
+    assert accuracies[1] - accuracies[0] > 0.4

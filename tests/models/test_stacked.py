@@ -66,6 +66,8 @@ MODELS = {
     "cnn, gelu, average": lambda: cnn(activation=nn.GELU, pooling="average"),
     "cnn, pooling first": lambda: cnn(order="pooling-first", batch_norm=True),
     "cnn, global": lambda: cnn(global_average_pooling=True, head=(), dropout=0.3),
+    "cnn, residual": lambda: cnn(residual=3, batch_norm=True),
+    "cnn, residual, projection, pooling first": lambda: cnn(residual=1, shortcut="projection", order="pooling-first"),
     "resnet": resnet,
     "resnet, pre-activation": lambda: resnet(block="pre-activation", batch_norm=False),
     "resnet, projection": lambda: resnet(shortcut="projection", activation=nn.PReLU, stem_stride=2),

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from tests.study.example_study import FACTOR, NORM, Accuracy, driven, example_context, example_study, model
-from tests.tiny_trials import MLP, RESNET, tiny_trial
+from tests.tiny_trials import CNN, MLP, RESNET, tiny_trial
 
 from ceteris import recipe as r
 from ceteris.execution.queue import Request
@@ -192,6 +192,12 @@ def test_a_resnet_is_trained_without_its_connections_too() -> None:
     assert isinstance(plain.model, r.ResNet)
     assert not plain.model.residual
     assert replace(plain, model=replace(plain.model, residual=True)) == replace(outcome.found.best, epochs=3)
+
+
+def test_a_cnn_with_shortcuts_is_trained_as_the_cnn_that_it_is_without_them() -> None:
+    assert isinstance(CNN.model, r.CNN)
+    connected = replace(CNN.model, residual=2, shortcut="projection")
+    assert without_residual(replace(CNN, model=connected)) == CNN
 
 
 @pytest.mark.parametrize("recipe", [MLP, replace(RESNET, model=r.ResNet(residual=False))])

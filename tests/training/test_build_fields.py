@@ -85,9 +85,10 @@ VARIED: list[tuple[Any, dict[str, Any]]] = [
         {
             "filters": (4, 5), "kernels": (3, 5), "convolutions_per_block": 2, "pooling": "average", "pool_after": (1,),
             "order": "pooling-first", "global_average_pooling": True, "head": (), "activation": recipe.Tanh(),
-            "batch_norm": True, "dropout": 0.5, "initialisation": recipe.Initialisation(kind="orthogonal"),
+            "batch_norm": True, "dropout": 0.5, "initialisation": recipe.Initialisation(kind="orthogonal"), "residual": 1,
         },
     ),
+    (replace(CNN, residual=1), {"shortcut": "projection"}),
     (
         RESNET,
         {

@@ -41,6 +41,7 @@ from ceteris.seeds import generator, stream_seed
 from ceteris.store import Store, TestResult, looks_at, read_findings, write_findings
 from ceteris.study import ExperimentContext, Study, study_toml, without_residual
 from ceteris.study.model_experiment import ModelResult
+from ceteris.study.own_words import with_words, without_words
 from ceteris.study.trials import RunOptions
 from ceteris.training.build import build_model, summary_of
 from ceteris.training.device import environment, full_float32, one_thread
@@ -145,7 +146,7 @@ def findings_of(trained: TrainedStudy, tell: Callable[[str], None]) -> StudyFind
     digest = digest_of(
         [
             [ceteris.__version__, _fields(StudyFindings)],  # the code that makes them
-            trained.study,
+            without_words(trained.study),
             sorted(trained.records),
             [record.digest for _, _, record in trained.final_records],
             sorted(digest for digest, record in trained.records.items() if record.status == "failed"),
@@ -155,10 +156,11 @@ def findings_of(trained: TrainedStudy, tell: Callable[[str], None]) -> StudyFind
     path = trained.store.root / "findings" / f"{digest}.safetensors"
     with suppress(StoreError):  # absent, damaged, or of other fields than today's
         # What the test set was looked at for since then belongs to the report of today.
-        return replace(read_findings(path), looks=looks_at(trained.store.root, trained.data_set.test.fingerprint))
+        known = replace(read_findings(path), looks=looks_at(trained.store.root, trained.data_set.test.fingerprint))
+        return with_words(replace(known, study_text=study_toml(trained.study)), trained.study)
     findings = _collect(trained, tell)
     write_findings(findings, path)
-    return findings
+    return with_words(findings, trained.study)
 
 
 def _fields(kind: Any) -> Any:
@@ -190,7 +192,7 @@ def _collect(trained: TrainedStudy, tell: Callable[[str], None]) -> StudyFinding
     return StudyFindings(
         name=study.name,
         title=study.title or study.name,
-        question=study.question,
+        question=study.words.question,
         author=study.author,
         group=study.group,
         date=datetime.now(UTC).date().isoformat(),

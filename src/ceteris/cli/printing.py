@@ -18,6 +18,7 @@ from ceteris.records import Float32Array
 
 if TYPE_CHECKING:
     from ceteris.api import Evaluation, ModelCard, Result
+    from ceteris.findings import StudyFindings
     from ceteris.report import Table
 
 
@@ -65,6 +66,7 @@ def print_result(console: Console, result: "Result") -> None:
         f"{findings.trials_total} trainings ({findings.trials_failed} did not finish), "
         f"{clock(findings.training_seconds)} of training; the test set was looked at {len(findings.looks)} time"
         f"{'s' if len(findings.looks) != 1 else ''}.",
+        unwritten_line(findings),
     )
     for name, text in (
         ("report.html", "Report"),
@@ -75,6 +77,19 @@ def print_result(console: Console, result: "Result") -> None:
     ):
         if (result.folder / name).exists():
             console.print(f"{text + ':':10}{result.folder / name}", highlight=False, soft_wrap=True, markup=False)
+
+
+def unwritten_line(findings: "StudyFindings") -> str:
+    """Return which own words of the study, its models and its factors are still empty, '' where none is."""
+    empty = [", ".join(findings.words.empty)] if findings.words.empty else []
+    factors = {factor.name: factor.words for model in findings.models for factor in model.factors}
+    for kind, words in (("model", {model.name: model.words for model in findings.models}), ("factor", factors)):
+        silent = [name for name, own in words.items() if not (own.hypothesis and own.why and own.conclusion)]
+        if silent:
+            names = ", ".join(silent[:6]) + (f" and {len(silent) - 6} more" if len(silent) > 6 else "")
+            empty.append(f"hypothesis, why or conclusion of the {kind}{'s' if len(silent) > 1 else ''} {names}")
+    told = f"You still have to write: {'; '.join(empty)} (keys of the study file, or a Markdown file beside it)."
+    return told if empty else ""
 
 
 def result_json(result: "Result") -> dict[str, Any]:

@@ -7,6 +7,7 @@ from torch.nn.functional import cross_entropy
 
 from ceteris.findings import ResidualFinding
 from ceteris.models.dropout import Dropout
+from ceteris.models.resnet import shortcut_modules
 from ceteris.models.summary import convolutions, modes_kept
 from ceteris.records import FloatArray
 
@@ -46,15 +47,17 @@ def gradient_norms(model: nn.Module, images: Tensor, labels: Tensor) -> tuple[tu
 def residual_finding(with_shortcuts: nn.Module, without: nn.Module, images: Tensor, labels: Tensor) -> ResidualFinding:
     """Compare the same network with and without residual connections, at weights that should be equal.
 
-    Layers that only one of the two has (projections) are left out; arguments as in :func:`gradient_norms`.
+    Projections, which only one of the two has, are left out; the layers are called as in the one without shortcuts.
+    Arguments as in :func:`gradient_norms`.
     """
-    norms_with = dict(zip(*gradient_norms(with_shortcuts, images, labels), strict=True))
-    norms_without = dict(zip(*gradient_norms(without, images, labels), strict=True))
-    common = tuple(name for name in norms_with if name in norms_without)
+    shortcuts = shortcut_modules(with_shortcuts)
+    common = np.array([module not in shortcuts for module in convolutions(with_shortcuts).values()], dtype=bool)
+    _, norms_with = gradient_norms(with_shortcuts, images, labels)
+    layers, norms_without = gradient_norms(without, images, labels)
     return ResidualFinding(
-        layers=common,
-        gradient_norms_with=np.array([norms_with[name] for name in common], dtype=np.float64),
-        gradient_norms_without=np.array([norms_without[name] for name in common], dtype=np.float64),
+        layers=layers,
+        gradient_norms_with=norms_with[common],
+        gradient_norms_without=norms_without,
         parameters_with=sum(parameter.numel() for parameter in with_shortcuts.parameters()),
         parameters_without=sum(parameter.numel() for parameter in without.parameters()),
     )

@@ -1,9 +1,8 @@
-"""Convolutional networks without residual connections."""
+"""Convolutional networks of convolutions, pooling and a connected head, with or without residual connections."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
-from itertools import pairwise
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +16,7 @@ from ceteris.models.layers import (
     convolution,
     pooled_first,
 )
+from ceteris.models.resnet import PaddingShortcut, ResidualBlock, Shortcut
 
 Pooling = Literal["max", "average", "none"]
 Order = Literal["activation-first", "pooling-first"]
@@ -26,6 +26,12 @@ class CNN(nn.Sequential):
     """Blocks of convolutions (stride 1, padding that keeps the size), 2x2 pooling between them, a connected head.
 
     Takes images (n, channels, height, width) and returns logits (n, classes).
+
+    With ``residual`` a shortcut leads around every so many convolutions with their activations, counted from the image on;
+    those that are left over at the end have one of their own. As in He et al. (2016) it is added to the last convolution
+    that it leads around, before the activation and the pooling that follow. It passes the poolings on its way itself, and
+    where the channels change, channels of 0 are added ("padding") or a 1x1 convolution maps them ("projection"). All other
+    layers are those of the network without shortcuts.
 
     Args:
         input_shape: channels, height and width of an image.
@@ -42,9 +48,11 @@ class CNN(nn.Sequential):
         activation: makes the activation, called once for each place.
         batch_norm: normalise after every convolution (Ioffe & Szegedy 2015).
         dropout: probability of dropping an input of the head's linear layers, 0 <= dropout < 1.
+        residual: convolutions with their activations under one shortcut; 0 leaves shortcuts out.
+        shortcut: how one changes the number of channels.
 
     Raises:
-        ConfigError: the image is too small for so many poolings.
+        ConfigError: the image is too small for so many poolings, or padding would have to remove channels.
     """
 
     def __init__(
@@ -63,20 +71,22 @@ class CNN(nn.Sequential):
         activation: ActivationFactory,
         batch_norm: bool,
         dropout: float,
+        residual: int = 0,
+        shortcut: Shortcut = "padding",
     ) -> None:
         channels, height, width = input_shape
         pooled = _pooled_blocks(len(filters), (height, width), pooling, pool_after)
         layers: OrderedDict[str, nn.Module] = OrderedDict()
+        pairs: list[_Pair] = []
         for number, (units, kernel) in enumerate(zip(filters, kernels, strict=True), start=1):
-            layers[f"block{number}"] = _block(
-                [channels] + [units] * convolutions_per_block,
-                kernel=kernel,
-                pool=_POOLINGS[pooling](2) if number in pooled else None,
-                order=order,
-                activation=activation,
-                batch_norm=batch_norm,
-            )
-            channels = units
+            for place in range(1, convolutions_per_block + 1):
+                pool = _POOLINGS[pooling] if place == convolutions_per_block and number in pooled else None
+                pairs.append(_Pair(channels, units, kernel, activation, batch_norm, pool, order))
+                channels = units
+        size = residual or convolutions_per_block
+        for number, start in enumerate(range(0, len(pairs), size), start=1):
+            block = pairs[start : start + size]
+            layers[f"block{number}"] = _residual_block(block, shortcut) if residual else _plain_block(block)
         area = (height >> len(pooled)) * (width >> len(pooled))
         if global_average_pooling:
             layers["pool"] = GlobalAveragePooling()
@@ -123,22 +133,59 @@ def _pooled_blocks(
     return pooled
 
 
-def _block(
-    channels: Sequence[int],
-    *,
-    kernel: int,
-    pool: nn.Module | None,
-    order: Order,
-    activation: ActivationFactory,
-    batch_norm: bool,
-) -> ConvolutionBlock:
-    """Return (convolution, (normalisation), activation)*, with the pooling before or after the last activation."""
+class _Pair(NamedTuple):
+    """A convolution and its activation, with the pooling after them, if any."""
+
+    inputs: int
+    filters: int
+    kernel: int
+    activation: ActivationFactory
+    batch_norm: bool
+    pool: Callable[[int], nn.Module] | None
+    order: Order
+
+    def convolution(self, number: int) -> dict[str, nn.Module]:
+        return convolution(self.inputs, self.filters, self.kernel, batch_norm=self.batch_norm, suffix=number)
+
+    def after(self, number: int, pool_name: str) -> dict[str, nn.Module]:
+        """Return activation and pooling in their order."""
+        layers: dict[str, nn.Module] = {f"activation{number}": self.activation()}
+        if self.pool is None:
+            return layers
+        pool = {pool_name: self.pool(2)}
+        return pool | layers if self.order == "pooling-first" else layers | pool
+
+
+def _plain_block(pairs: Sequence[_Pair]) -> ConvolutionBlock:
     layers: OrderedDict[str, nn.Module] = OrderedDict()
-    for number, (inputs, filters) in enumerate(pairwise(channels), start=1):
-        layers.update(convolution(inputs, filters, kernel, batch_norm=batch_norm, suffix=number))
-        layers[f"activation{number}"] = activation()
-    if pool is not None:
-        layers["pool"] = pool
-        if order == "pooling-first":
-            layers.move_to_end(f"activation{len(channels) - 1}")
+    for number, pair in enumerate(pairs, start=1):
+        layers.update(pair.convolution(number) | pair.after(number, "pool"))
     return ConvolutionBlock(layers)
+
+
+def _residual_block(pairs: Sequence[_Pair], shortcut: Shortcut) -> ResidualBlock:
+    """Return a block whose shortcut ends before what follows its last convolution."""
+    *inner, last = pairs
+    branch: OrderedDict[str, nn.Module] = OrderedDict()
+    way: OrderedDict[str, nn.Module] = OrderedDict()
+    for number, pair in enumerate(inner, start=1):
+        branch.update(pair.convolution(number) | pair.after(number, f"pool{number}"))
+        if pair.pool:
+            way[f"pool{number}"] = pair.pool(2)
+    branch.update(last.convolution(len(pairs)))
+    inputs, filters = pairs[0].inputs, last.filters
+    if inputs != filters:
+        way["channels"] = _other_channels(inputs, filters, shortcut, batch_norm=last.batch_norm)
+    ends = last.activation() if last.pool is None else ConvolutionBlock(OrderedDict(last.after(len(pairs), "pool")))
+    return ResidualBlock(ConvolutionBlock(branch), nn.Sequential(way) if way else nn.Identity(), ends)
+
+
+def _other_channels(inputs: int, filters: int, shortcut: Shortcut, *, batch_norm: bool) -> nn.Module:
+    if shortcut == "projection":
+        return nn.Sequential(OrderedDict(convolution(inputs, filters, 1, batch_norm=batch_norm)))
+    if inputs > filters:
+        raise ConfigError(
+            f'shortcut = "padding" can add channels but not remove them, and one leads from {inputs} to {filters}. '
+            'Use filters that do not decrease or shortcut = "projection"'
+        )
+    return PaddingShortcut(stride=1, channels=filters - inputs)

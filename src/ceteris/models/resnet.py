@@ -87,7 +87,10 @@ class ResNet(nn.Sequential):
 
 
 class ResidualBlock(nn.Module):
-    """``activation(branch(x) + shortcut(x))``; without a shortcut the sum, without an activation its call is left out."""
+    """``activation(branch(x) + shortcut(x))``; without a shortcut the sum, without an activation its call is left out.
+
+    In a CNN the activation may have a pooling before or after it.
+    """
 
     def __init__(self, branch: nn.Module, shortcut: nn.Module | None, activation: nn.Module | None) -> None:
         super().__init__()
@@ -101,6 +104,12 @@ class ResidualBlock(nn.Module):
         if self.shortcut is not None:
             y = y + self.shortcut(x)
         return y if self.activation is None else self.activation(y)
+
+
+def shortcut_modules(model: nn.Module) -> set[nn.Module]:
+    """Return everything that lies in the shortcuts of a model."""
+    shortcuts = (block.shortcut for block in model.modules() if isinstance(block, ResidualBlock))
+    return {module for shortcut in shortcuts if shortcut is not None for module in shortcut.modules()}
 
 
 class PaddingShortcut(nn.Module):

@@ -158,7 +158,9 @@ def _architecture(recipe: Recipe) -> str:
             kernels = ", ".join(f"{size}×{size}" for size in cnn.kernels)
             head = "global average" if cnn.global_average_pooling else ""
             parts = [f"filters {_joined(cnn.filters)}", f"kernels {kernels}", f"{cnn.pooling} pooling", head]
-            return "; ".join(part for part in [*parts, f"head {_joined(cnn.head)}" if cnn.head else ""] if part)
+            parts += [f"head {_joined(cnn.head)}" if cnn.head else ""]
+            parts += [f"shortcuts over {cnn.residual} convolutions" if cnn.residual else ""]
+            return "; ".join(part for part in parts if part)
         case ResNet() as resnet:
             shortcuts = "residual" if resnet.residual else "no residual connections"
             blocks = f"blocks {_joined(resnet.blocks)}, filters {_joined(resnet.filters)}"

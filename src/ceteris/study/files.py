@@ -19,6 +19,7 @@ from ceteris.files import open_regular
 from ceteris.recipe import Recipe
 from ceteris.study.arms import arm
 from ceteris.study.messages import explain_invalid
+from ceteris.study.own_words import add_markdown, words_apart, words_within
 from ceteris.study.strategies import strategy_of
 from ceteris.study.study import Study, factors_of
 
@@ -93,7 +94,7 @@ def read_study(name_or_path: str, settings: Sequence[str] = ()) -> Study:
 
 
 def parse_study(text: str, settings: Sequence[str] = (), *, origin: str = "study") -> Study:
-    """Parse the text of a study file; see :func:`read_study`. Where ``origin`` is a file, its data lie beside it."""
+    """Parse the text of a study file; see :func:`read_study`. Where ``origin`` is a file, its data and words lie beside it."""
     try:
         tree = toml_tree(text)
     except ValueError as error:
@@ -101,6 +102,8 @@ def parse_study(text: str, settings: Sequence[str] = (), *, origin: str = "study
         raise ConfigError(f"{origin}: this is not valid TOML: {error}.{hint}") from None
     if isinstance(tree.get("data"), str):
         tree["data"] = _beside(tree["data"], Path(origin))
+    if origin.endswith(".toml"):
+        add_markdown(tree, Path(origin).with_suffix(".md"))
     for setting in settings:
         _override(tree, setting)
     return study_from_tree(tree, origin=origin)
@@ -163,8 +166,9 @@ def study_toml(study: Study) -> str:
     Raises:
         ConfigError: when a level sets a field to None, for which TOML has no word.
     """
-    tree = plain(study)
-    tree["models"] = {model["name"]: {"title": model["title"], **model["recipe"]} for model in tree["models"]}
+    tree = words_within(plain(study))
+    tree["models"] = {model.pop("name"): words_within({**model.pop("recipe"), **model}) for model in tree["models"]}
+    tree["factors"] = [words_within(factor) for factor in tree["factors"]]
     for factor in tree["factors"]:
         for level in factor["levels"]:
             changes = level.pop("changes")
@@ -222,9 +226,10 @@ def _normal_form(tree: Mapping[str, Any]) -> dict[str, Any]:
     for name, part in models.items():
         if not isinstance(part, dict):
             raise ConfigError(f"models.{name}: a table with the model's recipe is needed; received {part!r}.")
-        recipe = {key: value for key, value in part.items() if key != "title"}
-        normal_models.append({"name": name, "title": part.get("title", name), "recipe": recipe})
-    return {**tree, "models": normal_models, "factors": [_normal_factor(factor) for factor in factors]}
+        recipe = words_apart(part)
+        normal = {"name": name, "title": recipe.pop("title", name), "words": recipe.pop("words"), "recipe": recipe}
+        normal_models.append(normal)
+    return {**words_apart(tree), "models": normal_models, "factors": [_normal_factor(factor) for factor in factors]}
 
 
 def _normal_factor(factor: Any) -> dict[str, Any]:
@@ -244,7 +249,7 @@ def _normal_factor(factor: Any) -> dict[str, Any]:
             f'factors[{name}].tune: allowed are true, false, or a list such as ["optimizer.lr"] or '
             f'[{{ field = "optimizer.lr", trials = 5, step = 3.0 }}]; received {tune!r}.'
         )
-    normal = {key: value for key, value in factor.items() if key != "field"}
+    normal = {key: value for key, value in words_apart(factor).items() if key != "field"}
     normal |= {"fields": fields, "levels": [_normal_level(level, fields, name) for level in levels]}
     if "tune" in factor:
         tuned = ([{}] if tune else []) if isinstance(tune, bool) else tune

@@ -9,10 +9,12 @@ from pydantic import ValidationError
 from ceteris import recipe
 from ceteris.data import ReadOptions
 from ceteris.errors import did_you_mean
+from ceteris.findings import OwnWords
 from ceteris.study import study
 
 # The keys under which a choice stands whose name may be that of another choice too: every group has a "none".
 _GROUPS = {"strategy": study.STRATEGIES} | recipe.CHOICES
+OWN_WORDS = {field.name for field in dataclasses.fields(OwnWords)}
 # Tables of a study file that are no choices.
 _TABLES = (study.Study, study.Exploration, study.Final, study.Factor, ReadOptions)
 
@@ -35,7 +37,8 @@ def _problem(problem: Any, tree: Any) -> tuple[str, str]:
     location, kind, received, context = problem["loc"], problem["type"], problem["input"], problem.get("ctx", {})
     place = _place(location, tree)
     if kind in ("unexpected_keyword_argument", "extra_forbidden"):
-        known = sorted(_fields_at(location) or {field.name for table in _TABLES for field in dataclasses.fields(table)})
+        keys = {field.name for table in _TABLES for field in dataclasses.fields(table)} - {"words"}
+        known = sorted(_fields_at(location) or keys | OWN_WORDS)
         advice = f"{did_you_mean(str(location[-1]), known)} Known here: {', '.join(known)}."
         return f"{place}: there is no such key", advice
     if kind in ("union_tag_invalid", "union_tag_not_found"):
@@ -86,7 +89,7 @@ def _place(location: tuple[int | str, ...], tree: Any) -> str:
         if isinstance(part, int):
             named = branch.get("name") if isinstance(branch, dict) else None
             shown += f"[{named or part + 1}]"
-        elif part != "recipe":
+        elif part not in ("recipe", "words"):
             shown += f".{part}" if shown else part
     return shown or "study"
 
@@ -99,7 +102,7 @@ def _fields_at(location: tuple[int | str, ...]) -> set[str]:
     if parent == "ranges":
         return {field.name for field in dataclasses.fields(study.Range)}
     if tag == "recipe":
-        return {field.name for field in dataclasses.fields(recipe.Recipe)}
+        return {field.name for field in dataclasses.fields(recipe.Recipe)} | {"title", *OWN_WORDS}
     groups = [_GROUPS[str(parent)]] if parent in _GROUPS else _GROUPS.values()
     kinds = [kind for group in groups for kind in group if kind.kind == tag]
     return {field.name for kind in kinds[:1] for field in dataclasses.fields(kind)} - {"kind"}

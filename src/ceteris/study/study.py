@@ -6,6 +6,7 @@ from pydantic import AfterValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from ceteris.data import ReadOptions
+from ceteris.findings import OwnWords
 from ceteris.recipe import BY_KIND, NAMED, Count, Flag, Name, NotNegative, Recipe, WholeNumber
 from ceteris.records import Criterion
 
@@ -85,11 +86,11 @@ class Factor:
 
     name: Name
     title: str = ""
-    question: str = ""
     fields: Annotated[tuple[str, ...], Field(min_length=1)]
     models: tuple[str, ...] = ()
     levels: Annotated[tuple[Level, ...], Field(min_length=1)]
     tune: tuple[Nuisance, ...] | None = None
+    words: OwnWords = OwnWords()
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -205,6 +206,7 @@ class ModelSpec:
     name: Name
     title: str
     recipe: Recipe
+    words: OwnWords = OwnWords()
 
 
 def _several(runs: int) -> int:
@@ -227,7 +229,6 @@ class Study:
 
     name: Name
     title: str = ""
-    question: str = ""
     author: str = ""
     group: str = ""
     data: Annotated[str, Field(max_length=4096)]
@@ -245,6 +246,7 @@ class Study:
     variance: Annotated[int, Field(strict=True, ge=0, le=100), AfterValidator(_several)] = 0
     models: Annotated[tuple[ModelSpec, ...], Field(min_length=1)]
     factors: tuple[Factor, ...] = ()
+    words: OwnWords = OwnWords()
 
 
 STRATEGIES = get_args(get_args(Strategy)[0])

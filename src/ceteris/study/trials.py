@@ -256,9 +256,12 @@ def _fold(context: ExperimentContext, repetition: int, fold: int) -> CrossValida
 
 def without_residual(recipe: Recipe) -> Recipe | None:
     """Return the recipe with its residual connections off and everything else equal; None where there are none."""
-    if recipe.model.kind != "resnet" or not recipe.model.residual:
-        return None
-    return replace(recipe, model=replace(recipe.model, residual=False))
+    model = recipe.model
+    if model.kind == "resnet" and model.residual:
+        return replace(recipe, model=replace(model, residual=False))
+    if model.kind == "cnn" and model.residual:
+        return replace(recipe, model=replace(model, residual=0, shortcut="padding"))
+    return None
 
 
 def own_code(recipe: Recipe) -> dict[str, str]:

@@ -6,7 +6,7 @@ SELU are those of torch.nn.init.calculate_gain; the others keep the second momen
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Literal, assert_never
 
 import torch
@@ -47,12 +47,15 @@ def _moment_gain(activation: Callable[[Tensor], Tensor]) -> float:
 
 
 @torch.no_grad()
-def initialise_(model: nn.Module, *, method: Method, gain: float, generator: torch.Generator) -> None:
+def initialise_(
+    model: nn.Module, *, method: Method, gain: float, generator: torch.Generator, apart: Collection[nn.Module] = ()
+) -> None:
     """Set every parameter and buffer of the model in place, in the order of its modules.
 
     Every Linear and Conv2d draws from a stream of its own, so a layer's weights depend on its place and shape only, not
     on what the layers before it needed. Biases are 0 except in "default". Normalisation layers and PReLU get their
-    usual start. ``gain`` acts in the Kaiming and orthogonal methods (and Dirac's linear layers).
+    usual start. ``gain`` acts in the Kaiming and orthogonal methods (and Dirac's linear layers). Layers ``apart`` are
+    counted by themselves: all others have the weights that they would have without them.
     """
     seed = draw_seed(generator)
     layers = [module for module in model.modules() if not isinstance(module, _PASSIVE)]
@@ -60,8 +63,9 @@ def initialise_(model: nn.Module, *, method: Method, gain: float, generator: tor
         if isinstance(module, _PASSIVE):
             module.reset_parameters()
     weighted = [module for module in layers if isinstance(module, nn.Linear | nn.Conv2d)]
-    for place, layer in enumerate(weighted):
-        _initialise_layer_(layer, method, gain, substream(seed, f"layer {place}", device=generator.device))
+    for name, counted in (("layer", False), ("apart", True)):
+        for place, layer in enumerate(layer for layer in weighted if (layer in apart) is counted):
+            _initialise_layer_(layer, method, gain, substream(seed, f"{name} {place}", device=generator.device))
     _assert_complete(layers)
 
 

@@ -20,7 +20,7 @@ from ceteris.findings import ModelSummary
 from ceteris.models import size
 from ceteris.models.cnn import CNN
 from ceteris.models.mlp import MLP
-from ceteris.models.resnet import ResNet
+from ceteris.models.resnet import ResNet, shortcut_modules
 from ceteris.models.summary import summarise
 from ceteris.records import IntArray
 from ceteris.techniques import (
@@ -130,6 +130,7 @@ def build_model(
         method=model.initialisation.kind,
         gain=initialisation.gain_of(activation()),
         generator=generator,
+        apart=shortcut_modules(network) if isinstance(model, recipe.CNN) else (),
     )
     return network
 

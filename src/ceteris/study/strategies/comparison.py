@@ -282,7 +282,7 @@ def factor_finding(
     return FactorFinding(
         name=factor.name,
         title=factor.title or factor.name,
-        question=factor.question,
+        question=factor.words.question,
         fields=factor.fields,
         levels=tuple(levels),
         reason=decision.reason,

@@ -330,7 +330,7 @@ class GridResults:
         return FactorFinding(
             name=choice.name,
             title=choice.factor.title or choice.name,
-            question=choice.factor.question,
+            question=choice.factor.words.question,
             fields=choice.factor.fields,
             levels=tuple(levels[label] for label in choice.labels),  # in the order of the study file
             reason=InBestRecipe(cells=sum(run.status == "finished" for run in self.runs)),
