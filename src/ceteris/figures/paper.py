@@ -37,11 +37,12 @@ from ceteris.figures.style import (
     logarithmic,
     model_colour,
 )
-from ceteris.findings import Comparison, ResidualFinding
+from ceteris.findings import Comparison, FactorFinding, ResidualFinding
 from ceteris.formats import points, shortened
 from ceteris.records import FloatArray
 
 MOST_MATRICES = 20  # classes: above, a table of the pairs that are confused most tells more
+MOST_EFFECTS, EFFECT_ROW, EFFECT_HEAD, TALLEST = 52.0, 0.135, 0.38, 8.6  # rows of a panel; inches
 MOST_ROWS = 4  # models whose single images are shown
 LETTER = 0.056  # inches: a letter of 7 points
 HIGH = 0.9  # accuracy: above it curves are drawn as errors on a logarithmic axis
@@ -58,18 +59,20 @@ def paper_figures(results: Results) -> Iterator[ReportFigure]:
 def _entries(results: Results) -> Iterator[tuple[str, Section, Any, str, str, Callable[[Figure], None]]]:
     """Yield name, section, columns, caption, description and drawer of every figure."""
     data, best, mean = results.data, results.best, _mean_over(results)
+    spread = 2 if len(best) > 1 else 1
     fewer = f" of the {MOST_ROWS} models with the highest test accuracy" if len(best) > MOST_ROWS else ""
     if len(data.sample_labels):
         yield (
             "samples", "data", 1, f"Training images with their labels, of {len(data.classes)} classes.",
             "A sheet of training images.", partial(draw_samples, results),
         )  # fmt: skip
-    if any(model.factors for model in results.models):
+    for number, bands in enumerate(effect_panels(results)):
         yield (
-            "effects", "exploration", 2,
+            f"effects-{number + 1}" if number else "effects", "exploration", 2 if max(map(len, bands)) > 1 else 1,
             "Every option of every factor against the setting that was current then: difference of the cross-validated "
             "accuracy in points with its 95 % interval (an arrow where it goes on); ✓ taken; filled: shown, open: not shown.",
-            "Dot plots of differences with intervals, a panel per model.", partial(draw_effects, results),
+            "Dot plots of differences with intervals, a panel per model.",
+            partial(draw_effects, bands, results.equivalence_margin),
         )  # fmt: skip
     if any(model.confirmation for model in results.models):
         yield (
@@ -79,7 +82,7 @@ def _entries(results: Results) -> Iterator[tuple[str, Section, Any, str, str, Ca
         )  # fmt: skip
     if any(version.histories for version in best):
         yield (
-            "curves", "training", 2,
+            "curves", "training", spread,
             "Loss and accuracy (or its error, logarithmic) by epoch of the best version of every model: training, "
             "validation and, recorded afterwards, test. Strong: first seed; faint: the others; dashed: epoch kept. "
             "Training values are means over mini-batches, with augmentation and dropout in force.",
@@ -93,7 +96,7 @@ def _entries(results: Results) -> Iterator[tuple[str, Section, Any, str, str, Ca
         )  # fmt: skip
     if best and len(data.classes) <= MOST_MATRICES:
         yield (
-            "confusion", "results", 2,
+            "confusion", "results", spread,
             f"Confusion matrices of the best versions: how many per cent of each true class (row) got each answer (column), "
             f"{mean}; right answers blue, mistakes orange on a scale of their own.",
             "A confusion matrix per model.", partial(draw_confusions, best, data.classes),
@@ -185,34 +188,66 @@ def draw_samples(results: Results, figure: Figure) -> None:
 # The exploration
 
 
-def draw_effects(results: Results, figure: Figure) -> None:
-    """Draw a panel per model, up to three side by side, with a row for every option that was compared."""
-    models = [model for model in results.models if model.factors]
-    across = min(3, len(models))
-    rows, pitch = 0.135, BOTH_COLUMNS / across
-    heights = [sum(1.15 + len(factor.levels) for factor in model.factors) * rows for model in models]
-    bands = [max(heights[start : start + across]) + 0.38 for start in range(0, len(models), across)]
-    _open(figure, BOTH_COLUMNS, sum(bands))
-    for number, model in enumerate(models):
-        top = sum(bands[: number // across]) + 0.3
-        left = pitch * (number % across)
-        label = min(1.3, 0.45 * pitch)
-        axes = axes_at(figure, left + label, top, pitch - label - 0.55, heights[number])
-        _draw_effects_of(axes, model, results.equivalence_margin, heights[number] / rows, label, pitch - label - 0.55)
+def effect_panels(results: Results) -> list[list[list[tuple[ModelResults, list[FactorFinding], float]]]]:
+    """Lay out the factors of all models: figures of rows of panels, each panel (model, factors, height in rows)."""
+    panels: list[tuple[ModelResults, list[FactorFinding], float]] = []
+    for model in results.models:
+        part: list[FactorFinding] = []
+        for factor in model.factors:
+            if part and _rows([*part, factor]) > MOST_EFFECTS:
+                panels.append((model, part, _rows(part)))
+                part = []
+            part.append(factor)
+        if part:
+            panels.append((model, part, _rows(part)))
+    across = 3 if len(panels) % 3 == 0 or len(panels) > 4 else min(len(panels), 2)
+    bands = [panels[start : start + across] for start in range(0, len(panels), max(across, 1))]
+    pages: list[list[list[tuple[ModelResults, list[FactorFinding], float]]]] = []
+    used = 0.0
+    for band in bands:
+        height = max(rows for *_, rows in band) * EFFECT_ROW + EFFECT_HEAD
+        if not pages or used + height > TALLEST:
+            pages.append([])
+            used = 0.0
+        pages[-1].append(band)
+        used += height
+    return pages
 
 
-def _draw_effects_of(axes: Axes, model: ModelResults, margin: float, rows: float, left: float, width: float) -> None:
-    known = [level.comparison for _, level in model.levels() if level.comparison]
-    set_differences(axes, known, rows, margin)
-    axes.set_title(shortened(model.label, 30), fontsize=7.5, fontweight="bold", color=model_colour(model.position), pad=12)
+def _rows(factors: Sequence[FactorFinding]) -> float:
+    return sum(1.15 + len(factor.levels) for factor in factors)
+
+
+def draw_effects(
+    bands: list[list[tuple[ModelResults, list[FactorFinding], float]]], margin: float, figure: Figure
+) -> None:
+    """Draw rows of panels, each with a row for every option of some factors of one model."""
+    across = max(map(len, bands))
+    page = COLUMN if across == 1 else BOTH_COLUMNS
+    pitch, label = page / across, min(1.35, 0.45 * page / across)
+    heights = [max(rows for *_, rows in band) * EFFECT_ROW + EFFECT_HEAD for band in bands]
+    _open(figure, page, sum(heights))
+    for row, band in enumerate(bands):
+        for column, (model, factors, rows) in enumerate(band):
+            width = pitch - label - 0.55
+            top = sum(heights[:row]) + EFFECT_HEAD - 0.08
+            axes = axes_at(figure, pitch * column + label, top, width, rows * EFFECT_ROW)
+            known = [level.comparison for factor in factors for level in factor.levels if level.comparison]
+            set_differences(axes, known, rows, margin)
+            colour = model_colour(model.position)
+            title = shortened(model.label, _letters(pitch))
+            axes.set_title(title, fontsize=7.5, fontweight="bold", color=colour, pad=12)
+            _draw_effects_of(axes, factors, label, width)
+
+
+def _draw_effects_of(axes: Axes, factors: Sequence[FactorFinding], left: float, width: float) -> None:
     page, top = axes.get_yaxis_transform(), 0.0
-    for factor in model.factors:
+    for factor in factors:
         axes.text(-left / width, top + 0.6, shortened(factor.label, _letters(left + width)), transform=page, va="center",
                   fontweight="bold")  # fmt: skip
         for row, level in enumerate(factor.levels):
             y = top + 1.65 + row
-            mark = "✓ " if level.chosen else "   "
-            name = mark + abbreviated(level.tuned_label, _letters(left - 0.12))
+            name = ("✓ " if level.chosen else "   ") + abbreviated(level.tuned_label, _letters(left - 0.12))
             axes.text(-left / width, y, name, transform=page, va="center", color=INK if level.chosen else MUTED)
             if level.comparison:
                 draw_comparison(axes, y, level.comparison, told=points(level.comparison.difference, zero="±"))
@@ -257,8 +292,9 @@ def draw_curves(results: Results, figure: Figure) -> None:
     shown = [version for version in results.best if version.histories]
     across = min(len(shown), 3 if len(shown) < 4 else 4 if len(shown) % 5 else 5)
     high = min(max(history.validation_accuracy.max() for history in version.histories) for version in shown) > HIGH
-    pitch, band, body = BOTH_COLUMNS / across, 2.0, 0.72
-    _open(figure, BOTH_COLUMNS, band * -(-len(shown) // across) + 0.14)
+    page = COLUMN if len(shown) == 1 else BOTH_COLUMNS
+    pitch, band, body = page / across, 2.0, 0.72
+    _open(figure, page, band * -(-len(shown) // across) + 0.14)
     panels: list[list[Axes]] = []
     for number, version in enumerate(shown):
         left, top = pitch * (number % across) + 0.45, band * (number // across) + 0.34
@@ -275,7 +311,9 @@ def draw_curves(results: Results, figure: Figure) -> None:
     panels[0][0].set_ylabel("loss", labelpad=1)
     panels[0][1].set_ylabel("error, %" if high else "accuracy, %", labelpad=1)
     handles, labels = panels[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="upper center", ncols=3, bbox_to_anchor=(0.5, 1.0), borderaxespad=0, handlelength=1.4)
+    figure.legend(
+        handles, labels, loc="upper center", ncols=3, bbox_to_anchor=(0.5, 1.0), borderaxespad=0, handlelength=1.4
+    )
 
 
 def _draw_curves_of(pair: Sequence[Axes], version: VersionResults, *, high: bool, test_count: int) -> None:
@@ -288,13 +326,17 @@ def _draw_curves_of(pair: Sequence[Axes], version: VersionResults, *, high: bool
             return np.maximum(numbers, 1e-4)
         return np.maximum(100 * (1 - numbers), floor) if high else 100 * numbers
 
-    for axes, name, test in zip(pair, ("loss", "accuracy"), (first.test_curve_loss, first.test_curve_accuracy), strict=True):
+    for axes, name, test in zip(
+        pair, ("loss", "accuracy"), (first.test_curve_loss, first.test_curve_accuracy), strict=True
+    ):
         for number, history in enumerate(version.histories):
             for part, colour, label in (("train", ACCENT, "training"), ("validation", CONTRAST, "validation")):
                 draw_seed(axes, scaled(getattr(history, f"{part}_{name}"), name == "loss"), colour, number, label)
         if len(test):
             values = scaled(test, name == "loss")
-            axes.plot(np.arange(1, len(test) + 1), values, color=TEST, linewidth=1.0, linestyle=(0, (1, 1)), label="test")
+            axes.plot(
+                np.arange(1, len(test) + 1), values, color=TEST, linewidth=1.0, linestyle=(0, (1, 1)), label="test"
+            )
         axes.axvline(first.best_epoch, color=MUTED, linewidth=0.6, linestyle=DASHED, zorder=1)
         if name == "loss" or high:
             logarithmic(axes, "y")
@@ -334,22 +376,25 @@ def draw_confusions(best: Sequence[VersionResults], classes: tuple[str, ...], fi
     """Draw the matrices of all models, up to three in a row, in per cent of the true class where the cells have room."""
     count = len(classes)
     across = len(best) if len(best) < 4 else 4 if len(best) % 5 else 5
+    page = COLUMN if len(best) == 1 else BOTH_COLUMNS
     names = [abbreviated(name, 8) for name in classes]
     wide = LETTER * max(map(len, names))
-    side = min((BOTH_COLUMNS / across) - wide - 0.12, 2.1)
+    side = min(page / across - wide - 0.12, 2.1)
     cell = side / count
     turned = wide > cell
     head = 0.2 + (wide if turned else 0.12)
-    _open(figure, BOTH_COLUMNS, (side + head + 0.06) * -(-len(best) // across))
+    _open(figure, page, (side + head + 0.06) * -(-len(best) // across))
     for number, version in enumerate(best):
-        left = BOTH_COLUMNS / across * (number % across) + wide + 0.05
+        left = page / across * (number % across) + wide + 0.05
         axes = axes_at(figure, left, head + (side + head + 0.06) * (number // across), side, side)
         mean = version.confusion
         share = 100 * mean / np.maximum(mean.sum(axis=1, keepdims=True), 1)
         axes.imshow(coloured_counts(mean), interpolation="nearest")
         size = min(7.0, 72 * cell * 0.8)
         labelled = size >= 5
-        axes.set_xticks(range(count) if labelled else [], names if labelled else [], fontsize=size, rotation=90 if turned else 0)
+        axes.set_xticks(
+            range(count) if labelled else [], names if labelled else [], fontsize=size, rotation=90 if turned else 0
+        )
         axes.set_yticks(range(count) if labelled else [], names if labelled else [], fontsize=size)
         axes.tick_params(length=0, top=False, labeltop=True, labelbottom=False, pad=1)
         axes.spines[:].set_visible(True)
@@ -373,7 +418,9 @@ def draw_residual(model: ModelResults, gradients: ResidualFinding | None, figure
     loss.set_xlabel("epoch", labelpad=0)
     if gradients is not None and len(gradients.layers):
         both = (gradients.gradient_norms_with, gradients.gradient_norms_without)
-        for values, line, colour, label in zip(both, ("o-", "s--"), (ACCENT, CONTRAST), ("with", "without"), strict=True):
+        for values, line, colour, label in zip(
+            both, ("o-", "s--"), (ACCENT, CONTRAST), ("with", "without"), strict=True
+        ):
             norms.plot(np.arange(1, len(values) + 1), values, line, color=colour, markersize=2.5, label=label)
         if min(values.min() for values in both) > 0:
             logarithmic(norms, "y")
@@ -392,7 +439,9 @@ def draw_costs(results: Results, figure: Figure) -> None:
     lines = -(-len(titles) // across)
     _open(figure, COLUMN, 1.36 + 0.13 * lines)
     panels = [axes_at(figure, 0.48 + 1.47 * column, 0.06 + 0.13 * lines, 1.33, 0.95) for column in range(2)]
-    for axes, name, title in zip(panels, ("train_seconds", "parameters"), ("training time, s", "parameters"), strict=True):
+    for axes, name, title in zip(
+        panels, ("train_seconds", "parameters"), ("training time, s", "parameters"), strict=True
+    ):
         for version in shown:
             colour, marker = model_colour(version.position), MARKERS[version.position % len(MARKERS)]
             best = version.version == "best"
@@ -413,7 +462,9 @@ def draw_costs(results: Results, figure: Figure) -> None:
     panels[1].tick_params(labelleft=False)
     panels[0].set_ylabel("test accuracy, %", labelpad=1)
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="upper center", ncols=across, borderaxespad=0.1, handletextpad=0.2, columnspacing=1.0)
+    figure.legend(
+        handles, labels, loc="upper center", ncols=across, borderaxespad=0.1, handletextpad=0.2, columnspacing=1.0
+    )
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -475,7 +526,11 @@ def draw_attention(models: Sequence[ModelResults], classes: tuple[str, ...], fig
         axes = axes_at(figure, left, 0.14 + side + pitch * row, side * count, side)
         draw_sheet(axes, overlaid(explanation.images[:count], explanation.heat[:count]), count, gap=0.04)
         axes.text(-0.06, 0.5, shortened(model.label, _letters(left - 0.03)), ha="right", va="center", color=MUTED)
-        for column, (label, answer) in enumerate(zip(explanation.labels[:count], explanation.predictions, strict=False)):
+        for column, (label, answer) in enumerate(
+            zip(explanation.labels[:count], explanation.predictions, strict=False)
+        ):
             right = label == answer
             text = abbreviated(classes[answer], letters if right else letters - 1) + ("" if right else "✗")
-            axes.text(column + 0.5, 1.02, text, ha="center", va="top", color=VERDICT_COLOURS["better" if right else "worse"])
+            axes.text(
+                column + 0.5, 1.02, text, ha="center", va="top", color=VERDICT_COLOURS["better" if right else "worse"]
+            )

@@ -1,4 +1,4 @@
-"""The report of a study: figures and tables as files, an HTML page, a paper of five pages with a supplement, an executed notebook."""
+"""The report of a study: figures and tables as files, an HTML page, a paper with a supplement, an executed notebook."""
 
 import logging
 from collections.abc import Callable, Iterator, Sequence

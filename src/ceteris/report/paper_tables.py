@@ -9,12 +9,13 @@ import numpy as np
 
 from ceteris.analysis.metrics import most_confused
 from ceteris.analysis.results import Results, VersionResults
-from ceteris.formats import chance, duration, percent, plain_points, points, several
+from ceteris.formats import chance, duration, percent, plain_points, points, several, shortened
 from ceteris.report import tables
 from ceteris.report.search_words import shown_in_short
-from ceteris.report.table import Cell, Table, columns, made
+from ceteris.report.table import Cell, Kind, Table, columns, made
 from ceteris.report.words import test_name
 
+Titles = tuple[str | tuple[str, Kind], ...]
 MANY_CLASSES = 20  # above: the extremes instead of all
 MOST_COLUMNS = 7  # of a table of structures
 
@@ -37,10 +38,10 @@ def structures(results: Results) -> Table:
     kept = tuple(row for row in whole.rows if len(set(row[1:])) > 1)
     if len(whole.columns) <= MOST_COLUMNS:
         return made("models", whole.title, whole.columns, kept)
-    titles = ("model", "structure", "settings that differ", ("parameters", "count"))
-    rows = []
+    titles: Titles = ("model", "structure", "settings that differ", ("parameters", "count"))
+    rows: list[tuple[Cell, ...]] = []
     for place, column in enumerate(whole.columns[1:], start=1):
-        found = {str(row[0]): row[place] for row in kept}
+        found = {str(row[0]): row[place] for row in whole.rows if row in kept or row[0] in ("structure", "parameters")}
         structure, parameters = found.pop("structure", ""), found.pop("parameters", "")
         found.pop("FLOPs per image", None)
         settings = "; ".join(f"{name}: {value}" for name, value in found.items() if value not in (None, "none"))
@@ -50,7 +51,8 @@ def structures(results: Results) -> Table:
 
 def taken(results: Results) -> Table:
     """Say of every factor what is taken, what it is expected to bring, how likely it helps, and what was shown."""
-    rows, strong = [], []
+    rows: list[tuple[Cell, ...]] = []
+    strong = []
     for model in results.models:
         for factor in model.factors:
             kept, before = factor.kept, factor.incumbent
@@ -63,9 +65,9 @@ def taken(results: Results) -> Table:
             if any(level.comparison and level.comparison.verdict == "better" for level in factor.levels):
                 strong.append(len(rows))
             rows.append((model.label, factor.label, label, *bet, shown_in_short(factor)))
-    titles = ("model", "factor", "taken", ("expected gain, points", "points"), ("chance", "chance"), "shown?")
+    titles: Titles = ("model", "factor", "taken", ("expected gain, points", "points"), ("chance", "chance"), "shown?")
     return made(
-        "taken", "What is taken, and what was shown", columns(*titles), rows, strong=strong,
+        "taken", "What is taken, and what was shown", columns(*titles), without_repeats(rows), strong=strong,
         note=f"Shown: {test_name(results)}, adjusted p below {results.significance:g} (Holm over the options of a factor); "
         f"{several(results.folds, 'fold')}. Bold: an option was shown to be better.",
     )  # fmt: skip
@@ -73,7 +75,8 @@ def taken(results: Results) -> Table:
 
 def improvement(results: Results) -> Table:
     """Give baseline, best setting and their difference where the two met again."""
-    rows, strong = [], []
+    rows: list[tuple[Cell, ...]] = []
+    strong = []
     for model in results.models:
         if model.confirmation is None or (found := model.confirmation.comparison) is None:
             continue
@@ -82,8 +85,13 @@ def improvement(results: Results) -> Table:
         means = (percent(float(np.nanmean(half))) for half in (model.confirmation.baseline, model.confirmation.best))
         shown = "not shown" if found.verdict == "undecided" else found.verdict
         rows.append((model.label, *means, with_interval(found.difference, found.low, found.high), found.blocks, shown))
-    titles = (
-        "model", ("baseline", "share"), ("best", "share"), ("difference, points (95 %)", "points"), ("n", "count"), "shown?"
+    titles: Titles = (
+        "model",
+        ("baseline", "share"),
+        ("best", "share"),
+        ("difference, points (95 %)", "points"),
+        ("n", "count"),
+        "shown?",
     )
     return made(
         "improvement", "Baseline and best setting, trained again", columns(*titles), rows, strong=strong,
@@ -105,18 +113,26 @@ def effects(results: Results) -> Table:
             found = level.comparison
             if found is not None and found.verdict in ("better", "worse"):
                 strong.append(len(rows))
-            difference = with_interval(found.difference, found.low, found.high) if found else "current" * level.incumbent
+            difference = (
+                with_interval(found.difference, found.low, found.high) if found else "current" * level.incumbent
+            )
             label = ("✓ " if level.chosen else "") + level.tuned_label
             blocks = level.blocks_trained - len(level.failures)
             rows.append((model.label, factor.label, label, percent(level.mean), difference, blocks))
-    titles = (
+    titles: Titles = (
         "model", "factor", "option", ("accuracy", "share"), ("difference, points (95 %)", "points"), ("n", "count"),
     )  # fmt: skip
     return made(
-        "effects", "The effect of every option", columns(*titles), rows, strong=strong,
+        "effects", "The effect of every option", columns(*titles), without_repeats(rows), strong=strong,
         note=f"Cross-validated accuracy; n: trainings. ✓: taken. Bold: better or worse was shown ({test_name(results)}, "
         "Holm-adjusted).",
     )  # fmt: skip
+
+
+def without_repeats(rows: Sequence[tuple[Cell, ...]]) -> Iterator[tuple[Cell, ...]]:
+    """Yield rows whose first cell is empty where it is that of the row before."""
+    for before, row in zip([None, *rows], rows, strict=False):
+        yield ("", *row[1:]) if before and before[0] == row[0] else row
 
 
 def version_name(version: VersionResults) -> str:
@@ -135,7 +151,7 @@ def fit(results: Results) -> Table:
         )
         for version in results.versions
     ]  # fmt: skip
-    titles = (
+    titles: Titles = (
         "version", ("train, %", "share"), ("valid., %", "share"), ("test, %", "share"), ("gap", "points"),
         ("loss: train", "number"), ("valid.", "number"), ("test", "number"),
     )  # fmt: skip
@@ -155,7 +171,11 @@ def mean_over(results: Results) -> str:
 
 def test(results: Results) -> Table:
     """Give the metrics of every version on the test set."""
-    beaten = {one.second.model for one in results.comparisons if one.shown and one.difference > 0 and one.first.version == "baseline"}
+    beaten = {
+        one.second.model
+        for one in results.comparisons
+        if one.shown and one.difference > 0 and one.first.version == "baseline"
+    }
     rows = [
         (
             version_name(version),
@@ -166,10 +186,8 @@ def test(results: Results) -> Table:
         )
         for version in results.versions
     ]  # fmt: skip
-    strong = [
-        place for place, one in enumerate(results.versions) if one.version == "best" and one.model in beaten
-    ]
-    titles = (
+    strong = [place for place, one in enumerate(results.versions) if one.version == "best" and one.model in beaten]
+    titles: Titles = (
         "version", ("accuracy, % (95 %)", "share"), ("precision", "share"), ("recall", "share"), ("F1", "share"),
         ("AUC", "area"),
     )  # fmt: skip
@@ -192,24 +210,29 @@ def classes(results: Results) -> Table:
     if len(names) > MANY_CLASSES:
         places = [*order[:6], *order[-4:]]
         title = f"F1 of the six hardest and the four easiest of {len(names)} classes, per cent"
-    rows = ((names[place], *(plain_points(float(value)) for value in scores[:, place])) for place in places)
+    rows = (
+        (shortened(names[place], 24), *(plain_points(float(value)) for value in scores[:, place])) for place in places
+    )
     titles = columns("class", *((version.title, "share") for version in best))
     return made("classes", title, titles, rows, note=f"Best versions. {mean_over(results)}.")
 
 
 def confused(results: Results) -> Table:
     """List for every best version the pairs of classes that are confused most."""
-    names, rows = results.data.classes, []
+    names = results.data.classes
+    rows: list[tuple[Cell, ...]] = []
     each = max(1, 12 // max(len(results.best), 1))
     for version in results.best:
         counts = version.confusion
         for true, answer, images in most_confused(counts, each):
             share = percent(images / max(float(counts[true].sum()), 1), 1)
-            rows.append((version.title, names[true], names[answer], f"{images:.1f}", share))
-    titles = ("model", "true", "answer", ("images", "number"), ("of the class", "share"))
+            pair = (shortened(names[place], 24) for place in (true, answer))
+            rows.append((version.title, *pair, f"{images:.1f}", share))
+    titles: Titles = ("model", "true", "answer", ("images", "number"), ("of the class", "share"))
     return made(
-        "confused", "The pairs that are confused most", columns(*titles), rows, note=f"Best versions. {mean_over(results)}."
-    )
+        "confused", "The pairs that are confused most", columns(*titles), without_repeats(rows),
+        note=f"Best versions. {mean_over(results)}.",
+    )  # fmt: skip
 
 
 def costs(results: Results) -> Table:
@@ -223,7 +246,7 @@ def costs(results: Results) -> Table:
         for version in results.versions
         if version.costs
     ]  # fmt: skip
-    titles = (
+    titles: Titles = (
         "version", ("training", "seconds"), ("memory, MB", "megabytes"), ("parameters", "count"), ("MFLOPs", "number"),
     )  # fmt: skip
     device = results.machine.get("device") or results.machine.get("processor") or ""
@@ -232,5 +255,3 @@ def costs(results: Results) -> Table:
         note=f"{mean_over(results)}; memory is that of the process at its peak; operations are those of one image forwards"
         + (f"; device: {device}." if device else "."),
     )  # fmt: skip
-
-

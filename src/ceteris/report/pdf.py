@@ -5,6 +5,7 @@ the paper says what is there.
 """
 
 import json
+import math
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import matplotlib
+import numpy as np
 import typst
 
 from ceteris.errors import ConfigError
@@ -24,9 +26,15 @@ from ceteris.report.sections import DrawnFigure, Picture, Report, Rows
 from ceteris.report.table import NUMERIC, Table
 
 MOST_PAGES = 5  # of content, references apart
-NEVER = 9  # the priority of what stands in the paper only where there is room to spare
+MANY_MODELS = 4  # above, sentences of single models give way to tables and figures
 WIDE = frozenset({"taken", "models", "explored", "reasons"})  # tables over both columns
-CELL, LONG_CELL, LONG_WORD = 110, 26, 16  # letters: a cell has at most; its column shares the rest; a word breaks anywhere
+CELL, LONG_CELL, LONG_WORD = (
+    160,
+    26,
+    16,
+)  # letters: a cell has at most; its column shares the rest; a word breaks anywhere
+LETTERS_IN_COLUMN = 72  # of a table
+MOST_LINES = 50  # of a table that is not broken
 _REFERENCE = re.compile("\ue000([a-z-]+)\ue001")
 
 
@@ -160,7 +168,9 @@ class _Press:
         numbers = _numbered(gone, "S")
         sections = []
         if gone:
-            sections.append({"title": "What the paper had no room for", "blocks": [_plain(one, numbers) for one in gone]})
+            sections.append(
+                {"title": "What the paper had no room for", "blocks": [_plain(one, numbers) for one in gone]}
+            )
         start = sum(key in ("picture",) for key in (entry.kind for entry in gone)), sum(e.kind == "table" for e in gone)
         rest = list(_whole(self.report))
         numbers = _numbered(rest, "S", start)
@@ -213,17 +223,32 @@ def _plain(entry: Entry, numbers: dict[str, str]) -> dict[str, Any]:
 
 def breakable(text: str) -> str:
     """Let words break anywhere that are too long for a line, with a space of no width."""
-    return re.sub(rf"[^\s\ue000\ue001]{{{LONG_WORD + 1},}}", lambda found: re.sub(r"(.{8})(?=.)", "\\1\u200b", found[0]), text)
+    return re.sub(
+        rf"[^\s\ue000\ue001]{{{LONG_WORD + 1},}}", lambda found: re.sub(r"(.{8})(?=.)", "\\1\u200b", found[0]), text
+    )
 
 
 def table_content(table: Table, *, rows: int, wide: bool) -> dict[str, Any]:
     """Return columns and rows of a table as people read them, and how many rows there is no room for."""
-    texts = [[breakable(shortened(cell, CELL)) for cell in row] for row in table.texts()[:rows]]
-    columns = []
-    for place, column in enumerate(table.columns):
-        longest = max([len(row[place]) for row in texts] or [0])
-        share = 0 if column.kind in NUMERIC or longest <= LONG_CELL else min(longest, 60)
-        columns.append({"title": breakable(shortened(column.title, 40)), "numeric": column.kind in NUMERIC, "share": share})
+    cells = [[shortened(cell, CELL) for cell in row] for row in table.texts()[:rows]]
+    longest = [max([len(row[place]) for row in cells] or [0]) for place in range(len(table.columns))]
+    wide = wide or longest[0] + 7 * len(longest) > 58
+    shares = [
+        0 if column.kind in NUMERIC or width <= LONG_CELL else min(width, 60)
+        for column, width in zip(table.columns, longest, strict=True)
+    ]
+    room = max(
+        20, (1 + wide) * LETTERS_IN_COLUMN - sum(w + 2 for w, share in zip(longest, shares, strict=True) if not share)
+    )
+    widths = [room * share / sum(shares) if share else 10**6 for share in shares]
+    tall = np.cumsum(
+        [max(math.ceil(len(cell) / width) for cell, width in zip(row, widths, strict=True)) for row in cells]
+    )
+    texts = [[breakable(cell) for cell in row] for row, lines in zip(cells, tall, strict=True) if lines <= MOST_LINES]
+    columns = [
+        {"title": breakable(shortened(column.title, 40)), "numeric": column.kind in NUMERIC, "share": share}
+        for column, share in zip(table.columns, shares, strict=True)
+    ]
     left = len(table.rows) - len(texts)
     more = f" {left} further rows are in the file tables/{table.name}.csv and in the HTML report." if left else ""
     return {
@@ -293,8 +318,7 @@ def paper_entries(report: Report) -> Iterator[Entry]:
 
     def table(section: str, name: str, priority: int, rows: int = 40) -> Iterator[Entry]:
         if name in tables:
-            wide = name in WIDE or len(tables[name].columns) > MOST_IN_COLUMN
-            content = table_content(tables[name], rows=rows, wide=wide)
+            content = table_content(tables[name], rows=rows, wide=name in WIDE)
             yield Entry(section=section, kind="table", priority=priority, name=name, content=content)
 
     def figure(section: str, name: str, priority: int) -> Iterator[Entry]:
@@ -306,34 +330,54 @@ def paper_entries(report: Report) -> Iterator[Entry]:
         known = [ref(name) for name in names if name in tables or name.removeprefix("fig-") in figures]
         return f" ({', '.join(known)})" if known else ""
 
+    def own(section: str, *names: str) -> Iterator[Entry]:
+        for place, said in words.own_texts(results, *names):
+            content = {"text": breakable(shortened(said, 1800)), "style": "own", "place": breakable(place)}
+            yield Entry(
+                section=section, kind="text", priority=1, content={**content, "title": f"the authors on {place}"}
+            )
+
     section = "Question"
     yield from text(section, results.question)
+    yield from own(section, "question", "hypothesis")
     yield from text(section, f"{strategy_words(results.models).how} {words.conditions_sentence(results)}".strip())
     section = "Data"
     yield from text(section, words.data_text(results) + see("fig-samples", "data"))
     yield from figure(section, "samples", 4)
     yield from table(section, "data", 6)
     section = "Models"
-    yield from text(section, words.models_text(results) + see("models"))
+    yield from text(section, f"{words.models_text(results)}{see('models')}")
     yield from table(section, "models", 1)
     section = "What was explored, and why"
     yield from text(section, words.exploration_text(results))
     yield from text(section, words.explored_text(results), 2)
+    yield from own(section, "why")
     yield from bullets(section, words.reasons(results), 5, "general reasons for the techniques")
     yield from text(section, words.method_text(results), 7)
     section = "What helped"
     yield from text(section, words.TAKEN_AND_SHOWN + see("taken", "fig-effects"))
     yield from table(section, "taken", 0)
-    yield from figure(section, "effects", 2)
-    yield from bullets(section, [words.improvement_sentence(model) for model in results.models], 1, "the improvements")
+    for name in figures:
+        if name.startswith("effects"):
+            yield from figure(section, name, 2)
+    many = len(results.models) > MANY_MODELS  # tables and figures tell it more shortly
+    if many:
+        told = words.improvement_summary(results, brief=True)
+        yield from text(section, told + see("improvement", "fig-improvement"))
+    yield from bullets(
+        section,
+        [words.improvement_sentence(model) for model in results.models],
+        6 if many else 1,
+        "the improvements in words",
+    )
     yield from figure(section, "improvement", 2)
-    yield from table(section, "improvement", 7)
+    yield from table(section, "improvement", 2 if many else 7)
     yield from bullets(section, words.search_sentences(results), 8, "what the search did")
     section = "Training, over- and underfitting"
     yield from text(section, words.TRAINING + see("fig-curves", "fit"))
     yield from figure(section, "curves", 1)
     yield from table(section, "fit", 1)
-    yield from bullets(section, words.fit_sentences(results), 3, "over- and underfitting in words")
+    yield from bullets(section, words.fit_sentences(results), 5 if many else 3, "over- and underfitting in words")
     yield from text(section, words.remedies_text(results), 2)
     yield from text(section, f"In general: {knowledge.OVERFITTING}", 5, "general")
     section = "Results on the test set"
@@ -341,7 +385,7 @@ def paper_entries(report: Report) -> Iterator[Entry]:
     yield from table(section, "test", 0)
     yield from figure(section, "accuracies", 5)
     yield from figure(section, "confusion", 2)
-    yield from bullets(section, words.mistakes_sentences(results), 2, "mistakes in words")
+    yield from bullets(section, words.mistakes_sentences(results), 6 if many else 2, "mistakes in words")
     yield from table(section, "classes", 4)
     yield from table(section, "confused", 2 if "confusion" not in figures else 5)
     yield from figure(section, "first-images", 2)
@@ -357,17 +401,15 @@ def paper_entries(report: Report) -> Iterator[Entry]:
     yield from table(section, "costs", 3)
     yield from figure(section, "costs", 6)
     section = "For and against the models"
-    yield from bullets(section, words.judgement_sentences(results), 3, "for and against, measured")
+    yield from bullets(section, words.judgement_sentences(results), 5 if many else 3, "for and against, measured")
     yield from bullets(section, words.family_sentences(results), 4, "for and against, in general")
     section = "Conclusions"
-    yield from bullets(section, words.conclusions(results), 0, "conclusions")
+    yield from bullets(section, words.conclusions(results, MANY_MODELS), 0, "conclusions")
+    yield from own(section, "conclusion")
     yield from text(section, words.reproduction_text(results), 7)
-
-
-MOST_IN_COLUMN = 8  # columns of a table that one column of the paper holds
+    section = "Reflection"
+    yield from own(section, "reflection", "contributions", "statement")
 
 
 def _sentences(*parts: str) -> str:
     return " ".join(part for part in parts if part)
-
-

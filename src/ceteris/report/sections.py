@@ -31,7 +31,9 @@ TELLING = ("worth", "cells", "history", "rungs")
 
 DPI = 200  # of PNG files
 
-Medium = Literal["page", "notebook"]  # the PDF has an outline of its own and puts the page's figures and tables into its supplement
+Medium = Literal[
+    "page", "notebook"
+]  # the PDF has an outline of its own and puts the page's figures and tables into its supplement
 ALL: tuple[Medium, ...] = ("page", "notebook")
 PAGE: tuple[Medium, ...] = ("page",)
 NOTEBOOK: tuple[Medium, ...] = ("notebook",)
@@ -318,9 +320,7 @@ def outlook_blocks(report: Report) -> Iterator[Block]:
 
 def training_blocks(report: Report) -> Iterator[Block]:
     """Show the final trainings, and how far they over- or underfit."""
-    yield Text(
-        text=words.TRAINING
-    )
+    yield Text(text=words.TRAINING)
     yield from report.pictures("training")
     yield Heading(title="Over- and underfitting")
     yield Bullets(texts=words.fit_sentences(report.results))

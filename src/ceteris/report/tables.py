@@ -1,7 +1,7 @@
 """Every table of a report, built from the results alone; names that begin with "costs" hold times and memory."""
 
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np

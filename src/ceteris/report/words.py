@@ -1,6 +1,7 @@
 """What a study's numbers say, in words: the answer first, and never more than the verdicts say."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ from ceteris.analysis.metrics import most_confused
 from ceteris.analysis.results import ModelResults, Results, TestComparison, VersionResults
 from ceteris.figures.fonts import fonts_for, spelling
 from ceteris.figures.luck import SOURCES
-from ceteris.findings import ComparisonTest, FactorFinding, FactorPath, LevelFinding
+from ceteris.findings import ComparisonTest, FactorFinding, FactorPath, LevelFinding, Verdict
 from ceteris.formats import duration, percent, plain_points, points, points_range, several
 from ceteris.report.knowledge import FAMILIES, reason_of
 from ceteris.report.search_words import confirmation_sentence, search_text, strategy_words
@@ -33,13 +34,18 @@ def answer(results: Results, *, brief: bool = False) -> str:
         nothing = "No final training finished, so there is no test result; the table of failures tells why."
         return _joined(nothing, improvement_summary(results))
     ranked = sorted(results.best, key=lambda best: -best.mean("accuracy"))
+    if brief and len(ranked) > 4:
+        ranked = [*ranked[:3], ranked[-1]]
     *first, last = (f"{percent(best.mean('accuracy'))} ({best.title})" for best in ranked)
     reached = f"{', '.join(first)} and {last}" if first else last
     most = max(len(best.results) for best in ranked)
     mean = f", mean of {most} trainings each" if most > 1 else ""
-    text = f"The best versions reach {reached} on the {results.test_count:,} test images{mean}."
+    of = f" of {len(results.best)} models (the first three and the last)" if len(ranked) < len(results.best) else ""
+    text = f"The best versions{of} reach {reached} on the {results.test_count:,} test images{mean}."
     choices = _choices_sentence(results, by_model=not brief)
-    return _joined(text, apart_sentence(results), improvement_summary(results), choices, looks_sentence(results))
+    improved = improvement_summary(results, brief=brief and len(results.models) > 4)
+    apart = "" if of and any(one.shown for one in results.comparisons) else apart_sentence(results)
+    return _joined(text, apart, improved, choices, looks_sentence(results))
 
 
 def _joined(*sentences: str) -> str:
@@ -99,7 +105,9 @@ def _choices_sentence(results: Results, *, by_model: bool) -> str:
 def abstract(results: Results) -> str:
     """Say in a few measured sentences what was done and what came out."""
     count = sum(level.comparison is not None for model in results.models for _, level in model.levels())
-    compared = f" and {count} options, each changed alone on the same folds and with the same random numbers" * bool(count)
+    compared = f" and {count} options, each changed alone on the same folds and with the same random numbers" * bool(
+        count
+    )
     done = (
         f"On {results.data.title or results.data.name} ({results.data.train_count:,} training and {results.test_count:,} test "
         f"images, {len(results.data.classes)} classes) {several(len(results.models), 'model')}{compared} were compared."
@@ -139,6 +147,15 @@ def looks_sentence(results: Results) -> str:
 # Data, models, and what was explored
 
 
+def own_texts(results: Results, *names: str) -> list[tuple[str, str]]:
+    """Return what the authors wrote themselves under these names, each with whose place it is: study, model or factor."""
+    factors = {factor.name: factor for model in results.models for factor in model.factors}
+    places = [("", results.words), *((model.label, model.words) for model in results.models)]
+    places += [(factor.label, factor.words) for factor in factors.values()]
+    found = ((place, name, getattr(words, name).strip()) for name in names for place, words in places)
+    return [(f"{place}, {name}" if place else name, text) for place, name, text in found if text]
+
+
 def data_text(results: Results) -> str:
     """Describe the data in a few sentences."""
     data = results.data
@@ -148,7 +165,9 @@ def data_text(results: Results) -> str:
     return _joined(
         f"{data.title or data.name} ({data.source}) has {data.train_count:,} training and {data.test_count:,} test images of "
         f"{height} × {width} pixels with {several(channels, 'channel')}, in {len(data.classes)} classes with {each} training "
-        f"images each; {data.shares.rstrip('.')}." if data.source else "",
+        f"images each; {data.shares.rstrip('.')}."
+        if data.source
+        else "",
         f"Preprocessing: {'; '.join(data.preprocessing)}." if data.preprocessing else "",
         f"{data.note.rstrip('.')}." if data.note else "",
     )
@@ -156,6 +175,8 @@ def data_text(results: Results) -> str:
 
 def models_text(results: Results) -> str:
     """Say how the models are built, baseline and best, and what they share."""
+    if len(results.models) > 4:
+        return "Baseline and best setting of every model."
     built = [
         f"{model.label} is built of {several(len(model.best_summary.layers), 'layer')} with "
         f"{model.best_summary.parameters:,} parameters"
@@ -172,9 +193,10 @@ def explored_text(results: Results) -> str:
         for factor in model.factors:
             seen.setdefault(factor.name, (factor, []))[1].append(model.label)
     everyone = len(results.models)
+    for_some = {name: f" ({', '.join(labels)})" for name, (_, labels) in seen.items() if len(labels) < everyone}
     return " ".join(
-        f"{factor.label}{'' if len(labels) == everyone else f' ({chr(44).join(labels)})'}: {factor.question or 'which is best?'}"
-        for factor, labels in seen.values()
+        f"{factor.label}{for_some.get(name, '')}: {factor.question or 'which is best?'}"
+        for name, (factor, _) in seen.items()
     )
 
 
@@ -226,14 +248,24 @@ def improvement_in_short(model: ModelResults) -> str:
     return f"{kept}{text} (95 % interval {points(found.low)} to {points(found.high)})"
 
 
-def improvement_summary(results: Results) -> str:
-    """Put all models into one sentence for the study's answer; '' where there is no model."""
+def improvement_summary(results: Results, *, brief: bool = False) -> str:
+    """Put all models into one sentence for the study's answer, only counted in a ``brief`` one; '' where there is no model."""
     if not results.models:
         return ""
     changed = [model for model in results.models if model.changed or model.confirmation]
     if not changed:
         return "No model's best recipe differs from its baseline: nothing improved on it."
     each = "; ".join(f"{model.label} {improvement_in_short(model)}" for model in results.models)
+    if brief:
+        counts = Counter(
+            found.verdict for model in changed if model.confirmation and (found := model.confirmation.comparison)
+        )
+        words: dict[Verdict, str] = {
+            "better": "shown to be better", "undecided": "not shown to differ", "equivalent": "equivalent",
+            "worse": "shown to be worse",
+        }  # fmt: skip
+        told = ", ".join(f"{counts[verdict]} {text}" for verdict, text in words.items() if counts[verdict])
+        each = f"of {len(results.models)} models {told or 'none was measured again'}"
     fresh = [model.confirmation for model in changed if model.confirmation is not None]
     where = (
         ", on images that no choice has seen" if fresh and all(found.fresh for found in fresh) else ", on new splits"
@@ -443,10 +475,15 @@ def residual_sentences(results: Results) -> list[str]:
 # Conclusions
 
 
-def conclusions(results: Results) -> list[str]:
-    """State what follows from the numbers and what does not."""
+def conclusions(results: Results, most: int = 1000) -> list[str]:
+    """State what follows from the numbers and what does not, of the ``most`` models with the highest test accuracy at most."""
+    ranked = sorted(results.best, key=lambda best: -best.mean("accuracy"))
+    first = [best.model for best in ranked[:most]]
+    told = [model for model in results.models if len(results.models) <= most or model.name in first]
+    fewer = f"Of {len(results.models)} models the {most} with the highest test accuracy are told here."
     sentences = [
-        *(_model_conclusion(results, model) for model in results.models),
+        fewer if len(told) < len(results.models) else "",
+        *(_model_conclusion(results, model) for model in told),
         apart_sentence(results),
         *_residual_conclusions(results),
         *to_decide_sentences(results)[:1],
@@ -628,7 +665,7 @@ def reproduction_text(results: Results) -> str:
 
 def method_text(results: Results) -> str:
     """Say how options were compared."""
-    return f"{strategy_words(results.models).how} {_TEST[test_of(results)]} {_JUDGED}"
+    return f"{_TEST[test_of(results)]} {_JUDGED}"
 
 
 def test_of(results: Results) -> ComparisonTest:
