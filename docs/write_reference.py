@@ -73,10 +73,10 @@ of fields or tables. Without it the learning rate is tuned where a factor exchan
 ### Own words
 
 The study, every `[models.NAME]` and every `[[factors]]` take your own words, which the report shows apart from what was
-measured: `question`, `hypothesis` (what you expect), `why`, `conclusion`; and of the whole study `reflection`, `contributions` (who
-did what), `statement` (of help, of generative AI). They change nothing that is trained, so they can be written after a run; the
-next `ceteris run` only writes the report again. Longer texts go into a Markdown file of the same name beside the study file
-(`mine.md` beside `mine.toml`):
+measured: `question`, `hypothesis` (what you expect), `why`, `conclusion`; and of the whole study `reflection`,
+`contributions` (who did what), `statement` (of help, of generative AI). They change nothing
+that is trained, so they can be written after a run; the next `ceteris run` only writes the report
+again. Longer texts go into a Markdown file of the same name beside the study file (`mine.md` beside `mine.toml`):
 
     # Reflection
     Next time we would …

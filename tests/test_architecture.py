@@ -193,7 +193,7 @@ def test_a_recipe_is_turned_into_objects_in_one_place_only() -> None:
     assert everything >= choice_types()
     naming.pop("ceteris.recipe", None)
     # Code of the user's own is digested where trials are made, and made a recipe where it is handed in from Python.
-    own = {"CustomModel", "CustomLoss"}
+    own = {"CustomModel", "CustomLoss", "Estimator"}
     others = {name: choices - own for name, choices in naming.items() if room(name) != "report"}
     assert {name: choices for name, choices in others.items() if choices} == {}
 

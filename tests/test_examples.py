@@ -29,6 +29,7 @@ def test_every_example_is_run_and_listed() -> None:
 EXPECTED = {
     "own_model.py": "two-paths",
     "own_loss.py": "focal",
+    "numpy_mlp.py": "by hand: 9",
     "own_images.py": "circle, cross, square",
     "reading_results.py": "predicted: 0 1 2",
 }

@@ -9,8 +9,10 @@ from dataclasses import dataclass, fields
 from typing import Literal
 
 import numpy as np
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass as checked
 
-from ceteris.recipe import Name, Recipe
+from ceteris.recipe import Name, Recipe, Share
 from ceteris.records import (
     ByteArray,
     Cost,
@@ -28,6 +30,9 @@ SCHEMA = 5  # of the file of a study's findings; it grows whenever a field of a 
 Verdict = Literal["better", "worse", "equivalent", "undecided"]
 ComparisonTest = Literal["two-part", "corrected-t", "two-way"]
 Version = Literal["baseline", "best", "plain"]
+Form = Literal[
+    "", "quick", "full"
+]  # of a study: as it is, small enough for a quick look, or as large as its brief asks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,7 +203,9 @@ class LevelFinding:
 
     ``comparison`` is None for the incumbent itself and when no common block finished. ``failures`` has one entry for each
     trial that diverged or failed. ``label_parts`` are (text, dotted field or '') whose texts make up a label that was made
-    from the values of the level; () where the study gave the label itself.
+    from the values of the level; () where the study gave the label itself. ``trials`` are the digests of the trainings by
+    block, '' where there was none, and ``curves`` (blocks, epochs) their validation accuracy after every epoch, NaN from the
+    epoch on that was not trained; () and None where a level's number is not that of one training.
     """
 
     label: str
@@ -218,6 +225,8 @@ class LevelFinding:
     effort: Effort
     tuning: tuple[TuningFinding, ...] = ()
     label_parts: tuple[tuple[str, str], ...] = ()
+    trials: tuple[str, ...] = ()
+    curves: Float32Array | None = None
 
     @property
     def mean(self) -> float:
@@ -623,7 +632,8 @@ class ModelFinding:
     one entry per choice of the final stack that was put back to the baseline's value; ``interactions``
     belong to a factorial grid, ``candidates`` to a grid or to a search that tries whole recipes. ``trainings_saved`` counts
     the trainings of the full design that a race did not need. ``confirmation`` is None when the baseline stayed the best.
-    ``luck`` is () unless the study asks where the noise comes from.
+    ``luck`` is () unless the study asks where the noise comes from. ``cross_validated`` is a model of which nothing was varied
+    on the blocks of the design, None where the study does not ask for that.
     """
 
     name: Name
@@ -642,11 +652,17 @@ class ModelFinding:
     confirmation: Confirmation | None = None
     luck: tuple[SourceOfLuck, ...] = ()
     words: OwnWords = OwnWords()
+    cross_validated: LevelFinding | None = None
 
     @property
     def label(self) -> str:
         """The title, or the name where there is none."""
         return self.title or self.name
+
+    @property
+    def as_given(self) -> bool:
+        """Whether nothing of the model was varied, so that it was trained as the study gives it and has one version."""
+        return not self.factors and not self.candidates
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -768,6 +784,24 @@ class Look:
     models: tuple[str, ...]
 
 
+@checked(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class StatedResult:
+    """An accuracy that others stated for a model, or for one level of one of its factors, whether or not it is tried here."""
+
+    model: str
+    factor: str = ""
+    level: str = ""
+    accuracy: Share
+
+
+@checked(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class Reference:
+    """Results from elsewhere that a report shows beside its own; nothing is decided by them. ``source`` says whose they are."""
+
+    source: str
+    results: tuple[StatedResult, ...]
+
+
 @dataclass(frozen=True, kw_only=True)
 class StudyFacts:
     """What a study was: its names, its design, its data, and what it took."""
@@ -796,6 +830,8 @@ class StudyFacts:
     packages: dict[str, str]
     machine: dict[str, str]
     study_text: str
+    form: Form = ""
+    references: tuple[Reference, ...] = ()
 
     @property
     def label(self) -> str:

@@ -713,6 +713,21 @@ class CustomModel:
     arguments: dict[str, Any] = Field(default_factory=dict)
 
 
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Estimator:
+    """A class with scikit-learn's ``fit`` and ``predict_proba`` by import path, made with ``arguments``.
+
+    It sees every image as a row of standardised pixels and is fitted once, or with ``by_epochs`` by one ``partial_fit`` per
+    epoch of the recipe; the recipe's other keys (optimizer, schedule, augmentation and so on) do not act on it. The seed goes
+    into its argument ``random_state``, where it takes one. Some classes of scikit-learn are allowed unasked.
+    """
+
+    kind: Literal["estimator"] = "estimator"
+    path: str = Field(pattern=r"^[\w.]+:[\w.]+$")
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    by_epochs: Flag = False
+
+
 MODEL_PRESETS: dict[str, dict[str, Any]] = {
     # Krizhevsky et al. 2012, scaled to images of 28 to 64 pixels: five convolutions, three poolings, two wide layers.
     "alexnet": {
@@ -735,7 +750,7 @@ def _model_named(value: Any) -> Any:
     return tree
 
 
-Model = Annotated[MLP | CNN | ResNet | CustomModel, BY_KIND, BeforeValidator(_model_named)]
+Model = Annotated[MLP | CNN | ResNet | CustomModel | Estimator, BY_KIND, BeforeValidator(_model_named)]
 
 
 Sampling = Literal["shuffled", "balanced"]

@@ -13,11 +13,32 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import metadata
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
 from ceteris.errors import ConfigError, did_you_mean
+
+# Estimators that are imported unasked: installed with ceteris, and their arguments are numbers and names.
+ALLOWED_UNASKED = frozenset(
+    f"sklearn.{path}"
+    for path in (
+        "dummy:DummyClassifier",
+        "discriminant_analysis:LinearDiscriminantAnalysis",
+        "discriminant_analysis:QuadraticDiscriminantAnalysis",
+        "ensemble:ExtraTreesClassifier",
+        "ensemble:GradientBoostingClassifier",
+        "ensemble:HistGradientBoostingClassifier",
+        "ensemble:RandomForestClassifier",
+        "linear_model:LogisticRegression",
+        "linear_model:SGDClassifier",
+        "naive_bayes:GaussianNB",
+        "neighbors:KNeighborsClassifier",
+        "neural_network:MLPClassifier",
+        "tree:DecisionTreeClassifier",
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -36,7 +57,7 @@ class ImportPolicy:
         Raises:
             ConfigError: naming the parameter, the path and how to allow it.
         """
-        if self.paths is not None and path not in self.paths:
+        if self.paths is not None and path not in self.paths | ALLOWED_UNASKED:
             raise ConfigError(
                 f'{parameter}: "{path}" is code of your own, which a study file may not run unasked. '
                 "If you trust it, add --allow-imports (in Python: allow_imports=True)."
@@ -95,6 +116,9 @@ class ImportPolicy:
             return ""
         sources, helpers = [], dict[str, bytes]()
         for path in paths.values():
+            if path in ALLOWED_UNASKED:
+                sources.append(f"{path} {metadata.version('scikit-learn')}".encode())
+                continue
             module, _, names = path.partition(":")
             source, file = _source(module, names.partition(".")[0])
             sources.append(source)
@@ -133,7 +157,7 @@ def code_files(paths: Iterable[str]) -> dict[str, bytes]:
     a notebook or script defines becomes a file of its own. Installed packages are left out.
     """
     files = dict[str, bytes]()
-    for module, _, names in (path.partition(":") for path in paths):
+    for module, _, names in (path.partition(":") for path in paths if path not in ALLOWED_UNASKED):
         source, file = _source(module, names.partition(".")[0])
         if module == "__main__":
             files[_MAIN_FILE] = source

@@ -1,7 +1,6 @@
 from dataclasses import replace
 
-from ceteris.cli.display import Estimate
-from ceteris.execution.progress import Work
+from ceteris.execution.progress import Estimate, Work
 
 
 def works(stage: str, count: int) -> list[Work]:

@@ -244,7 +244,7 @@ def test_mistakes_are_wrong_and_of_as_many_classes_as_possible(findings: StudyFi
 
 
 def test_images_to_show_hold_all_that_the_figures_look_up(findings: StudyFindings, results: Results) -> None:
-    shown = set(images_to_show(findings.test_labels, findings.finals).tolist())
+    shown = set(images_to_show(findings.test_labels, findings.finals, findings.data.image_shape).tolist())
     count = len(findings.test_labels)
     for indices in (first_test_indices(count), random_test_indices(count), results.images.mistakes["cnn"].indices):
         assert set(indices.tolist()) <= shown

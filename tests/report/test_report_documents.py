@@ -1,32 +1,29 @@
 """The documents themselves: the page asks for nothing outside, the PDF keeps to five pages, the notebook runs."""
 
+import base64
+import hashlib
 import json
 import os
 import re
-import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
-from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import nbformat
 import numpy as np
 import pytest
 from tests.example_findings import example_findings
+from tests.report.conftest import HOSTILE
 
 from ceteris.analysis.results import results_of
 from ceteris.errors import ConfigError, StoreError
 from ceteris.findings import StudyFindings
-from ceteris.report import compose, html_report, notebook_report, pdf_report, tables, write_report
-from ceteris.report.html import inlined
-from ceteris.report.pdf import LAYOUTS, MOST_PAGES, content
+from ceteris.report import compose, html_report, notebook_report, pdf_report, write_report
+from ceteris.report.html import inlined, template
 from ceteris.report.sections import Report
 from ceteris.store import write_findings
 
-HOSTILE = '#panic() $x$ *b* _i_ <script>alert(1)</script> 漢字 \\ @x `y` [z] {{ 7*7 }} "q" // /* €'
 VOID = {"meta", "link", "br", "img", "hr", "input"}
 
 
@@ -66,28 +63,6 @@ def _parsed(html: str) -> Page:
 
 
 @pytest.fixture(scope="module")
-def small() -> StudyFindings:
-    """A study of one model, quick to draw, in which every name tries to be markup."""
-    made = example_findings(models=("resnet",), factors=2, seeds=1, title=HOSTILE)
-    factor = replace(
-        made.models[0].factors[0],
-        title=HOSTILE,
-        question=HOSTILE,
-        levels=(replace(made.models[0].factors[0].levels[0], label=HOSTILE), *made.models[0].factors[0].levels[1:]),
-    )
-    model = replace(made.models[0], title=HOSTILE[:40], factors=(factor, *made.models[0].factors[1:]))
-    data = replace(
-        made.data, note="not the official split", classes=("<b>", "$", "#", "_", "*", "漢", "\\", "{{", "%", "@")
-    )
-    return replace(made, author=HOSTILE, question=HOSTILE, models=(model,), data=data, study_text=HOSTILE)
-
-
-@pytest.fixture(scope="module")
-def report(small: StudyFindings) -> Report:
-    return compose(results_of(small))
-
-
-@pytest.fixture(scope="module")
 def bare(small: StudyFindings) -> StudyFindings:
     """The same study before any final training: four figures."""
     return replace(small, finals=(), explanations=(), residual=None)
@@ -106,8 +81,19 @@ def test_page_asks_for_nothing_outside_itself(report: Report) -> None:
         for name in names:
             value = attributes.get(name)
             assert value is None or value.startswith(("#", "data:")), (tag, name, value)
-    assert not re.search(r"@import|url\((?!#)", html)
-    assert not {"script", "link", "iframe", "object"} & {tag for tag, _ in page.elements}
+    assert not re.search(r"@import|url\((?!#|data:)", html)
+    assert not {"link", "iframe", "object"} & {tag for tag, _ in page.elements}
+
+
+def test_the_only_script_of_the_page_is_that_of_its_own_policy(report: Report) -> None:
+    html = html_report(report)
+    data, script = re.findall(r"<script([^>]*)>(.*?)</script>", html, re.DOTALL)
+    assert data[0] == ' type="application/json" id="study"'
+    assert json.loads(data[1])["classes"] == list(report.results.data.classes)
+    assert script == ("", template("page.js"))
+    digest = base64.b64encode(hashlib.sha256(script[1].encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}';" in html
+    assert len(script[1].splitlines()) <= 300
 
 
 def test_every_picture_has_words_for_those_who_cannot_see_it(page: Page, report: Report) -> None:
@@ -132,80 +118,32 @@ def test_no_two_elements_of_the_page_share_a_name(page: Page) -> None:
 
 
 def test_hostile_names_stay_words(page: Page, report: Report) -> None:
-    html = html_report(report)
-    assert "<script" not in html
     assert HOSTILE in "".join(page.words)
     assert "49" not in "".join(page.words).split("{{ 7*7 }}")[0][-5:]
 
 
-def test_note_on_the_data_stands_at_every_figure(report: Report) -> None:
-    assert html_report(report).count("Data: not the official split") == len(report.drawn)
+def test_note_on_the_data_stands_once_above_all_figures(page: Page) -> None:
+    assert "".join(page.words).count("About the data: not the official split") == 1
 
 
 def test_page_stays_small(report: Report) -> None:
-    assert len(html_report(report).encode()) < 8_000_000
+    assert len(html_report(report).encode()) < 70_000 * len(report.drawn) + 500_000
 
 
 def test_colours_of_an_inlined_drawing_follow_the_page(report: Report) -> None:
     [drawn] = [entry for entry in report.drawn if entry.figure.name == "search-path"]
-    text = inlined(drawn.svg, name="a", label='"<&>"')
-    assert "var(--ink, #1c2128)" in text
+    glyphs: dict[str, str] = {}
+    text = inlined(drawn.svg, name="a", label='"<&>"', glyphs=glyphs)
+    assert "var(--ink)" in text
+    assert "#1c2128" not in text
+    assert {f'href="#{name}"' in text for name in glyphs.values()} == {True}
     assert 'aria-label="&quot;&lt;&amp;&gt;&quot;"' in text
     assert "<metadata" not in text
 
 
-def _pages(pdf: bytes, folder: Path) -> int:
-    """Count the pages with poppler where it is installed, otherwise by the page objects that typst leaves readable."""
-    if shutil.which("pdfinfo"):
-        path = folder / "counted.pdf"
-        path.write_bytes(pdf)
-        text = subprocess.run(["pdfinfo", str(path)], check=True, capture_output=True, text=True).stdout
-        return int(re.findall(r"Pages:\s+(\d+)", text)[0])
-    return len(re.findall(rb"/Type\s*/Page\b(?!s)", pdf))
-
-
-def test_pdf_of_hostile_names_keeps_to_five_pages(report: Report, tmp_path: Path) -> None:
-    pdf = pdf_report(report)
-    assert pdf.startswith(b"%PDF")
-    assert 1 <= _pages(pdf, tmp_path) <= MOST_PAGES
-
-
-def test_pdf_of_a_large_study_keeps_to_five_pages_and_says_what_it_leaves_out(
-    report: Report, results_of_large: tuple[StudyFindings, Report], tmp_path: Path
-) -> None:
-    _, large = results_of_large
-    assert 1 <= _pages(pdf_report(large), tmp_path) <= MOST_PAGES
-    assert any(table["left_out"] > 0 for layout in LAYOUTS for table in _tables(content(large, layout)))
-
-
-def _tables(data: dict[str, Any]) -> list[dict[str, Any]]:
-    return [block for section in data["sections"] for block in section["blocks"] if block["kind"] == "table"]
-
-
-@pytest.fixture(scope="module")
-def results_of_large(report: Report) -> tuple[StudyFindings, Report]:
-    """Twenty factors, three models, a hundred long class names; the drawings are borrowed, their number is what counts."""
-    names = [f"a class with a rather long name, number {number}" for number in range(100)]
-    large = example_findings(factors=20, classes=100, seeds=1, class_names=names, title="A long title " * 12)
-    models = tuple(replace(model, title=f"{model.title} with a long name") for model in large.models)
-    large = replace(large, models=models, question="A long question, asked at length. " * 20)
-    borrowed = {entry.figure.name.replace("resnet", "cnn"): entry for entry in report.drawn}
-    evaluated = results_of(large)
-    drawn = tuple(replace(entry, figure=replace(entry.figure, name=name)) for name, entry in borrowed.items())
-    return large, Report(evaluated, tables(evaluated), drawn)
-
-
-def test_every_layout_of_the_pdf_is_tighter_than_the_one_before() -> None:
-    for wide, tight in pairwise(LAYOUTS):
-        assert tight.size <= wide.size
-        assert set(tight.figures) <= set(wide.figures)
-        assert tight.rows <= wide.rows
-        assert tight != wide
-
-
-def test_pdf_and_page_without_any_final_training_are_whole(bare: StudyFindings, tmp_path: Path) -> None:
+def test_pdf_and_page_without_any_final_training_are_whole(bare: StudyFindings) -> None:
     made = compose(results_of(bare))
-    assert 1 <= _pages(pdf_report(made), tmp_path) <= MOST_PAGES
+    assert pdf_report(made).pages >= 1
     assert "no test result" in "".join(_parsed(html_report(made)).words)
 
 

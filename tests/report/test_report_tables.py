@@ -11,11 +11,11 @@ from tests.example_findings import example_findings
 
 from ceteris import recipe
 from ceteris.analysis.results import Results, finished, results_of
-from ceteris.findings import StudyFindings
+from ceteris.findings import Reference, StatedResult, StudyFindings
 from ceteris.recipe import Recipe
 from ceteris.report import Table, tables
 from ceteris.report.table import columns, readable
-from ceteris.report.tables import described, flattened
+from ceteris.report.tables import described, flattened, references
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +128,24 @@ def test_comparisons_on_the_test_set_count_seeds_and_images_and_are_adjusted_for
     assert low < differences.mean() - 1.9 * np.sqrt(by_image + by_seed)
     assert high > differences.mean() + 1.9 * np.sqrt(by_image + by_seed)
     assert all(float(row["p"]) <= float(row["adjusted p"]) for row in rows)
+
+
+def test_stated_results_stand_beside_those_of_here(findings: StudyFindings, by_name: dict[str, Table]) -> None:
+    level = findings.models[1].factors[0].levels[0]
+    stated = Reference(
+        source="a paper",
+        results=(
+            StatedResult(model="cnn", accuracy=0.897),
+            StatedResult(model="cnn", factor=findings.models[1].factors[0].name, level=level.label, accuracy=0.88),
+            StatedResult(model="cnn", factor="pruning", level="on", accuracy=0.5),
+        ),
+    )
+    of_model, of_level, nowhere = references(results_of(replace(findings, references=(stated,)))).rows
+    test = next(row for row in by_name["test_results"].rows if row[:2] == (findings.models[1].title, "best"))
+    assert of_model[3:] == (0.897, None, *test[3:6], "a paper")
+    assert of_level[3:5] == (0.88, level.mean)
+    assert nowhere[1:] == ("pruning", "on", 0.5, None, None, None, None, "a paper")
+    assert "references" not in by_name  # of a study that names none
 
 
 def test_confusion_tables_count_every_test_image(findings: StudyFindings, by_name: dict[str, Table]) -> None:

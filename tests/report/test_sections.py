@@ -40,6 +40,13 @@ def test_what_a_report_says_is_what_was_always_said(findings: StudyFindings) -> 
     assert told == GOLDEN.read_text(encoding="utf-8").splitlines()
 
 
+def test_a_quick_look_says_that_it_is_one(findings: StudyFindings) -> None:
+    told = list(_lines(replace(findings, form="quick")))
+    assert [line for line in told if line not in set(_lines(findings))] == [
+        "This is a quick look: few images, few epochs, few repetitions. It shows what the report says, not what is so."
+    ]
+
+
 def _lines(findings: StudyFindings) -> Iterator[str]:
     for section in Report(results_of(findings), (), ()).sections:
         yield f"## {section.title}"

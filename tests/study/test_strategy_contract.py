@@ -96,7 +96,12 @@ def test_a_study_without_factors_is_searched_or_refused_before_anything_is_train
     strategy_named(choice.kind).check(study)
     requests, found = driven(search_of(replace(place, study=study), study.models[0]), measured)
     assert found.best == study.models[0].recipe
-    assert requests
+    assert not requests, "there is nothing to choose"
+    asked = replace(study, exploration=replace(study.exploration, all_models=True))
+    requests, found = driven(search_of(replace(place, study=asked), asked.models[0]), measured)
+    assert len(requests) == 1
+    assert found.cross_validated is not None
+    assert len(found.cross_validated.accuracies) == len(requests[0].trials)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

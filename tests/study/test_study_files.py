@@ -109,6 +109,56 @@ def test_a_study_is_read_as_it_is_written() -> None:
     assert factors_of(study, "cnn") == (rate, sizes)
 
 
+FORMS = """
+[quick.exploration]
+images = 500
+[quick.models.mlp]
+epochs = 1
+optimizer = { kind = "adam" }
+[quick.factors]
+sizes = false
+rate = { levels = [0.3] }
+[full.factors.dropout]
+field = "model.dropout"
+levels = [0.0, 0.5]
+"""
+
+
+def test_a_form_of_a_study_changes_what_its_table_names() -> None:
+    text = f'title = "Tries"\n{GOOD}{FORMS}'
+    asked, quick, full = (parse_study(text, ["seed=3"], form=form) for form in ("", "quick", "full"))
+    assert asked == parse_study(f'title = "Tries"\n{GOOD}', ["seed=3"])
+    assert (quick.name, quick.title, quick.form) == ("try-quick", "Tries (quick look)", "quick")
+    assert (quick.exploration.images, quick.exploration.folds) == (500, 3)
+    assert quick.models[0].recipe == replace(asked.models[0].recipe, epochs=1, optimizer=r.Adam())
+    assert quick.models[1:] == asked.models[1:]
+    (rate,) = quick.factors
+    assert ([level.label for level in rate.levels], rate.fields) == (["0.3"], ("optimizer.lr",))
+    assert [factor.name for factor in full.factors] == ["rate", "sizes", "dropout"]
+    assert (full.name, full.title, full.seed) == ("try-full", "Tries (in full)", 3)
+    assert parse_study(study_toml(quick)) == quick
+
+
+def test_a_form_that_the_study_does_not_have_says_how_to_write_one() -> None:
+    with pytest.raises(ConfigError, match=r"my.toml: --quick needs a table \[quick\] .*\[quick.exploration\]"):
+        parse_study(GOOD, origin="my.toml", form="quick")
+    assert "quick: a table is needed" in refusal(put("quick", value=3))
+
+
+def test_stated_results_are_part_of_a_study_and_are_checked() -> None:
+    told: dict[str, Any] = {
+        "source": "a paper",
+        "results": [{"model": "cnn", "factor": "rate", "level": "slow", "accuracy": 0.9}],
+    }
+    study = study_from_tree({**tree(), "reference": [told]})
+    assert study.reference[0].results[0].accuracy == 0.9
+    assert parse_study(study_toml(study)) == study
+    for key, value in (("accuracy", 89.7), ("leevel", "slow")):
+        edited = copy.deepcopy(told)
+        edited["results"][0][key] = value
+        assert key in refusal(put("reference", value=[edited]))
+
+
 @pytest.mark.parametrize("name", shipped_studies())
 def test_the_shipped_studies_are_right(name: str) -> None:
     study = read_study(name)

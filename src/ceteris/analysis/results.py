@@ -37,6 +37,7 @@ from ceteris.seeds import generator
 from ceteris.stats import MORE_REPETITIONS, Interval, holm, mcnemar, two_way_bootstrap, two_way_interval, two_way_test
 
 VERSION_TITLES: dict[Version, str] = {"baseline": "baseline", "best": "best", "plain": "best, no shortcuts"}
+AS_GIVEN_TITLES = VERSION_TITLES | {"best": "as given", "plain": "no shortcuts"}  # where nothing was varied
 METRICS = (
     ("accuracy", "accuracy, %"), ("precision", "macro precision, %"), ("recall", "macro recall, %"),
     ("f1", "macro F1, %"), ("auc", "macro AUC, %"),
@@ -60,6 +61,7 @@ class VersionResults:
     title: str
     position: int
     version: Version
+    as_given: bool
     recipe: Recipe
     finals: tuple[FinalFinding, ...]
     results: tuple[Scores, ...]
@@ -79,7 +81,7 @@ class VersionResults:
     @property
     def version_title(self) -> str:
         """The version in words."""
-        return VERSION_TITLES[self.version]
+        return AS_GIVEN_TITLES[self.version] if self.as_given else VERSION_TITLES[self.version]
 
     @property
     def gap(self) -> float:
@@ -262,6 +264,11 @@ class Results(StudyFacts):
         return tuple(version for version in self.versions if version.version == "best")
 
     @property
+    def explored(self) -> tuple[ModelResults, ...]:
+        """The models of which something was varied."""
+        return tuple(model for model in self.models if not model.as_given)
+
+    @property
     def open(self) -> tuple[Open, ...]:
         """All options of which nothing was shown."""
         return tuple(entry for model in self.models for entry in model.open)
@@ -320,6 +327,7 @@ def _version(
         title=model.label,
         position=position,
         version=version,
+        as_given=model.as_given,
         recipe=model.baseline if version == "baseline" else model.best,
         finals=finals,
         results=tuple(scores(final.probabilities, labels) for final in finals),

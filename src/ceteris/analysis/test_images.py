@@ -1,5 +1,7 @@
 """Which test images a report shows, and what the best models answered to them."""
 
+import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,6 +10,8 @@ import numpy as np
 from ceteris.findings import FinalFinding, StudyFindings, TestImages
 from ceteris.records import ByteArray, Float32Array, FloatArray, IntArray
 from ceteris.seeds import generator
+
+MISTAKE_BYTES = 3_000_000  # of pixels of the mistakes that are kept for the page, where each can be called up
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,11 +36,16 @@ class PredictedImages:
 
 @dataclass(frozen=True, kw_only=True)
 class ShownImages:
-    """The first six test images and ten random ones with the answers of all models, and the mistakes of each by its name."""
+    """The first six test images and ten random ones with the answers of all models, and the mistakes of each by its name.
+
+    ``kept`` are all pictures that were kept, ``labels`` (images,) the true classes of the whole test set.
+    """
 
     first: PredictedImages
     random: PredictedImages
     mistakes: dict[str, PredictedImages]
+    kept: TestImages
+    labels: IntArray
 
 
 def shown_images(findings: StudyFindings) -> ShownImages:
@@ -57,6 +66,8 @@ def shown_images(findings: StudyFindings) -> ShownImages:
             )
             for name, final in finals.items()
         },
+        kept=stored,
+        labels=labels,
     )
 
 
@@ -106,13 +117,36 @@ def most_confident_mistakes(probabilities: Float32Array | FloatArray, labels: In
     return chosen[order].astype(np.int64)
 
 
-def images_to_show(test_labels: IntArray, finals: Sequence[FinalFinding]) -> IntArray:
-    """Return the indices, sorted, of all test images that the figures show: put these into ``TestImages``."""
+def spread_mistakes(probabilities: Float32Array | FloatArray, labels: IntArray, count: int) -> IntArray:
+    """Return the indices (m,) of up to ``count`` misclassified images, taken in turn from all pairs of true and given class.
+
+    The most confident mistake of every pair comes first, the pairs by that confidence; then the second ones, and so on.
+    """
+    wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
+    confidence = probabilities[wrong].max(axis=1) if wrong.size else np.empty(0)
+    wrong = wrong[np.argsort(-confidence, kind="stable")]
+    met: Counter[tuple[int, int]] = Counter()
+    turns = np.empty(len(wrong), dtype=np.int64)
+    for place, pair in enumerate(zip(labels[wrong], probabilities[wrong].argmax(axis=1), strict=True)):
+        turns[place] = met[pair]
+        met[pair] += 1
+    return np.asarray(wrong[np.argsort(turns, kind="stable")][:count], dtype=np.int64)
+
+
+def images_to_show(
+    test_labels: IntArray, finals: Sequence[FinalFinding], image_shape: tuple[int, int, int]
+) -> IntArray:
+    """Return the indices, sorted, of all test images that a report shows: put these into ``TestImages``.
+
+    Mistakes are kept as far as MISTAKE_BYTES allow for images of ``image_shape``, shared by the best versions evenly.
+    """
     count = len(test_labels)
+    best = [final for final in finals if final.status == "finished" and final.version == "best"]
+    kept = MISTAKE_BYTES // (math.prod(image_shape) * max(1, len(best)))
     wanted = [first_test_indices(count), random_test_indices(count)]
-    wanted += [
-        most_confident_mistakes(final.probabilities, test_labels)
-        for final in finals
-        if final.status == "finished" and final.version == "best"
-    ]
+    for final in best:
+        wanted += [
+            most_confident_mistakes(final.probabilities, test_labels),
+            spread_mistakes(final.probabilities, test_labels, kept),
+        ]
     return np.unique(np.concatenate(wanted))

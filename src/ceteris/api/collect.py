@@ -19,7 +19,7 @@ from ceteris.analysis.metrics import log_loss
 from ceteris.analysis.test_images import images_to_show
 from ceteris.api.answers import open_test
 from ceteris.api.model import ModelCard, TrainedModel, restore_model
-from ceteris.data import DataSet, ImageSet, describe
+from ceteris.data import DataSet, ImageSet, describe, split_images
 from ceteris.digests import digest_of
 from ceteris.errors import StoreError
 from ceteris.explain.explanation import explain
@@ -27,7 +27,9 @@ from ceteris.explain.features import standardise
 from ceteris.explain.residual import residual_finding
 from ceteris.findings import (
     Explanation,
+    FactorFinding,
     FinalFinding,
+    LevelFinding,
     ModelFinding,
     ModelSummary,
     ResidualFinding,
@@ -35,8 +37,8 @@ from ceteris.findings import (
     TestImages,
     Version,
 )
-from ceteris.recipe import Recipe
-from ceteris.records import Failed, Finished, FloatArray, Record, Split
+from ceteris.recipe import Estimator, Recipe
+from ceteris.records import Failed, Finished, Float32Array, FloatArray, Record, Split
 from ceteris.seeds import generator, stream_seed
 from ceteris.store import Store, TestResult, looks_at, read_findings, write_findings
 from ceteris.study import ExperimentContext, Study, study_toml, without_residual
@@ -45,6 +47,7 @@ from ceteris.study.own_words import with_words, without_words
 from ceteris.study.trials import RunOptions
 from ceteris.training.build import build_model, summary_of
 from ceteris.training.device import environment, full_float32, one_thread
+from ceteris.training.estimator import fit_estimator
 from ceteris.training.trial import standardisation_of
 
 _PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "matplotlib", "pydantic", "safetensors", "typst", "nbclient")
@@ -186,9 +189,11 @@ def _collect(trained: TrainedStudy, tell: Callable[[str], None]) -> StudyFinding
     with one_thread(), full_float32(trained.context.device):
         best = {final.card.name: final for final in reversed(trained.finals) if final.card.version == "best"}
         explanations = tuple(
-            _explanation(trained, best[model.name], test) for model in study.models if model.name in best
+            _explanation(trained, best[model.name], test)
+            for model in study.models
+            if model.name in best and not isinstance(best[model.name].card.recipe.model, Estimator)
         )
-    shown = images_to_show(test.labels, finals)
+    shown = images_to_show(test.labels, finals, data_set.train.shape)
     return StudyFindings(
         name=study.name,
         title=study.title or study.name,
@@ -218,6 +223,8 @@ def _collect(trained: TrainedStudy, tell: Callable[[str], None]) -> StudyFinding
         packages={"ceteris": ceteris.__version__} | {name: metadata.version(name) for name in _PACKAGES},
         machine=machine(trained.context.device),
         study_text=study_toml(study),
+        form=study.form,
+        references=study.reference,
     )
 
 
@@ -250,14 +257,18 @@ def _model_finding(trained: TrainedStudy, result: ModelResult) -> ModelFinding:
         except Exception:  # the user's own code failed, as its trainings did: a row of the report says how
             return ModelSummary(layers=(), parameters=0, flops=0)
 
+    best_summary = summary(found.best)
+    estimated = isinstance(found.best.model, Estimator)  # what an estimator learns is known when it is fitted
+    finals = [record for record in result.finals["best"] if isinstance(record, Finished)]
+    learned = finals[0].cost.parameters if estimated and finals else 0
     return ModelFinding(
         name=found.model.name,
         title=found.model.title,
         baseline=found.model.recipe,
         best=found.best,
         baseline_summary=summary(found.model.recipe),
-        best_summary=summary(found.best),
-        factors=found.factors,
+        best_summary=replace(best_summary, parameters=learned or best_summary.parameters),
+        factors=tuple(_with_curves(trained.store, factor) for factor in found.factors),
         strategy=trained.study.strategy.kind,
         search=found.search,
         ablation=found.ablation,
@@ -266,7 +277,26 @@ def _model_finding(trained: TrainedStudy, result: ModelResult) -> ModelFinding:
         trainings_saved=found.trainings_saved,
         confirmation=result.confirmation,
         luck=result.luck,
+        cross_validated=found.cross_validated,
     )
+
+
+def _with_curves(store: Store, factor: FactorFinding) -> FactorFinding:
+    """Add to every level how the trainings that it was compared by went, epoch by epoch, as far as the store has it."""
+
+    def curves(level: LevelFinding) -> Float32Array | None:
+        records = [store.find(digest) if digest else None for digest in level.trials]
+        histories = [record.epochs if isinstance(record, Finished) else None for record in records]
+        longest = max((len(history.seconds) for history in histories if history), default=0)
+        if not longest:
+            return None
+        rows = np.full((len(histories), longest), np.nan, np.float32)
+        for row, history in zip(rows, histories, strict=True):
+            if history:
+                row[: len(history.seconds)] = history.validation_accuracy
+        return rows
+
+    return replace(factor, levels=tuple(replace(level, curves=curves(level)) for level in factor.levels))
 
 
 def _final_findings(trained: TrainedStudy, answers: Mapping[str, TestResult]) -> tuple[FinalFinding, ...]:
@@ -333,8 +363,8 @@ def answer_of(trained: TrainedStudy, final: FinalModel, test: ImageSet) -> TestR
     model = trained_model(trained, final)
     images = model.prepare(test.images)
     losses, accuracies = [], []
-    if final.record.trial.keep_snapshots:
-        snapshots = store.snapshots(digest)
+    snapshots = store.snapshots(digest) if final.record.trial.keep_snapshots else {}
+    if snapshots:
         for epoch in range(1, final.record.epoch_count + 1):
             prefix = f"{epoch}/"
             weights = {name.removeprefix(prefix): part for name, part in snapshots.items() if name.startswith(prefix)}
@@ -351,12 +381,17 @@ def answer_of(trained: TrainedStudy, final: FinalModel, test: ImageSet) -> TestR
 
 
 def trained_model(trained: TrainedStudy, final: FinalModel) -> TrainedModel:
-    """Return a final model with its weights, on the device that trained it."""
+    """Return a final model with its weights, on the device that trained it; an estimator without any is fitted again."""
+    weights, trial = trained.store.weights(final.card.trial), final.record.trial
+    if isinstance(final.card.recipe.model, Estimator) and not weights:
+        train, imports = trained.data_set.train, trained.options.imports
+        images = split_images(trial.split, train.labels, train.groups)
+        return TrainedModel(card=final.card, network=fit_estimator(trial, train, images, imports).model.eval())
     return restore_model(
         final.card,
-        trained.store.weights(final.card.trial),
+        weights,
         imports=trained.options.imports,
-        device=torch.device(final.record.trial.execution.device),
+        device=torch.device(trial.execution.device),
     )
 
 

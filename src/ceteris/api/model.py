@@ -22,8 +22,9 @@ from ceteris.digests import plain
 from ceteris.errors import ConfigError, StoreError
 from ceteris.findings import Version
 from ceteris.models.dropout import set_dropout_generator
+from ceteris.models.estimator import EstimatorNetwork
 from ceteris.models.summary import device_of, summarise, summary_text
-from ceteris.recipe import Name, Number, Positive, Recipe
+from ceteris.recipe import Estimator, Name, Number, Positive, Recipe
 from ceteris.records import Digest, Float32Array
 from ceteris.store import arrays_of, from_tree, header_of, open_tensors, write_bytes
 from ceteris.study import Study
@@ -144,12 +145,20 @@ def read_model(path: str | Path, *, allow_imports: bool = False) -> TrainedModel
     with open_tensors(file, fix="A study writes models/<name>-best/model.safetensors.") as opened:
         card = from_tree(ModelCard, header_of(opened, _HEADER))
         shapes = {name: tuple(opened.get_slice(name).get_shape()) or (1,) for name in opened.keys()}  # noqa: SIM118
+        if isinstance(card.recipe.model, Estimator) and not shapes:
+            raise ConfigError(
+                f'{file}: an estimator ("{card.recipe.model.path}") that hands out no state is kept as what fits it again: its '
+                "recipe, seed and data; no pickle is written. Its answers are in the result; `ceteris run` on the study fits "
+                "it again."
+            )
         try:
             network = _network(card, imports, most_parameters=sum(map(math.prod, shapes.values())))
         except ConfigError as error:
             raise ConfigError(f"{file}: {error}") from None
         # a single number, as the batches that batch normalisation counts, is written as an array of one
-        if shapes != {name: tuple(part.shape) or (1,) for name, part in network.state_dict().items()}:
+        if not isinstance(network, EstimatorNetwork) and shapes != {
+            name: tuple(part.shape) or (1,) for name, part in network.state_dict().items()
+        }:
             raise StoreError(f"{file}: the weights do not fit the recipe.")  # before they are read, however large
         return _with_weights(card, network, arrays_of(opened))
 
@@ -181,7 +190,7 @@ def _with_weights(
 ) -> TrainedModel:
     try:
         network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in weights.items()})
-    except (RuntimeError, TypeError) as error:
+    except (RuntimeError, TypeError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[-1].strip()
         raise StoreError(f"{card.name} ({card.trial}): the weights do not fit the recipe ({reason}).") from None
     return TrainedModel(card=card, network=network.to(device).eval())

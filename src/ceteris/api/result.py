@@ -22,7 +22,7 @@ from ceteris.report.table import columns, made
 from ceteris.store import mark_own, read_findings, write_bytes, write_findings
 from ceteris.study import study_text, toml_tree
 from ceteris.study.trials import own_code
-from ceteris.user_code import code_files
+from ceteris.user_code import ALLOWED_UNASKED, code_files
 
 LOG_FILE = "ceteris.log"
 _MANIFEST = "files.txt"  # in a result folder: the files of the result, so that a later one leaves nothing of it behind
@@ -215,7 +215,7 @@ def _csv(titles: Mapping[str, Iterable[float]]) -> bytes:
 def _readme(card: ModelCard, folder: str, data: str) -> str:
     channels, height, width = card.input_shape
     note = f"\n{card.note}\n" if card.note else ""
-    own = own_code(card.recipe)
+    own = set(own_code(card.recipe).values()) - ALLOWED_UNASKED
     allow = " --allow-imports" if own else ""
     if own:
         note += f"\n`{CODE_FOLDER}/` holds the own code that it needs; reading the model runs it, so that has to be allowed.\n"

@@ -6,7 +6,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
@@ -30,6 +30,7 @@ from ceteris.planning.timing import Timing
 from ceteris.recipe import CustomModel, Recipe
 from ceteris.records import Split
 from ceteris.report import check_formats
+from ceteris.report.running import RunningPage
 from ceteris.store import Store
 from ceteris.store.atomic import write_error
 from ceteris.study import ModelSpec, Study, model_experiment, parse_study, study_text, study_toml
@@ -89,9 +90,9 @@ def run_study(
         ]
         for stage in stages
     ]
-    progress.planned(works)
     store.remove_unfinished()
-    with _logged_to(options.out / LOG_FILE):
+    with _logged_to(options.out / LOG_FILE), _shown(progress, study, options) as progress:
+        progress.planned(works)
         config = WorkerConfig(
             train=data_set.prepared, store=options.store, imports=options.imports, device=context.device
         )
@@ -113,6 +114,20 @@ def run_study(
             progress.phase(text)
 
         return write_result(findings_of(trained, tell), trained, tell, original=original)
+
+
+def _shown(progress: Progress, study: Study, options: RunOptions) -> AbstractContextManager[Progress]:
+    """Return a listener that also shows the running study in the place of its page, where one is asked for."""
+    if "html" not in options.formats:
+        return nullcontext(progress)
+    return RunningPage(
+        progress,
+        options.out / "report.html",
+        title=study.title or study.name,
+        models={model.name: model.title or model.name for model in study.models},
+        stages={factor.name: factor.title or factor.name for factor in study.factors},
+        workers=options.processes,
+    )
 
 
 def check_plan(stages: Sequence[PlannedStage], data_set: DataSet, *, imports: ImportPolicy) -> None:

@@ -17,6 +17,7 @@ from ceteris.formats import shortened, visible
 
 if TYPE_CHECKING:
     from ceteris.api import TrainedModel
+    from ceteris.findings import Form
     from ceteris.study import Study
     from ceteris.study.trials import RunOptions
 
@@ -64,6 +65,12 @@ class StudyOptions:
     """What may be said of a study on the command line: overrides, and where and how it runs."""
 
     set: Settings | None = None
+    quick: Annotated[bool, Parameter(negative="", help="The study as its table [quick] changes it: a quick look.")] = (
+        False
+    )
+    full: Annotated[
+        bool, Parameter(negative="", help="The study as its table [full] changes it: all that is asked.")
+    ] = False
     out: Out = None
     store: StoreDir = None
     data_dir: DataDir = None
@@ -79,11 +86,14 @@ class StudyOptions:
         """Return a study with its overrides, and the text of its file as it was written."""
         from ceteris.study import parse_study, study_text
 
+        if self.quick and self.full:
+            raise ConfigError("--quick and --full are two forms of a study; give one of them.")
+        form: Form = "quick" if self.quick else "full" if self.full else ""
         text = study_text(name_or_path)
         if self.allow_imports:
             look_for_modules(Path(name_or_path).parent, Path())
         settings = [*(self.set or []), *(["reading.skip_unreadable=true"] if self.skip_unreadable else [])]
-        return parse_study(text, settings, origin=name_or_path), text
+        return parse_study(text, settings, origin=name_or_path, form=form), text
 
     def run_options(self, study: "Study") -> "RunOptions":
         """Return how and where a study runs."""

@@ -53,7 +53,8 @@ def print_result(console: Console, result: "Result") -> None:
     """Print what helped, the test results and where everything lies."""
     from ceteris.api.result import LOG_FILE
 
-    print_table(console, result.table("what_helped").brief())
+    if result.results.explored:
+        print_table(console, result.table("what_helped").brief())
     print_table(console, result.table("test_results").only("model", "version", "accuracy", "low", "high", "F1", "AUC"))
     findings, failures = result.findings, result.table("failures")
     if failures.rows:

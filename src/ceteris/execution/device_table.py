@@ -77,7 +77,7 @@ class DeviceTable:
 def network_like(recipe: Recipe) -> Network | None:
     """Return the measured network that a recipe's model resembles by its kind and widest layer; None for own models."""
     match recipe.model.kind:
-        case "custom":
+        case "custom" | "estimator":
             return None
         case "mlp":
             widths: Sequence[int] = recipe.model.hidden

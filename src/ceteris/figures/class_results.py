@@ -41,7 +41,8 @@ def confusion_figures(results: Results) -> Iterator[ReportFigure]:
     for summary in results.best:
         yield ReportFigure(
             name=f"confusion-{summary.model}", section="results", model=summary.model,
-            draw=partial(draw_confusion, summary.results[0].confusion, title=summary.title, classes=classes),
+            draw=partial(draw_confusion, summary.results[0].confusion, title=summary.title, classes=classes,
+                         gid=f"confusion-{summary.model}"),
             caption=f"{summary.title}, best version, first seed: how often each true class (row) was given each class "
             "(column). Right answers in blue, mistakes in orange on a scale of their own.",
             description=f"A confusion matrix of {len(classes)} classes; its numbers are in the CSV file.",
@@ -73,8 +74,13 @@ def class_figures(results: Results) -> Iterator[ReportFigure]:
     )  # fmt: skip
 
 
-def draw_confusion(counts: IntArray, figure: Figure, *, title: str, classes: tuple[str, ...]) -> None:
-    """Draw the matrix; right answers in blue, mistakes in orange, each on its own scale so that mistakes stay visible."""
+def draw_confusion(
+    counts: IntArray, figure: Figure, *, title: str, classes: tuple[str, ...], gid: str | None = None
+) -> None:
+    """Draw the matrix; right answers in blue, mistakes in orange, each on its own scale so that mistakes stay visible.
+
+    ``gid`` names the axes, so that a page can tell which cell a pointer is at.
+    """
     count = len(classes)
     side = min(max(2.4, 0.36 * count), 5.0)
     size = min(8.0, 72 * side / count * 0.85)
@@ -85,6 +91,7 @@ def draw_confusion(counts: IntArray, figure: Figure, *, title: str, classes: tup
     page = f"{shortened(title, 30)}: confusion matrix on the test set"
     open_page(figure, height=top + side + 0.3, title=page, width=max(left + side + 1.75, 5.2))
     axes = axes_at(figure, left, top, side, side)
+    axes.set_gid(gid)
     axes.imshow(coloured_counts(counts), interpolation="nearest", extent=(-0.5, count - 0.5, count - 0.5, -0.5))
     axes.set_xticks(range(count), names, fontsize=size, rotation=90 if turned else 0)
     axes.set_yticks(range(count), names, fontsize=size)

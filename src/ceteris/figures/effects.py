@@ -82,6 +82,7 @@ def draw_effects(model: ModelResults, figure: Figure, *, margin: float) -> None:
     blocks = axes_at(figure, LEFT, 0.75, ACROSS, body)
     effects = axes_at(figure, 3.7, 0.75, 1.55, body)
     levels = [level for _, level in model.levels()]
+    blocks.set_gid(f"blocks-{model.name}")
     blocks.set_xlim(*_accuracy_limits(levels))
     prepare_rows(blocks, rows, f"accuracy on each {model.block}, %")
     prepare_differences(

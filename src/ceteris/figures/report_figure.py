@@ -54,10 +54,40 @@ class ReportFigure:
     def _repr_png_(self) -> bytes:
         return to_png(self.figure(), dpi=110)
 
-    def rendered(self, *, dpi: int = 200) -> tuple[str, bytes]:
-        """Draw once and return the figure as SVG text and as PNG bytes."""
+    def svg(self) -> str:
+        """Draw the figure and return it as SVG text."""
+        return to_svg(self.figure())
+
+    def rendered(self, *, dpi: int = 200) -> tuple[str, bytes, tuple["Panel", ...]]:
+        """Draw once and return the figure as SVG text and as PNG bytes, and where its named axes lie."""
         figure = self.figure()
-        return to_svg(figure), to_png(figure, dpi=dpi)
+        return to_svg(figure), to_png(figure, dpi=dpi), panels(figure)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """Axes with a name (their gid), so that a page can tell what a pointer is at.
+
+    ``box`` is left, top, width and height in the units of the SVG's view box; ``x`` are the numbers at the left and right
+    edge, ``y`` those at the top and bottom edge, both on plain scales.
+    """
+
+    name: str
+    box: tuple[float, float, float, float]
+    x: tuple[float, float]
+    y: tuple[float, float]
+
+
+def panels(figure: Figure) -> tuple[Panel, ...]:
+    """Return where the axes lie that have a name."""
+    width, height = 72 * figure.get_size_inches()
+    found = []
+    for axes in figure.axes:
+        if axes.get_gid():
+            place, (low, high) = axes.get_position(), axes.get_ylim()
+            box = (place.x0 * width, (1 - place.y1) * height, place.width * width, place.height * height)
+            found.append(Panel(name=str(axes.get_gid()), box=box, x=axes.get_xlim(), y=(high, low)))
+    return tuple(found)
 
 
 def to_svg(figure: Figure) -> str:

@@ -212,5 +212,5 @@ def _design(trial: Trial) -> tuple[object, ...]:
     if not isinstance(split, CrossValidationSplit):
         return ()
     model = trial.recipe.model
-    family = model.path if model.kind == "custom" else model.kind
+    family = model.path if model.kind in ("custom", "estimator") else model.kind
     return (trial.data, family, split.folds, split.images, split.reserve)

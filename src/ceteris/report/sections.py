@@ -12,6 +12,7 @@ from typing import Literal
 
 from ceteris.analysis.results import ModelResults, Results, VersionResults
 from ceteris.figures import ReportFigure, figures
+from ceteris.figures.report_figure import Panel
 from ceteris.findings import FactorFinding
 from ceteris.formats import percent, plain_points, points
 from ceteris.report import search_tables as search
@@ -86,11 +87,12 @@ class Rows(Block):
 
 @dataclass(frozen=True, kw_only=True)
 class DrawnFigure:
-    """A figure with its drawings: SVG text and PNG bytes."""
+    """A figure with its drawings: SVG text and PNG bytes, and where its named axes lie."""
 
     figure: ReportFigure
     svg: str
     png: bytes
+    panels: tuple[Panel, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,17 +199,32 @@ def summary_blocks(report: Report) -> Iterator[Block]:
     results = report.results
     yield Text(text=words.answer(results), style="answer")
     if results.data.note:
+<<<<<<< HEAD
         yield Text(text=f"About the data: {results.data.note.rstrip('.')}.", style="note")
     for text in (*report.notes, words.spelled_sentence(results)):
+=======
+        yield Text(text=f"About the data: {results.data.note.rstrip('.')}.", style="note", where=ALL)
+    for text in (words.form_sentence(results), *report.notes, words.spelled_sentence(results)):
+>>>>>>> main
         if text:
             yield Text(text=text, style="note")
     yield Cards(cards=[_card(model, best) for model in results.models if (best := model.version())])
+<<<<<<< HEAD
     yield Heading(title="Improvement over the baseline")
     yield Text(text=words.IMPROVEMENT)
     yield Bullets(texts=[words.improvement_sentence(model) for model in results.models])
     yield Rows(table=search.improvement(results.models), where=NOTEBOOK)
     yield from report.picture("improvement")
     yield from _what_helped(report)
+=======
+    if results.explored:
+        yield Heading(title="Improvement over the baseline", where=ALL)
+        yield Text(text=words.IMPROVEMENT)
+        yield Bullets(texts=[words.improvement_sentence(model) for model in results.explored], where=ALL)
+        yield Rows(table=search.improvement(results.explored), where=NOTEBOOK)
+        yield from report.picture("improvement")
+        yield from _what_helped(report)
+>>>>>>> main
     yield Heading(title="On the test set")
     yield Rows(table=tables.metrics_on_test(results).brief(), caption=False)
     yield from report.picture("test-results")
@@ -253,10 +270,14 @@ def models_blocks(report: Report) -> Iterator[Block]:
 def exploration_blocks(report: Report) -> Iterator[Block]:
     """Tell the search, model by model and factor by factor."""
     results = report.results
+    if (table := tables.cross_validation(results)).rows:
+        yield Rows(table=table)
+    if not results.explored:
+        return
     yield Text(text=words.exploration_text(results))
     yield Text(text=f"Strategy: {strategy_words(results.models).name}.")
     yield from report.picture("search-path")
-    for model in results.models:
+    for model in results.explored:
         yield from _explored_model(report, model)
     for table in [make(results.models) for make in (*search.OF_STRATEGY, search.effort)]:
         if table.rows:
@@ -320,7 +341,15 @@ def outlook_blocks(report: Report) -> Iterator[Block]:
 
 def training_blocks(report: Report) -> Iterator[Block]:
     """Show the final trainings, and how far they over- or underfit."""
+<<<<<<< HEAD
     yield Text(text=words.TRAINING)
+=======
+    trained = "The baseline and the best setting of every model" if report.results.explored else "Every model"
+    yield Text(
+        text=f"{trained}, trained again on the whole training set; training stops early on a validation part and goes back to "
+        "the best epoch."
+    )
+>>>>>>> main
     yield from report.pictures("training")
     yield Heading(title="Over- and underfitting")
     yield Bullets(texts=words.fit_sentences(report.results))
@@ -335,6 +364,8 @@ def results_blocks(report: Report) -> Iterator[Block]:
         if picture.drawn.figure.name != "test-results":
             yield picture
     yield Rows(table=tables.model_comparisons(report.results))
+    if (stated := tables.references(report.results)).rows:
+        yield Rows(table=stated)
     yield Rows(table=tables.metrics_by_seed(report.results), folded=True, where=PAGE)
     yield Rows(table=tables.class_metrics(report.results), folded=True)
 
@@ -441,9 +472,9 @@ def compose(results: Results, progress: Callable[[str], None] | None = None) -> 
         if progress is not None:
             progress(f"drawing {entry.name}")
         try:
-            svg, png = entry.rendered(dpi=DPI)
+            svg, png, panels = entry.rendered(dpi=DPI)
         except Exception as error:
             failed(f"the figure {entry.name}", error)
         else:
-            drawn.append(DrawnFigure(figure=entry, svg=svg, png=png))
+            drawn.append(DrawnFigure(figure=entry, svg=svg, png=png, panels=panels))
     return Report(results, tables.tables(results), tuple(drawn), tuple(notes))

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from ceteris.analysis.results import VERSION_TITLES, ModelResults, Results
-from ceteris.recipe import CNN, MLP, CustomModel, Recipe, ResNet
+from ceteris.findings import Version, mean_of_finished
+from ceteris.recipe import CNN, MLP, CustomModel, Estimator, Recipe, ResNet
 from ceteris.records import IntArray
 from ceteris.report import search_tables as search
 from ceteris.report.search_words import failure_text
@@ -16,10 +17,11 @@ from ceteris.report.table import Cell, Table, columns, detail, made
 
 def tables(results: Results) -> tuple[Table, ...]:
     """Return all tables: those of the whole study, those of the search, and those of each model."""
-    of_study = (make(results) for make in OF_STUDY)
+    of_study = (table for make in OF_STUDY if (table := make(results)).rows or make is not references)
     of_search = (table for make in search.TABLES if (table := make(results.models)).rows or make in search.ALWAYS)
     of_models = (table for make in OF_MODELS for table in make(results))
-    return (*of_study, *of_search, *of_models)
+    where_asked = (table for make in WHERE_ASKED if (table := make(results)).rows)
+    return (*of_study, *where_asked, *of_search, *of_models)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -71,7 +73,7 @@ def class_counts(results: Results) -> Table:
 def layers(results: Results) -> Iterator[Table]:
     """Summarise every model's baseline and best version layer by layer."""
     titles = columns("layer", "kind", "output shape", ("parameters", "count"), ("FLOPs per image", "count"))
-    both = [(model, version) for model in results.models for version in ("baseline", "best")]
+    both = [(model, version) for model in results.models for version in _versions(model)]
     for model, version in both:
         summary = model.baseline_summary if version == "baseline" else model.best_summary
         rows: list[tuple[Cell, ...]] = [
@@ -79,7 +81,15 @@ def layers(results: Results) -> Iterator[Table]:
             for layer in summary.layers
         ]
         rows.append(("total", "", "", summary.parameters, summary.flops))
-        yield made(f"layers_{model.name}_{version}", f"{model.label}, {version}: layer by layer", titles, rows)
+        yield made(f"layers_{model.name}_{version}", f"{_headed(model, version)}: layer by layer", titles, rows)
+
+
+def _versions(model: ModelResults) -> tuple[Version, ...]:
+    return ("best",) if model.as_given else ("baseline", "best")
+
+
+def _headed(model: ModelResults, version: Version) -> str:
+    return model.label if model.as_given else f"{model.label}, {version}"
 
 
 def recipes(results: Results) -> Table:
@@ -119,9 +129,12 @@ def _plain(value: Any) -> str:
 def structures(results: Results) -> Table:
     """Put the models' structures and training, baseline and best, side by side in one table."""
     described = [
-        (f"{model.label}, {version}", dict(_structure(recipe, model, version)))
+        (
+            _headed(model, version),
+            dict(_structure(model.baseline if version == "baseline" else model.best, model, version)),
+        )
         for model in results.models
-        for version, recipe in (("baseline", model.baseline), ("best", model.best))
+        for version in _versions(model)
     ]
     properties = dict.fromkeys(name for _, parts in described for name in parts)
     rows = tuple((name, *(parts.get(name) for _, parts in described)) for name in properties)
@@ -131,6 +144,9 @@ def structures(results: Results) -> Table:
 def _structure(recipe: Recipe, model: ModelResults, version: str) -> Iterator[tuple[str, Cell]]:
     summary = model.baseline_summary if version == "baseline" else model.best_summary
     yield "structure", _architecture(recipe)
+    if isinstance(recipe.model, Estimator):
+        yield "parameters", f"{summary.parameters:,}" if summary.parameters else "not told"
+        return
     if not isinstance(recipe.model, CustomModel):
         yield "activation", described(recipe.model.activation)
         yield "batch normalisation", "on" if recipe.model.batch_norm else "off"
@@ -167,6 +183,8 @@ def _architecture(recipe: Recipe) -> str:
             return f"{blocks}; kernel {resnet.kernel}×{resnet.kernel}; {resnet.block}; {shortcuts}"
         case CustomModel(path=path):
             return path
+        case Estimator(path=path, arguments=arguments):
+            return f"{path.partition(':')[2]} ({', '.join(f'{key} {value}' for key, value in arguments.items()) or 'defaults'})"
 
 
 def _joined(values: tuple[int, ...]) -> str:
@@ -208,6 +226,21 @@ def metrics_on_test(results: Results) -> Table:
         for summary in results.versions
     )  # fmt: skip
     return made("test_results", f"Results on the {results.test_count:,} test images, mean over seeds", titles, rows)
+
+
+def cross_validation(results: Results) -> Table:
+    """Give the models of which nothing was varied on the folds of the design, where the study asks for that."""
+    found = [(model.label, model.cross_validated) for model in results.models if model.cross_validated]
+    blocks = max((len(level.accuracies) for _, level in found), default=0)
+    titles = columns(
+        "model", ("mean accuracy", "share"), ("mean F1", "share"), ("failed", "count"),
+        *((f"fold {number + 1}", "share") for number in range(blocks)),
+    )  # fmt: skip
+    rows = (
+        (label, level.mean, mean_of_finished(level.f1), len(level.failures), *level.accuracies.tolist())
+        for label, level in found
+    )
+    return made("cross_validation", "Cross-validation of the models as they are given", titles, rows)
 
 
 def metrics_by_seed(results: Results) -> Table:
@@ -259,6 +292,31 @@ def class_metrics(results: Results) -> Table:
         ("AUC", "area"),
     )  # fmt: skip
     return made("class_results", "Results class by class", titles, rows)
+
+
+def references(results: Results) -> Table:
+    """Put what others stated beside what was measured here, for models and for levels; empty where nothing was tried here."""
+    here: dict[tuple[str, str, str], tuple[Cell, ...]] = {
+        (model.name, "", ""): (None, best.mean("accuracy"), best.accuracy_interval.low, best.accuracy_interval.high)
+        for model in results.models
+        if (best := model.version())
+    }
+    for model in results.models:
+        for factor, level in model.levels():
+            here[model.name, factor.name, level.label] = (level.mean, None, None, None)
+    rows = (
+        (
+            results.title_of(stated.model), stated.factor, stated.level, stated.accuracy,
+            *here.get((stated.model, stated.factor, stated.level), (None,) * 4), reference.source,
+        )
+        for reference in results.references
+        for stated in reference.results
+    )  # fmt: skip
+    titles = columns(
+        "model", "factor", "level", ("stated there", "share"), ("here, cross-validated", "share"), ("here, test", "share"),
+        ("low", "share"), ("high", "share"), "stated by",
+    )  # fmt: skip
+    return made("references", "Stated elsewhere, not measured here, beside what was measured here", titles, rows)
 
 
 def confusions(results: Results) -> Iterator[Table]:
@@ -357,7 +415,8 @@ def costs_of_study(results: Results) -> Table:
 
 
 OF_STUDY = (
-    data_description, class_counts, structures, metrics_on_test, metrics_by_seed, model_comparisons, class_metrics,
+    data_description, class_counts, structures, metrics_on_test, metrics_by_seed, model_comparisons, references, class_metrics,
     training_fit, recipes, looks, packages, machine, failures, costs, costs_of_study,
 )  # fmt: skip
+WHERE_ASKED = (cross_validation,)
 OF_MODELS = (layers, search.of_models, confusions)

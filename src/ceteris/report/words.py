@@ -41,7 +41,8 @@ def answer(results: Results, *, brief: bool = False) -> str:
     most = max(len(best.results) for best in ranked)
     mean = f", mean of {most} trainings each" if most > 1 else ""
     of = f" of {len(results.best)} models (the first three and the last)" if len(ranked) < len(results.best) else ""
-    text = f"The best versions{of} reach {reached} on the {results.test_count:,} test images{mean}."
+    subject = "best versions" if results.explored else "models"
+    text = f"The {subject}{of} reach {reached} on the {results.test_count:,} test images{mean}."
     choices = _choices_sentence(results, by_model=not brief)
     improved = improvement_summary(results, brief=brief and len(results.models) > 4)
     apart = "" if of and any(one.shown for one in results.comparisons) else apart_sentence(results)
@@ -78,7 +79,7 @@ def _choices_sentence(results: Results, *, by_model: bool) -> str:
         return " ".join(f"{model.label}: {search_text(model)}" for model in at_once)
     factors = [factor for model in results.models for factor in model.factors]
     if not factors:
-        return "No technique was explored."
+        return ""
     taken = [level for factor in factors if (level := factor.winner)]
     if not taken:
         if any(model.changed for model in results.models):
@@ -119,6 +120,15 @@ def missing_sentence(what: str, reason: object) -> str:
     """Say which part of a report is missing and why."""
     told = str(reason).strip().rstrip(".") or type(reason).__name__
     return f"{what[:1].upper()}{what[1:]} could not be made and is left out: {told}."
+
+
+def form_sentence(results: Results) -> str:
+    """Say that a study is not as large as it is meant to be; '' for one that is."""
+    if results.form != "quick":
+        return ""
+    return (
+        "This is a quick look: few images, few epochs, few repetitions. It shows what the report says, not what is so."
+    )
 
 
 def spelled_sentence(results: Results) -> str:
@@ -232,6 +242,8 @@ def improvement_sentence(model: ModelResults) -> str:
 
 def improvement_in_short(model: ModelResults) -> str:
     """Say the same in a few words, without the model's name."""
+    if model.as_given:
+        return "trained as given"
     if model.confirmation is None:
         return "improvement unconfirmed" if model.changed else "the baseline stays"
     found = model.confirmation.comparison
@@ -250,12 +262,12 @@ def improvement_in_short(model: ModelResults) -> str:
 
 def improvement_summary(results: Results, *, brief: bool = False) -> str:
     """Put all models into one sentence for the study's answer, only counted in a ``brief`` one; '' where there is no model."""
-    if not results.models:
+    if not results.explored:
         return ""
     changed = [model for model in results.models if model.changed or model.confirmation]
     if not changed:
         return "No model's best recipe differs from its baseline: nothing improved on it."
-    each = "; ".join(f"{model.label} {improvement_in_short(model)}" for model in results.models)
+    each = "; ".join(f"{model.label} {improvement_in_short(model)}" for model in results.explored)
     if brief:
         counts = Counter(
             found.verdict for model in changed if model.confirmation and (found := model.confirmation.comparison)
@@ -265,7 +277,7 @@ def improvement_summary(results: Results, *, brief: bool = False) -> str:
             "worse": "shown to be worse",
         }  # fmt: skip
         told = ", ".join(f"{counts[verdict]} {text}" for verdict, text in words.items() if counts[verdict])
-        each = f"of {len(results.models)} models {told or 'none was measured again'}"
+        each = f"of {len(results.explored)} models {told or 'none was measured again'}"
     fresh = [model.confirmation for model in changed if model.confirmation is not None]
     where = (
         ", on images that no choice has seen" if fresh and all(found.fresh for found in fresh) else ", on new splits"
@@ -383,6 +395,7 @@ def _fit(version: VersionResults, results: Results) -> str:
     train, validation, gap = version.train_accuracy, version.validation_accuracy, version.gap
     if not np.isfinite(gap):
         return f"the {version.version} version has no recorded history."
+    subject = "It" if version.as_given else f"The {version.version} version"
     numbers = f"{percent(train)} in training and {percent(validation)} in validation, a gap of {points(gap)} points"
     losses = f"{version.train_loss:.3g} and {version.validation_loss:.3g}"
     if version.clean and np.isfinite(version.validation_loss):
@@ -398,7 +411,7 @@ def _fit(version: VersionResults, results: Results) -> str:
         verdict = "its answers are as good in validation, its confidence is not: the loss overfits"
     else:
         verdict = "no sign of overfitting"
-    return f"The {version.version} version has {numbers}: {verdict}."
+    return f"{subject} has {numbers}: {verdict}."
 
 
 def remedies_text(results: Results) -> str:

@@ -16,6 +16,7 @@ from ceteris.digests import plain
 from ceteris.errors import ConfigError, did_you_mean
 from ceteris.fields import describe_value, number_at
 from ceteris.files import open_regular
+from ceteris.findings import Form
 from ceteris.recipe import Recipe
 from ceteris.study.arms import arm
 from ceteris.study.messages import explain_invalid
@@ -24,6 +25,7 @@ from ceteris.study.strategies import strategy_of
 from ceteris.study.study import Study, factors_of
 
 MOST_BYTES = 1 << 20  # of a study file
+_FORM_TITLES: dict[Form, str] = {"quick": "quick look", "full": "in full"}
 _STUDY = TypeAdapter(Study)
 _MOST_DEPTH = 16
 _MOST_PARTS = 40
@@ -80,26 +82,28 @@ def study_text(name_or_path: str) -> str:
         raise ConfigError(f'study: "{name_or_path}" cannot be read as a text file ({reason}).') from None
 
 
-def read_study(name_or_path: str, settings: Sequence[str] = ()) -> Study:
-    """Read a study, apply ``--set`` overrides and check all of it.
+def read_study(name_or_path: str, settings: Sequence[str] = (), *, form: Form = "") -> Study:
+    """Read a study, take its quick or full form, apply ``--set`` overrides and check all of it.
 
     Args:
         name_or_path: name of a shipped study, or path of a TOML file.
         settings: overrides as "cnn.optimizer.lr=0.01"; a model's name or a key of the study comes first.
+        form: "quick" or "full" for the study with the changes of its table of that name.
 
     Raises:
         ConfigError: when the file, a key or a value is wrong; the message names it and what is allowed.
     """
-    return parse_study(study_text(name_or_path), settings, origin=name_or_path)
+    return parse_study(study_text(name_or_path), settings, origin=name_or_path, form=form)
 
 
-def parse_study(text: str, settings: Sequence[str] = (), *, origin: str = "study") -> Study:
+def parse_study(text: str, settings: Sequence[str] = (), *, origin: str = "study", form: Form = "") -> Study:
     """Parse the text of a study file; see :func:`read_study`. Where ``origin`` is a file, its data and words lie beside it."""
     try:
         tree = toml_tree(text)
     except ValueError as error:
         hint = " If that is a path of Windows, write it in single quotes: 'C:\\pictures'." if "\\" in text else ""
         raise ConfigError(f"{origin}: this is not valid TOML: {error}.{hint}") from None
+    tree = _in_form(tree, form, origin)
     if isinstance(tree.get("data"), str):
         tree["data"] = _beside(tree["data"], Path(origin))
     if origin.endswith(".toml"):
@@ -192,6 +196,41 @@ def _without_none(tree: Any) -> Any:
 
 # ---------------------------------------------------------------------------------------------------------------------
 # From the shorthands of a file to the fields of a Study
+
+
+def _in_form(tree: dict[str, Any], form: Form, origin: str) -> dict[str, Any]:
+    """Return the tree of a study with the changes of its table [quick] or [full], and named and titled after it."""
+    changes = {name: tree.pop(name) for name in _FORM_TITLES if name in tree}
+    if wrong := [name for name, table in changes.items() if not isinstance(table, dict)]:
+        raise ConfigError(
+            f"{origin}: {wrong[0]}: a table is needed, such as [{wrong[0]}.exploration] with images = 1000."
+        )
+    if not form:
+        return tree
+    if form not in changes:
+        raise ConfigError(
+            f"{origin}: --{form} needs a table [{form}] in the study file that says what is different then, such as "
+            f"[{form}.exploration] with images = 1000."
+        )
+    tree = _changed(tree, changes[form])
+    named = {"name": f"{tree.get('name', '')}-{form}", "form": form}
+    return tree | named | ({"title": f"{tree['title']} ({_FORM_TITLES[form]})"} if tree.get("title") else {})
+
+
+def _changed(before: Any, changes: Any) -> Any:
+    """Merge tables key by key, and lists of named tables by name; false leaves a table out. All else is replaced.
+
+    A table that names its kind is a choice of its own and replaces the other one whole.
+    """
+    if isinstance(before, list) and isinstance(changes, dict):
+        named = {part["name"]: part for part in before if isinstance(part, dict) and "name" in part}
+        merged = _changed(named, {name: part and {"name": name} | part for name, part in changes.items()})
+        return list(merged.values())
+    if not isinstance(before, dict) or not isinstance(changes, dict) or "kind" in changes:
+        return changes
+    kept = {key: part for key, part in before.items() if not (changes.get(key) is False and isinstance(part, dict))}
+    new = {key: part for key, part in changes.items() if key in kept or key not in before}
+    return kept | {key: _changed(kept.get(key), part) for key, part in new.items()}
 
 
 def _override(tree: dict[str, Any], setting: str) -> None:

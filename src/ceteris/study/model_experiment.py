@@ -67,6 +67,8 @@ def model_experiment(
     best = delivered_recipe(found, confirmation)
     found = replace(found, best=best)
     recipes: dict[Version, Recipe] = {"baseline": model.recipe, "best": best}
+    if not factors_of(context.study, model.name) and best == model.recipe:
+        del recipes["baseline"]  # nothing was varied: there is one version of it
     if plain := without_residual(best):
         recipes["plain"] = plain
     trials = {version: final_trials(context, recipe) for version, recipe in recipes.items()}

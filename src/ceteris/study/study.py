@@ -6,7 +6,7 @@ from pydantic import AfterValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from ceteris.data import ReadOptions
-from ceteris.findings import OwnWords
+from ceteris.findings import Form, OwnWords, Reference
 from ceteris.recipe import BY_KIND, NAMED, Count, Flag, Name, NotNegative, Recipe, WholeNumber
 from ceteris.records import Criterion
 
@@ -18,13 +18,15 @@ Repetitions = Annotated[int, Field(strict=True, ge=1, le=1000)]
 class Exploration:
     """Cross-validation of the arms: ``folds`` × ``seeds`` blocks; ``images`` > 0 explores on a stratified sample.
 
-    Levels that are open then, and matter, get more repetitions, up to ``repetitions`` in all.
+    Levels that are open then, and matter, get more repetitions, up to ``repetitions`` in all. A model without factors has
+    nothing to choose and goes straight to its final trainings, unless ``all_models`` asks for its cross-validation too.
     """
 
     folds: Annotated[int, Field(strict=True, ge=2, le=50)] = 5
     seeds: Repetitions = 1
     repetitions: Repetitions = 3
     images: WholeNumber = 0
+    all_models: Flag = False
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
@@ -225,6 +227,9 @@ class Study:
     claims rest on: the two-part test, or the stricter corrected t-test.
 
     ``variance`` > 0 trains every best recipe that often with each source of luck varied alone, see ``ceteris.study.luck``.
+
+    ``form`` says whether this is the study itself or what its table [quick] or [full] made of it; ``reference`` holds results
+    from elsewhere that the report shows beside its own.
     """
 
     name: Name
@@ -246,6 +251,8 @@ class Study:
     variance: Annotated[int, Field(strict=True, ge=0, le=100), AfterValidator(_several)] = 0
     models: Annotated[tuple[ModelSpec, ...], Field(min_length=1)]
     factors: tuple[Factor, ...] = ()
+    form: Form = ""
+    reference: tuple[Reference, ...] = ()
     words: OwnWords = OwnWords()
 
 

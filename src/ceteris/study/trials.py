@@ -11,7 +11,7 @@ from ceteris.execution.pools import process_count
 from ceteris.execution.populations import NEVER, Stacking, stacked_folds
 from ceteris.execution.progress import StageKind
 from ceteris.execution.queue import Records, Request, SizeOf
-from ceteris.recipe import CustomLoss, CustomModel, Recipe
+from ceteris.recipe import CustomLoss, CustomModel, Estimator, Recipe
 from ceteris.records import CrossValidationSplit, HoldoutSplit, IntArray, Record, ReserveSplit, Split, Trial
 from ceteris.study.study import Study
 from ceteris.training.device import execution_of, resolve_device
@@ -265,6 +265,6 @@ def without_residual(recipe: Recipe) -> Recipe | None:
 
 
 def own_code(recipe: Recipe) -> dict[str, str]:
-    """Return the import paths of the user's own code in a recipe, by the parameter that names each."""
+    """Return the import paths of code in a recipe that is not ours, by the parameter that names each."""
     parts = {"model": recipe.model, "loss": recipe.loss}
-    return {name: part.path for name, part in parts.items() if isinstance(part, CustomModel | CustomLoss)}
+    return {name: part.path for name, part in parts.items() if isinstance(part, CustomModel | CustomLoss | Estimator)}

@@ -4,6 +4,7 @@ Every choice is matched exhaustively, so that a new type in ``ceteris.recipe`` i
 it is built.
 """
 
+import inspect
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
@@ -19,6 +20,7 @@ from ceteris.errors import ConfigError
 from ceteris.findings import ModelSummary
 from ceteris.models import size
 from ceteris.models.cnn import CNN
+from ceteris.models.estimator import EstimatorNetwork
 from ceteris.models.mlp import MLP
 from ceteris.models.resnet import ResNet, shortcut_modules
 from ceteris.models.summary import summarise
@@ -104,6 +106,8 @@ def build_model(
     """
     if isinstance(model, recipe.CustomModel):
         return _custom_model(model, input_shape, classes, generator, imports)
+    if isinstance(model, recipe.Estimator):
+        return EstimatorNetwork(_estimator(model, generator, imports), classes)
     activation = build_activation(model.activation)
     settings = _settings(model, without="initialisation") | {"activation": activation}
     settings |= {"input_shape": input_shape, "classes": classes}
@@ -170,6 +174,28 @@ def _custom_model(
     if not isinstance(network, nn.Module):
         raise ConfigError(f'model: "{model.path}" must return a torch.nn.Module, received {type(network).__name__}.')
     return network
+
+
+def _estimator(model: recipe.Estimator, generator: torch.Generator, imports: ImportPolicy) -> Any:
+    make = imports.resolve(model.path, "model")
+    seeded = "random_state" in inspect.signature(make).parameters and "random_state" not in model.arguments
+    seed = {"random_state": int(torch.randint(2**31 - 1, (), generator=generator))} if seeded else {}
+    try:
+        estimator = make(**model.arguments, **seed)
+    except TypeError as error:
+        if error.__traceback__ and error.__traceback__.tb_next:
+            raise  # from inside: it could be called
+        raise ConfigError(
+            f'model: "{model.path}" could not be called with {sorted(model.arguments)}: {error}. '
+            "Change the estimator's `arguments`."
+        ) from error
+    needed = ("partial_fit" if model.by_epochs else "fit", "predict_proba")
+    if lacking := [name for name in needed if not hasattr(estimator, name)]:
+        by_epochs = " (by_epochs = true asks for it)" if lacking[0] == "partial_fit" else ""
+        raise ConfigError(
+            f'model: "{model.path}" has no {lacking[0]}{by_epochs}; an estimator needs {" and ".join(needed)}.'
+        )
+    return estimator
 
 
 def summary_of(choice: recipe.Recipe, train: ImageSet, *, imports: ImportPolicy) -> ModelSummary:
@@ -428,7 +454,7 @@ def shape_of(choice: recipe.Recipe) -> str | None:
 
     They may differ in numbers. The kind of the optimizer is part of it because its members' time is told in equal shares.
     """
-    if isinstance(choice.model, recipe.CustomModel) or isinstance(choice.loss, recipe.CustomLoss):
+    if isinstance(choice.model, recipe.CustomModel | recipe.Estimator) or isinstance(choice.loss, recipe.CustomLoss):
         return None
     model = replace(choice.model, dropout=0.0, initialisation=recipe.Initialisation(kind="default"))
     kinds = (choice.optimizer.kind, choice.loss.kind)

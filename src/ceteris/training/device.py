@@ -65,7 +65,7 @@ def precision_of(recipe: Recipe, device: str) -> Precision:
 def execution_of(recipe: Recipe, device: str) -> Execution:
     """Return what of this machine can change the digits of a training with this recipe (workers use one thread each)."""
     return Execution(
-        device=device,
+        device="cpu" if recipe.model.kind == "estimator" else device,
         precision=precision_of(recipe, device),
         threads=1,
         torch=".".join(torch.__version__.split(".")[:2]),

@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 
 from ceteris.data import ImageSet, SplitImages, split_images, standardisation
 from ceteris.errors import CeterisError, DataError
+from ceteris.models.estimator import EstimatorNetwork
 from ceteris.models.summary import summarise
+from ceteris.recipe import Estimator
 from ceteris.records import Cost, Failed, Finished, FloatArray, Predictions, Record, Trial
 from ceteris.training.batches import Batch
 from ceteris.training.device import environment, full_float32, one_thread, peak_bytes, reset_peak, wait_for
+from ceteris.training.estimator import fit_estimator
 from ceteris.training.history import Run, State
 from ceteris.training.loop import ProgressError, fit, train_step
 from ceteris.training.single import seeded_global_rng, single_trainee
@@ -57,6 +60,9 @@ def run_trial(
         with full_float32(trial.execution.device):
             reset_peak(trial.execution.device)
             images = split_images(trial.split, train.labels, train.groups)
+            if isinstance(trial.recipe.model, Estimator):
+                run = fit_estimator(trial, train, images, imports, on_epoch)
+                return result_of(trial, train, run, TrialMeta(images=images, flops=0))
             trainee = single_trainee(trial, train, images, imports)
             flops = summarise(trainee.model, train.shape).flops
             with seeded_global_rng(trial):
@@ -93,6 +99,11 @@ def measure_step(
     """
     clock = time.process_time if trial.execution.device == "cpu" else time.perf_counter
     indices = np.arange(min(len(train), trial.recipe.batch_size))
+    if isinstance(trial.recipe.model, Estimator):
+        few = SplitImages(fitted=indices, held_out=indices[:1])
+        began = clock()
+        fit_estimator(trial, train, few, imports)
+        return len(indices), (clock() - began) / trial.recipe.epochs
     with one_thread(), full_float32(trial.execution.device), seeded_global_rng(trial):
         trainee = single_trainee(trial, train, SplitImages(fitted=indices, held_out=indices[:1]), imports)
         trainee.model.train()
@@ -166,12 +177,19 @@ def _cost(run: Run, meta: TrialMeta, *, device: str) -> Cost:
         train_seconds=seconds,
         evaluation_seconds=run.evaluation_seconds,
         peak_memory_bytes=peak_bytes(device),
-        parameters=sum(weight.numel() for weight in run.model.parameters()),
+        parameters=parameter_count(run.model),
         forward_flops_per_image=meta.flops,
         # backward costs about twice the forward pass: once for the inputs, once for the weights
         training_flops=3 * meta.flops * seen,
         images_per_second=seen / seconds if seconds else 0.0,
     )
+
+
+def parameter_count(model: torch.nn.Module) -> int:
+    """Return the number of weights that a model learned."""
+    if isinstance(model, EstimatorNetwork):
+        return model.parameter_count
+    return sum(weight.numel() for weight in model.parameters())
 
 
 def _arrays(state: State) -> dict[str, NDArray[Any]]:

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from ceteris.findings import Candidate, FactorFinding, Interaction, SearchSummary
+from ceteris.findings import Candidate, FactorFinding, FactorPath, Interaction, LevelFinding, SearchSummary
 from ceteris.recipe import Recipe
-from ceteris.study.study import ModelSpec, Study
-from ceteris.study.trials import Experiment, ExperimentContext
+from ceteris.study.study import ModelSpec, Study, factors_of, ranges_of
+from ceteris.study.trials import Experiment, ExperimentContext, exploration_trials, train
 
 __all__ = [
     "SAME_BLOCKS",
@@ -58,6 +58,7 @@ class SearchResult:
     interactions: tuple[Interaction, ...] = ()
     candidates: tuple[Candidate, ...] = ()
     trainings_saved: int = 0
+    cross_validated: LevelFinding | None = None
     sure: Recipe | None = None
 
 
@@ -99,4 +100,21 @@ def strategy_of(study: Study) -> Strategy:
 
 def search_of(context: ExperimentContext, model: ModelSpec) -> Search:
     """Return the search for the best recipe of one model, as the study's strategy makes it."""
-    return strategy_of(context.study).search(context, model)
+    if factors_of(context.study, model.name) or ranges_of(context.study):
+        return strategy_of(context.study).search(context, model)
+    return as_given(context, model)
+
+
+def as_given(context: ExperimentContext, model: ModelSpec) -> Search:
+    """Take a model as it is, as nothing of it is varied; it is cross-validated where the study asks for that."""
+    from ceteris.study.strategies.comparison import (
+        level_finding,  # which a plan of nothing but strategies' names spares
+    )
+
+    found = None
+    if context.study.exploration.all_models:
+        trials = {model.name: exploration_trials(context, model.recipe)}
+        records = yield from train(model.name, "cross-validation", trials)
+        found = level_finding(model.title, records[model.name])
+    path = FactorPath(factors=0, around="best", changed=0)
+    return SearchResult(model=model, best=model.recipe, search=path, cross_validated=found)

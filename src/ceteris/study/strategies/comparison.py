@@ -313,6 +313,7 @@ def level_finding(label: str, records: Sequence[Record | None]) -> LevelFinding:
         failures=failures_of(records),
         comparison=None,
         effort=effort_of(trained),
+        trials=tuple(record.digest if record else "" for record in records) if trained else (),
     )
 
 

@@ -17,7 +17,7 @@ from ceteris.study.decide import Decision
 from ceteris.study.strategies import SAME_BLOCKS, Search, SearchResult, Strategy
 from ceteris.study.strategies.comparison import ArmComparison, Budget, Compare, FactorSearch, factor_finding
 from ceteris.study.study import ModelSpec, factors_of, nuisances_of
-from ceteris.study.trials import ExperimentContext, exploration_trials, train
+from ceteris.study.trials import ExperimentContext
 
 STACK = "all choices together"
 
@@ -41,8 +41,6 @@ def factor_by_factor(
         chosen.append(kept)
         changed += bool(difference(best, kept))
         best = kept if around == "best" else model.recipe
-    if not findings:
-        yield from train(model.name, "baseline", {"baseline": exploration_trials(context, model.recipe)})
     if around == "baseline":
         best = merged(model.recipe, chosen)
     path = FactorPath(factors=len(findings), around=around, changed=changed)
