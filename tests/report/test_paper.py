@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import combinations
 from typing import NamedTuple
 
-import pypdfium2 as pdfium
+import pypdfium2 as pdfium  # type: ignore[import-untyped]
 import pytest
 from tests.example_findings import example_findings
 
@@ -62,13 +62,13 @@ def drawn_for_print(results: Results) -> Report:
 def papers() -> dict[str, tuple[Report, Papers]]:
     """The papers of a usual study, of one of ten models, and of one of a hundred classes and many factors."""
     words = OwnWords(question="Mine?", why="Because 名 <b>.", reflection="I learned *much* from $x$ and #include.")
-    usual = replace(example_findings(seeds=2), words=words)
+    usual = replace(example_findings(factors=4, seeds=2), words=words)
     long_names = [f"a class with a rather long name, number {number}" for number in range(100)]
     studies = {
         "usual": usual,
         "hostile": example_findings(models=("cnn",), factors=3, seeds=1, class_names=NAMES, title="#panic() $x$ " * 9),
-        "ten": many_models(example_findings(factors=2, seeds=1), 10),
-        "hundred": example_findings(classes=100, factors=20, seeds=1, class_names=long_names),
+        "ten": many_models(example_findings(factors=1, seeds=1), 10),
+        "hundred": example_findings(classes=100, models=("cnn", "resnet"), factors=20, seeds=1, class_names=long_names),
     }
     reports = {name: drawn_for_print(results_of(study)) for name, study in studies.items()}
     return {name: (report, pdf_report(report)) for name, report in reports.items()}

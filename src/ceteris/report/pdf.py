@@ -33,7 +33,8 @@ CELL, LONG_CELL, LONG_WORD = (
     26,
     16,
 )  # letters: a cell has at most; its column shares the rest; a word breaks anywhere
-LETTERS_IN_COLUMN = 72  # of a table
+LETTERS_IN_COLUMN = 68  # of a table
+MOST_COLUMNS = 8  # of a table in the supplement; a wider one is told in pieces
 MOST_LINES = 50  # of a table that is not broken
 _REFERENCE = re.compile("\ue000([a-z-]+)\ue001")
 
@@ -232,14 +233,14 @@ def table_content(table: Table, *, rows: int, wide: bool) -> dict[str, Any]:
     """Return columns and rows of a table as people read them, and how many rows there is no room for."""
     cells = [[shortened(cell, CELL) for cell in row] for row in table.texts()[:rows]]
     longest = [max([len(row[place]) for row in cells] or [0]) for place in range(len(table.columns))]
-    wide = wide or longest[0] + 7 * len(longest) > 58
     shares = [
         0 if column.kind in NUMERIC or width <= LONG_CELL else min(width, 60)
         for column, width in zip(table.columns, longest, strict=True)
     ]
-    room = max(
-        20, (1 + wide) * LETTERS_IN_COLUMN - sum(w + 2 for w, share in zip(longest, shares, strict=True) if not share)
-    )
+    titles = [len(column.title) + 1 for column in table.columns]
+    fixed = sum(max(pair) + 2 for *pair, share in zip(longest, titles, shares, strict=True) if not share)
+    wide = wide or fixed + 20 * any(shares) > LETTERS_IN_COLUMN
+    room = max(20, (1 + wide) * LETTERS_IN_COLUMN - fixed)
     widths = [room * share / sum(shares) if share else 10**6 for share in shares]
     tall = np.cumsum(
         [max(math.ceil(len(cell) / width) for cell, width in zip(row, widths, strict=True)) for row in cells]
@@ -250,7 +251,7 @@ def table_content(table: Table, *, rows: int, wide: bool) -> dict[str, Any]:
         for column, share in zip(table.columns, shares, strict=True)
     ]
     left = len(table.rows) - len(texts)
-    more = f" {left} further rows are in the file tables/{table.name}.csv and in the HTML report." if left else ""
+    more = f" {left} further rows are in the HTML report and the CSV files." if left else ""
     return {
         "title": table.title, "caption": f"{breakable(table.title)}.", "note": breakable(table.note) + more, "wide": wide,
         "columns": columns, "rows": texts, "strong": [place for place in table.strong if place < len(texts)],
@@ -286,8 +287,10 @@ def _whole(report: Report) -> Iterator[Entry]:
                 name = f"whole-{block.drawn.figure.name}"
                 yield Entry(section=section.title, kind="picture", name=name, content=picture_content(block.drawn))
             elif isinstance(block, Rows) and block.table.rows:
-                content = table_content(block.table.brief(), rows=60, wide=False)
-                yield Entry(section=section.title, kind="table", name=f"whole-{section.name}-{number}", content=content)
+                for part, piece in enumerate(block.table.brief().pieces(MOST_COLUMNS)):
+                    name = f"whole-{section.name}-{number}-{part}"
+                    content = table_content(piece, rows=60, wide=True)
+                    yield Entry(section=section.title, kind="table", name=name, content=content)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -374,7 +377,7 @@ def paper_entries(report: Report) -> Iterator[Entry]:
     yield from table(section, "improvement", 2 if many else 7)
     yield from bullets(section, words.search_sentences(results), 8, "what the search did")
     section = "Training, over- and underfitting"
-    yield from text(section, words.TRAINING + see("fig-curves", "fit"))
+    yield from text(section, words.training_text(results) + see("fig-curves", "fit"))
     yield from figure(section, "curves", 1)
     yield from table(section, "fit", 1)
     yield from bullets(section, words.fit_sentences(results), 5 if many else 3, "over- and underfitting in words")

@@ -199,32 +199,18 @@ def summary_blocks(report: Report) -> Iterator[Block]:
     results = report.results
     yield Text(text=words.answer(results), style="answer")
     if results.data.note:
-<<<<<<< HEAD
         yield Text(text=f"About the data: {results.data.note.rstrip('.')}.", style="note")
-    for text in (*report.notes, words.spelled_sentence(results)):
-=======
-        yield Text(text=f"About the data: {results.data.note.rstrip('.')}.", style="note", where=ALL)
     for text in (words.form_sentence(results), *report.notes, words.spelled_sentence(results)):
->>>>>>> main
         if text:
             yield Text(text=text, style="note")
     yield Cards(cards=[_card(model, best) for model in results.models if (best := model.version())])
-<<<<<<< HEAD
-    yield Heading(title="Improvement over the baseline")
-    yield Text(text=words.IMPROVEMENT)
-    yield Bullets(texts=[words.improvement_sentence(model) for model in results.models])
-    yield Rows(table=search.improvement(results.models), where=NOTEBOOK)
-    yield from report.picture("improvement")
-    yield from _what_helped(report)
-=======
     if results.explored:
-        yield Heading(title="Improvement over the baseline", where=ALL)
+        yield Heading(title="Improvement over the baseline")
         yield Text(text=words.IMPROVEMENT)
-        yield Bullets(texts=[words.improvement_sentence(model) for model in results.explored], where=ALL)
+        yield Bullets(texts=[words.improvement_sentence(model) for model in results.explored])
         yield Rows(table=search.improvement(results.explored), where=NOTEBOOK)
         yield from report.picture("improvement")
         yield from _what_helped(report)
->>>>>>> main
     yield Heading(title="On the test set")
     yield Rows(table=tables.metrics_on_test(results).brief(), caption=False)
     yield from report.picture("test-results")
@@ -341,15 +327,7 @@ def outlook_blocks(report: Report) -> Iterator[Block]:
 
 def training_blocks(report: Report) -> Iterator[Block]:
     """Show the final trainings, and how far they over- or underfit."""
-<<<<<<< HEAD
-    yield Text(text=words.TRAINING)
-=======
-    trained = "The baseline and the best setting of every model" if report.results.explored else "Every model"
-    yield Text(
-        text=f"{trained}, trained again on the whole training set; training stops early on a validation part and goes back to "
-        "the best epoch."
-    )
->>>>>>> main
+    yield Text(text=words.training_text(report.results))
     yield from report.pictures("training")
     yield Heading(title="Over- and underfitting")
     yield Bullets(texts=words.fit_sentences(report.results))

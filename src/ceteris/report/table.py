@@ -5,7 +5,7 @@ import html
 import io
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -84,6 +84,12 @@ class Table:
     def without(self, count: int) -> "Table":
         """Return the table without its first columns, which are the same in all rows."""
         return self._of(range(count, len(self.columns)))
+
+    def pieces(self, most: int) -> Iterator["Table"]:
+        """Yield the table in pieces of at most ``most`` columns, each with the first column."""
+        others = range(1, len(self.columns))
+        for start in range(0, max(len(others), 1), most - 1):
+            yield self._of([0, *others[start : start + most - 1]])
 
     def _of(self, places: Sequence[int]) -> "Table":
         rows = tuple(tuple(row[place] for place in places) for row in self.rows)

@@ -414,6 +414,15 @@ def _fit(version: VersionResults, results: Results) -> str:
     return f"{subject} has {numbers}: {verdict}."
 
 
+def training_text(results: Results) -> str:
+    """Say what was trained in the end."""
+    trained = "Baseline and best setting of every model were" if results.explored else "Every model was"
+    return (
+        f"{trained} trained again on the whole training set; training stops early on a validation part and goes back to the "
+        "best epoch."
+    )
+
+
 def remedies_text(results: Results) -> str:
     """Say what the best settings do against overfitting, and that training stopped early."""
     found = []
@@ -732,10 +741,6 @@ def method_sentences(results: Results) -> list[str]:
     ]
 
 
-TRAINING = (
-    "Baseline and best setting of every model were trained again on the whole training set; training stops early on a "
-    "validation part and goes back to the best epoch."
-)
 ATTENTION = (
     "Grad-CAM weighs the last feature maps by their effect on the predicted class (Selvaraju et al. 2017): what lies in bright "
     "regions raises its score."
