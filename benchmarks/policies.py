@@ -23,6 +23,7 @@ from scipy import special, stats
 from calibration_two_part import FOLDS, SIGNIFICANCE, corrected_t, moments_of, read_networks, two_part
 from calibration_two_part import Test as TestOfMany
 from ceteris.stats import expected_gain, holm, two_way_test
+from ceteris.stats.expected_gain import Posterior
 from ceteris.stats.twopart import training_variance
 from simulated_studies import FloatArray, IntArray, Studies
 
@@ -55,18 +56,24 @@ def highest_mean(levels: list[Studies], doublings: FloatArray, error: FloatArray
     return _best(means, means > 0)
 
 
-def best_bet(levels: list[Studies], doublings: FloatArray, error: FloatArray, *, caution: float = 0.5) -> Choice:
-    """Take the highest expected gain, cost counted, as ``ceteris.study.decide`` does."""
-    worth, chance = np.zeros(doublings.shape), np.zeros(doublings.shape)
-    for place, level in enumerate(levels):
+def posteriors(levels: list[Studies], error: FloatArray) -> list[list[Posterior]]:
+    """Return what is believed of every level of every study, as ``ceteris.stats`` does: one list per level."""
+    found = []
+    for level in levels:
         moments = moments_of(level)
         noise = np.sqrt(moments.image_variance + training_variance(moments)[0])
-        costs = MARGIN / 5 * doublings[:, place]
-        for study, (mean, one, cost, rate) in enumerate(zip(moments.mean, noise, costs, error, strict=True)):
-            posterior = expected_gain(float(mean), float(one), error=float(rate))
-            worth[study, place] = posterior.gain - cost
-            chance[study, place] = posterior.chance_above(float(cost))
-    return _best(worth, (worth > MARGIN / 10) & (chance >= caution))
+        studies = zip(moments.mean, noise, error, strict=True)
+        found.append([expected_gain(float(mean), float(one), error=float(rate)) for mean, one, rate in studies])
+    return found
+
+
+def best_bet(levels: list[Studies], doublings: FloatArray, error: FloatArray, *, caution: float = 0.5) -> Choice:
+    """Take the highest expected gain, cost counted, as ``ceteris.study.decide`` does."""
+    costs, believed = MARGIN / 5 * doublings, posteriors(levels, error)
+    worth = np.array([[one.gain for one in level] for level in believed]).T - costs
+    pays = np.array([[one.chance_above(float(cost)) for one, cost in zip(*pair, strict=True)]
+                     for pair in zip(believed, costs.T, strict=True)]).T  # fmt: skip
+    return _best(worth, (worth > MARGIN / 10) & (pays >= caution))
 
 
 def _best(score: FloatArray, allowed: NDArray[np.bool_]) -> Choice:
@@ -294,6 +301,26 @@ def print_networks(folder: Path) -> None:
             )
 
 
+def print_promises(folder: Path) -> None:
+    """Print what the best bet of a factor was measured at, what was expected of it, and what it truly brings, at 5 × 1."""
+    print("\n| network | errors % | measured | expected | true gain, points | expected in units of e (1 - e) |"
+          "\n| --- | --: | --: | --: | --: | --: |")  # fmt: skip
+    for row, networks in read_networks(folder):
+        pairs = [networks.pair(name, "base") for name in networks.names[1:]]
+        error = 1 - networks.correct[:, networks.names.index("base"), :1].mean(axis=(1, 2))
+        levels = [Studies(differences=pair.differences[:, :1], fold=pair.fold[:, :1]) for pair, _ in pairs]
+        choice = best_bet(levels, np.zeros((len(error), len(levels))), error)
+        taken = (np.maximum(choice, 0), np.arange(len(error)))
+        kinds = (
+            np.array([level.differences.mean(axis=(1, 2)) for level in levels]),
+            *(np.array([[one.gain for one in level] for level in posteriors(levels, unit)])
+              for unit in (error, error * (1 - error))),
+            np.repeat([[truth] for _, truth in pairs], len(error), axis=1),
+        )  # fmt: skip
+        measured, expected, shrunk, true = (100 * np.where(choice >= 0, kind[taken], 0).mean() for kind in kinds)
+        print(f"| {row} | {100 * error.mean():.0f} | {measured:.2f} | {expected:.2f} | {true:.2f} | {shrunk:.2f} |")
+
+
 def main() -> None:
     """Print the tables as Markdown."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -304,6 +331,7 @@ def main() -> None:
     began = time.perf_counter()
     if arguments.networks:
         print_networks(arguments.networks)
+        print_promises(arguments.networks)
     else:
         print_simulated(arguments.studies, arguments.seed)
     print(f"\n{time.perf_counter() - began:.0f} s")

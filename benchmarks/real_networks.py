@@ -7,13 +7,15 @@ times on new folds. The arms of one fold share batches and, where the sizes allo
 "null" is the baseline with another seed, so that its true difference is exactly 0. Every network also answers images of
 the same training set that no study draws: their mean over all studies is the truth of an arm, by which
 ``benchmarks/calibration_real.py`` measures coverage. Networks of one size are trained as one stack; all arrays keep
-the images of a batch as their last axis. Images are shrunk to 14 x 14. Rows take turns until the time is over.
+the images of a batch as their last axis. Images are shrunk to 14 x 14. Rows take turns
+until the time is over; another run goes on where this one ended, and one with another ``--seed`` adds studies.
 """
 
 import argparse
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +85,9 @@ ROWS = {
         network="mlp", data=1, images=1000, repetitions=2, rate=0.05, epochs=12, arms=tuple(ARMS), every=3
     ),
     "cnn-emnist": Row(network="cnn", data=1, images=500, repetitions=2, rate=0.04, epochs=10, arms=CONV_ARMS, every=3),
+    "resnet-emnist": Row(
+        network="resnet", data=1, images=400, repetitions=2, rate=0.03, epochs=8, arms=CONV_ARMS, every=3
+    ),
 }
 
 
@@ -326,8 +331,6 @@ def main() -> None:
     chosen.out.mkdir(parents=True, exist_ok=True)
     sets = [shrunk(folder, chosen.out / "prepared") for folder in chosen.data]
     rows = {name: ROWS[name] for name in chosen.row or ROWS}
-    generators = {name: np.random.default_rng([chosen.seed, number]) for number, name in enumerate(rows)}
-    drawn = {name: studies(row, *sets[row.data], generators[name]) for name, row in rows.items()}
     began = time.perf_counter()
     for chunk in range(chosen.studies // chosen.chunk):
         for name, row in rows.items():
@@ -335,13 +338,16 @@ def main() -> None:
                 continue
             if time.perf_counter() - began > 60 * chosen.minutes:
                 return
-            start, classes = time.perf_counter(), int(sets[row.data][1].max()) + 1
             file = chosen.out / f"{name}-{chosen.seed}-{chunk:03d}.npz"
-            if chosen.finals:
-                right = [run_finals(row, next(drawn[name]), classes, generators[name]) for _ in range(chosen.chunk)]
-                np.savez_compressed(file, right=np.stack(right))
+            if file.exists():
                 continue
-            done = [run_study(row, next(drawn[name]), classes, generators[name]) for _ in range(chosen.chunk)]
+            start, classes = time.perf_counter(), int(sets[row.data][1].max()) + 1
+            generator = np.random.default_rng([chosen.seed, list(ROWS).index(name), chunk])
+            drawn = islice(studies(row, *sets[row.data], generator), chosen.chunk)
+            if chosen.finals:
+                np.savez_compressed(file, right=np.stack([run_finals(row, one, classes, generator) for one in drawn]))
+                continue
+            done = [run_study(row, one, classes, generator) for one in drawn]
             correct, fold, pool = (np.stack(arrays) for arrays in zip(*done, strict=True))
             np.savez_compressed(file, names=np.array(row.arms), correct=correct, fold=fold, pool=pool)
             spent = time.perf_counter() - start

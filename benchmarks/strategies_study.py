@@ -7,7 +7,7 @@ STRATEGIES = {
     "factorial": '{ kind = "factorial", cells = 22 }',
     "joint": '{ kind = "joint", trials = 12 }',
     "race": '{ kind = "race", along = "one-at-a-time" }',
-    "halving": '{ kind = "halving", candidates = 18, shortest = 1 }',
+    "halving": '{ kind = "halving", candidates = 18 }',
 }
 
 _TEXT = """

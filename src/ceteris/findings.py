@@ -16,6 +16,7 @@ from ceteris.recipe import Name, Recipe, Share
 from ceteris.records import (
     ByteArray,
     Cost,
+    Criterion,
     EpochHistory,
     Float32Array,
     FloatArray,
@@ -111,7 +112,7 @@ class Comparison:
     come in whole cross-validations of ``folds``; they held out ``images``, on ``discordant`` of which the two differ (both 0
     where the images are not known). ``identical`` trainings gave the same predictions on every block. ``detectable`` is the
     true difference that this design finds with power 0.8, and ``detectable_with_more`` that with two more repetitions; 0
-    where identical trainings give no measure.
+    where identical trainings give no measure. ``criterion`` says what all of them are differences of.
 
     The *choice*: ``expected_gain`` is the posterior mean of the difference, ``chance`` how probably the level is better; both
     follow from ``choice_error``, the standard error of a choice, and ``error``, the incumbent's error rate or loss.
@@ -146,6 +147,7 @@ class Comparison:
     detectable_with_more: float = float("nan")
     choice_error: float = 0.0
     error: float = 0.0
+    criterion: Criterion = "accuracy"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -816,6 +818,7 @@ class StudyFacts:
     seeds: int
     significance: float
     equivalence_margin: float
+    criterion: Criterion = "accuracy"
     exploration_images: int
     words: OwnWords = OwnWords()
     final_epochs: int = 0  # at most so many in a final training; 0 where each recipe keeps its own number

@@ -29,6 +29,17 @@ def points_range(shares: Sequence[float]) -> str:
     return low if low == high else f"{low} to {high}"
 
 
+_UNITS = {
+    "accuracy": "points", "macro-f1": "points of macro F1", "balanced-accuracy": "points of balanced accuracy",
+    "log-loss": "hundredths of log loss",
+}  # fmt: skip
+
+
+def unit_of(criterion: str) -> str:
+    """Return what a hundredth of a criterion is called: "points" of accuracy, "points of macro F1"."""
+    return _UNITS[criterion]
+
+
 def chance(probability: float) -> str:
     """Write a probability in whole percent, one that is all but sure as "> 99 %"."""
     if math.isnan(probability):
@@ -67,6 +78,11 @@ def clock(seconds: float) -> str:
 def shortened(text: str, limit: int) -> str:
     """Cut ``text`` to ``limit`` characters, the last one an ellipsis."""
     return text if len(text) <= limit else text[: max(1, limit - 1)].rstrip() + "…"
+
+
+def some(things: Sequence[object], most: int) -> str:
+    """List the first things, with an ellipsis where there are more."""
+    return ", ".join(map(str, things[:most])) + (", …" if len(things) > most else "")
 
 
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")

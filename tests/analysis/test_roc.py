@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn import metrics
 
-from ceteris.analysis.metrics import roc_curve, roc_one_vs_rest
+from ceteris.analysis.metrics import auc_values, roc_curve, roc_one_vs_rest
 from ceteris.errors import DataError
 from ceteris.records import FloatArray, IntArray
 
@@ -91,3 +91,22 @@ def test_only_one_class_present_gives_no_macro_curve() -> None:
 def test_scores_that_do_not_fit_the_cases_are_refused() -> None:
     with pytest.raises(DataError, match=r"received \(3,\) and \(2,\)"):
         roc_curve(np.zeros(3), np.array([True, False]))
+
+
+@given(st.integers(0, 10**6))
+def test_values_of_images_have_the_macro_area_as_their_mean(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    labels = random.integers(0, 3, size=60)
+    scores = random.dirichlet(np.ones(4), size=60).round(1)  # many ties, and a class that is not there
+    values = auc_values(scores, labels)
+    assert values.mean() == pytest.approx(roc_one_vs_rest(scores, labels).macro.auc)
+    assert np.isnan(auc_values(scores[:5], np.zeros(5, dtype=np.int64))).all()
+
+
+def test_the_variance_of_these_values_is_that_of_resampled_areas() -> None:
+    random = np.random.default_rng(1)
+    labels = random.integers(0, 3, size=400)
+    scores = random.dirichlet(np.ones(3), size=400) + 0.3 * np.eye(3)[labels]
+    drawn = random.integers(400, size=(400, 400))
+    areas = [roc_one_vs_rest(scores[row], labels[row]).macro.auc for row in drawn]
+    assert auc_values(scores, labels).std() / 20 == pytest.approx(np.std(areas), rel=0.12)

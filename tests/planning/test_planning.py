@@ -95,6 +95,7 @@ def test_too_few_records_or_those_of_another_design_leave_an_assumption() -> Non
     assert few.arms == other.arms == 0
     assert few.error < other.error == 0.1
     assert "assumed: 10 % errors" in disagreement_source(other)
+    assert "by 1.4 times what these explain" in disagreement_source(other)
     assert other.share == pytest.approx(0.27 * 0.3)
 
 

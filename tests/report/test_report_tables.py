@@ -105,6 +105,7 @@ def test_test_results_stand_with_interval_and_every_seed(
     assert len(rows) == 7
     for row in rows:
         assert float(row["low"]) < float(row["accuracy"]) < float(row["high"])
+        assert float(row["AUC low"]) < float(row["AUC"]) <= float(row["AUC high"])
     assert len(by_name["test_results_by_seed"].rows) == len(findings.finals)
 
 

@@ -39,8 +39,10 @@ def epochs_of(request: Request) -> set[int]:
     ("strategy", "epochs", "expected"),
     [
         (Halving(), 9, [(1, 27), (3, 9), (9, 3)]),
-        (Halving(), 10, [(1, 27), (3, 9), (9, 3), (10, 1)]),
-        (Halving(), 1000, [(1, 27), (3, 9), (9, 3), (1000, 1)]),
+        (Halving(), 10, [(2, 27), (6, 9), (10, 3)]),
+        (Halving(), 1, [(1, 27)]),
+        (Halving(shortest=1), 10, [(1, 27), (3, 9), (9, 3), (10, 1)]),
+        (Halving(shortest=1), 1000, [(1, 27), (3, 9), (9, 3), (1000, 1)]),
         (Halving(reduction=2, shortest=4), 10, [(4, 27), (8, 13), (10, 6)]),
         (Halving(shortest=20), 10, [(10, 27)]),
     ],
@@ -51,7 +53,7 @@ def test_every_rung_keeps_one_in_so_many_for_so_many_times_the_epochs(
     assert rungs(strategy, 27, epochs) == tuple(Rung(epochs=length, candidates=count) for length, count in expected)
 
 
-@given(st.integers(1, 500), st.integers(2, 10), st.integers(1, 20), st.integers(1, 300))
+@given(st.integers(1, 500), st.integers(2, 10), st.integers(0, 20), st.integers(1, 300))
 def test_rungs_grow_in_epochs_and_shrink_in_recipes(count: int, reduction: int, shortest: int, epochs: int) -> None:
     ladder = rungs(Halving(reduction=reduction, shortest=shortest), count, epochs)
     assert ladder[0].candidates == count
@@ -92,6 +94,18 @@ def test_the_baseline_takes_part_and_is_always_trained_in_full() -> None:
     assert np.isfinite(baseline.accuracies).all()
     assert baseline.status == "finished"
     assert "trained in full because the others are compared with it" in candidate_remark(baseline)
+
+
+def test_every_single_change_of_the_baseline_is_among_the_first() -> None:
+    _, route = explored(halving())
+    baseline = dict(route.candidates[0].settings)
+    changed = [[name for name, value in one.settings if value != baseline[name]] for one in route.candidates]
+    levels = sum(len(factor.levels) - 1 for factor in place_of(halving(), epochs=9).study.factors)
+    assert [len(names) for names in changed[: levels + 1]] == [0] + [1] * levels
+    assert max(len(names) for names in changed) > 1
+    _, few = explored(halving(candidates=2 * levels - 1))
+    changed = [[name for name, value in one.settings if value != baseline[name]] for one in few.candidates]
+    assert [len(names) for names in changed[:levels]] == [0] + [1] * (levels - 1)
 
 
 def test_recipes_are_drawn_without_one_twice() -> None:
@@ -162,7 +176,7 @@ def test_where_nothing_finishes_the_baseline_is_still_tried_in_full() -> None:
 
 
 def test_a_recipe_with_few_epochs_of_its_own_is_not_trained_longer() -> None:
-    strategy = halving(ranges=(Range(field="epochs", low=1, high=20),))
+    strategy = halving(shortest=1, ranges=(Range(field="epochs", low=1, high=20),))
     requests, route = driven(
         search(place_of(strategy, models=(model("mlp", replace(MLP, epochs=9)),))), lambda trial: 0.75
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 from sklearn import metrics
 
 from ceteris.errors import ConfigError, DataError
@@ -196,6 +197,27 @@ def roc_one_vs_rest(probabilities: Probabilities, labels: IntArray) -> RocCurves
     truth = labels[:, None] == np.arange(probabilities.shape[1])  # (n, classes)
     curves = tuple(roc_curve(probabilities[:, c], truth[:, c]) for c in range(probabilities.shape[1]))
     return RocCurves(per_class=curves, macro=_mean_curve(curves), micro=roc_curve(probabilities.ravel(), truth.ravel()))
+
+
+def auc_values(probabilities: Probabilities, labels: IntArray) -> FloatArray:
+    """Return one value per image (n,) whose mean is the macro AUC, so that its variance is that of their mean.
+
+    They are the structural components of DeLong, DeLong & Clarke-Pearson (1988): how often a case of a class is ranked above
+    the cases of others, and these below it, each weighted by n over the number of such cases; NaN where no class has both.
+
+    Raises:
+        DataError: probabilities (n, classes) and labels (n,) do not fit together.
+    """
+    check_probabilities(probabilities, labels)
+    count, values = len(labels), []
+    for scores, positives in ((probabilities[:, c], labels == c) for c in range(probabilities.shape[1])):
+        if (own := int(np.count_nonzero(positives))) not in (0, count):
+            ranks, others = stats.rankdata(scores), np.empty(count)
+            others[positives] = (ranks[positives] - stats.rankdata(scores[positives])) / (count - own)
+            others[~positives] = 1 - (ranks[~positives] - stats.rankdata(scores[~positives])) / own
+            area = others[positives].mean()
+            values.append(area + (others - area) * count / np.where(positives, own, count - own))
+    return np.asarray(np.mean(values, axis=0)) if values else np.full(count, np.nan)
 
 
 def _mean_curve(curves: tuple[RocCurve, ...]) -> RocCurve:

@@ -4,7 +4,7 @@ A ``Results`` holds the facts of the study, and of every model what was explored
 its final trainings answered on the test set. Nothing that is written of a study reads its findings beside it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from itertools import combinations
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from ceteris.analysis.metrics import Scores, scores
+from ceteris.analysis.metrics import Scores, auc_values, scores
 from ceteris.analysis.test_images import ShownImages, shown_images
 from ceteris.findings import (
     Candidate,
@@ -32,7 +32,7 @@ from ceteris.findings import (
     mean_of_finished,
 )
 from ceteris.recipe import Recipe
-from ceteris.records import Cost, EpochHistory, FloatArray, IntArray
+from ceteris.records import Cost, Criterion, EpochHistory, FloatArray, IntArray
 from ceteris.seeds import generator
 from ceteris.stats import MORE_REPETITIONS, Interval, holm, mcnemar, two_way_bootstrap, two_way_interval, two_way_test
 
@@ -49,7 +49,7 @@ _OPPOSITE: dict[Verdict, Verdict] = {
 
 @dataclass(frozen=True, kw_only=True)
 class VersionResults:
-    """One version of a model: its finished ``finals`` by seed, their scores, and 95 % intervals of mean accuracy and macro F1.
+    """One version of a model: its finished ``finals`` by seed, their scores, and 95 % intervals of mean accuracy, F1 and AUC.
 
     The intervals say how far the figure on other images of the same kind may lie, over seeds and images alike; with
     one seed they lack the luck of the training. ``position`` is the model's place in the study; ``right`` (seeds, images) says
@@ -68,6 +68,7 @@ class VersionResults:
     right: NDArray[np.bool_]
     accuracy_interval: Interval
     f1_interval: Interval
+    auc_interval: Interval
     train_accuracy: float
     validation_accuracy: float
     train_loss: float
@@ -227,6 +228,12 @@ class ModelResults(ModelFinding):
         return {factor.name: factor.label for factor in self.factors}
 
     @property
+    def criterion(self) -> Criterion:
+        """What choices and claims were made of."""
+        compared = [*(level.comparison for _, level in self.levels()), *(entry.comparison for entry in self.candidates)]
+        return next((found.criterion for found in compared if found), "accuracy")
+
+    @property
     def changed(self) -> bool:
         """Whether the best recipe differs from the baseline."""
         return self.best != self.baseline
@@ -299,12 +306,13 @@ def _model(findings: StudyFindings, model: ModelFinding, position: int) -> Model
     arms: list[LevelFinding | Candidate] = [level for factor in model.factors for level in factor.levels]
     arms += model.candidates
     finals = {version: finished(findings, model.name, version) for version in VERSION_TITLES}
+    gains = [factor.reason.gain for factor in model.factors if isinstance(factor.reason, Taken)]
     return ModelResults(
         **{field.name: getattr(model, field.name) for field in fields(ModelFinding)},
         position=position,
         block="fold" if max((len(arm.accuracies) for arm in arms), default=0) == findings.folds else "block",
         choices=_choices(model),
-        promised_gain=_promised_gain(model),
+        promised_gain=float(sum(gains)) if gains and not model.candidates else float("nan"),
         open=tuple(_open(model)),
         explanation=next((entry for entry in findings.explanations if entry.model == model.name), None),
         versions=tuple(_version(findings, model, position, version, own) for version, own in finals.items() if own),
@@ -334,6 +342,7 @@ def _version(
         right=predicted == labels,
         accuracy_interval=two_way_interval(predicted == labels),
         f1_interval=_f1_interval(predicted, labels, finals[0].probabilities.shape[1]),
+        auc_interval=_auc_interval(np.array([auc_values(final.probabilities, labels) for final in finals])),
         train_accuracy=_mean_of(
             [_first_of(final.clean_train_accuracy, _kept(final, "train_accuracy")) for final in finals]
         ),
@@ -351,8 +360,20 @@ def _f1_interval(predicted: IntArray, labels: IntArray, classes: int) -> Interva
         there = counts.sum(axis=1) > 0
         return float(np.mean((2 * counts.diagonal() / (counts.sum(axis=0) + counts.sum(axis=1)).clip(1))[there]))
 
-    seeds, images = predicted.shape
-    return two_way_bootstrap(macro_f1, seeds=seeds, images=images, generator=generator(0, 0, "sample"), resamples=500)
+    return _bootstrapped(macro_f1, predicted)
+
+
+def _auc_interval(values: FloatArray) -> Interval:
+    """Return the interval of the macro AUC from values (seeds, images) whose mean it is, see :func:`auc_values`."""
+    if not np.isfinite(values).all():
+        return Interval(estimate=np.nan, low=np.nan, high=np.nan)
+    found = _bootstrapped(lambda seed, drawn: float(values[seed, drawn].mean()), values)
+    return replace(found, high=min(1.0, found.high))
+
+
+def _bootstrapped(metric: Callable[[int, IntArray], float], table: NDArray[np.generic]) -> Interval:
+    seeds, images = table.shape
+    return two_way_bootstrap(metric, seeds=seeds, images=images, generator=generator(0, 0, "sample"), resamples=500)
 
 
 def _test_comparisons(models: tuple[ModelResults, ...], significance: float) -> tuple[TestComparison, ...]:
@@ -434,11 +455,6 @@ def _reversed(found: Comparison) -> Comparison:
         narrow_low=-found.narrow_high,
         narrow_high=-found.narrow_low,
     )
-
-
-def _promised_gain(model: ModelFinding) -> float:
-    gains = [factor.reason.gain for factor in model.factors if isinstance(factor.reason, Taken)]
-    return float(sum(gains)) if gains and not model.candidates else float("nan")
 
 
 def still_open(found: Comparison) -> bool:

@@ -192,7 +192,10 @@ def _power_lines(estimate: PlanEstimate) -> list[str]:
 
 def disagreement_source(found: Disagreement) -> str:
     """Say on what the differences that can be found rest."""
-    differ = f"two settings differ on {100 * found.share:.1f} % of the images"
+    differ = (
+        f"two settings differ on {100 * found.share:.1f} % of the images, and between blocks by {found.ratio:.1f} times what "
+        "these explain"
+    )
     if found.arms:
         return f"{differ}, from {found.arms} arms x {found.blocks} blocks in the store"
     return f"assumed: {100 * found.error:.0f} % errors, {differ}"

@@ -87,7 +87,7 @@ def draw_effects(model: ModelResults, figure: Figure, *, margin: float) -> None:
     prepare_rows(blocks, rows, f"accuracy on each {model.block}, %")
     prepare_differences(
         effects, [level.comparison for level in levels], rows=rows, margin=margin,
-        title="difference, points",
+        title="difference",
     )  # fmt: skip
     heads = zip(BET_COLUMNS, ("expected", "chance", "shown?"), strict=True)
     for x, told in heads:

@@ -21,7 +21,7 @@ from ceteris.figures.rows import (
 )
 from ceteris.figures.style import MUTED, PAPER, axes_at, model_colour, open_page
 from ceteris.findings import Verdict, mean_of_finished
-from ceteris.formats import shortened
+from ceteris.formats import shortened, unit_of
 
 CONFIRMED_ROW, ABLATED_ROW = 0.46, 0.34  # inches
 ABLATION_WORDS: dict[Verdict, str] = {
@@ -72,13 +72,14 @@ def draw_improvement(models: Sequence[ModelResults], figure: Figure, *, margin: 
     blocks = axes_at(figure, 1.6, 0.75, 2.45, rows * CONFIRMED_ROW)
     gains = axes_at(figure, 4.25, 0.75, 1.75, rows * CONFIRMED_ROW)
     prepare_differences(
-        gains, [found.comparison for _, found in shown], rows=rows, margin=margin, title="best minus baseline, points",
+        gains, [found.comparison for _, found in shown], rows=rows, margin=margin, title="best minus baseline",
         extra=promised,
     )  # fmt: skip
     values = np.concatenate([*(half for _, found in shown for half in (found.baseline, found.best)), [np.nan]])
     low, high = readable_range(values, values, values, needed=values)
     blocks.set_xlim(100 * low, 100 * min(high, ALL_RIGHT))
-    prepare_rows(blocks, rows, "result of each training, %")
+    criterion = shown[0][0].criterion if shown else "accuracy"
+    prepare_rows(blocks, rows, f"result of each training, {'%' if criterion == 'accuracy' else unit_of(criterion)}")
     for row, (model, found) in enumerate(shown):
         label_row(blocks, -0.61, row + 0.5, shortened(model.label, 24), bold=True)
         above, below, colour = row + 0.3, row + 0.7, model_colour(model.position)
@@ -105,7 +106,7 @@ def draw_ablation(choices: tuple[AblatedChoice, ...], figure: Figure, *, title: 
     axes = axes_at(figure, 2.75, 0.75, 3.1, rows * ABLATED_ROW)
     prepare_differences(
         axes, [choice.comparison for choice in choices], rows=rows, margin=margin,
-        title="accuracy lost when the choice is put back alone, points",
+        title="lost when the choice is put back alone",
     )  # fmt: skip
     page = axes.get_yaxis_transform()
     for row, choice in enumerate(choices):

@@ -219,7 +219,7 @@ def draw_interactions(model: ModelResults, figure: Figure, *, margin: float) -> 
     axes = axes_at(figure, 2.9, 0.75, 2.75, rows * INTERACTION_ROW)
     prepare_differences(
         axes, [entry.comparison for entry in shown], rows=rows, margin=margin,
-        title="joint effect minus the sum of the two, points",
+        title="joint effect minus the sum of the two",
     )  # fmt: skip
     for row, entry in enumerate(shown):
         y = row + 0.5

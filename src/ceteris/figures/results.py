@@ -39,7 +39,7 @@ def results_figure(results: Results) -> Iterator[ReportFigure]:
         yield ReportFigure(
         name="test-results", section="results", draw=partial(draw_results, results),
         caption="Accuracy, macro-averaged precision, recall and F1, and AUC on the test set: mean over seeds (large), every "
-        "seed (small), 95 % interval of the accuracy over images and seeds.",
+        "seed (small), 95 % intervals of accuracy, F1 and AUC over images and seeds.",
         description="Dot plots of five metrics for every version of every model; the numbers are in the table of test results.",
     )  # fmt: skip
 
@@ -63,8 +63,7 @@ def draw_results(results: Results, figure: Figure) -> None:
         _prepare(axes, rows, title)
         for row, summary in enumerate(results.versions):
             colour = model_colour(summary.position)
-            if metric == "accuracy":
-                interval = summary.accuracy_interval
+            if interval := getattr(summary, f"{metric}_interval", None):
                 axes.plot([100 * interval.low, 100 * interval.high], [row, row], color=colour, linewidth=1.3)
             values = [100 * getattr(result, metric) for result in summary.results]
             axes.scatter(values, [row] * len(values), s=8, color=MUTED, alpha=0.6, linewidths=0, zorder=2)

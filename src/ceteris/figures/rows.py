@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from ceteris.figures.style import FAINT, INK, MUTED, PAPER, VERDICT_COLOURS, VERDICT_MARKERS, WIDTH, axes_at
 from ceteris.findings import Comparison, Verdict
-from ceteris.formats import points
+from ceteris.formats import points, unit_of
 from ceteris.records import FloatArray
 
 ROW = 0.2  # inches: a row of one line
@@ -59,10 +59,10 @@ def prepare_differences(
     title: str,
     extra: Sequence[float] = (),
 ) -> None:
-    """Set the range of the axis in points, its rules, and the band of what counts as equivalent.
+    """Set the range of the axis in points of the criterion, its rules, and the band of what counts as equivalent.
 
     The axes are ``rows`` rows high, row 0 at the top. The comparisons will be readable (far outliers are left to arrows at
-    the edge), and ``extra`` differences lie within the range. ``margin`` is the accuracy below which settings are equivalent.
+    the edge), and ``extra`` differences lie within the range. ``margin`` is the difference below which settings are equivalent.
     """
     known = [entry for entry in comparisons if entry is not None]
     centre, left, right = (
@@ -70,7 +70,7 @@ def prepare_differences(
     )
     low, high = readable_range(centre, left, right, needed=np.array([0.0, *extra])) if known else (-0.02, 0.02)
     axes.set_xlim(100 * min(low, -1.3 * margin), 100 * max(high, 1.3 * margin))
-    prepare_rows(axes, rows, title)
+    prepare_rows(axes, rows, f"{title}, {unit_of(known[0].criterion if known else 'accuracy')}")
     axes.axvspan(-100 * margin, 100 * margin, color=FAINT, alpha=0.55, linewidth=0, zorder=0)
     axes.axvline(0, color=MUTED, linewidth=0.9, zorder=1)
 

@@ -5,9 +5,9 @@ more blocks vary than their images explain, go into the formulas of the test tha
 store, where trials of this model family on this data and design lie. Otherwise they are assumed from an error rate e, the
 smallest one seen, or half a percent per class (10 to 50 %):
 
-    share = 0.27 sqrt(e (1 - e))     blocks vary twice as much as their images explain
+    share = 0.27 sqrt(e (1 - e))     blocks vary 1.4 times as much as their images explain
 
-which is a fit to the pairs of levels of real studies (docs/methodology.md, "What a plan rests on").
+which were measured on real networks (docs/methodology.md, "What a plan rests on").
 """
 
 from collections import defaultdict
@@ -28,7 +28,7 @@ from ceteris.study import Study
 
 _LEAST_ARMS = 3
 _LEAST_ERROR, _ERROR_PER_CLASS = 0.1, 1 / 200  # of a data set of which nothing is known
-_SHARE_OF_DEVIATION, _ASSUMED_RATIO = 0.27, 2.0
+_SHARE_OF_DEVIATION, _ASSUMED_RATIO = 0.27, 1.4
 _STEPS = 200  # of an integral over measured differences
 
 

@@ -8,6 +8,7 @@ from ceteris.analysis.results import ModelResults, Results
 from ceteris.figures.improvement import ABLATION_WORDS
 from ceteris.figures.luck import SOURCES
 from ceteris.findings import FactorFinding, LevelFinding, mean_of_finished
+from ceteris.formats import unit_of
 from ceteris.report.search_words import candidate_remark, claim_text, claims_against, decision_text
 from ceteris.report.table import Cell, Table, columns, detail, made
 from ceteris.report.words import improvement_sentence
@@ -20,7 +21,14 @@ def improvement(models: Sequence[ModelResults]) -> Table:
         ("high", "points"), ("p", "p"), ("verdict", "verdict"), ("blocks", "count"), ("expected while chosen", "points"),
         "in words",
     )  # fmt: skip
-    return made("improvement", "Improvement over the baseline, measured again", titles, map(_improvement, models))
+    title = _told("Improvement over the baseline, measured again", models)
+    return made("improvement", title, titles, map(_improvement, models))
+
+
+def _told(title: str, models: Sequence[ModelResults]) -> str:
+    """Add to a table's title what its differences are of, where that is not the accuracy."""
+    criterion = next((model.criterion for model in models), "accuracy")
+    return title if criterion == "accuracy" else f"{title} (differences in {unit_of(criterion)})"
 
 
 def _improvement(model: ModelResults) -> tuple[Cell, ...]:
@@ -42,7 +50,7 @@ def what_helped(models: Sequence[ModelResults]) -> Table:
         detail("high", "points"), detail("adjusted p", "p"), detail("verdict", "text"), detail("decision", "text"),
     )  # fmt: skip
     rows = (_choice(model, factor) for model in models for factor in model.factors)
-    return made("what_helped", "What is taken, and what was shown", titles, rows)
+    return made("what_helped", _told("What is taken, and what was shown", models), titles, rows)
 
 
 def _choice(model: ModelResults, factor: FactorFinding) -> tuple[Cell, ...]:
@@ -73,7 +81,7 @@ def levels(model: ModelResults, factors: Sequence[FactorFinding] | None = None) 
         *((f"{model.block} {number + 1}", "share") for number in range(blocks)),
     )  # fmt: skip
     rows = (_level(factor, level, blocks) for factor in shown for level in factor.levels)
-    return made(f"factors_{model.name}", f"{model.label}: every level of every factor", titles, rows)
+    return made(f"factors_{model.name}", _told(f"{model.label}: every level of every factor", [model]), titles, rows)
 
 
 def _level(factor: FactorFinding, level: LevelFinding, blocks: int) -> tuple[Cell, ...]:
@@ -191,7 +199,7 @@ def candidates(model: ModelResults) -> Table:
         )
         for entry in model.candidates
     )  # fmt: skip
-    return made(f"candidates_{model.name}", f"{model.label}: every recipe tried", titles, rows)
+    return made(f"candidates_{model.name}", _told(f"{model.label}: every recipe tried", [model]), titles, rows)
 
 
 def costs_of_exploration(models: Sequence[ModelResults]) -> Table:

@@ -35,7 +35,7 @@ from ceteris.findings import (
     candidate_label,
     mean_of_finished,
 )
-from ceteris.formats import chance, p_value, percent, plain_points, points, rough_duration, several
+from ceteris.formats import chance, p_value, percent, plain_points, points, rough_duration, several, unit_of
 from ceteris.stats import MORE_REPETITIONS
 
 if TYPE_CHECKING:  # a report is written, and read in its notebook, without torch
@@ -48,9 +48,9 @@ BASELINE = candidate_label(0, (), ())
 # Comparisons: what is expected of an option, and what was shown of it
 
 
-def bet_text(gain: float, probability: float) -> str:
+def bet_text(gain: float, probability: float, criterion: str = "accuracy") -> str:
     """Say what is expected of an option, and how likely it helps."""
-    return f"{points(gain, zero='±')} points expected, {chance(probability)} likely to help"
+    return f"{points(gain, zero='±')} {unit_of(criterion)} expected, {chance(probability)} likely to help"
 
 
 def claim_text(found: Comparison) -> str:
@@ -100,16 +100,17 @@ def _evidence(found: Comparison) -> str:
 
 
 def comparison_sentence(found: Comparison, option: str, current: str) -> str:
-    """Say what was shown of an option against the current setting, in percentage points with 95 % intervals."""
-    size = f"{points(found.difference, zero='±')} points ({_evidence(found)})"
+    """Say what was shown of an option against the current setting, in points of the criterion with 95 % intervals."""
+    unit = unit_of(found.criterion)
+    size = f"{points(found.difference, zero='±')} {unit} ({_evidence(found)})"
     if found.identical:
         return f"{option} and {current} were the same training: nothing differed on any of {found.blocks} blocks."
     match found.verdict:
         case "equivalent":
             return (
-                f"{option} and {current} are equivalent: the difference of {points(found.difference, zero='±')} points has a "
+                f"{option} and {current} are equivalent: the difference of {points(found.difference, zero='±')} {unit} has a "
                 f"{100 * found.confidence:.3g} % interval of {points(found.narrow_low)} to {points(found.narrow_high)}, "
-                f"inside the margin of ±{100 * found.margin:g} points."
+                f"inside the margin of ±{100 * found.margin:g} {unit}."
             )
         case "undecided":
             return f"No difference between {option} and {current} was shown: {size}."
@@ -144,13 +145,14 @@ def interaction_sentence(found: Interaction) -> str:
     comparison = found.comparison
     pair = f"{found.first[0]} {found.first[1]} and {found.second[0]} {found.second[1]}"
     evidence = f"{_evidence(comparison)} interactions"
-    size = f"{plain_points(abs(comparison.difference))} points"
+    unit = unit_of(comparison.criterion)
+    size = f"{plain_points(abs(comparison.difference))} {unit}"
     return {
         "better": f"Together {pair} bring {size} more than the sum of their two effects ({evidence}).",
         "worse": f"Together {pair} bring {size} less than the sum of their two effects ({evidence}).",
         "equivalent": f"The effects of {pair} add up: what is between them and their sum lies inside "
-        f"±{100 * comparison.margin:g} points.",
-        "undecided": f"It was not shown whether the effects of {pair} add up: {points(comparison.difference)} points "
+        f"±{100 * comparison.margin:g} {unit}.",
+        "undecided": f"It was not shown whether the effects of {pair} add up: {points(comparison.difference)} {unit} "
         f"({evidence}).",
     }[comparison.verdict]
 
@@ -165,7 +167,8 @@ def confirmation_sentence(found: Confirmation) -> str:
     where = "On images that no choice has seen" if found.fresh else "On new splits of the same images"
     both = np.isfinite(found.best) & np.isfinite(found.baseline)
     ahead, count = int((found.best > found.baseline)[both].sum()), int(both.sum())
-    size = f"on average by {points(comparison.difference)} points (95 % {points(comparison.low)} to {points(comparison.high)})"
+    unit = unit_of(comparison.criterion)
+    size = f"on average by {points(comparison.difference)} {unit} (95 % {points(comparison.low)} to {points(comparison.high)})"
     unequal = (
         "by very unequal amounts, so its size is uncertain"
         if ahead == count
@@ -174,7 +177,7 @@ def confirmation_sentence(found: Confirmation) -> str:
     verdict = {
         "better": "it is shown to be better",
         "worse": "it is shown to be worse, so what chose it was chance",
-        "equivalent": f"the two are equivalent within ±{100 * comparison.margin:g} points",
+        "equivalent": f"the two are equivalent within ±{100 * comparison.margin:g} {unit}",
         "undecided": unequal,
     }[comparison.verdict]
     kept = {
@@ -228,6 +231,7 @@ def _reason_sentence(factor: FactorFinding, told: Mapping[str, str]) -> str:
     before = factor.incumbent.tuned_label if factor.incumbent else ""
     kept = factor.kept or factor.levels[0]
     name, found = kept.tuned_label, kept.comparison
+    criterion = next((level.comparison.criterion for level in factor.levels if level.comparison), "accuracy")
     match factor.reason:
         case Taken(gain=gain, chance=probability, cost=cost):
             shown = any(level.comparison and level.comparison.verdict == "better" for level in factor.levels)
@@ -239,13 +243,18 @@ def _reason_sentence(factor: FactorFinding, told: Mapping[str, str]) -> str:
                 and {
                     "better": " It was shown to be better.",
                     "worse": " It was shown to be worse.",
-                    "equivalent": f" The two are equivalent within ±{100 * found.margin:g} points.",
+                    "equivalent": f" The two are equivalent within ±{100 * found.margin:g} {unit_of(found.criterion)}.",
                     "undecided": " That it is better was not shown." if shown else "",
                 }[found.verdict]
             )
-            return f"{start}Our best bet is {name} instead of {before}: {bet_text(gain, probability)}{raw}{saves}.{claim or ''}"
+            bet = bet_text(gain, probability, criterion)
+            return f"{start}Our best bet is {name} instead of {before}: {bet}{raw}{saves}.{claim or ''}"
         case Kept(leader=leader, gain=gain, chance=probability):
-            nearest = f" The nearest is {told.get(leader, leader)}: {bet_text(gain, probability)}." if leader else ""
+            nearest = (
+                f" The nearest is {told.get(leader, leader)}: {bet_text(gain, probability, criterion)}."
+                if leader
+                else ""
+            )
             return f"{before} stays: no option is expected to bring more than it costs.{nearest}"
         case SameTraining():
             others = [_same_training(factor, level) for level in factor.levels if not level.incumbent]
@@ -285,8 +294,8 @@ def to_decide_text(factor: FactorFinding) -> str:
     if not least > 0:
         return told
     return (
-        f"{told} A true difference above {plain_points(least)} points would be found with {blocks * len(arms)} more trainings "
-        f"({rough_duration(seconds)} on one core); a smaller one would stay open."
+        f"{told} A true difference above {plain_points(least)} {unit_of(found[0].criterion)} would be found with "
+        f"{blocks * len(arms)} more trainings ({rough_duration(seconds)} on one core); a smaller one would stay open."
     )
 
 
@@ -360,7 +369,7 @@ def selection_sentence(candidates: Sequence[Candidate]) -> str:
     highest = max([baseline, *finished], key=lambda entry: float(np.mean(entry.accuracies)))
     if chosen.number:
         found = chosen.comparison
-        bet = f"{bet_text(found.expected_gain, found.chance)}; " if found else ""
+        bet = f"{bet_text(found.expected_gain, found.chance, found.criterion)}; " if found else ""
         return f"{chosen.label} is our best bet: {bet}mean accuracy {_mean(chosen)}, {corrected}: {_against_baseline(chosen)}"
     if not count:
         return "The baseline stays: no other recipe was trained on two of its blocks."

@@ -12,7 +12,7 @@ from ceteris.analysis.results import ModelResults, Results, TestComparison, Vers
 from ceteris.figures.fonts import fonts_for, spelling
 from ceteris.figures.luck import SOURCES
 from ceteris.findings import ComparisonTest, FactorFinding, FactorPath, LevelFinding, Verdict
-from ceteris.formats import duration, percent, plain_points, points, points_range, several
+from ceteris.formats import duration, percent, plain_points, points, points_range, several, unit_of
 from ceteris.report.knowledge import FAMILIES, reason_of
 from ceteris.report.search_words import confirmation_sentence, search_text, strategy_words
 from ceteris.stats import MORE_REPETITIONS
@@ -236,7 +236,8 @@ def improvement_sentence(model: ModelResults) -> str:
             "is unconfirmed."
         )
     promised = model.promised_gain
-    added = f"The choices together were expected to bring {points(promised)}." if math.isfinite(promised) else ""
+    unit = unit_of(model.confirmation.comparison.criterion) if model.confirmation.comparison else "points"
+    added = f"The choices together were expected to bring {points(promised)} {unit}." if math.isfinite(promised) else ""
     return f"{model.label}: {_joined(confirmation_sentence(model.confirmation), added)}"
 
 
@@ -249,7 +250,7 @@ def improvement_in_short(model: ModelResults) -> str:
     found = model.confirmation.comparison
     if found is None:
         return "improvement not measurable"
-    size = f"{points(found.difference)} points"
+    size = f"{points(found.difference)} {unit_of(found.criterion)}"
     text = {
         "better": f"improvement {size}, shown",
         "worse": f"worse than its baseline, {size}",
@@ -343,11 +344,11 @@ def to_decide_sentences(results: Results) -> list[str]:
     if not found:
         return []
     matter = sum(entry.matters for entry in found)
-    margin = 100 * results.equivalence_margin
+    margin, unit = 100 * results.equivalence_margin, unit_of(results.criterion)
     compared = sum(level.comparison is not None for model in results.models for _, level in model.levels())
     sentences = [
         f"Nothing was shown of {len(found)} of {compared} options; {matter} of these are expected to move the "
-        f"accuracy by more than {margin / 2:g} points."
+        f"{'accuracy' if results.criterion == 'accuracy' else 'result'} by more than {margin / 2:g} {unit}."
     ]
     known = [  # options that left early were not meant to find anything
         entry
@@ -361,7 +362,7 @@ def to_decide_sentences(results: Results) -> list[str]:
         )
         seconds, trainings = sum(entry.seconds for entry in known), sum(entry.trainings for entry in known)
         sentences.append(
-            f"This design finds true differences above {now} points; with {MORE_REPETITIONS} more repetitions of these "
+            f"This design finds true differences above {now} {unit}; with {MORE_REPETITIONS} more repetitions of these "
             f"({trainings:,} trainings, {duration(seconds)} on one core) above {then}. Smaller ones stay open."
         )
     return sentences
@@ -640,8 +641,11 @@ def exploration_text(results: Results) -> str:
         f"{results.trials_total} trainings{failed}, on {results.folds} folds{seeds}{images}.",
         conditions_sentence(results),
         f"An option is shown to be better or worse when the Holm-adjusted p is below {results.significance:g}, equivalent when "
-        f"the interval lies inside ±{100 * results.equivalence_margin:g} points; else nothing is shown. What is taken needs no "
-        "such proof: it is the best bet.",
+        f"the interval lies inside ±{100 * results.equivalence_margin:g} {unit_of(results.criterion)}; else nothing is shown. "
+        "What is taken needs no such proof: it is the best bet.",
+        "Of the log loss less is better; it counts negatively, so that + is an improvement."
+        if results.criterion == "log-loss"
+        else "",
     )
 
 

@@ -6,7 +6,7 @@ question, which the verdict of every comparison answers; no choice depends on it
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -98,7 +98,7 @@ def compare(
 
     ``significance`` None is the study's, ``error`` None that of the incumbent, ``fresh_samples`` None as in the exploration.
     """
-    return compare_levels(
+    found = compare_levels(
         incumbent,
         levels,
         folds=study.exploration.folds,
@@ -109,6 +109,7 @@ def compare(
         fresh_samples=study.exploration.images > 0 if fresh_samples is None else fresh_samples,
         same_images=same_images,
     )
+    return {label: replace(comparison, criterion=study.criterion) for label, comparison in found.items()}
 
 
 def error_of(study: Study, results: Outcomes) -> float:

@@ -182,15 +182,16 @@ class Race:
 class Halving:
     """Successive halving: many recipes with few epochs, the best 1 in ``reduction`` goes on with ``reduction`` times as many.
 
-    The recipes are drawn from all levels of all factors and from ``ranges``. A schedule is a function of the share of the
-    training that is done, so a shortened training runs through all of it and slow starters are not cut off before it
-    ends. ``shortest`` is the number of epochs of the first rung.
+    The baseline and its single changes (up to half of the recipes) come first, the others are drawn from all levels of all
+    factors and from ``ranges``. A schedule is a function of the share of the training that is done, so a shortened training
+    runs through all of it and slow starters are not cut off before it ends. ``shortest`` is the number of epochs of the
+    first rung; 0 takes 1 in ``reduction``² of all epochs.
     """
 
     kind: Literal["halving"] = "halving"
     candidates: Annotated[int, Field(strict=True, ge=2, le=10_000)] = 27
     reduction: Annotated[int, Field(strict=True, ge=2, le=10)] = 3
-    shortest: Count = 1
+    shortest: WholeNumber = 0
     ranges: tuple[Range, ...] = ()
 
 

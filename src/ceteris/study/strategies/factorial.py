@@ -408,9 +408,9 @@ class GridResults:
 FACTORIAL = Strategy(
     search=factorial,
     name="factorial grid",
-    how=f"The levels of all factors were combined in a grid, every cell {SAME_BLOCKS}. The effect of a level is its mean over "
-    "the grid, an interaction is how far the effect of one factor depends on another.",
-    limits="Main effects are means over the levels of the other factors and mislead where the factors interact; then the "
+    how=f"The options of all factors were combined in a grid, every cell {SAME_BLOCKS}. The effect of an option is its "
+    "mean over the grid, an interaction is how far the effect of one factor depends on another.",
+    limits="Main effects are means over the options of the other factors and mislead where the factors interact; then the "
     "cells count. Interactions of three and more factors are part of the noise.",
     check=check_grid,
 )

@@ -91,7 +91,7 @@ def without_one_choice(context: ExperimentContext, model: ModelSpec, best: Recip
 
 
 _HOW = (
-    f"One technique was changed at a time, {SAME_BLOCKS}. The level that is expected to bring the most, its cost counted, was "
+    f"One technique was changed at a time, {SAME_BLOCKS}. The option that is expected to bring the most, its cost counted, was "
     "taken."
 )
 GREEDY = Strategy(
@@ -104,7 +104,7 @@ GREEDY = Strategy(
 ONE_AT_A_TIME = Strategy(
     search=partial(factor_by_factor, around="baseline"),
     name="one factor at a time, around the baseline",
-    how=f"Every level was compared with the baseline alone, {SAME_BLOCKS}; the levels that won were then put together.",
+    how=f"Every option was compared with the baseline alone, {SAME_BLOCKS}; the best bets were then put together.",
     limits="Every effect was measured around the baseline. That the effects add up in the combination is an assumption, "
     "which only the confirmation tests.",
 )

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import chain, islice, pairwise
 
 import numpy as np
 
@@ -29,8 +29,9 @@ NAME = "successive halving"
 def halving(context: ExperimentContext, model: ModelSpec) -> Search:
     """Search by synchronous successive halving (Jamieson & Talwalkar 2016).
 
-    The recipes are drawn evenly from all levels of the model's factors and the strategy's ranges (a scrambled Sobol
-    sequence), the baseline among them. Rungs train on one block of a repetition that no comparison uses, so that what
+    First come the baseline and what differs from it in one level, up to half of the recipes, so that no level is left to
+    the luck of the draw; the others are drawn evenly from all levels of the model's factors and the strategy's ranges (a
+    scrambled Sobol sequence). Rungs train on one block of a repetition that no comparison uses, so that what
     is compared at the end has chosen nobody; the last rung trains the remaining ones in full on all blocks, the
     baseline always with them. In a rung the higher accuracy wins, then the lower loss, then the fewer operations, then
     who was drawn first. ASHA (Li et al. 2020) promotes recipes as soon as it can, which keeps more workers busy; who
@@ -39,7 +40,8 @@ def halving(context: ExperimentContext, model: ModelSpec) -> Search:
     study, strategy = context.study, context.study.strategy
     assert isinstance(strategy, Halving)
     space = space_of(study, model)
-    proposals = Proposals(study, space, FixedSequence(quasi_random_points(space, study)))
+    points = chain(islice(space.neighbours(), (strategy.candidates - 1) // 2), quasi_random_points(space, study))
+    proposals = Proposals(study, space, FixedSequence(points))
     runs = candidate_runs(proposals.take(strategy.candidates))
     ladder = rungs(strategy, len(runs), max(run.recipe.epochs for run in runs))
     remaining, climbed = runs, list[Rung]()
@@ -68,9 +70,10 @@ def halving(context: ExperimentContext, model: ModelSpec) -> Search:
 def rungs(strategy: Halving, candidates: int, epochs: int) -> tuple[Rung, ...]:
     """Return the rungs for so many recipes, of which the longest trains for ``epochs`` epochs.
 
-    Once one recipe is left, or the epochs are reached, the next rung is the last.
+    Once one recipe is left, or the epochs are reached, the next rung is the last. Unless the strategy says how long the
+    first rung is, there are two before it.
     """
-    found, length = [], strategy.shortest
+    found, length = [], strategy.shortest or -(-epochs // strategy.reduction**2)
     while length < epochs and candidates > 1:
         found.append(Rung(epochs=length, candidates=candidates))
         length, candidates = length * strategy.reduction, max(1, candidates // strategy.reduction)

@@ -242,11 +242,11 @@ class RaceState:
 RACE = Strategy(
     search=race,
     name="race",
-    how=f"The levels of a factor were trained block after block, {SAME_BLOCKS}; those whose verdict was clear left early. The "
-    "level that is expected to bring the most, its cost counted, was taken.",
-    limits="Levels that left early were judged on fewer blocks: their intervals are wider, and “undecided” or “equivalent” "
-    "may have become clearer with all blocks. The factors came one after another, so a combination that only works "
-    "together can be missed.",
+    how=f"The options of a factor were trained block after block, {SAME_BLOCKS}; those whose verdict was clear left early. The "
+    "option that is expected to bring the most, its cost counted, was taken.",
+    limits="Options that left early were judged on fewer blocks: their intervals are wider, and what is “not shown” or "
+    "“equivalent” may have become clearer with all blocks. The factors came one after another, so a combination that only "
+    "works together can be missed.",
     upper_bound=lambda strategy: replace(strategy, first=100),
     leaves_early=lambda strategy: True,
 )

@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -118,6 +119,18 @@ class Space:
     def at(self, shares: FloatArray) -> Point:
         """Return the point at shares of all dimensions, (dimensions,) in [0, 1)."""
         return tuple(dimension.at(float(share)) for dimension, share in zip(self.dimensions, shares, strict=True))
+
+    def neighbours(self) -> Iterator[Point]:
+        """Yield the points that differ from the baseline's in one choice: a level of every factor, then the next ones."""
+        start = self.start
+        levels = [
+            [label for label in dimension.labels if label != dimension.start] if isinstance(dimension, Choice) else []
+            for dimension in self.dimensions
+        ]
+        for labels in zip_longest(*levels):
+            for place, label in enumerate(labels):
+                if label is not None:
+                    yield (*start[:place], label, *start[place + 1 :])
 
     def points(self, random: np.random.Generator) -> Iterator[Point]:
         """Yield points at random: of a small finite space every one once, otherwise as many as are listed at most."""
