@@ -242,6 +242,11 @@ class ModelResults(ModelFinding):
         """Yield every level of every factor."""
         return ((factor, level) for factor in self.factors for level in factor.levels)
 
+    def finals_of(self, version: Version = "best") -> tuple[FinalFinding, ...]:
+        """Return the finished finals of one version."""
+        found = self.version(version)
+        return found.finals if found else ()
+
     def version(self, version: Version = "best") -> VersionResults | None:
         """Return the results of one version, None when it has no finished final."""
         return next((found for found in self.versions if found.version == version), None)

@@ -4,6 +4,7 @@ from ceteris.api.answers import Evaluation, evaluate_model, picture_files, predi
 from ceteris.api.model import ModelCard, TrainedModel, model_summaries, read_model, study_summaries, write_model
 from ceteris.api.result import Result, open_result
 from ceteris.api.runs import budget_of, run, run_study, seconds_of
+from ceteris.api.visualise import embed_images, feature_visualization, test_model
 
 __all__ = [
     "Evaluation",
@@ -11,7 +12,9 @@ __all__ = [
     "Result",
     "TrainedModel",
     "budget_of",
+    "embed_images",
     "evaluate_model",
+    "feature_visualization",
     "model_summaries",
     "open_result",
     "picture_files",
@@ -21,5 +24,6 @@ __all__ = [
     "run_study",
     "seconds_of",
     "study_summaries",
+    "test_model",
     "write_model",
 ]

@@ -18,7 +18,7 @@ from ceteris.api.collect import TrainedStudy, findings_of
 from ceteris.api.result import LOG_FILE, Result, claim_folder, write_result
 from ceteris.data import DataSet, from_arrays, parts_of, reading_lines, split_indices
 from ceteris.digests import digest_of
-from ceteris.errors import ConfigError
+from ceteris.errors import ConfigError, did_you_mean
 from ceteris.execution.pools import InProcessPool, WorkerPool
 from ceteris.execution.progress import Progress, Work
 from ceteris.execution.queue import Queue
@@ -80,6 +80,7 @@ def run_study(
         context = replace(context, extension=replace(context.extension, size_of=size_of))
     stages = dry_run(context).stages
     check_plan(stages, data_set, imports=options.imports)
+    check_layers(study, data_set, imports=options.imports)
     works = [
         [
             Work(
@@ -152,6 +153,22 @@ def check_plan(stages: Sequence[PlannedStage], data_set: DataSet, *, imports: Im
             raise ConfigError(f"model {stage.model}, {stage.stage}: {error}") from None
         except Exception:
             continue  # the user's own code failed: a row of the report will say how, and the study goes on
+
+
+def check_layers(study: Study, data_set: DataSet, *, imports: ImportPolicy) -> None:
+    """Make sure that every layer that a study names for its t-SNE picture is one of its model.
+
+    Raises:
+        ConfigError: naming the model, the layer and those that it has.
+    """
+    for model in study.models:
+        if model.embedding:
+            names = [row.name for row in summary_of(model.recipe, data_set.train, imports=imports).layers]
+            if model.embedding not in names:
+                raise ConfigError(
+                    f'models.{model.name}.embedding: there is no layer "{model.embedding}".'
+                    f"{did_you_mean(model.embedding, names)} Layers: {', '.join(names)}."
+                )
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -170,6 +171,7 @@ def run(
     variance: Annotated[bool, Parameter(negative="")] = False,
     formats: Formats = None,
     overwrite: Annotated[bool, Parameter(negative="")] = False,
+    verbose: Annotated[bool, Parameter(negative="")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a study (a shipped one by name, or your own TOML file) and write its report.
@@ -188,6 +190,8 @@ def run(
         Any of html, pdf, ipynb; all of them without it.
     overwrite:
         Replace the result of another study that lies in the folder for the result.
+    verbose:
+        Also print every epoch of every final training, on training, validation and test images, as log.txt has them.
     """
     from ceteris.api import budget_of, run_study
     from ceteris.cli.display import Display
@@ -211,6 +215,8 @@ def run(
     if as_json:
         _print_json(result_json(result))
     else:
+        if verbose:
+            Terminal(soft_wrap=True).print((result.folder / "log.txt").read_text(encoding="utf-8"), highlight=False)
         print_result(Terminal(), result)
 
 
@@ -434,7 +440,9 @@ def predict(
     from ceteris.cli.printing import prediction_csv, prediction_rows, print_predictions
 
     trained, files = trained_model(model, allow_imports), picture_files(pictures)
-    probabilities = predict_pictures(trained, files, invert=invert, warn=_warn)
+    console = Terminal(stderr=True, soft_wrap=True)
+    warn = partial(console.print, "warning:", style="yellow", markup=False, highlight=False)
+    probabilities = predict_pictures(trained, files, invert=invert, warn=warn)
     if csv:
         from ceteris.store import write_bytes
 
@@ -444,10 +452,6 @@ def predict(
         _print_json(rows)
     else:
         print_predictions(Terminal(), rows)
-
-
-def _warn(text: str) -> None:
-    Terminal(stderr=True, soft_wrap=True).print(f"warning: {text}", style="yellow", markup=False, highlight=False)
 
 
 def trained_model(path: Path, allow_imports: bool) -> "TrainedModel":

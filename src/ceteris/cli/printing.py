@@ -56,6 +56,7 @@ def print_result(console: Console, result: "Result") -> None:
     if result.results.explored:
         print_table(console, result.table("what_helped").brief())
     print_table(console, result.table("test_results").only("model", "version", "accuracy", "low", "high", "F1", "AUC"))
+    print_first_images(console, result)
     findings, failures = result.findings, result.table("failures")
     if failures.rows:
         print_table(console, replace(failures, rows=failures.rows[:_MOST_FAILURES]))
@@ -74,10 +75,23 @@ def print_result(console: Console, result: "Result") -> None:
         ("report.pdf", "PDF"),
         ("report.ipynb", "Notebook"),
         ("models", "Weights"),
+        ("log.txt", "Epochs"),
         *([(LOG_FILE, "Log")] if findings.trials_failed else []),
     ):
         if (result.folder / name).exists():
             console.print(f"{text + ':':10}{result.folder / name}", highlight=False, soft_wrap=True, markup=False)
+
+
+def print_first_images(console: Console, result: "Result") -> None:
+    """Print what the models say of the first six test images, and what they are."""
+    shown, classes = result.results.images.first, result.findings.data.classes
+    rows = [
+        (str(index), classes[label], *(classes[said] for said in shown.predictions[:, place]))
+        for place, (index, label) in enumerate(zip(shown.indices.tolist(), shown.labels.tolist(), strict=True))
+    ]
+    if rows and shown.models:
+        title = f"The first {len(rows)} test images, true and predicted"
+        console.print(rich_table(title, ("image", "true", *shown.models[:6]), rows))
 
 
 def unwritten_line(findings: "StudyFindings") -> str:

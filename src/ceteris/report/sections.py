@@ -344,6 +344,8 @@ def results_blocks(report: Report) -> Iterator[Block]:
     yield Rows(table=tables.model_comparisons(report.results))
     if (stated := tables.references(report.results)).rows:
         yield Rows(table=stated)
+    if (by_level := tables.test_by_level(report.results)).rows:
+        yield Rows(table=by_level.brief())
     yield Rows(table=tables.metrics_by_seed(report.results), folded=True, where=PAGE)
     yield Rows(table=tables.class_metrics(report.results), folded=True)
 

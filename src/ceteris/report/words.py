@@ -494,6 +494,30 @@ def residual_sentences(results: Results) -> list[str]:
     return sentences
 
 
+def training_log(results: Results) -> str:
+    """Return the log of every final training, one line per epoch; the test set was asked after all choices were made."""
+    lines = [f"Final trainings of {results.label}. Test figures are those of the first seed, asked after all choices."]
+    for version in results.versions:
+        for final in version.finals:
+            if (epochs := final.epochs) is None:
+                continue
+            allowed = final.trial.recipe.epochs if final.trial else len(epochs.seconds)
+            lines += ["", f"{version.title}, {version.version_title}, seed {final.seed}"]
+            for place in range(len(epochs.seconds)):
+                parts = {
+                    "training": (epochs.train_loss[place], epochs.train_accuracy[place]),
+                    "validation": (epochs.validation_loss[place], epochs.validation_accuracy[place]),
+                }
+                if len(final.test_curve_loss):
+                    parts["test"] = (final.test_curve_loss[place], final.test_curve_accuracy[place])
+                told = "; ".join(
+                    f"{name} loss {loss:.4f}, accuracy {percent(accuracy)}" for name, (loss, accuracy) in parts.items()
+                )
+                lines.append(f"epoch {place + 1} of {allowed}: {told}")
+            lines.append(f"weights of epoch {final.best_epoch}; {duration(float(epochs.seconds[-1]))} of training")
+    return "\n".join(lines) + "\n"
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Conclusions
 

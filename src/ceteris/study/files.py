@@ -267,6 +267,8 @@ def _normal_form(tree: Mapping[str, Any]) -> dict[str, Any]:
             raise ConfigError(f"models.{name}: a table with the model's recipe is needed; received {part!r}.")
         recipe = words_apart(part)
         normal = {"name": name, "title": recipe.pop("title", name), "words": recipe.pop("words"), "recipe": recipe}
+        if "embedding" in recipe:
+            normal["embedding"] = recipe.pop("embedding")
         normal_models.append(normal)
     return {**words_apart(tree), "models": normal_models, "factors": [_normal_factor(factor) for factor in factors]}
 

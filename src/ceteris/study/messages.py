@@ -102,7 +102,7 @@ def _fields_at(location: tuple[int | str, ...]) -> set[str]:
     if parent == "ranges":
         return {field.name for field in dataclasses.fields(study.Range)}
     if tag == "recipe":
-        return {field.name for field in dataclasses.fields(recipe.Recipe)} | {"title", *OWN_WORDS}
+        return {field.name for field in dataclasses.fields(recipe.Recipe)} | {"title", "embedding", *OWN_WORDS}
     groups = [_GROUPS[str(parent)]] if parent in _GROUPS else _GROUPS.values()
     kinds = [kind for group in groups for kind in group if kind.kind == tag]
     return {field.name for kind in kinds[:1] for field in dataclasses.fields(kind)} - {"kind"}

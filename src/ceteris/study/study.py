@@ -44,14 +44,16 @@ class ConfirmationDesign:
 class Final:
     """The trainings that meet the test set: ``seeds`` of each, early stopping on a ``validation`` share of its own.
 
-    ``epochs`` 0 keeps each recipe's own number. ``test_curves`` keeps every epoch's weights of the first seed, so that
-    curves on the test set can be drawn once all choices are made.
+    ``epochs`` 0 keeps each recipe's own number. ``levels`` trains every option of every factor once as well; the test set is
+    asked about them when all choices are made, so that no choice has seen it. ``test_curves`` keeps every epoch's weights of
+    the first seed, so that curves on the test set can be drawn once all choices are made.
     """
 
     seeds: Repetitions = 5
     validation: Annotated[float, Field(strict=True, gt=0, lt=1)] = 0.1
     patience: Count = 5
     epochs: WholeNumber = 0
+    levels: Flag = False
     test_curves: Flag = True
 
 
@@ -209,6 +211,7 @@ class ModelSpec:
     name: Name
     title: str
     recipe: Recipe
+    embedding: str = ""  # the layer whose output the t-SNE picture shows; what the last linear layer sees without it
     words: OwnWords = OwnWords()
 
 

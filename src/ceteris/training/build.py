@@ -211,6 +211,16 @@ def summary_of(choice: recipe.Recipe, train: ImageSet, *, imports: ImportPolicy)
     return summarise(network, train.shape)
 
 
+def constants_of(network: nn.Module) -> tuple[tuple[str, str], ...]:
+    """Return (name, value) of the constants of a network's normalisations, which no recipe names."""
+    found = dict[str, str]()
+    for module in network.modules():
+        for name in ("eps", "momentum"):
+            if "Norm" in type(module).__name__ and (value := getattr(module, name, None)) is not None:
+                found[f"{type(module).__name__} {name}"] = f"{value:g}"
+    return tuple(found.items())
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Steps of the training
 

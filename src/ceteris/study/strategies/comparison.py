@@ -273,6 +273,7 @@ def factor_finding(
             incumbent=label == decision.incumbent,
             chosen=label == decision.label,
             comparison=decision.comparisons.get(label),
+            recipe=recipe,
         )
         if arm := (tuned or {}).get(label):
             records = [*(record for record in blocks[label] if record), *arm.records]
