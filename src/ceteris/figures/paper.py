@@ -52,7 +52,12 @@ def paper_figures(results: Results) -> Iterator[ReportFigure]:
     """Yield every figure of the printed report that the results allow."""
     for name, section, columns, caption, description, draw in _entries(results):
         yield ReportFigure(
-            name=f"paper-{name}", section=section, columns=columns, caption=caption, description=description, draw=draw
+            name=f"paper-{name}",
+            section=section,
+            columns=columns,
+            caption=caption,
+            description=f"{description} The numbers are in the tables.",
+            draw=draw,
         )
 
 

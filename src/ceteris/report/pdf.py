@@ -363,6 +363,7 @@ def paper_entries(report: Report) -> Iterator[Entry]:
     for name in figures:
         if name.startswith("effects"):
             yield from figure(section, name, 2)
+    yield from table(section, "effects", 9)
     many = len(results.models) > MANY_MODELS  # tables and figures tell it more shortly
     if many:
         told = words.improvement_summary(results, brief=True)
