@@ -17,12 +17,13 @@ from tests.example_findings import example_findings
 from tests.report.conftest import HOSTILE
 
 from ceteris.analysis.results import results_of
-from ceteris.errors import ConfigError, StoreError
+from ceteris.api import Result
+from ceteris.errors import ConfigError
 from ceteris.findings import StudyFindings
 from ceteris.report import compose, html_report, notebook_report, pdf_report, write_report
 from ceteris.report.html import inlined, template
+from ceteris.report.notebook import unexecuted
 from ceteris.report.sections import Report
-from ceteris.store import write_findings
 
 VOID = {"meta", "link", "br", "img", "hr", "input"}
 
@@ -149,22 +150,58 @@ def test_pdf_and_page_without_any_final_training_are_whole(bare: StudyFindings) 
     assert "no test result" in "".join(_parsed(html_report(made)).words)
 
 
-def test_notebook_is_executed_without_errors_and_shows_tables_and_figures(small: StudyFindings, tmp_path: Path) -> None:
-    write_findings(small, tmp_path / "findings.safetensors")
-    notebook = nbformat.from_dict(json.loads(notebook_report(results_of(small), tmp_path)))  # type: ignore[no-untyped-call]
+def test_notebook_runs_alone_in_an_empty_folder_and_is_the_work_itself(finished: Result) -> None:
+    notebook = nbformat.from_dict(json.loads(notebook_report(finished.results, finished.folder)))  # type: ignore[no-untyped-call]
     nbformat.validate(notebook)
-    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
-    assert all(output.output_type != "error" and output.get("name") != "stderr" for output in outputs)
-    kinds = [kind for output in outputs for kind in output.get("data", {})]
-    assert kinds.count("image/png") >= 10
-    assert kinds.count("text/html") >= 6
-    assert sum(cell.cell_type == "markdown" for cell in notebook.cells) > 15
-    assert str(tmp_path) not in json.dumps(notebook)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    outputs = [output for cell in code for output in cell.outputs]
+    assert outputs
+    assert [output for output in outputs if output.output_type == "error" or output.get("name") == "stderr"] == []
+    printed = "".join(output.text for output in outputs if output.output_type == "stream")
+    # The layers that are written out are the networks of the study: their answers are those that it recorded.
+    apart = re.findall(r"(\w+): the largest difference to (\d+) recorded answers is (\S+)", printed)
+    assert [(name, count) for name, count, _ in apart] == [("mlp", "50"), ("resnet", "50")]
+    assert all(float(difference) < 1e-4 for _, _, difference in apart)
+    assert "Epoch 1/" in printed
+    assert "Train Loss" in printed
+    assert "folds" in printed
+    test = finished.findings
+    for place, label in enumerate(test.test_labels[:6]):
+        assert f"test image {place}: true {test.data.classes[label]}; mlp: " in printed
+    # Its own code is explained, nothing prints pages of values, and it is small.
+    lines = [
+        line for cell in code if "cellView" not in cell.metadata for line in cell.source.splitlines() if line.strip()
+    ]
+    assert sum("#" in line or '"""' in line for line in lines) > 0.25 * len(lines)
+    assert max(len(output.get("data", {}).get("text/plain", "")) for output in outputs) < 300
+    assert len(json.dumps(notebook)) < 1_500_000
+    assert str(finished.folder) not in json.dumps(notebook)
+    assert not any("filterwarnings" in cell.source for cell in code)
 
 
-def test_notebook_without_findings_beside_it_says_so(small: StudyFindings, tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match=r"findings\.safetensors"):
-        notebook_report(results_of(small), tmp_path)
+def test_notebook_without_the_weights_says_how_to_get_them(finished: Result, tmp_path: Path) -> None:
+    cells = [cell.source for cell in unexecuted(finished.results, tmp_path).cells if cell.cell_type == "code"]
+    [source] = [source for source in cells if "def take_weights" in source]
+    told: list[str] = []
+    exec(source, known := {"RESULT": tmp_path, "STORED": {"weights": {}}, "TRAIN": False, "print": told.append})
+    known["take_weights"]("mlp", None)  # type: ignore[operator]
+    assert re.search(r"models/mlp-best/model\.safetensors is not there.*TRAIN = True", told[0])
+
+
+def test_notebook_that_trains_everything_runs_the_study_again(finished: Result) -> None:
+    notebook = json.loads(notebook_report(finished.results, finished.folder, train=True))
+    code = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert "\nTRAIN = True " in code[0]
+    assert any("result = ceteris.run(tomllib.loads(STORED" in source for source in code)
+    assert not any(cell.get("outputs") for cell in notebook["cells"])
+
+
+def test_notebook_that_cannot_be_executed_is_written_and_says_why(finished: Result) -> None:
+    text = finished.findings.study_text
+    nowhere = replace(finished.results, study_text=re.sub(r"^data = .*$", 'data = "nowhere"', text, flags=re.MULTILINE))
+    notebook = json.loads(notebook_report(nowhere, finished.folder))
+    assert "It was not executed here" in "".join(notebook["cells"][1]["source"])
+    assert not any(cell.get("outputs") for cell in notebook["cells"])
 
 
 def test_write_report_leaves_whole_files_and_names_them(bare: StudyFindings, tmp_path: Path) -> None:
@@ -189,13 +226,14 @@ def test_a_part_that_fails_is_left_out_and_the_page_says_so(
 
     monkeypatch.setattr("ceteris.figures.data.draw_samples", broken)
     monkeypatch.setattr("ceteris.report.pdf_report", broken)
+    monkeypatch.setattr("ceteris.report.notebook_report", broken)
     written = {path.name for path in write_report(bare, tmp_path, formats=("html", "pdf", "ipynb"))}
     assert "report.html" in written
     assert not {"samples.svg", "report.pdf", "report.ipynb"} & written
     words = " ".join(_parsed((tmp_path / "report.html").read_text(encoding="utf-8")).words)
     assert "The figure samples could not be made and is left out: no ink." in words
     assert "Report.pdf could not be made and is left out: no ink." in words
-    assert "The notebook reads findings.safetensors" in words
+    assert "Report.ipynb could not be made and is left out: no ink." in words
 
 
 def test_a_topic_that_fails_costs_its_own_figures_alone(bare: StudyFindings, monkeypatch: pytest.MonkeyPatch) -> None:

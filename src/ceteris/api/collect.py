@@ -19,7 +19,7 @@ from ceteris.analysis.metrics import log_loss, scores
 from ceteris.analysis.test_images import images_to_show
 from ceteris.api.answers import open_test
 from ceteris.api.model import ModelCard, TrainedModel, restore_model
-from ceteris.data import DataSet, ImageSet, describe, split_images
+from ceteris.data import DataSet, ImageSet, describe
 from ceteris.digests import digest_of
 from ceteris.errors import StoreError
 from ceteris.explain.embedding import embed, tsne
@@ -40,17 +40,19 @@ from ceteris.findings import (
     Version,
 )
 from ceteris.recipe import Estimator, Recipe
-from ceteris.records import Failed, Finished, Float32Array, FloatArray, Record, Split
+from ceteris.records import Failed, Finished, Float32Array, FloatArray, Record
 from ceteris.seeds import generator, stream_seed
 from ceteris.store import Store, TestResult, looks_at, read_findings, write_findings
 from ceteris.study import ExperimentContext, Study, study_toml, without_residual
 from ceteris.study.model_experiment import ModelResult
 from ceteris.study.own_words import with_words, without_words
-from ceteris.study.trials import RunOptions
+from ceteris.study.trials import RunOptions, own_code
 from ceteris.training.build import build_model, constants_of, summary_of
 from ceteris.training.device import environment, full_float32, one_thread
 from ceteris.training.estimator import fit_estimator
+from ceteris.training.single import split_of
 from ceteris.training.trial import standardisation_of
+from ceteris.user_code import code_files
 
 _PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "matplotlib", "pydantic", "safetensors", "typst", "nbclient")
 _EMBEDDED = 1000
@@ -81,7 +83,7 @@ class TrainedStudy:
     records: Mapping[str, Record]
     seconds: float
     # Finals of one seed share one standardisation, for which all training images are read.
-    _standardisations: dict[Split, tuple[FloatArray, FloatArray]] = field(default_factory=dict, repr=False)
+    _standardisations: dict[object, tuple[FloatArray, FloatArray]] = field(default_factory=dict, repr=False)
 
     @property
     def study(self) -> Study:
@@ -122,9 +124,11 @@ class TrainedStudy:
         for model, version, record in records:
             if isinstance(record, Failed):
                 continue
-            if record.trial.split not in self._standardisations:
-                self._standardisations[record.trial.split] = standardisation_of(record.trial, train)
-            mean, deviation = self._standardisations[record.trial.split]
+            recipe = record.trial.recipe
+            fitted = (record.trial.split, recipe.images, recipe.standardisation, recipe.schedule)
+            if fitted not in self._standardisations:
+                self._standardisations[fitted] = standardisation_of(record.trial, train)
+            mean, deviation = self._standardisations[fitted]
             card = ModelCard(
                 name=model,
                 version=version,
@@ -245,9 +249,16 @@ def _collect(trained: TrainedStudy, tell: Callable[[str], None]) -> StudyFinding
         packages={"ceteris": ceteris.__version__} | {name: metadata.version(name) for name in _PACKAGES},
         machine=machine(trained.context.device),
         study_text=study_toml(study),
+        code=_own_code(record.trial.recipe for record in records),
         form=study.form,
         references=study.reference,
     )
+
+
+def _own_code(recipes: Iterable[Recipe]) -> dict[str, str]:
+    """Return the files of the user's own code that recipes name, as texts."""
+    paths = sorted({path for recipe in recipes for path in own_code(recipe).values()})
+    return {name: content.decode("utf-8", "replace") for name, content in code_files(paths).items()}
 
 
 def machine(device: str) -> dict[str, str]:
@@ -261,11 +272,13 @@ def machine(device: str) -> dict[str, str]:
 
 def _shares(study: Study, data_set: DataSet) -> str:
     count = len(data_set.train)
-    held = round(count * study.final.validation)
+    used = min(study.final.images or count, count)
+    held = round(used * study.final.validation)
+    stopping = f"{held:,} held out for early stopping" if held else "none held out: all epochs, the last weights"
     sample = min(study.exploration.images or count, count)
     return (
         f"Exploration: {study.exploration.folds}-fold cross-validation on {sample:,} of the {count:,} training images. "
-        f"Final trainings: {count - held:,} images to fit on, {held:,} held out for early stopping. "
+        f"Final trainings: {used - held:,} images to fit on, {stopping}. "
         f"Test: {data_set.test.count:,} images, sealed until all choices are made."
     )
 
@@ -430,7 +443,7 @@ def trained_model(trained: TrainedStudy, final: FinalModel) -> TrainedModel:
     weights, trial = trained.store.weights(final.card.trial), final.record.trial
     if isinstance(final.card.recipe.model, Estimator) and not weights:
         train, imports = trained.data_set.train, trained.options.imports
-        images = split_images(trial.split, train.labels, train.groups)
+        images = split_of(trial, train)
         return TrainedModel(card=final.card, network=fit_estimator(trial, train, images, imports).model.eval())
     return restore_model(
         final.card,

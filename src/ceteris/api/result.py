@@ -1,5 +1,6 @@
 """What a study gives back: its findings as tables and figures, and the folder with its report and its models."""
 
+import math
 import os
 import shlex
 from collections.abc import Callable, Iterable, Mapping
@@ -135,7 +136,15 @@ def write_result(
         tested = next(found for found in findings.finals if found.digest == final.card.trial)
         written += _write_model_folder(folder / "models" / name, final, trained, tested)
     tell("writing the report")
-    written += write_report(findings, folder, formats=trained.options.formats, progress=tell)
+    options = trained.options
+    written += write_report(
+        findings,
+        folder,
+        formats=options.formats,
+        train=options.notebook_train,
+        data_dir=options.data_dir or options.store / "data" / "downloads",
+        progress=tell,
+    )
     result = Result(findings=findings, folder=folder)
     written.append(folder / TRAINING_LOG)
     write_bytes(written[-1], training_log(result.results).encode())
@@ -170,15 +179,24 @@ def claim_folder(folder: Path, study: str, *, overwrite: bool) -> None:
             (folder / LOG_FILE).unlink(missing_ok=True)
 
 
-def _remove_result(folder: Path) -> None:
-    """Remove the files of an earlier result, and the folders that are empty then; other files are left alone."""
+def written_files(folder: Path) -> list[str]:
+    """Return the names of the files that a result consists of, inside its folder; none where no result is finished."""
     try:
         with open_regular(folder / _MANIFEST, 1 << 24) as manifest:
             names = manifest.read().decode("utf-8").splitlines()
     except (OSError, ValueError):
+        return []
+    root = folder.resolve()
+    return [name for name in names if (folder / name).resolve().is_relative_to(root)]
+
+
+def _remove_result(folder: Path) -> None:
+    """Remove the files of an earlier result, and the folders that are empty then; other files are left alone."""
+    names = written_files(folder)
+    if not names:
         return
     names += [f"report.{suffix}" for suffix in FORMATS]  # `ceteris report` may have added one
-    files = [folder / name for name in names if (folder / name).resolve().is_relative_to(folder.resolve())]
+    files = [folder / name for name in names]
     for file in files:
         with suppress(OSError):  # somebody else has removed it
             file.unlink()
@@ -232,6 +250,8 @@ def _data_options(trained: TrainedStudy) -> str:
 def _readme(card: ModelCard, folder: str, data: str) -> str:
     channels, height, width = card.input_shape
     note = f"\n{card.note}\n" if card.note else ""
+    nothing = math.isnan(card.validation_accuracy)
+    judged = "nothing held out" if nothing else f"accuracy on the\nvalidation images {card.validation_accuracy:.4f}"
     own = set(own_code(card.recipe).values()) - ALLOWED_UNASKED
     allow = " --allow-imports" if own else ""
     if own:
@@ -239,8 +259,7 @@ def _readme(card: ModelCard, folder: str, data: str) -> str:
     return f"""# {card.name} ({card.version})
 
 Trained by the study "{card.study}" on {card.data}: {len(card.classes)} classes, images of {height} x {width} pixels with
-{channels} channel{"s" if channels > 1 else ""}. Weights of epoch {card.best_epoch}, seed {card.seed}; accuracy on the
-validation images {card.validation_accuracy:.4f}.
+{channels} channel{"s" if channels > 1 else ""}. Weights of epoch {card.best_epoch}, seed {card.seed}; {judged}.
 {note}
 `model.safetensors` holds the weights and, in its header, the recipe, the class names and how images are standardised.
 In the folder that holds this one:

@@ -170,6 +170,7 @@ def run(
     budget: str | None = None,
     variance: Annotated[bool, Parameter(negative="")] = False,
     formats: Formats = None,
+    notebook_train: Annotated[bool, Parameter(negative="")] = False,
     overwrite: Annotated[bool, Parameter(negative="")] = False,
     verbose: Annotated[bool, Parameter(negative="")] = False,
     as_json: AsJson = False,
@@ -188,6 +189,8 @@ def run(
         Say where the noise comes from: train every best recipe again with one source of luck varied at a time.
     formats:
         Any of html, pdf, ipynb; all of them without it.
+    notebook_train:
+        Write the notebook that trains everything again instead of reading what was stored.
     overwrite:
         Replace the result of another study that lies in the folder for the result.
     verbose:
@@ -207,6 +210,7 @@ def run(
         until_decided=until_decided,
         budget_seconds=budget_seconds,
         formats=formats or FORMATS,
+        notebook_train=notebook_train,
         overwrite=overwrite,
     )
     console = Terminal(stderr=True)
@@ -493,7 +497,13 @@ def summary(
 
 
 @app.command
-def report(folder: Path, *, formats: Formats = None, execute: Annotated[bool, Parameter(negative="")] = False) -> None:
+def report(
+    folder: Path,
+    *,
+    formats: Formats = None,
+    execute: Annotated[bool, Parameter(negative="")] = False,
+    notebook_train: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
     """Write the report again from the findings in a result folder, without training anything.
 
     Parameters
@@ -504,6 +514,8 @@ def report(folder: Path, *, formats: Formats = None, execute: Annotated[bool, Pa
         Any of html, pdf, ipynb; all of them without it.
     execute:
         Execute the notebook although this machine did not write the folder.
+    notebook_train:
+        Write the notebook that trains everything again instead of reading what was stored.
     """
     from ceteris.report import write_report
     from ceteris.store import is_own, read_findings
@@ -511,12 +523,56 @@ def report(folder: Path, *, formats: Formats = None, execute: Annotated[bool, Pa
     execute, chosen = execute or is_own(folder / "findings.safetensors"), formats or FORMATS
     console = Terminal(stderr=True)
     with console.status("writing the report") as status:
-        write_report(read_findings(folder), folder, formats=chosen, execute=execute, progress=status.update)
+        write_report(
+            read_findings(folder),
+            folder,
+            formats=chosen,
+            execute=execute,
+            train=notebook_train,
+            progress=status.update,
+        )
     Terminal().print(f"Report: {folder / 'report.html'}", highlight=False)
     if "ipynb" in chosen and not execute:
         Terminal().print(
             "The notebook was not executed, since this machine did not write the folder: --execute does it."
         )
+
+
+@app.command
+def bundle(
+    result: Path,
+    *,
+    name: str,
+    code: list[Path] | None = None,
+    appendix: Annotated[bool, Parameter(negative="")] = False,
+    brief: Literal["A", "B", "C", "D", "E"] | None = None,
+    out: Path | None = None,
+) -> None:
+    """Write what is handed in: NAME.pdf, NAME.ipynb and NAME.zip with code, weights, logs and study; say what is missing.
+
+    Parameters
+    ----------
+    result:
+        The folder that a study wrote.
+    name:
+        Of the files, after a group or a person, such as Group_07.
+    code:
+        Files or folders of code to hand in; what the study used of your own is there without it.
+    appendix:
+        Show the code in the PDF, behind the report.
+    brief:
+        Check what this brief wants: A, B (EMNIST), C (grid of rates), D (two sets), E (exercises).
+    out:
+        Folder for the files; hand-in in the result without it.
+    """
+    from ceteris.api import bundle_result
+    from ceteris.cli.printing import missing_lines
+
+    made = bundle_result(result, name, code=code or (), appendix=appendix, brief=brief, out=out)
+    for file in made.files:
+        Terminal(soft_wrap=True).print(f"{file} ({file.stat().st_size / 1e6:.1f} MB)", highlight=False)
+    for line in missing_lines(made.missing, brief):
+        Terminal(soft_wrap=True).print(line, highlight=False, style="yellow")
 
 
 @app.command

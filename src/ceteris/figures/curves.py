@@ -139,6 +139,8 @@ def _draw_version(panels: Sequence[Axes], version: VersionResults) -> None:
         for number, history in enumerate(version.histories):
             for part, colour, label in (("train", ACCENT, "training"), ("validation", CONTRAST, "validation")):
                 values = scale * np.asarray(getattr(history, f"{part}_{name}"))
+                if np.isnan(values).all():  # nothing was held out
+                    continue
                 draw_seed(axes, values, colour, number, label)
         if len(test):
             epochs = np.arange(1, len(test) + 1)
@@ -214,13 +216,14 @@ def draw_residual(model: ModelResults, gradients: ResidualFinding | None, figure
     """Draw training loss and validation accuracy by epoch, and the gradient norms from the first layer to the last."""
     open_page(figure, height=2.75, title=f"{shortened(model.label, 40)}: with and without residual connections")
     loss, accuracy, gradient = (axes_at(figure, 0.6 + 2.3 * column, 0.65, 1.85, 1.45) for column in range(3))
+    versions = [model.version("best"), model.version("plain")]
+    held_out = any(np.isfinite(version.validation_accuracy) for version in versions if version)
+    part, told = ("validation", "validation") if held_out else ("train", "training")
     for axes, name, title, scale in (
         (loss, "train_loss", "training loss", 1),
-        (accuracy, "validation_accuracy", "validation accuracy, %", 100),
+        (accuracy, f"{part}_accuracy", f"{told} accuracy, %", 100),
     ):
-        for version, colour, label in (
-            (model.version("best"), ACCENT, "with"), (model.version("plain"), CONTRAST, "without"),
-        ):  # fmt: skip
+        for version, colour, label in zip(versions, (ACCENT, CONTRAST), ("with", "without"), strict=True):
             for number, history in enumerate(version.histories if version else ()):
                 values = scale * np.asarray(getattr(history, name))
                 draw_seed(axes, values, colour, number, label)

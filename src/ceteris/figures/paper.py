@@ -296,7 +296,7 @@ def draw_curves(results: Results, figure: Figure) -> None:
     """Draw loss above accuracy for every model's best version, or the error, logarithmic, where all are above 90 %."""
     shown = [version for version in results.best if version.histories]
     across = min(len(shown), 3 if len(shown) < 4 else 4 if len(shown) % 5 else 5)
-    high = min(max(history.validation_accuracy.max() for history in version.histories) for version in shown) > HIGH
+    high = min(version.mean("accuracy") for version in shown) > HIGH
     page = COLUMN if len(shown) == 1 else BOTH_COLUMNS
     pitch, band, body = page / across, 2.0, 0.72
     _open(figure, page, band * -(-len(shown) // across) + 0.14)
@@ -336,7 +336,9 @@ def _draw_curves_of(pair: Sequence[Axes], version: VersionResults, *, high: bool
     ):
         for number, history in enumerate(version.histories):
             for part, colour, label in (("train", ACCENT, "training"), ("validation", CONTRAST, "validation")):
-                draw_seed(axes, scaled(getattr(history, f"{part}_{name}"), name == "loss"), colour, number, label)
+                values = np.asarray(getattr(history, f"{part}_{name}"))
+                if np.isfinite(values).any():  # else nothing was held out
+                    draw_seed(axes, scaled(values, name == "loss"), colour, number, label)
         if len(test):
             values = scaled(test, name == "loss")
             axes.plot(

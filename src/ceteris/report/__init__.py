@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -61,11 +61,13 @@ def write_report(
     formats: Sequence[str] = FORMATS,
     execute: bool = True,
     pages: int = MOST_PAGES,
+    train: bool = False,
+    data_dir: Path | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> list[Path]:
     """Write ``figures/*.svg`` and ``*.png``, ``tables/*.csv`` and the report in each of ``formats`` into ``folder``.
 
-    The notebook reads ``findings.safetensors`` beside it, which the caller has written. A figure or a document that cannot be
+    The notebook takes weights from ``folder``/models, which the caller has written. A figure or a document that cannot be
     made is left out, and the page says so.
 
     Args:
@@ -74,6 +76,8 @@ def write_report(
         formats: any of "html", "pdf", "ipynb".
         execute: whether the notebook is executed; without it its cells have no outputs.
         pages: at most so many pages of content has the PDF; the rest is in ``supplement.pdf``.
+        train: whether the notebook is the variant that trains everything again, which is not executed here.
+        data_dir: where named data sets are looked for while the notebook is executed.
         progress: is given a few words on what is being done.
 
     Returns:
@@ -89,7 +93,8 @@ def write_report(
     with ThreadPoolExecutor(max_workers=1) as background:
         # The notebook's kernel is a process of its own: it works while the figures are drawn here.
         results, written = results_of(findings), []
-        notebook = background.submit(notebook_report, results, folder, execute=execute) if "ipynb" in formats else None
+        make = partial(notebook_report, results, folder, execute=execute, train=train, data_dir=data_dir)
+        notebook = background.submit(make) if "ipynb" in formats else None
         report = compose(results, tell)
         for name, content in _files(report, formats, notebook, pages, tell):
             write_bytes(folder / name, content)

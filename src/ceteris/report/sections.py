@@ -249,6 +249,8 @@ def data_blocks(report: Report) -> Iterator[Block]:
 def models_blocks(report: Report) -> Iterator[Block]:
     """Describe the models, baseline and best."""
     yield Rows(table=tables.structures(report.results), caption=False)
+    for name, text in report.results.code.items():
+        yield Verbatim(title=f"Code of our own: {name}", text=text)
     yield Heading(title="Layer by layer", where=PAGE)
     yield from (Rows(table=table, folded=True, where=PAGE) for table in tables.layers(report.results))
 

@@ -393,11 +393,14 @@ def fit_sentences(results: Results) -> list[str]:
 
 
 def _fit(version: VersionResults, results: Results) -> str:
-    train, validation, gap = version.train_accuracy, version.validation_accuracy, version.gap
+    train, other, where = version.train_accuracy, version.validation_accuracy, "in validation"
+    if np.isnan(other):  # nothing was held out
+        other, where = version.mean("accuracy"), "on the test set (nothing was held out)"
+    gap = train - other
     if not np.isfinite(gap):
         return f"the {version.version} version has no recorded history."
     subject = "It" if version.as_given else f"The {version.version} version"
-    numbers = f"{percent(train)} in training and {percent(validation)} in validation, a gap of {points(gap)} points"
+    numbers = f"{percent(train)} in training and {percent(other)} {where}, a gap of {points(gap)} points"
     losses = f"{version.train_loss:.3g} and {version.validation_loss:.3g}"
     if version.clean and np.isfinite(version.validation_loss):
         numbers += f" (loss {losses})"
@@ -416,12 +419,16 @@ def _fit(version: VersionResults, results: Results) -> str:
 
 
 def training_text(results: Results) -> str:
-    """Say what was trained in the end."""
-    trained = "Baseline and best setting of every model were" if results.explored else "Every model was"
-    return (
-        f"{trained} trained again on the whole training set; training stops early on a validation part and goes back to the "
-        "best epoch."
+    """Say what was trained in the end, and when a training stops."""
+    trained = "The baseline and the best setting of every model" if results.explored else "Every model"
+    versions = results.versions
+    whole = versions and all(math.isnan(version.validation_accuracy) for version in versions)
+    stops = (
+        "nothing is held out, and every training goes through all its epochs and keeps the last weights."
+        if whole
+        else "training stops early on a validation part and goes back to the best epoch."
     )
+    return f"{trained}, trained again; {stops}"
 
 
 def remedies_text(results: Results) -> str:
@@ -436,10 +443,9 @@ def remedies_text(results: Results) -> str:
             "batch normalisation" if getattr(recipe.model, "batch_norm", False) else "",
         ]
         found.append(f"{model.label}: {', '.join(filter(None, parts)) or 'nothing else'}")
-    return (
-        "Against overfitting every final training went back to its best epoch on a validation part; the best settings use "
-        f"besides: {'; '.join(found)}."
-    )
+    held_out = any(not math.isnan(version.validation_accuracy) for version in results.versions)
+    early = "every final training went back to its best epoch on a validation part; " if held_out else ""
+    return f"Against overfitting {early}the best settings use{' besides' if early else ''}: {'; '.join(found)}."
 
 
 def mistakes_sentences(results: Results) -> list[str]:
