@@ -19,8 +19,9 @@ from tests.report.conftest import HOSTILE
 from ceteris.analysis.results import results_of
 from ceteris.api import Result
 from ceteris.errors import ConfigError
-from ceteris.findings import StudyFindings
+from ceteris.findings import OwnWords, StudyFindings
 from ceteris.report import compose, html_report, notebook_report, pdf_report, write_report
+from ceteris.report.alt_text import NUMBERS
 from ceteris.report.html import inlined, template
 from ceteris.report.notebook import unexecuted
 from ceteris.report.sections import Report
@@ -104,6 +105,17 @@ def test_every_picture_has_words_for_those_who_cannot_see_it(page: Page, report:
     assert all(entry.get("alt") for entry in page.having("img"))
 
 
+def test_words_for_a_picture_hold_its_numbers(page: Page, report: Report) -> None:
+    [best] = report.results.best
+    counts = best.results[0].confusion
+    labels = " ".join(entry.get("aria-label") or "" for entry in page.having("svg"))
+    assert f"In numbers: {counts.trace():,} of {counts.sum():,} right; " in labels
+    assert f"{100 * best.mean('accuracy'):.2f} % of the test images" in labels
+    assert f"macro AUC {best.mean('auc'):.4f}" in labels
+    numbered = {entry.figure.kind for entry in report.drawn} & set(NUMBERS)
+    assert labels.count("In numbers: ") == len(numbered) > 6
+
+
 def test_page_has_headers_in_every_table_and_a_contents_list_whose_links_lead_somewhere(page: Page) -> None:
     assert sum(1 for _ in page.having("thead")) == sum(1 for _ in page.having("table")) > 10
     assert all(entry.get("scope") in ("col", "row") for entry in page.having("th"))
@@ -121,6 +133,18 @@ def test_no_two_elements_of_the_page_share_a_name(page: Page) -> None:
 def test_hostile_names_stay_words(page: Page, report: Report) -> None:
     assert HOSTILE in "".join(page.words)
     assert "49" not in "".join(page.words).split("{{ 7*7 }}")[0][-5:]
+
+
+def test_own_words_stand_apart_from_what_was_measured(small: StudyFindings) -> None:
+    own = OwnWords(hypothesis=HOSTILE, why="First.\n\nSecond.", conclusion="So it is.", reflection="Next time.")
+    factors = tuple(replace(factor, words=own) for factor in small.models[0].factors)
+    made = results_of(replace(small, words=own, models=(replace(small.models[0], words=own, factors=factors),)))
+    html = html_report(Report(made, (), ()))
+    quotes = re.findall(r'<blockquote class="own"><p class="why">(\w+), in the authors’ words</p>', html)
+    assert quotes.count("Hypothesis") == 1 + 1 + len(factors)
+    assert quotes.count("Reflection") == 1
+    assert html.count("<p>First.</p><p>Second.</p>") == quotes.count("Why")
+    assert HOSTILE in "".join(_parsed(html).words)
 
 
 def test_note_on_the_data_stands_once_above_all_figures(page: Page) -> None:
