@@ -25,6 +25,7 @@ from ceteris.api import Result
 from ceteris.errors import ConfigError
 from ceteris.findings import OwnWords, StudyFindings
 from ceteris.report import compose, html_report, notebook_report, pdf_report, tables, write_report
+from ceteris.report.alt_text import NUMBERS
 from ceteris.report.html import inlined, template
 from ceteris.report.notebook import unexecuted
 from ceteris.report.pdf import LAYOUTS, MOST_PAGES, content
@@ -107,6 +108,17 @@ def test_every_picture_has_words_for_those_who_cannot_see_it(page: Page, report:
     assert len(pictures) == len(report.drawn)
     assert all(len(entry["aria-label"] or "") > 30 for entry in pictures)
     assert all(entry.get("alt") for entry in page.having("img"))
+
+
+def test_words_for_a_picture_hold_its_numbers(page: Page, report: Report) -> None:
+    [best] = report.results.best
+    counts = best.results[0].confusion
+    labels = " ".join(entry.get("aria-label") or "" for entry in page.having("svg"))
+    assert f"In numbers: {counts.trace():,} of {counts.sum():,} right; " in labels
+    assert f"{100 * best.mean('accuracy'):.2f} % of the test images" in labels
+    assert f"macro AUC {best.mean('auc'):.4f}" in labels
+    numbered = {entry.figure.kind for entry in report.drawn} & set(NUMBERS)
+    assert labels.count("In numbers: ") == len(numbered) > 6
 
 
 def test_page_has_headers_in_every_table_and_a_contents_list_whose_links_lead_somewhere(page: Page) -> None:
