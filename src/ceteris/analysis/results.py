@@ -115,6 +115,11 @@ class VersionResults:
         return np.asarray(np.mean([result.per_class.f1 for result in self.results], axis=0))
 
     @property
+    def confusion(self) -> FloatArray:
+        """How often each true class (row) was given each class (column), mean over the seeds, (classes, classes)."""
+        return np.asarray(np.mean([result.confusion for result in self.results], axis=0))
+
+    @property
     def hard_classes(self) -> IntArray:
         """The classes with more mistakes than chance would spread there, the hardest first.
 

@@ -1,7 +1,7 @@
 """Every table of a report, built from the results alone; names that begin with "costs" hold times and memory."""
 
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -170,13 +170,6 @@ def structures(results: Results) -> Table:
     properties = dict.fromkeys(name for _, parts in described for name in parts)
     rows = tuple((name, *(parts.get(name) for _, parts in described)) for name in properties)
     return made("models", "The models, baseline and best", columns("property", *(name for name, _ in described)), rows)
-
-
-def differing(table: Table) -> tuple[Table, str]:
-    """Return the rows whose cells differ, and one sentence about what all models share."""
-    unequal = tuple(row for row in table.rows if len(set(row[1:])) > 1)
-    shared = [f"{row[0]} {row[1]}" for row in table.rows if len(set(row[1:])) == 1 and row[1] != "none"]
-    return replace(table, rows=unequal), f"All share: {'; '.join(shared)}." if shared else ""
 
 
 def _structure(recipe: Recipe, model: ModelResults, version: Version) -> Iterator[tuple[str, Cell]]:
