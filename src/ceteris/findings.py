@@ -5,7 +5,7 @@ can be written again from it at any time. They carry numbers, names and reasons;
 Accuracies and F1 lie in 0..1, times are in seconds, memory in bytes.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
 import numpy as np
@@ -860,6 +860,7 @@ class StudyFacts:
     packages: dict[str, str]
     machine: dict[str, str]
     study_text: str
+    code: dict[str, str] = field(default_factory=dict)  # file -> text: what the trainings used of the user's own
     form: Form = ""
     references: tuple[Reference, ...] = ()
 

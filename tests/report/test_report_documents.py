@@ -23,7 +23,7 @@ from tests.report.conftest import HOSTILE
 from ceteris.analysis.results import results_of
 from ceteris.api import Result
 from ceteris.errors import ConfigError
-from ceteris.findings import StudyFindings
+from ceteris.findings import OwnWords, StudyFindings
 from ceteris.report import compose, html_report, notebook_report, pdf_report, tables, write_report
 from ceteris.report.html import inlined, template
 from ceteris.report.notebook import unexecuted
@@ -126,6 +126,18 @@ def test_no_two_elements_of_the_page_share_a_name(page: Page) -> None:
 def test_hostile_names_stay_words(page: Page, report: Report) -> None:
     assert HOSTILE in "".join(page.words)
     assert "49" not in "".join(page.words).split("{{ 7*7 }}")[0][-5:]
+
+
+def test_own_words_stand_apart_from_what_was_measured(small: StudyFindings) -> None:
+    own = OwnWords(hypothesis=HOSTILE, why="First.\n\nSecond.", conclusion="So it is.", reflection="Next time.")
+    factors = tuple(replace(factor, words=own) for factor in small.models[0].factors)
+    made = results_of(replace(small, words=own, models=(replace(small.models[0], words=own, factors=factors),)))
+    html = html_report(Report(made, (), ()))
+    quotes = re.findall(r'<blockquote class="own"><p class="why">(\w+), in the authors’ words</p>', html)
+    assert quotes.count("Hypothesis") == 1 + 1 + len(factors)
+    assert quotes.count("Reflection") == 1
+    assert html.count("<p>First.</p><p>Second.</p>") == quotes.count("Why")
+    assert HOSTILE in "".join(_parsed(html).words)
 
 
 def test_note_on_the_data_stands_once_above_all_figures(page: Page) -> None:

@@ -143,8 +143,9 @@ class VersionResults:
         return float(np.mean([getattr(result, metric) for result in self.results]))
 
     def mean_cost(self, name: str) -> float:
-        """Return the mean of a cost over the seeds, nan where none was recorded."""
-        return float(np.mean([getattr(cost, name) for cost in self.costs])) if self.costs else float("nan")
+        """Return the mean of a cost over the seeds, nan where none was recorded or an estimator does not tell it."""
+        mean = float(np.mean([getattr(cost, name) for cost in self.costs])) if self.costs else float("nan")
+        return float("nan") if self.recipe.model.kind == "estimator" and not mean else mean
 
 
 @dataclass(frozen=True, kw_only=True)

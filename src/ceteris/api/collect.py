@@ -46,12 +46,13 @@ from ceteris.store import Store, TestResult, looks_at, read_findings, write_find
 from ceteris.study import ExperimentContext, Study, study_toml, without_residual
 from ceteris.study.model_experiment import ModelResult
 from ceteris.study.own_words import with_words, without_words
-from ceteris.study.trials import RunOptions
+from ceteris.study.trials import RunOptions, own_code
 from ceteris.training.build import build_model, constants_of, summary_of
 from ceteris.training.device import environment, full_float32, one_thread
 from ceteris.training.estimator import fit_estimator
 from ceteris.training.single import split_of
 from ceteris.training.trial import standardisation_of
+from ceteris.user_code import code_files
 
 _PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "matplotlib", "pydantic", "safetensors", "typst", "nbclient")
 _EMBEDDED = 1000
@@ -248,9 +249,16 @@ def _collect(trained: TrainedStudy, tell: Callable[[str], None]) -> StudyFinding
         packages={"ceteris": ceteris.__version__} | {name: metadata.version(name) for name in _PACKAGES},
         machine=machine(trained.context.device),
         study_text=study_toml(study),
+        code=_own_code(record.trial.recipe for record in records),
         form=study.form,
         references=study.reference,
     )
+
+
+def _own_code(recipes: Iterable[Recipe]) -> dict[str, str]:
+    """Return the files of the user's own code that recipes name, as texts."""
+    paths = sorted({path for recipe in recipes for path in own_code(recipe).values()})
+    return {name: content.decode("utf-8", "replace") for name, content in code_files(paths).items()}
 
 
 def machine(device: str) -> dict[str, str]:

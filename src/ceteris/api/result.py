@@ -179,15 +179,24 @@ def claim_folder(folder: Path, study: str, *, overwrite: bool) -> None:
             (folder / LOG_FILE).unlink(missing_ok=True)
 
 
-def _remove_result(folder: Path) -> None:
-    """Remove the files of an earlier result, and the folders that are empty then; other files are left alone."""
+def written_files(folder: Path) -> list[str]:
+    """Return the names of the files that a result consists of, inside its folder; none where no result is finished."""
     try:
         with open_regular(folder / _MANIFEST, 1 << 24) as manifest:
             names = manifest.read().decode("utf-8").splitlines()
     except (OSError, ValueError):
+        return []
+    root = folder.resolve()
+    return [name for name in names if (folder / name).resolve().is_relative_to(root)]
+
+
+def _remove_result(folder: Path) -> None:
+    """Remove the files of an earlier result, and the folders that are empty then; other files are left alone."""
+    names = written_files(folder)
+    if not names:
         return
     names += [f"report.{suffix}" for suffix in FORMATS]  # `ceteris report` may have added one
-    files = [folder / name for name in names if (folder / name).resolve().is_relative_to(folder.resolve())]
+    files = [folder / name for name in names]
     for file in files:
         with suppress(OSError):  # somebody else has removed it
             file.unlink()

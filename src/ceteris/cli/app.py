@@ -539,6 +539,43 @@ def report(
 
 
 @app.command
+def bundle(
+    result: Path,
+    *,
+    name: str,
+    code: list[Path] | None = None,
+    appendix: Annotated[bool, Parameter(negative="")] = False,
+    brief: Literal["A", "B", "C", "D", "E"] | None = None,
+    out: Path | None = None,
+) -> None:
+    """Write what is handed in: NAME.pdf, NAME.ipynb and NAME.zip with code, weights, logs and study; say what is missing.
+
+    Parameters
+    ----------
+    result:
+        The folder that a study wrote.
+    name:
+        Of the files, after a group or a person, such as Group_07.
+    code:
+        Files or folders of code to hand in; what the study used of your own is there without it.
+    appendix:
+        Show the code in the PDF, behind the report.
+    brief:
+        Check what this brief wants: A, B (EMNIST), C (grid of rates), D (two sets), E (exercises).
+    out:
+        Folder for the files; hand-in in the result without it.
+    """
+    from ceteris.api import bundle_result
+    from ceteris.cli.printing import missing_lines
+
+    made = bundle_result(result, name, code=code or (), appendix=appendix, brief=brief, out=out)
+    for file in made.files:
+        Terminal(soft_wrap=True).print(f"{file} ({file.stat().st_size / 1e6:.1f} MB)", highlight=False)
+    for line in missing_lines(made.missing, brief):
+        Terminal(soft_wrap=True).print(line, highlight=False, style="yellow")
+
+
+@app.command
 def doctor(
     *,
     measure: Annotated[

@@ -17,7 +17,7 @@ from ceteris.formats import clock
 from ceteris.records import Float32Array
 
 if TYPE_CHECKING:
-    from ceteris.api import Evaluation, ModelCard, Result
+    from ceteris.api import Evaluation, Missing, ModelCard, Result
     from ceteris.findings import StudyFindings
     from ceteris.report import Table
 
@@ -105,6 +105,21 @@ def unwritten_line(findings: "StudyFindings") -> str:
             empty.append(f"hypothesis, why or conclusion of the {kind}{'s' if len(silent) > 1 else ''} {names}")
     told = f"You still have to write: {'; '.join(empty)} (keys of the study file, or a Markdown file beside it)."
     return told if empty else ""
+
+
+def missing_lines(missing: Sequence["Missing"], brief: str | None) -> list[str]:
+    """Say what a bundle lacks, one line for each kind."""
+    wants = f"For brief {brief} you still have to" if brief else "You still have to"
+    words = [f"{entry.name}{f' of {entry.of}' if entry.of else ''}" for entry in missing if entry.what == "words"]
+    files = [entry.name for entry in missing if entry.what == "file"]
+    kinds = {entry.what for entry in missing}
+    lines = {
+        "words": f"write: {', '.join(words)} (in the study file or a Markdown file beside it; then `ceteris run` again).",
+        "file": f"make: {', '.join(files)} (`ceteris report RESULT`).",
+        "people": "name the author or the group, in the study file.",
+        "code": "hand in code: --code FILES.",
+    }
+    return [f"{wants} {line}" for kind, line in lines.items() if kind in kinds]
 
 
 def result_json(result: "Result") -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Literal
 from ceteris.analysis.results import ModelResults, Results, VersionResults
 from ceteris.figures import ReportFigure, figures
 from ceteris.figures.report_figure import Panel
-from ceteris.findings import FactorFinding
+from ceteris.findings import FactorFinding, OwnWords
 from ceteris.formats import percent, plain_points, points
 from ceteris.report import search_tables as search
 from ceteris.report import tables, words
@@ -133,6 +133,15 @@ class Terms(Block):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Own(Block):
+    """What the authors wrote themselves, apart from all that was measured: paragraphs under a title."""
+
+    title: str
+    paragraphs: Sequence[str]
+    where: tuple[Medium, ...] = PAGE
+
+
+@dataclass(frozen=True, kw_only=True)
 class Levels(Block):
     """Everything about the levels of one factor, opened on demand."""
 
@@ -196,6 +205,13 @@ class Report:
         return (Picture(drawn=drawn) for drawn in self.drawn if drawn.figure.name == name)
 
 
+def own_blocks(own: OwnWords, *names: str) -> Iterator[Block]:
+    """Give what the authors wrote under these names; nothing where they wrote nothing."""
+    for name in names:
+        if text := getattr(own, name).strip():
+            yield Own(title=name.capitalize(), paragraphs=[part for part in text.split("\n\n") if part.strip()])
+
+
 def summary_blocks(report: Report) -> Iterator[Block]:
     """Give the answer, what is taken and shown, what improved, and the test results."""
     results = report.results
@@ -255,6 +271,12 @@ def models_blocks(report: Report) -> Iterator[Block]:
     differing, shared = tables.differing(tables.structures(report.results))
     yield Rows(table=differing, where=PDF)
     yield Text(text=shared, where=PDF)
+    for name, text in report.results.code.items():
+        yield Verbatim(title=f"Code of our own: {name}", text=text)
+    for model in report.results.models:
+        if own := list(own_blocks(model.words, "question", "hypothesis", "why", "conclusion")):
+            yield Heading(title=model.label)
+            yield from own
     yield Heading(title="Layer by layer", where=PAGE)
     yield from (Rows(table=table, folded=True, where=PAGE) for table in tables.layers(report.results))
 
@@ -302,6 +324,7 @@ def _explored_factor(model: ModelResults, factor: FactorFinding) -> Iterator[Blo
     yield Heading(title=factor.label, level=4)
     if factor.question:
         yield Text(text=factor.question, style="why")
+    yield from own_blocks(factor.words, "hypothesis", "why")
     yield Text(text=decision_text(factor), style="decision")
     if text := to_decide_text(factor):
         yield Text(text=text, style="why")
@@ -316,6 +339,7 @@ def _explored_factor(model: ModelResults, factor: FactorFinding) -> Iterator[Blo
         table=replace(search.levels(model, [factor]).brief().without(1), title=factor.label),
         texts=[*compared, *(f"{text} ({count} times)" if count > 1 else text for text, count in failed.items())],
     )
+    yield from own_blocks(factor.words, "conclusion")
 
 
 def outlook_blocks(report: Report) -> Iterator[Block]:
@@ -409,6 +433,9 @@ def errors_blocks(report: Report) -> Iterator[Block]:
 def conclusions_blocks(report: Report) -> Iterator[Block]:
     """State what follows."""
     yield Bullets(texts=words.conclusions(report.results), where=ALL)
+    yield from own_blocks(
+        report.results.words, "hypothesis", "why", "conclusion", "reflection", "contributions", "statement"
+    )
     judged = words.judgements(report.results)
     if judged:
         yield Heading(title="For and against each model", where=("page", "pdf"))
