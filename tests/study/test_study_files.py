@@ -505,6 +505,7 @@ def test_depth_and_width_are_factors_of_their_own_that_meet() -> None:
     depth, width = study.factors
     arms = arms_of(depth, study.models[0].recipe)
     assert arms.incumbent == "3"  # the baseline under another name, not a fourth arm
+    assert arms.recipes["3"] == study.models[0].recipe
     wide = arms_of(width, arms.recipes["5"]).recipes["128"]
     assert written_out(wide).model == r.MLP(hidden=(128,) * 5, dropout=0.25)
 
