@@ -10,7 +10,7 @@ from ceteris.training.build import Shape, parameter_count_of
 from ceteris.user_code import NO_IMPORTS, ImportPolicy
 
 _WIDTHS = {"mlp": ("hidden",), "cnn": ("filters", "head"), "resnet": ("filters", "head")}
-_HALVINGS = 20  # of the range in which the right width lies: fine enough for 10,000 units
+_BISECTIONS = 20  # of the range in which the right width lies: fine enough for 10,000 units
 
 
 def matched(study: Study, shape: Shape, classes: int, imports: ImportPolicy = NO_IMPORTS) -> Study:
@@ -44,7 +44,7 @@ def _as_large(spec: ModelSpec, wanted: int, shape: Shape, classes: int) -> Model
         low /= 2
     while high < 2**12 and missed_by(high) < 0:
         high *= 2
-    for _ in range(_HALVINGS):
+    for _ in range(_BISECTIONS):
         middle = (low * high) ** 0.5
         low, high = (middle, high) if missed_by(middle) < 0 else (low, middle)
     nearest = min((1.0, low, high), key=lambda factor: abs(missed_by(factor)))
