@@ -1,7 +1,7 @@
 """Every table of a report, built from the results alone; names that begin with "costs" hold times and memory."""
 
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from ceteris.findings import Version, mean_of_finished
 from ceteris.recipe import CNN, MLP, CustomModel, Estimator, Recipe, ResNet, written_out
 from ceteris.records import HoldoutSplit
 from ceteris.report import search_tables as search
+from ceteris.report.insights import insight_tables
 from ceteris.report.search_words import failure_text
 from ceteris.report.table import Cell, Table, columns, detail, made
 
@@ -22,7 +23,7 @@ def tables(results: Results) -> tuple[Table, ...]:
     of_search = (table for make in search.TABLES if (table := make(results.models)).rows or make in search.ALWAYS)
     of_models = (table for make in OF_MODELS for table in make(results))
     where_asked = (table for make in WHERE_ASKED if (table := make(results)).rows)
-    return (*of_study, *where_asked, *of_search, *of_models)
+    return (*of_study, *where_asked, *of_search, *of_models, *insight_tables(results))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -170,13 +171,6 @@ def structures(results: Results) -> Table:
     properties = dict.fromkeys(name for _, parts in described for name in parts)
     rows = tuple((name, *(parts.get(name) for _, parts in described)) for name in properties)
     return made("models", "The models, baseline and best", columns("property", *(name for name, _ in described)), rows)
-
-
-def differing(table: Table) -> tuple[Table, str]:
-    """Return the rows whose cells differ, and one sentence about what all models share."""
-    unequal = tuple(row for row in table.rows if len(set(row[1:])) > 1)
-    shared = [f"{row[0]} {row[1]}" for row in table.rows if len(set(row[1:])) == 1 and row[1] != "none"]
-    return replace(table, rows=unequal), f"All share: {'; '.join(shared)}." if shared else ""
 
 
 def _structure(recipe: Recipe, model: ModelResults, version: Version) -> Iterator[tuple[str, Cell]]:
