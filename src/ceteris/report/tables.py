@@ -386,8 +386,10 @@ def references(results: Results) -> Table:
         if (best := model.version())
     }
     for model in results.models:
+        tested: dict[tuple[str, str], Cell] = {(test.factor, test.label): test.accuracy for test in model.level_tests}
         for factor, level in model.levels():
-            here[model.name, factor.name, level.label] = (level.mean, None, None, None)
+            of_level = tested.get((factor.name, level.label))
+            here[model.name, factor.name, level.label] = (level.mean, of_level, None, None)
     rows = (
         (
             results.title_of(stated.model), stated.factor, stated.level, stated.accuracy,
