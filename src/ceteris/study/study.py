@@ -273,6 +273,11 @@ def ranges_of(study: Study) -> tuple[Range, ...]:
     return study.strategy.ranges if isinstance(study.strategy, Joint | Halving) else ()
 
 
+def varied(study: Study, model: str) -> bool:
+    """Say whether anything of a model is varied, so that there is something to choose."""
+    return bool(factors_of(study, model) or ranges_of(study))
+
+
 def nuisances_of(factor: Factor) -> tuple[Nuisance, ...]:
     """Return what is tuned inside each arm of a factor: as it says, or the learning rate for optimizers and schedules."""
     if factor.tune is not None:
