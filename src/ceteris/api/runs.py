@@ -24,6 +24,7 @@ from ceteris.execution.progress import Progress, Work
 from ceteris.execution.queue import Queue
 from ceteris.execution.worker import WorkerConfig
 from ceteris.files import check_links, open_to_append, write_error
+from ceteris.findings import Form
 from ceteris.formats import visible
 from ceteris.planning.dry_run import PlannedStage, dry_run
 from ceteris.planning.timing import Timing
@@ -220,6 +221,7 @@ def run(
     study: str | Path | Mapping[str, Any] | Study,
     *,
     settings: Sequence[str] = (),
+    form: Form = "",
     data: DataSet | str | Path | Arrays | None = None,
     models: Mapping[str, type[torch.nn.Module]] | None = None,
     out: str | Path | None = None,
@@ -239,6 +241,7 @@ def run(
     Args:
         study: name of a shipped study, path of a TOML file, the same as a dictionary, or a Study.
         settings: overrides such as "cnn.optimizer.lr=0.01"; a model's name or a key of the study comes first.
+        form: "quick" or "full" for the study with the changes of its table of that name.
         data: instead of the study's data: a DataSet, a name or path, or arrays (train images, train labels[, test images, test
             labels]), also as the two pairs that Keras returns. Images are bytes, 16 bits, or floats in 0..1 or 0..255.
         models: own classes that take part beside the study's models, by name; each is called with ``input_shape`` and
@@ -259,7 +262,7 @@ def run(
         ConfigError, DataError, StoreError: as the command line tells them.
     """
     budget_seconds = budget_of(until_decided, budget)
-    asked, original = _asked(study, settings)
+    asked, original = _asked(study, settings, form)
     if isinstance(data, str | Path):
         asked, data = replace(asked, data=str(data)), None
     if models:
@@ -287,15 +290,15 @@ def run(
     return run_study(asked, options, progress, data_set=data, original=original)
 
 
-def _asked(study: str | Path | Mapping[str, Any] | Study, settings: Sequence[str]) -> tuple[Study, str]:
+def _asked(study: str | Path | Mapping[str, Any] | Study, settings: Sequence[str], form: Form) -> tuple[Study, str]:
     """Return the study with its overrides, and the text of the user's own file, '' where there is none."""
     if isinstance(study, str | Path):
         text = study_text(str(study))
-        return parse_study(text, settings, origin=str(study)), text
-    if isinstance(study, Study) and not settings:
+        return parse_study(text, settings, origin=str(study), form=form), text
+    if isinstance(study, Study) and not settings and not form:
         return study, ""
     text = study_toml(study) if isinstance(study, Study) else tomli_w.dumps(dict(study))
-    return parse_study(text, settings), ""
+    return parse_study(text, settings, form=form), ""
 
 
 def _workers_knowing(models: Mapping[str, type[torch.nn.Module]], workers: int | None) -> int | None:

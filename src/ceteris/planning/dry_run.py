@@ -104,7 +104,7 @@ def _search(context: ExperimentContext, model: ModelSpec) -> Generator[Request, 
     """Search as the study says; in place of what was found, which means nothing, stand two more recipes like the baseline."""
     found = yield from search_of(context, model)
     if not varied(context.study, model.name):
-        return found
+        return found  # nothing better can be found
     best, sure = (
         replace(
             model.recipe, optimizer=replace(model.recipe.optimizer, lr=model.recipe.optimizer.lr * _UNKNOWN_BEST**power)

@@ -1,7 +1,7 @@
 """Every table of a report, built from the results alone; names that begin with "costs" hold times and memory."""
 
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -9,9 +9,10 @@ import numpy as np
 from ceteris.analysis.results import VERSION_TITLES, ModelResults, Results
 from ceteris.data import answers
 from ceteris.findings import Version, mean_of_finished
-from ceteris.recipe import CNN, MLP, CustomModel, Estimator, Recipe, ResNet
+from ceteris.recipe import CNN, MLP, CustomModel, Estimator, Recipe, ResNet, written_out
 from ceteris.records import HoldoutSplit
 from ceteris.report import search_tables as search
+from ceteris.report.insights import insight_tables
 from ceteris.report.search_words import failure_text
 from ceteris.report.table import Cell, Table, columns, detail, made
 
@@ -22,7 +23,7 @@ def tables(results: Results) -> tuple[Table, ...]:
     of_search = (table for make in search.TABLES if (table := make(results.models)).rows or make in search.ALWAYS)
     of_models = (table for make in OF_MODELS for table in make(results))
     where_asked = (table for make in WHERE_ASKED if (table := make(results)).rows)
-    return (*of_study, *where_asked, *of_search, *of_models)
+    return (*of_study, *where_asked, *of_search, *of_models, *insight_tables(results))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -82,13 +83,20 @@ def recipes(results: Results) -> Table:
     return made("recipes", "Every hyperparameter", columns("model", "hyperparameter", "baseline", "best"), rows)
 
 
+_STANDARDISATIONS = {
+    "per-channel": "mean and deviation per channel of the images fitted on",
+    "0-1": "to 0..1",
+    "none": "none: 0..255",
+}
+
+
 def _used(model: ModelResults, version: Version) -> Iterator[tuple[str, str]]:
     """Yield (hyperparameter, value) of one version's final trainings: its recipe, and what acts beside it."""
     explored = model.baseline if version == "baseline" else model.best
     found = model.version(version)
     finals = found.finals if found else ()
     first = finals[0] if finals else None
-    recipe = first.trial.recipe if first and first.trial else explored
+    recipe = written_out(first.trial.recipe if first and first.trial else explored)
     if isinstance(recipe.model, Estimator):
         yield from flattened(recipe.model, "model")
     else:
@@ -108,10 +116,11 @@ def _used(model: ModelResults, version: Version) -> Iterator[tuple[str, str]]:
     yield "seeds", ", ".join(str(final.seed) for final in finals)
     yield "images fitted on", f"{first.fitted:,}"
     yield "validation share", f"{100 * held_out:g} % of the training images"
-    yield "standardisation", "mean and deviation per channel of the images fitted on"
+    yield "standardisation", _STANDARDISATIONS[recipe.standardisation]
     if not isinstance(recipe.model, Estimator):
         left = first.fitted % recipe.batch_size if first.fitted > recipe.batch_size else 0
-        yield "last mini-batch", f"{left} images of every pass, drawn anew, left out" if left else "always full"
+        rule = "left out" if recipe.last_batch == "drop" or left < 2 else "a step of their own"
+        yield "last mini-batch", f"{left} images of every pass, drawn anew, {rule}" if left else "always full"
         yield (
             "order of the images",
             "every image once per epoch, shuffled" if recipe.sampling == "shuffled" else recipe.sampling,
@@ -128,6 +137,8 @@ def flattened(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
     """Yield (dotted path, value) for every field of a recipe or a part of it."""
     if is_dataclass(value):
         for field in fields(value):
+            if field.metadata.get("added") and getattr(value, field.name) is None:
+                continue  # nobody asked for it
             name = field.name if field.name != "kind" else ""
             yield from flattened(getattr(value, field.name), ".".join(part for part in (place, name) if part))
     elif isinstance(value, tuple) and value and is_dataclass(value[0]):
@@ -152,7 +163,7 @@ def structures(results: Results) -> Table:
     described = [
         (
             _headed(model, version),
-            dict(_structure(model.baseline if version == "baseline" else model.best, model, version)),
+            dict(_structure(written_out(model.baseline if version == "baseline" else model.best), model, version)),
         )
         for model in results.models
         for version in _versions(model)
@@ -160,13 +171,6 @@ def structures(results: Results) -> Table:
     properties = dict.fromkeys(name for _, parts in described for name in parts)
     rows = tuple((name, *(parts.get(name) for _, parts in described)) for name in properties)
     return made("models", "The models, baseline and best", columns("property", *(name for name, _ in described)), rows)
-
-
-def differing(table: Table) -> tuple[Table, str]:
-    """Return the rows whose cells differ, and one sentence about what all models share."""
-    unequal = tuple(row for row in table.rows if len(set(row[1:])) > 1)
-    shared = [f"{row[0]} {row[1]}" for row in table.rows if len(set(row[1:])) == 1 and row[1] != "none"]
-    return replace(table, rows=unequal), f"All share: {'; '.join(shared)}." if shared else ""
 
 
 def _structure(recipe: Recipe, model: ModelResults, version: Version) -> Iterator[tuple[str, Cell]]:
@@ -177,8 +181,10 @@ def _structure(recipe: Recipe, model: ModelResults, version: Version) -> Iterato
         return
     if not isinstance(recipe.model, CustomModel):
         yield "activation", described(recipe.model.activation)
-        yield "batch normalisation", "on" if recipe.model.batch_norm else "off"
-        yield "dropout", f"{recipe.model.dropout:g}" if recipe.model.dropout else "none"
+        yield "normalisation", recipe.model.normalisation or ("batch" if recipe.model.batch_norm else "none")
+        dropout = recipe.model.dropout
+        shares = dropout if isinstance(dropout, tuple) else (dropout,)
+        yield "dropout", ", ".join(f"{share:g}" for share in shares) if any(shares) else "none"
         yield "initialisation", described(recipe.model.initialisation)
     yield "optimizer", described(recipe.optimizer)
     yield "schedule", described(recipe.schedule)

@@ -1,11 +1,13 @@
 """What is asked: data, baseline recipe per model, factors with their levels, and how the exploration is done."""
 
+from dataclasses import field
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from ceteris.data import ReadOptions
+from ceteris.digests import ADDED
 from ceteris.findings import Form, OwnWords, Reference
 from ceteris.recipe import BY_KIND, NAMED, Count, Flag, Name, NotNegative, Recipe, WholeNumber
 from ceteris.records import Criterion
@@ -33,8 +35,8 @@ class Exploration:
 class ConfirmationDesign:
     """Baseline and what was chosen once more, as long and with as many images as it is delivered.
 
-    From 2,000 training images on a fifth of them is kept for this alone, and ``seeds`` trainings of each recipe are judged by
-    it. Below, about twice as many blocks of new cross-validations are. 0 leaves the confirmation out.
+    From 2,000 training images on a fifth of them is kept for this alone, and ``seeds`` trainings of each recipe are
+    judged by it. Below, about twice as many blocks of new cross-validations are. 0 leaves the confirmation out.
     """
 
     seeds: Annotated[int, Field(strict=True, ge=0, le=100)] = 5
@@ -44,15 +46,18 @@ class ConfirmationDesign:
 class Final:
     """The trainings that meet the test set: ``seeds`` of each, early stopping on a ``validation`` share of its own.
 
-    ``epochs`` 0 keeps each recipe's own number. ``levels`` trains every option of every factor once as well; the test set is
-    asked about them when all choices are made, so that no choice has seen it. ``test_curves`` keeps every epoch's weights of
-    the first seed, so that curves on the test set can be drawn once all choices are made.
+    ``validation`` 0 trains on all images, for all epochs, and keeps the last weights. ``images`` > 0 trains on a stratified
+    sample of so many, the confirmation too, so that a study can be tried small. ``epochs`` 0 keeps each recipe's own number.
+    ``levels`` trains every option of every factor once as well; the test set is asked about them when all choices are made,
+    so that no choice has seen it. ``test_curves`` keeps every epoch's weights of the first seed, so that curves on the test
+    set can be drawn once all choices are made.
     """
 
     seeds: Repetitions = 5
-    validation: Annotated[float, Field(strict=True, gt=0, lt=1)] = 0.1
+    validation: Annotated[float, Field(strict=True, ge=0, lt=1)] = 0.1
     patience: Count = 5
     epochs: WholeNumber = 0
+    images: WholeNumber = field(default=0, metadata=ADDED)
     levels: Flag = False
     test_curves: Flag = True
 
@@ -182,7 +187,8 @@ class Race:
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
 class Halving:
-    """Successive halving: many recipes with few epochs, the best 1 in ``reduction`` goes on with ``reduction`` times as many.
+    """Successive halving: many recipes with few epochs, the best 1 in ``reduction`` goes on with ``reduction`` times
+    as many.
 
     The baseline and its single changes (up to half of the recipes) come first, the others are drawn from all levels of all
     factors and from ``ranges``. A schedule is a function of the share of the training that is done, so a shortened training
@@ -213,6 +219,35 @@ class ModelSpec:
     recipe: Recipe
     embedding: str = ""  # the layer whose output the t-SNE picture shows; what the last linear layer sees without it
     words: OwnWords = OwnWords()
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Explain:
+    """What is looked at in the final models, after all choices; a part at 0 or false is left out.
+
+    ``mistakes`` misclassified test images get maps of what every model looks at, with Grad-CAM on ``layer`` ('' for
+    the last convolution), which is also the layer of the ``embedding`` ('' for the input of the last linear layer).
+    ``checks`` test images say whether the maps tell anything, ``robustness`` test images are corrupted and attacked,
+    ``layers`` test images show how the layers hold the classes apart. ``doubts`` training images are shown whose
+    labels the out-of-fold predictions speak against, and as many of the hardest. ``costs`` measures what using the
+    models takes, ``dynamics`` how the first residual network trains with and without its shortcuts. ``alike`` lists
+    classes that nobody can tell apart, by their names; () takes letters and digits that look alike where the data
+    have both.
+    """
+
+    mistakes: WholeNumber = 6
+    layer: Annotated[str, Field(max_length=200)] = ""
+    embedding: Literal["t-sne", "pca"] = "t-sne"
+    checks: WholeNumber = 0
+    robustness: WholeNumber = 0
+    layers: WholeNumber = 0
+    doubts: WholeNumber = 12
+    costs: Flag = False
+    dynamics: Flag = False
+    alike: tuple[tuple[str, ...], ...] = ()
+
+
+ALL_PARTS = Explain(checks=50, robustness=1000, layers=500, doubts=20, costs=True, dynamics=True)
 
 
 def _several(runs: int) -> int:
@@ -253,6 +288,7 @@ class Study:
     confirmation: ConfirmationDesign = ConfirmationDesign()
     final: Final = Final()
     variance: Annotated[int, Field(strict=True, ge=0, le=100), AfterValidator(_several)] = 0
+    explain: Explain = Explain()
     models: Annotated[tuple[ModelSpec, ...], Field(min_length=1)]
     factors: tuple[Factor, ...] = ()
     form: Form = ""
@@ -276,6 +312,12 @@ def ranges_of(study: Study) -> tuple[Range, ...]:
 def varied(study: Study, model: str) -> bool:
     """Say whether anything of a model is varied, so that there is something to choose."""
     return bool(factors_of(study, model) or ranges_of(study))
+
+
+def keeps_levels(study: Study) -> bool:
+    """Say whether the strategy goes from factor to factor and on from what it has chosen."""
+    strategy = study.strategy
+    return isinstance(strategy, Greedy | LeaveOneOut) or (isinstance(strategy, Race) and strategy.along == "greedy")
 
 
 def nuisances_of(factor: Factor) -> tuple[Nuisance, ...]:
