@@ -213,9 +213,9 @@ def read_cifar_folder(path: Path) -> None:
 
 def read_one_picture(path: Path) -> None:
     content = path.read_bytes()
-    header = picture_header(content, str(path))
-    read_picture(content, str(path), header.channels, OPTIONS)
-    read_picture(content, str(path), 3, ReadOptions(size=(8, 8)))
+    header = picture_header(str(path), content)
+    read_picture(str(path), content, header.channels, OPTIONS)
+    read_picture(str(path), content, 3, ReadOptions(size=(8, 8)))
 
 
 def tree(path: Path, *names: str) -> Path:

@@ -39,7 +39,7 @@ FLOORS: list[set[str]] = [
     {"cli"},
     {"__main__"},
 ]
-DATA_ONLY = {"studies"}  # holds .toml files, no code
+DATA_ONLY = {"studies"}  # holds .toml files, and what a user would write for them
 WITHOUT_TORCH = {
     "errors",
     "fields",
@@ -96,6 +96,12 @@ def floor(name: str) -> int:
 def test_every_room_stands_on_a_floor() -> None:
     rooms = {room(name) for name in MODULES} - {"ceteris"} - DATA_ONLY
     assert rooms == set().union(*FLOORS)
+
+
+def test_code_of_the_shipped_studies_knows_nothing_of_ceteris_and_nothing_of_it_is_needed() -> None:
+    ours = {name for name in MODULES if room(name) in DATA_ONLY}
+    assert [name for name in ours if imported_modules(name)] == []
+    assert [name for name in MODULES if name not in ours and imported_modules(name) & ours] == []
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if name != "ceteris" and room(name) not in DATA_ONLY])

@@ -3,34 +3,40 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 ADDED = {"added": True}  # the metadata of a dataclass's field that came later than digests of the type
 
 
-def plain(value: Any, place: str = "", *, whole: bool = False) -> Any:
-    """Return a frozen dataclass, mapping or sequence as JSON-able dicts, lists and scalars; arrays are not allowed.
+def plain(
+    value: Any, place: str = "", *, whole: bool = False, array: Callable[[NDArray[Any], str], Any] | None = None
+) -> Any:
+    """Return a frozen dataclass, mapping or sequence as JSON-able dicts, lists and scalars.
 
     A field that was :data:`ADDED` to a type is left out at its default, so that older digests stay what they were; ``whole``
-    leaves nothing out.
+    leaves nothing out. ``array`` returns what stands for an array at a dotted place; without it none is allowed.
 
     Raises:
         TypeError: for a value that has no plain form, with its dotted ``place``.
     """
+    if isinstance(value, np.ndarray) and array is not None:
+        return array(value, place)
+    inside = f"{place}." if place else ""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         parts = {field: getattr(value, field.name) for field in dataclasses.fields(value)}
         return {
-            field.name: plain(part, f"{place}.{field.name}", whole=whole)
+            field.name: plain(part, f"{inside}{field.name}", whole=whole, array=array)
             for field, part in parts.items()
             if whole or not (field.metadata.get("added") and part == field.default)
         }
     if isinstance(value, Mapping):
-        return {str(key): plain(part, f"{place}.{key}", whole=whole) for key, part in value.items()}
+        return {str(key): plain(part, f"{inside}{key}", whole=whole, array=array) for key, part in value.items()}
     if isinstance(value, tuple | list):
-        return [plain(part, f"{place}.{index}", whole=whole) for index, part in enumerate(value)]
+        return [plain(part, f"{inside}{index}", whole=whole, array=array) for index, part in enumerate(value)]
     if isinstance(value, np.generic):
         return value.item()
     if value is None or isinstance(value, str | int | float | bool):

@@ -1,10 +1,13 @@
-"""Files that may come from anybody: what is opened, what a name may be, and where links may lead."""
+"""Files: which of anybody's are opened, what a name may be, where links may lead; and writing that is whole or absent."""
 
 import errno
 import json
 import os
 import re
+import secrets
 import stat
+import time
+from contextlib import suppress
 from io import BufferedReader
 from pathlib import Path
 from typing import IO, Any
@@ -12,6 +15,7 @@ from typing import IO, Any
 from ceteris.errors import StoreError
 
 CACHE_VARIABLE = "CETERIS_CACHE"
+_UNFINISHED = ".part"
 _HOLES_FROM = 1 << 28  # bytes
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # files of no name on Windows
@@ -95,3 +99,56 @@ def check_links(folder: Path) -> None:
                 f"{place} is a link to {place.resolve()}, outside {folder}. Nothing is written through it: remove the link, or "
                 "name another folder."
             )
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write ``content`` beside ``path``, flush it to the disk and rename it: a reader sees the old file, the new one, or none.
+
+    Raises:
+        OSError: the disk is full or the folder cannot be written.
+    """
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(6)}{_UNFINISHED}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with unfinished.open("xb") as file:  # unlike a temporary file it has the permissions of the user's umask
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, path)
+    except BaseException:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+        raise
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file of a result or a store, whole or not at all.
+
+    Raises:
+        StoreError: when the disk is full or the folder cannot be written.
+    """
+    try:
+        replace_file(path, content)
+    except OSError as error:
+        raise write_error(path, error) from None
+
+
+def write_error(path: Path, error: OSError) -> StoreError:
+    """Return the message for a failed write; a full disk is named as such."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StoreError(
+            f"The disk is full: {path} could not be written. Nothing that was finished is lost; free some space, "
+            "or choose another place with --out, and run the same command again."
+        )
+    return StoreError(f"{path} cannot be written ({error.strerror or error}). Choose another place with --out.")
+
+
+def remove_unfinished(folder: Path, *, older_than: float) -> None:
+    """Remove what writers that were killed left in a folder and below: files untouched for ``older_than`` seconds.
+
+    A writer may be at work on another machine that shares the folder, so a young file is left alone.
+    """
+    for path in folder.rglob(f".*{_UNFINISHED}"):
+        with suppress(OSError):  # somebody else removed it, or may alone do so
+            if time.time() - path.stat().st_mtime > older_than:
+                path.unlink()

@@ -80,6 +80,11 @@ def shortened(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: max(1, limit - 1)].rstrip() + "…"
 
 
+def some(things: Sequence[object], most: int) -> str:
+    """List the first things, with an ellipsis where there are more."""
+    return ", ".join(map(str, things[:most])) + (", …" if len(things) > most else "")
+
+
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 

@@ -20,8 +20,12 @@ from typing import Any
 
 from ceteris.errors import ConfigError, did_you_mean
 
-# Estimators that are imported unasked: installed with ceteris, and their arguments are numbers and names.
-ALLOWED_UNASKED = frozenset(
+# Code that is imported unasked: what the shipped studies show of a user's own, and estimators installed with ceteris. Their
+# arguments are numbers and names; whole paths are named, as a module alone would lead to all that it imports.
+SHIPPED = frozenset(
+    f"ceteris.studies.{path}" for path in ("own_code:Inception", "own_code:cross_entropy", "numpy_mlp:NumpyMLP")
+)
+ALLOWED_UNASKED = SHIPPED | frozenset(
     f"sklearn.{path}"
     for path in (
         "dummy:DummyClassifier",
@@ -116,7 +120,7 @@ class ImportPolicy:
             return ""
         sources, helpers = [], dict[str, bytes]()
         for path in paths.values():
-            if path in ALLOWED_UNASKED:
+            if path in ALLOWED_UNASKED - SHIPPED:
                 sources.append(f"{path} {metadata.version('scikit-learn')}".encode())
                 continue
             module, _, names = path.partition(":")

@@ -17,6 +17,8 @@ from ceteris.errors import ConfigError, DataError, StoreError
 from ceteris.findings import StudyFindings
 from tests.api.tiny import TINY
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 SMALL = TINY | {"factors": [], "models": {"mlp": TINY["models"]["mlp"]}, "final": {"seeds": 1, "epochs": 1}}
 OWN = """
 import torch
@@ -293,6 +295,7 @@ def test_a_place_that_cannot_be_written_is_refused_before_training(tmp_path: Pat
     assert not (tmp_path / "store").exists()
 
 
+@pytest.mark.usefixtures("drawn")
 def test_a_result_of_another_study_is_replaced_only_when_asked_and_then_whole(
     finished: ceteris.Result, tmp_path: Path
 ) -> None:

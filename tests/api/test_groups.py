@@ -14,6 +14,8 @@ from ceteris.records import HoldoutSplit, IntArray, Record, finished
 from ceteris.store import Store
 from tests.api.tiny import TINY
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 WRITERS = 12
 
 

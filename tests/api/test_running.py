@@ -21,6 +21,8 @@ from ceteris.report.search_words import failure_text
 from ceteris.store import read_findings, write_findings
 from tests.api.tiny import TINY
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 class Counting(Progress):
     def __init__(self) -> None:

@@ -18,6 +18,8 @@ from ceteris.study import read_study, study_from_tree
 from tests.api.test_running import Counting, TwoLayers, csv_files
 from tests.api.tiny import TINY
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 def one_model(**changes: Any) -> dict[str, Any]:
     study = copy.deepcopy(TINY)

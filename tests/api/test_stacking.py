@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+import pytest
+
 from ceteris.api import run_study
-from ceteris.execution.device_table import DeviceTable, Place, Speed
-from ceteris.execution.populations import Stacking
+from ceteris.execution.populations import DeviceTable, Place, Speed, Stacking
 from ceteris.execution.progress import Work
 from ceteris.records import Record
 from ceteris.store import Store
@@ -12,6 +13,8 @@ from ceteris.study import study_from_tree
 from ceteris.study.trials import RunOptions
 from tests.api.test_running import Counting, csv_files
 from tests.api.tiny import TINY
+
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 TABLE = DeviceTable(
     place=Place(processor="any", torch="any", device="cpu"),

@@ -35,6 +35,7 @@ model = { kind = "mlp", hidden = [4] }
 epochs = 1
 """
 KEY = "ceteris"
+PLANTED_RAN = "planted-ran"  # the file that a planted module writes when it runs
 DRAWING_SECONDS = 20.0  # of the processor: a whole report is drawn, as for anybody
 FILE = "findings.safetensors"
 
@@ -145,12 +146,29 @@ def test_a_report_is_not_written_through_a_link(victim: Attack, result: Path, na
     assert not list((result.parent / "elsewhere").iterdir())
 
 
-def test_a_page_that_is_a_link_is_replaced_and_not_written_through(victim: Attack, result: Path) -> None:
+@pytest.fixture(scope="module")
+def from_elsewhere(victim: Attack, small: StudyFindings, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A result folder from elsewhere in which the page is a link, after its report was written; and what was told."""
+    result = tmp_path_factory.mktemp("elsewhere") / "result"
+    write_findings(small, result / FILE)
     (result.parent / "precious").write_text("precious")
     (result / "report.html").symlink_to(result.parent / "precious")
-    report(victim, result).assert_harmless(result, seconds=DRAWING_SECONDS)
+    outcome = report(victim, result, "html", "ipynb")
+    outcome.assert_harmless(result, seconds=DRAWING_SECONDS)
+    return result, outcome.output
+
+
+def test_a_page_that_is_a_link_is_replaced_and_not_written_through(from_elsewhere: tuple[Path, str]) -> None:
+    result, _ = from_elsewhere
     assert (result.parent / "precious").read_text() == "precious"
     assert not (result / "report.html").is_symlink()
+
+
+def test_the_notebook_of_a_folder_from_elsewhere_is_not_executed_unasked(from_elsewhere: tuple[Path, str]) -> None:
+    result, told = from_elsewhere
+    assert "was not executed" in told
+    cells = json.loads((result / "report.ipynb").read_text())["cells"]
+    assert not any(cell.get("outputs") for cell in cells)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -202,12 +220,9 @@ def run(*arguments: str, folder: Path, **environment: str) -> subprocess.Complet
     )
 
 
-def test_planted_modules_do_not_run_although_the_notebook_is_executed(result: Path, tmp_path: Path) -> None:
-    plant(result, tmp_path / "executed")
-    done = run("report", ".", "--execute", "--formats", "ipynb", folder=result, TMPDIR=str(tmp_path))
-    assert done.returncode == 0, done.stderr
-    assert not (tmp_path / "executed").exists()
-    cells = json.loads((result / "report.ipynb").read_text())["cells"]
+def test_planted_modules_do_not_run_although_the_notebook_is_executed(worded: Path) -> None:
+    assert not (worded.parent / PLANTED_RAN).exists()
+    cells = json.loads((worded / "report.ipynb").read_text())["cells"]
     outputs = [output for cell in cells if cell["cell_type"] == "code" for output in cell["outputs"]]
     assert outputs
     assert all(output["output_type"] != "error" for output in outputs)
@@ -218,20 +233,10 @@ def test_planted_modules_do_not_run_where_processes_train(tmp_path: Path) -> Non
     for name in ("selectors.py", "multiprocessing.py", "signal.py", "torch.py", "threading.py"):
         (tmp_path / "sent" / name).write_text(f"open({str(tmp_path / 'executed')!r}, 'a')\n")
     (tmp_path / "sent" / "study.toml").write_text(QUICK_STUDY)
-    arguments = ["run", "study.toml", "--store", "../store", "--out", "../out", "--workers", "1"]
+    arguments = ["run", "study.toml", "--store", "../store", "--out", "../out", "--workers", "1", "--formats", "html"]
     done = run(*arguments, folder=tmp_path / "sent")
     assert not (tmp_path / "executed").exists()
     assert done.returncode == 0, done.stderr
-
-
-def test_the_notebook_of_a_folder_from_elsewhere_is_not_executed_unasked(
-    victim: Attack, small: StudyFindings, result: Path
-) -> None:
-    outcome = report(victim, result, "ipynb")
-    outcome.assert_harmless(result, seconds=DRAWING_SECONDS)
-    assert "was not executed" in outcome.output
-    cells = json.loads((result / "report.ipynb").read_text())["cells"]
-    assert not any(cell.get("outputs") for cell in cells)
 
 
 def test_a_machine_knows_its_own_findings_until_somebody_changes_them(
@@ -269,8 +274,8 @@ WORDS = (
 
 
 @pytest.fixture(scope="module")
-def worded(victim: Attack, small: StudyFindings, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A result folder whose texts are all hostile, with its report in every format."""
+def worded(small: StudyFindings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A result folder whose texts are all hostile and in which modules are planted, with its report in every format."""
     folder = tmp_path_factory.mktemp("worded")
     words = itertools.cycle(WORDS)
     data = replace(
@@ -296,12 +301,14 @@ def worded(victim: Attack, small: StudyFindings, tmp_path_factory: pytest.TempPa
         group=WORDS[9], machine=dict(zip(WORDS, WORDS, strict=True)), study_text="\n".join(WORDS),
     )  # fmt: skip
     write_findings(hostile, folder / "result" / FILE)
-    outcome = victim("report", "result", "--execute", folder=folder, patience=120.0)
-    assert outcome.status == 0, outcome.output[-3000:]
-    assert not outcome.hangs
-    assert not (folder / "executed").exists()
-    assert not (folder / "result" / "executed").exists()
+    plant(folder / "result", folder / PLANTED_RAN)
+    done = run("report", ".", "--execute", folder=folder / "result", TMPDIR=str(folder))
+    assert done.returncode == 0, done.stderr
     return folder / "result"
+
+
+def test_no_hostile_text_is_executed(worded: Path) -> None:
+    assert not list(worded.parent.rglob("executed"))
 
 
 def test_no_cell_of_a_table_is_a_formula(worded: Path) -> None:

@@ -97,8 +97,6 @@ TEXTS: dict[str, str | bytes] = {
     "no number": STUDY.replace("lr = 0.1", "lr = nan"),
     "a number out of range": with_line("significance = 1e999999999"),
     "a name of many letters": STUDY.replace("tiny", "x" * 1_000_000),
-    "a title of many letters": with_line(f'title = "{"x" * 900_000}"'),
-    "a title of control characters": with_line('title = "\\u001b]0;owned\\u0007\\u001b[2J\\u009b31m"'),
     "an unknown key of control characters": with_line('"\\u001b]0;owned\\u0007" = 1'),
     "a path as name": STUDY.replace("tiny", "x/../../elsewhere"),
     "an absolute path as name": STUDY.replace("tiny", "/tmp/elsewhere"),
@@ -114,7 +112,6 @@ TEXTS: dict[str, str | bytes] = {
     "fields of dots": STUDY.replace('"model.hidden"', '"' + "." * 50_000 + '"'),
     "a field that leads into Python": STUDY.replace('"model.hidden"', '"__class__.__init__.__globals__"'),
     "a label that is a table": STUDY.replace("[[16], [32]]", "[{ label = { a = 1 }, value = [16] }]"),
-    "a label of format marks": STUDY.replace("[[16], [32]]", '[{ label = "{0.__class__}%s", value = 3 }]'),
     "code of the standard library": STUDY.replace(
         '{ kind = "mlp", hidden = [16] }', '{ kind = "custom", path = "os:system" }'
     ),
@@ -142,10 +139,6 @@ TEXTS: dict[str, str | bytes] = {
 }
 
 
-# These can be meant: they are planned, and nothing in them is obeyed.
-ODD_BUT_POSSIBLE = {"a title of many letters", "a title of control characters", "a label of format marks"}
-
-
 @pytest.mark.parametrize("name", TEXTS)
 def test_hostile_texts_are_refused_in_words(victim: Attack, tmp_path: Path, name: str) -> None:
     text = TEXTS[name]
@@ -153,12 +146,18 @@ def test_hostile_texts_are_refused_in_words(victim: Attack, tmp_path: Path, name
     (tmp_path / "planted.py").write_text('open("executed", "w")\n')
     os.mkfifo(tmp_path / "pipe")
     outcome = victim("plan", "study.toml", "--store", "store", folder=tmp_path)
-    if name in ODD_BUT_POSSIBLE:
-        outcome.assert_harmless(tmp_path / "store")
-        assert not set(outcome.output) & {"\x1b", "\x07", "\x9b"}
-    else:
-        outcome.assert_refused(tmp_path / "store", words="")
+    outcome.assert_refused(tmp_path / "store", words="")
     assert not (tmp_path / "executed").exists()
+
+
+def test_odd_texts_that_can_be_meant_are_planned_and_not_obeyed(victim: Attack, tmp_path: Path) -> None:
+    title = f'title = "\\u001b]0;owned\\u0007\\u001b[2J\\u009b31m{"x" * 900_000}"'
+    text = with_line(title).replace("[[16], [32]]", '[[16], { label = "{0.__class__}%s", value = [3] }]')
+    (tmp_path / "study.toml").write_text(text)
+    outcome = victim("plan", "study.toml", "--store", "store", folder=tmp_path)
+    outcome.assert_harmless(tmp_path / "store")
+    assert outcome.status == 0, outcome.output[-3000:]
+    assert not set(outcome.output) & {"\x1b", "\x07", "\x9b"}
 
 
 @pytest.mark.parametrize(

@@ -102,10 +102,16 @@ def test_while_models_are_trained(tmp_path: Path, workers: str) -> None:
     assert any(records.glob("*/*.safetensors"))
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder whose store the first run fills, so that the others come to their report at once."""
+    return tmp_path_factory.mktemp("shared")
+
+
 @pytest.mark.parametrize(
     "phase", ["explaining the best models", "writing the report", "drawing", "writing report.ipynb"]
 )
-def test_while_the_report_is_written(tmp_path: Path, phase: str) -> None:
-    study = study_of(tmp_path, factors=[], models={"mlp": TINY["models"]["mlp"]})
-    process = started(tmp_path, "run", study, "--workers", "0", "--out", str(tmp_path / "out"))
-    interrupted(tmp_path, process, told(tmp_path, phase))
+def test_while_the_report_is_written(shared: Path, tmp_path: Path, phase: str) -> None:
+    study = study_of(shared, factors=[], models={"mlp": TINY["models"]["mlp"]})
+    process = started(shared, "run", study, "--workers", "0", "--out", str(tmp_path / "out"))
+    interrupted(shared, process, told(shared, phase))

@@ -29,6 +29,7 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(
     "command",
     ["plan STUDY", "plan STUDY --budget 2h", "data describe DATA", "data list", "doctor", "studies", "run STUDY"],
@@ -49,6 +50,7 @@ def test_a_command_fits_80_columns(command: str, study: Path, capsys: pytest.Cap
         assert LONG in "".join(shown.split())
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_an_evaluation_fits_80_columns(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = study.parent / "out"
     ceteris.run(study, out=out, workers=0, formats=())

@@ -115,7 +115,7 @@ def test_modes_that_no_file_holds_are_read_like_their_relatives(mode: str, monke
 
 def _pixels_of(image: Image.Image, monkeypatch: pytest.MonkeyPatch) -> ByteArray:
     monkeypatch.setattr("ceteris.data.formats.pictures.open_picture", lambda name, content: image.copy())
-    return read_picture(b"", "picture", 3, ReadOptions()).astype(int)
+    return read_picture("picture", b"", 3, ReadOptions()).astype(int)
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "webp"])
@@ -130,7 +130,7 @@ def test_every_orientation_is_turned_upright(tmp_path: Path, suffix: str, orient
     exif[0x0112] = orientation
     file = tmp_path / f"picture.{suffix}"
     Image.fromarray(np.ascontiguousarray(stored)).convert("RGB").save(file, exif=exif, quality=95)
-    header = picture_header(file.read_bytes(), "picture")
+    header = picture_header("picture", file.read_bytes())
     assert (header.height, header.width) == upright.shape
     pixels = read_pictures_of_shape([file], (1, *upright.shape), ReadOptions())[0, 0]
     assert np.abs(pixels.astype(int) - upright)[4::8, 4::8].max() < 12

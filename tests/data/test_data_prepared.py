@@ -24,7 +24,7 @@ def source(name: str = "sample") -> Source:
     return Source(
         name=name,
         title="Sample",
-        citation="nobody",
+        source="nobody",
         licence="none",
         classes=("a", "b"),
         train=array_part(TRAIN, even_labels(20, 2)),

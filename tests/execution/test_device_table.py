@@ -6,18 +6,20 @@ import pytest
 from tests.tiny_trials import CNN, MLP, RESNET
 
 from ceteris import recipe as r
-from ceteris.execution.device_table import (
+from ceteris.execution.populations import (
+    NETWORKS,
     DeviceTable,
+    Load,
     Place,
     Speed,
     cache_file,
     keep_table,
     known_tables,
+    measure_table,
     network_like,
     place_of,
     table_for,
 )
-from ceteris.execution.stacking_speed import NETWORKS, Load, measure_table
 from ceteris.files import CACHE_VARIABLE
 
 PLACE = Place(processor="p", torch="2.0", device="cpu")
@@ -111,7 +113,7 @@ def test_every_network_that_is_measured_is_like_itself() -> None:
 
 def test_the_whole_table_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     small = Load(model={"kind": "mlp", "hidden": (4,)}, sizes=(1, 3), steps=1, batch_size=16, side=4)
-    monkeypatch.setattr("ceteris.execution.stacking_speed.NETWORKS", {"narrow mlp": small, "wide mlp": small})
+    monkeypatch.setattr("ceteris.execution.populations.NETWORKS", {"narrow mlp": small, "wide mlp": small})
     told: list[str] = []
     found = measure_table(PLACE, "cpu", report=told.append)
     assert [(speed.network, speed.members) for speed in found.speeds] == [
@@ -124,5 +126,5 @@ def test_the_whole_table_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_speed_of_a_population_counts_the_images_of_all_its_members(monkeypatch: pytest.MonkeyPatch) -> None:
     """So small a network that dispatch is all that it takes: stacked it must be faster per image, but not by the members."""
     small = Load(model={"kind": "mlp", "hidden": (16,)}, sizes=(1, 6), steps=60, batch_size=8, side=4)
-    monkeypatch.setattr("ceteris.execution.stacking_speed.NETWORKS", {"narrow mlp": small})
+    monkeypatch.setattr("ceteris.execution.populations.NETWORKS", {"narrow mlp": small})
     assert 1 < measure_table(PLACE, "cpu").gain("narrow mlp", 6) < 6

@@ -7,8 +7,16 @@ from tests.study.example_study import example_context
 from tests.tiny_trials import CNN, MLP, RESNET, tiny_trial
 
 from ceteris import recipe as r
-from ceteris.execution.device_table import DeviceTable, Place, Speed
-from ceteris.execution.populations import NEVER, Stacking, as_population, stacked_folds, tasks_of
+from ceteris.execution.populations import (
+    NEVER,
+    DeviceTable,
+    Place,
+    Speed,
+    Stacking,
+    as_population,
+    stacked_folds,
+    tasks_of,
+)
 from ceteris.records import CrossValidationSplit, Trial
 from ceteris.study import Exploration, exploration_trials
 

@@ -8,8 +8,7 @@ import pytest
 from tests.study.example_study import FACTOR, driven, example_context, model
 from tests.tiny_trials import MLP, RESNET
 
-from ceteris.execution.device_table import DeviceTable, Place, Speed
-from ceteris.execution.populations import Stacking
+from ceteris.execution.populations import DeviceTable, Place, Speed, Stacking
 from ceteris.planning.dry_run import dry_run
 from ceteris.records import Trial
 from ceteris.study import Exploration, Factor, Level, model_experiment, strategy_named

@@ -12,8 +12,7 @@ from tests.tiny_trials import CNN, MLP, RESNET, tiny_images, tiny_trial
 from ceteris import recipe as r
 from ceteris.data import DataSet, from_arrays
 from ceteris.errors import ConfigError
-from ceteris.execution.device_table import DeviceTable, Place, Speed
-from ceteris.execution.populations import as_population
+from ceteris.execution.populations import DeviceTable, Place, Speed, as_population
 from ceteris.planning import timing as timing_module
 from ceteris.planning.timing import Timing, calibrate, images_of
 from ceteris.records import Finished, HoldoutSplit, Trial

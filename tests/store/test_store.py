@@ -13,8 +13,8 @@ from tests.tiny_trials import CNN, tiny_trial
 from ceteris import recipe as r
 from ceteris.errors import StoreError
 from ceteris.execution.populations import as_population
+from ceteris.files import remove_unfinished
 from ceteris.store import Store, TestResult, codec, write_bytes
-from ceteris.store.atomic import remove_unfinished
 
 
 def files_in(folder: Path) -> list[Path]:
@@ -48,7 +48,7 @@ def test_weights_and_snapshots_lie_beside_their_record(tmp_path: Path) -> None:
     weights = {"layer.weight": np.arange(6, dtype=np.float32).reshape(2, 3), "steps": np.array(7)}
     store.put(record, weights, {"1/layer.weight": weights["layer.weight"] * 2})
     assert_same(store.weights(record.digest), weights)
-    assert_same(store.snapshots(record.digest), {"1/layer.weight": weights["layer.weight"] * 2})
+    assert_same(store.weights(record.digest, every_epoch=True), {"1/layer.weight": weights["layer.weight"] * 2})
 
 
 def test_a_record_never_appears_before_its_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

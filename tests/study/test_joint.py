@@ -30,9 +30,8 @@ from tests.tiny_trials import MLP
 import ceteris
 from ceteris import recipe as r
 from ceteris.digests import digest_of
-from ceteris.execution.device_table import DeviceTable, Speed
-from ceteris.execution.device_table import place_of as place_on
-from ceteris.execution.populations import Stacking, tasks_of
+from ceteris.execution.populations import DeviceTable, Speed, Stacking, tasks_of
+from ceteris.execution.populations import place_of as place_on
 from ceteris.execution.queue import Request
 from ceteris.records import Trial
 from ceteris.report.search_words import candidate_remark, search_text

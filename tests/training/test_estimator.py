@@ -15,6 +15,7 @@ from tests.tiny_trials import MLP, tiny_images, tiny_trial
 
 from ceteris import recipe as r
 from ceteris.data import split_indices, standardisation
+from ceteris.errors import ConfigError
 from ceteris.models.estimator import EstimatorNetwork
 from ceteris.records import Failed, HoldoutSplit, finished
 from ceteris.study.trials import own_code
@@ -129,6 +130,22 @@ def test_an_estimator_that_cannot_take_part_is_told_with_the_fix(model: r.Estima
 def test_every_estimator_that_is_allowed_unasked_exists_and_depends_on_the_installed_version() -> None:
     for path in ALLOWED_UNASKED:
         made = NO_IMPORTS.resolve(path, "model")
-        assert hasattr(made, "predict_proba") or path.endswith("SGDClassifier")
+        assert hasattr(made, "predict_proba") or path.endswith("SGDClassifier") or "own_code" in path
     code = own_code(replace(MLP, model=NEIGHBOURS))
     assert len(NO_IMPORTS.digest(code)) == 64
+
+
+def test_code_of_the_shipped_studies_is_imported_unasked_and_nothing_that_it_imports() -> None:
+    assert NO_IMPORTS.digest({"model": "ceteris.studies.own_code:Inception"})
+    for path in (
+        "ceteris.studies.own_code:torch.load",
+        "ceteris.studies.numpy_mlp:np.load",
+        "ceteris.studies.own_code:nn",
+    ):
+        with pytest.raises(ConfigError, match="--allow-imports"):
+            NO_IMPORTS.resolve(path, "model")
+    model = r.CustomModel(path="ceteris.studies.own_code:Inception", arguments={"width": 2})
+    loss = r.CustomLoss(path="ceteris.studies.own_code:cross_entropy")
+    record = finished(run_trial(tiny_trial(replace(MLP, model=model, loss=loss)), tiny_images()).record)
+    plain = finished(run_trial(tiny_trial(replace(MLP, model=model, loss=r.CrossEntropy())), tiny_images()).record)
+    assert record.loss == pytest.approx(plain.loss, rel=1e-4)

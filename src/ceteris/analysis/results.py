@@ -307,12 +307,13 @@ def _model(findings: StudyFindings, model: ModelFinding, position: int) -> Model
     arms: list[LevelFinding | Candidate] = [level for factor in model.factors for level in factor.levels]
     arms += model.candidates
     finals = {version: finished(findings, model.name, version) for version in VERSION_TITLES}
+    gains = [factor.reason.gain for factor in model.factors if isinstance(factor.reason, Taken)]
     return ModelResults(
         **{field.name: getattr(model, field.name) for field in fields(ModelFinding)},
         position=position,
         block="fold" if max((len(arm.accuracies) for arm in arms), default=0) == findings.folds else "block",
         choices=_choices(model),
-        promised_gain=_promised_gain(model),
+        promised_gain=float(sum(gains)) if gains and not model.candidates else float("nan"),
         open=tuple(_open(model)),
         explanation=next((entry for entry in findings.explanations if entry.model == model.name), None),
         versions=tuple(_version(findings, model, position, version, own) for version, own in finals.items() if own),
@@ -459,11 +460,6 @@ def _reversed(found: Comparison) -> Comparison:
         narrow_low=-found.narrow_high,
         narrow_high=-found.narrow_low,
     )
-
-
-def _promised_gain(model: ModelFinding) -> float:
-    gains = [factor.reason.gain for factor in model.factors if isinstance(factor.reason, Taken)]
-    return float(sum(gains)) if gains and not model.candidates else float("nan")
 
 
 def still_open(found: Comparison) -> bool:

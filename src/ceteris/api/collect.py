@@ -364,7 +364,7 @@ def answer_of(trained: TrainedStudy, final: FinalModel, test: ImageSet) -> TestR
     model = trained_model(trained, final)
     images = model.prepare(test.images)
     losses, accuracies = [], []
-    snapshots = store.snapshots(digest) if final.record.trial.keep_snapshots else {}
+    snapshots = store.weights(digest, every_epoch=True) if final.record.trial.keep_snapshots else {}
     if snapshots:
         for epoch in range(1, final.record.epoch_count + 1):
             prefix = f"{epoch}/"

@@ -23,7 +23,7 @@ from ceteris.execution.pools import InProcessPool, WorkerPool
 from ceteris.execution.progress import Progress, Work
 from ceteris.execution.queue import Queue
 from ceteris.execution.worker import WorkerConfig
-from ceteris.files import check_links, open_to_append
+from ceteris.files import check_links, open_to_append, write_error
 from ceteris.formats import visible
 from ceteris.planning.dry_run import PlannedStage, dry_run
 from ceteris.planning.timing import Timing
@@ -32,7 +32,6 @@ from ceteris.records import Split
 from ceteris.report import check_formats
 from ceteris.report.running import RunningPage
 from ceteris.store import Store
-from ceteris.store.atomic import write_error
 from ceteris.study import ModelSpec, Study, model_experiment, parse_study, study_text, study_toml
 from ceteris.study.model_experiment import ModelResult, adjusted_over_models
 from ceteris.study.trials import RunOptions, context_of, open_data

@@ -524,16 +524,15 @@ def doctor(
     as_json: AsJson = False,
 ) -> None:
     """Show versions, devices, threads and training speeds, and say what is wrong or slow on this machine."""
-    from ceteris.cli.checks import diagnose, print_diagnosis, print_speeds, speeds_here, speeds_json
+    from ceteris.cli.checks import diagnose, print_diagnosis, speed_rows, speeds_here
 
     facts, problems = diagnose(RESULTS)
     with Terminal(stderr=True).status("looking at this machine") as status:
         table = speeds_here(measure=measure, tell=status.update)
     if as_json:
-        _print_json({"facts": facts, "problems": problems, "speeds": speeds_json(table)})
+        _print_json({"facts": facts, "problems": problems, "speeds": speed_rows(table)})
     else:
-        print_diagnosis(Terminal(), facts, problems)
-        print_speeds(Terminal(), table)
+        print_diagnosis(Terminal(), facts, problems, table)
 
 
 def transfer_text(transfer: Any) -> str:

@@ -52,39 +52,40 @@ def diagnose(results: Path) -> tuple[dict[str, str], list[str]]:
     return facts, problems
 
 
-def print_diagnosis(console: Console, facts: dict[str, str], problems: list[str]) -> None:
-    """Print facts and problems."""
-    console.print(rich_table("This machine", ("what", "value"), list(facts.items())))
-    for problem in problems:
-        console.print(f"problem: {problem}", style="red", highlight=False, markup=False)
-    if not problems:
-        console.print("No problems found.", style="green")
-
-
 def speeds_here(*, measure: bool, tell: Callable[[str], None]) -> Any:
     """Return the device table of this machine's fastest device: measured when asked, else as known, else the shipped one."""
-    from ceteris.execution.device_table import keep_table, place_of, table_for
-    from ceteris.execution.stacking_speed import measure_table
+    from ceteris.execution.populations import keep_table, measure_table, place_of, table_for
     from ceteris.training.device import resolve_device
 
     device = resolve_device("auto")
     return keep_table(measure_table(place_of(device), device, report=tell)) if measure else table_for(device)
 
 
-def speeds_json(table: Any) -> list[dict[str, Any]]:
+def speed_rows(table: Any) -> list[dict[str, Any]]:
     """Return a device table as plain values."""
     return [
-        {"network": network, "members": members, "images_per_second": round(speed), "gain": round(gain, 3)}
-        for network, members, speed, gain in _speed_rows(table)
+        {
+            "network": speed.network,
+            "members": speed.members,
+            "images_per_second": round(speed.images_per_second),
+            "gain": round(table.gain(speed.network, speed.members), 3),
+        }
+        for speed in table.speeds
     ]
 
 
-def print_speeds(console: Console, table: Any) -> None:
-    """Print a device table, and whether it was measured here."""
-    from ceteris.execution.device_table import cache_file, known_tables
+def print_diagnosis(console: Console, facts: dict[str, str], problems: list[str], table: Any) -> None:
+    """Print facts, problems, and a device table with where it is from."""
+    from ceteris.execution.populations import cache_file, known_tables
 
+    console.print(rich_table("This machine", ("what", "value"), list(facts.items())))
+    for problem in problems:
+        console.print(f"problem: {problem}", style="red", highlight=False, markup=False)
+    if not problems:
+        console.print("No problems found.", style="green")
     rows = [
-        (network, str(members), f"{speed:,.0f}", f"{gain:.2f}") for network, members, speed, gain in _speed_rows(table)
+        (row["network"], str(row["members"]), f"{row['images_per_second']:,}", f"{row['gain']:.2f}")
+        for row in speed_rows(table)
     ]
     titles = ("network", "stacked", "images/s", "gain")
     console.print(rich_table(f"Training speed on {table.place.device}, one process", titles, rows, right=(1, 2, 3)))
@@ -92,10 +93,3 @@ def print_speeds(console: Console, table: Any) -> None:
     if table.place in known_tables():
         told = f"Measured here, kept in {cache_file()}"
     console.print(told, highlight=False, soft_wrap=True, markup=False)
-
-
-def _speed_rows(table: Any) -> list[tuple[str, int, float, float]]:
-    return [
-        (speed.network, speed.members, speed.images_per_second, table.gain(speed.network, speed.members))
-        for speed in table.speeds
-    ]

@@ -1,7 +1,7 @@
 """Data sets: reading every usual format, splits that return indices, and the description of what is in a set."""
 
 from ceteris.data.audit import DataAudit, audit
-from ceteris.data.describe import TextTable, as_json, describe, reading_lines, text_tables, write_page
+from ceteris.data.describe import TextTable, answers, as_json, describe, reading_lines, text_tables, write_page
 from ceteris.data.download import Progress
 from ceteris.data.formats.arrays import labels_among, parts_of, read_images
 from ceteris.data.formats.folder_layout import pictures_in
@@ -31,6 +31,7 @@ __all__ = [
     "SplitImages",
     "TextTable",
     "Unlike",
+    "answers",
     "as_json",
     "audit",
     "describe",

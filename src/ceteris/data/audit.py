@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ceteris.data.imageset import ImageSet, class_counts, pieces
-from ceteris.data.prepared import image_prints, open_for_audit
+from ceteris.data.prepared import image_prints, open_part
 from ceteris.data.sealed import DataSet
 from ceteris.records import ByteArray, Float32Array, FloatArray, IntArray
 
@@ -77,7 +77,7 @@ def audit(data_set: DataSet, *, folds: int = 0, near: bool = True) -> DataAudit:
         folds: number of cross-validation folds that are planned, 0 for none.
         near: whether to search near duplicates too (seconds for 60,000 images).
     """
-    train, test = data_set.train, open_for_audit(data_set.prepared)
+    train, test = data_set.train, open_part(data_set.prepared, "test")
     prints = [image_prints(data_set.prepared, part) for part in ("train", "test")]
     copies = []
     for part in prints:

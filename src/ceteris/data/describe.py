@@ -17,7 +17,8 @@ from ceteris.data.imageset import class_counts, pieces, standardisation
 from ceteris.data.prepared import write_whole
 from ceteris.data.sealed import DataSet
 from ceteris.findings import DataDescription
-from ceteris.records import ByteArray
+from ceteris.formats import some
+from ceteris.records import ByteArray, IntArray
 from ceteris.seeds import generator
 
 SAMPLES_PER_CLASS = 8
@@ -96,10 +97,12 @@ def reading_lines(data_set: DataSet) -> list[str]:
 
 def text_tables(description: DataDescription, audit: DataAudit | None = None) -> tuple[TextTable, ...]:
     """Return the answers, the classes and, with an audit, what was found, as tables for a terminal."""
-    tables = [_answers(description), _classes(description, audit)]
+    rows = tuple((question, answer) for question, answer, _ in answers(description))
+    tables = [TextTable(title="Questions and answers", columns=("question", "answer"), rows=rows)]
+    tables.append(_classes(description, audit))
     if audit is not None:
         tables.append(_findings(audit))
-    warnings = _warnings(description, audit)
+    warnings = dict.fromkeys((*description.warnings, *(audit.warnings if audit else ())))
     if warnings:
         tables.append(TextTable(title="Warnings", columns=("warning",), rows=tuple((text,) for text in warnings)))
     return tuple(tables)
@@ -129,10 +132,7 @@ def write_page(path: Path, description: DataDescription, audit: DataAudit | None
         .from_string(text)
         .render(
             description=description,
-            answers=_answers(description),
-            classes=_classes(description, audit),
-            findings=_findings(audit) if audit else None,
-            warnings=_warnings(description, audit),
+            tables={table.title: table for table in text_tables(description, audit)},
             balance=[
                 (name, first, second, round(80 * first / largest, 2), round(80 * second / largest, 2))
                 for name, (first, second) in zip(description.classes, counts, strict=True)
@@ -149,13 +149,12 @@ def write_page(path: Path, description: DataDescription, audit: DataAudit | None
 
 def _understood_line(data_set: DataSet) -> str:
     understood, classes = data_set.understood, data_set.train.classes
-    names = ", ".join(classes[:_MOST_LISTED]) + (", …" if len(classes) > _MOST_LISTED else "")
     train, test = (f" in {', '.join(found)}" if found else "" for found in (understood.train, understood.test))
     drawn = " drawn from them" if train and not test else test
     left_out = ", ".join(f"{what} ({count:,})" for what, count in understood.left_out[:_MOST_LISTED])
     total = sum(count for _, count in understood.left_out)
     parts = [
-        f"{len(classes)} classes: {names}",
+        f"{len(classes)} classes: {some(classes, _MOST_LISTED)}",
         f"{len(data_set.train):,} training images{train}, {data_set.test.count:,} test images{drawn}",
         *([f"{total:,} files left out: {left_out}"] if total else []),
         *understood.notes,
@@ -163,36 +162,34 @@ def _understood_line(data_set: DataSet) -> str:
     return f"{data_set.title}: {'; '.join(parts)}."
 
 
-def _warnings(description: DataDescription, audit: DataAudit | None) -> list[str]:
-    return list(dict.fromkeys((*description.warnings, *(audit.warnings if audit else ()))))
+def answers(data: DataDescription) -> list[tuple[str, str, bool]]:
+    """Return what anybody asks about a data set: the question, its answer, and whether a brief report needs it."""
+    channels, height, width = data.image_shape
+    return [
+        ("name", data.title or data.name, False),
+        ("source", data.source, True),
+        ("problem", data.problem, True),
+        ("label", data.label_meaning, True),
+        ("training images", f"{data.train_count:,}", True),
+        ("test images", f"{data.test_count:,}", True),
+        ("shares", data.shares, True),
+        ("image", f"{height} × {width} pixels, {channels} channel{'s' if channels > 1 else ''}", True),
+        ("smallest and largest value", f"{data.minimum} and {data.maximum}", True),
+        ("mean of each channel", ", ".join(f"{value:.4g}" for value in data.channel_mean), False),
+        ("standard deviation of each channel", ", ".join(f"{value:.4g}" for value in data.channel_deviation), False),
+        ("missing values", f"{data.missing:,}", True),
+        ("classes", f"{len(data.classes)}: {', '.join(data.classes)}", True),
+        ("images per class, training", _range(data.train_class_counts), True),
+        ("images per class, test", _range(data.test_class_counts), False),
+        ("preprocessing", "; ".join(data.preprocessing), True),
+        *([("read as", data.understood, False)] if data.understood else []),
+        *([("note", data.note, False)] if data.note else []),
+    ]
 
 
-def _answers(description: DataDescription) -> TextTable:
-    channels, height, width = description.image_shape
-    means = ", ".join(
-        f"{mean:.2f} ± {deviation:.2f}"
-        for mean, deviation in zip(description.channel_mean, description.channel_deviation, strict=True)
-    )
-    total = description.train_count + description.test_count
-    rows = (
-        ("Which set?", description.title),
-        ("What was read?", description.understood or "see below"),
-        (
-            "How many samples?",
-            f"{total:,}: {description.train_count:,} for training, {description.test_count:,} for the test",
-        ),
-        ("What problem?", description.problem),
-        ("Smallest and largest value?", f"{description.minimum} and {description.maximum} (of 0 to 255)"),
-        ("Shape of a sample?", f"{channels} x {height} x {width} (channels, height, width)"),
-        ("Anything missing?", "nothing" if description.missing == 0 else f"{description.missing} values"),
-        ("What is the label?", f"{description.label_meaning}; {len(description.classes)} classes"),
-        ("Which shares?", description.shares),
-        ("Which preprocessing?", "; ".join(description.preprocessing)),
-        ("Mean ± deviation per channel", means),
-        ("Source", description.source),
-        ("Note", description.note or "none"),
-    )
-    return TextTable(title="Questions and answers", columns=("question", "answer"), rows=rows)
+def _range(counts: IntArray) -> str:
+    low, high = int(counts.min(initial=counts.max(initial=0))), int(counts.max(initial=0))
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def _classes(description: DataDescription, audit: DataAudit | None) -> TextTable:
@@ -230,8 +227,8 @@ def _findings(audit: DataAudit) -> TextTable:
 
 
 def _listed(pairs: Any) -> str:
-    shown = ", ".join(f"{first}–{second}" for first, second in pairs[:5].tolist())
-    return f"{len(pairs)}" + (f" ({shown}{', …' if len(pairs) > 5 else ''})" if len(pairs) else "")
+    shown = some([f"{first}–{second}" for first, second in pairs[:6].tolist()], 5)
+    return f"{len(pairs)} ({shown})" if len(pairs) else "0"
 
 
 def _picture(images: ByteArray) -> tuple[str, int, int]:

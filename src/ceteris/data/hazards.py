@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ceteris.data.imageset import ImageSet, class_counts, pieces
+from ceteris.formats import some
 from ceteris.recipe import Count
 from ceteris.records import IntArray
 
@@ -134,8 +135,3 @@ def find_hazards(
         bright=float(values[DARK + 1 :].sum() / total),
         dark=float(values[: 255 - DARK].sum() / total),
     )
-
-
-def some(names: Sequence[str], most: int) -> str:
-    """Return the first names, with an ellipsis where there are more."""
-    return ", ".join(names[:most]) + (", …" if len(names) > most else "")

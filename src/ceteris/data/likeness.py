@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ceteris.data.formats.pictures import file_header
+from ceteris.data.formats.pictures import picture_header
 from ceteris.data.imageset import pieces
 from ceteris.records import ByteArray, FloatArray
 
@@ -109,7 +109,7 @@ def picture_sizes(paths: Sequence[Path]) -> list[Size]:
     Raises:
         DataError: a file is missing, cannot be read, or is no picture.
     """
-    return [(header.height, header.width) for header in (file_header(str(path)) for path in paths)]
+    return [(header.height, header.width) for header in map(picture_header, map(str, paths))]
 
 
 def _light(images: ByteArray) -> tuple[FloatArray, FloatArray]:

@@ -196,7 +196,7 @@ def official(known: NamedSet | None, source: Source) -> Source:
     """
     if known is None:
         return source
-    source = replace(source, name=known.name, title=known.title, citation=known.citation, licence=known.licence)
+    source = replace(source, name=known.name, title=known.title, source=known.citation, licence=known.licence)
     source = replace(source, label_meaning=known.label_meaning, note=known.note, understood=Understood())
     if known.format == "built in":
         return source

@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,9 +28,9 @@ from ceteris.data.hazards import Hazards, find_hazards
 from ceteris.data.imageset import ImageSet, check_labels, class_counts, content_digest, group_numbers, pieces
 from ceteris.data.likeness import Appearance, appearance_of
 from ceteris.data.sealed import DataSet, SealedTest
-from ceteris.data.source import Part, ReadOptions, Source, Understood
+from ceteris.data.source import About, Part, ReadOptions, Source
 from ceteris.errors import DataError
-from ceteris.files import check_regular, open_regular
+from ceteris.files import check_regular, open_regular, replace_file
 from ceteris.recipe import Count, WholeNumber
 from ceteris.records import ByteArray, Digest, IntArray
 
@@ -94,17 +94,18 @@ def open_prepared(folder: Path) -> DataSet:
     """
     meta = _meta(folder)
     test = SealedTest(
-        read=partial(_open_part, folder, "test"),
+        read=partial(open_part, folder, "test"),
         class_counts=np.array(meta.test.class_counts, dtype=np.int64),
         image_shape=meta.image_shape,
         classes=meta.classes,
         fingerprint=meta.test.digest,
     )
-    as_written = ("title", "source", "licence", "note", "label_meaning", "preprocessing", "understood", "reading")
+    as_written = (
+        *_about(meta).items(),
+        *((name, getattr(meta, name)) for name in ("reading", "hazards", "appearance")),
+    )
     return DataSet(
-        name=meta.name,
-        **{name: getattr(meta, name) for name in (*as_written, "hazards", "appearance")},
-        warnings=(*meta.warnings, *(meta.hazards.lines if meta.hazards else ())),
+        **dict[str, Any](as_written) | {"warnings": (*meta.warnings, *(meta.hazards.lines if meta.hazards else ()))},
         train=open_train(folder),
         test=test,
         prepared=folder,
@@ -117,12 +118,7 @@ def open_train(folder: Path) -> ImageSet:
     Raises:
         DataError: the folder is missing or damaged.
     """
-    return _open_part(folder, "train")
-
-
-def open_for_audit(folder: Path) -> ImageSet:
-    """Open the test part for comparisons inside the data room, whose results hold no pixels; everybody else asks the seal."""
-    return _open_part(folder, "test")
+    return open_part(folder, "train")
 
 
 def image_prints(folder: Path, part: str) -> NDArray[np.void]:
@@ -137,10 +133,7 @@ def write_whole(path: Path, text: str) -> None:
         DataError: it cannot be written.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as unfinished:
-            unfinished.write(text)
-        os.replace(unfinished.name, path)
+        replace_file(path, text.encode())
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({error.strerror or error}). Name another folder.") from error
 
@@ -154,7 +147,8 @@ def prints(images: ByteArray) -> NDArray[np.uint64]:
     return np.frombuffer(bytes(digests), dtype="<u8").reshape(-1, 2)
 
 
-def _open_part(folder: Path, part: str) -> ImageSet:
+def open_part(folder: Path, part: str) -> ImageSet:
+    """Open a part for the data room: the test part for comparisons that give out no pixels; everybody else asks the seal."""
     meta = _meta(folder)
     about: PartMeta = getattr(meta, part)
     images: ByteArray = _mapped(folder / f"{part}_images.npy")
@@ -191,26 +185,21 @@ class PartMeta:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Meta:
-    """The description of a prepared copy, ``meta.json``; copies of an earlier version do not hold the last four."""
+class Meta(About):
+    """The description of a prepared copy, ``meta.json``; copies of an earlier version do not hold the last three."""
 
     format: int
-    name: str
-    title: str
-    source: str
-    licence: str
-    note: str
-    label_meaning: str
-    preprocessing: tuple[str, ...]
-    warnings: tuple[str, ...]
     classes: Annotated[tuple[str, ...], Field(min_length=1)]
     image_shape: tuple[Count, Count, Count]
     train: PartMeta
     test: PartMeta
-    understood: Understood = field(default_factory=Understood)
     reading: ReadOptions = field(default_factory=ReadOptions)
     hazards: Hazards | None = None
     appearance: Appearance | None = None
+
+
+def _about(known: About) -> dict[str, Any]:
+    return {part.name: getattr(known, part.name) for part in fields(About)}
 
 
 def _meta(folder: Path) -> Meta:
@@ -238,7 +227,7 @@ def _write(source: Source, test: Part, folder: Path, reading: ReadOptions) -> No
     # No split touches the test part; without groups its fingerprint, under which looks are counted, stays the same.
     about = {"test": _write_part(replace(test, groups=None), source.classes, folder, "test")}
     about["train"] = _write_part(train, source.classes, folder, "train")
-    understood, before = source.understood, len(train.labels)
+    before = len(train.labels)
     if reading.leaks == "drop":
         leaked = np.isin(image_prints(folder, "train"), image_prints(folder, "test"))
         leaked |= np.isin(np.array(train.groups or [""] * before), sorted(set(test.groups or ())))
@@ -250,7 +239,8 @@ def _write(source: Source, test: Part, folder: Path, reading: ReadOptions) -> No
             train = train.take(np.flatnonzero(~leaked))
             about["train"] = _write_part(train, source.classes, folder, "train")
             what = ("training images that are in the test part too", int(leaked.sum()))
-            understood = replace(understood, left_out=(*understood.left_out, what))
+            understood = replace(source.understood, left_out=(*source.understood.left_out, what))
+            source = replace(source, understood=understood)
     keys = [image_prints(folder, part) for part in ("train", "test")]
     seen = ImageSet(images=_mapped(folder / "train_images.npy"), labels=train.labels, classes=source.classes, digest="")
     hazards = find_hazards(
@@ -260,19 +250,17 @@ def _write(source: Source, test: Part, folder: Path, reading: ReadOptions) -> No
         sorted(set(train.groups or ()) & set(test.groups or ())),
         before - len(train.labels),
     )
-    texts = ("name", "title", "licence", "note", "label_meaning", "preprocessing", "warnings", "classes")
     meta = {
         "format": PREPARED_FORMAT,
-        **{name: getattr(source, name) for name in texts},
-        "source": source.citation,
+        **_about(source),
+        "classes": source.classes,
         "image_shape": train.shape,
-        "understood": asdict(understood),
-        "reading": asdict(reading),
-        "hazards": asdict(hazards),
-        "appearance": asdict(appearance_of(seen.images, source.sizes or (train.shape[1:],))),
+        "reading": reading,
+        "hazards": hazards,
+        "appearance": appearance_of(seen.images, source.sizes or (train.shape[1:],)),
         **about,
     }
-    (folder / "meta.json").write_bytes(json.dumps(meta, indent=1, ensure_ascii=False).encode())
+    (folder / "meta.json").write_bytes(json.dumps(meta, indent=1, ensure_ascii=False, default=asdict).encode())
     _sync(folder / "meta.json")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from ceteris.data.hazards import Hazards
 from ceteris.data.imageset import ImageSet, class_counts
 from ceteris.data.likeness import Appearance
-from ceteris.data.source import ReadOptions, Understood
+from ceteris.data.source import About, ReadOptions
 from ceteris.records import IntArray
 
 
@@ -80,28 +80,17 @@ class _Held:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class DataSet:
+class DataSet(About):
     """A data set with its provenance.
 
     ``prepared`` is the folder of the prepared copy: a worker process opens the training part from there with
-    ``open_train(prepared)``. ``source`` is the citation, ``note`` what every figure drawn from the set has to say beside
-    it (for instance that the split is not the official one), ``preprocessing`` what was done to the pixels on reading,
-    ``understood`` what the reader took for what, ``reading`` how the images were read, with what was found out on the way,
-    ``hazards`` the sizes of what endangers conclusions, ``appearance`` how its pictures look (both None for copies that an
-    earlier version made).
+    ``open_train(prepared)``. ``reading`` says how the images were read, with what was found out on the way, ``hazards`` the
+    sizes of what endangers conclusions, ``appearance`` how its pictures look (both None for copies that an earlier version
+    made).
     """
 
-    name: str
-    title: str
-    source: str
-    licence: str
-    note: str
     train: ImageSet
     test: SealedTest
-    warnings: tuple[str, ...]
-    preprocessing: tuple[str, ...]
-    label_meaning: str
-    understood: Understood
     prepared: Path
     reading: ReadOptions
     hazards: Hazards | None = None

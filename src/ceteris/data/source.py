@@ -12,7 +12,6 @@ from ceteris.data.imageset import pieces
 from ceteris.errors import ConfigError
 from ceteris.records import ByteArray, IntArray
 
-FITS = ("pad", "crop", "stretch")
 Side = Annotated[int, Field(strict=True, ge=1, le=4096)]
 
 
@@ -47,18 +46,22 @@ class ReadOptions:
     leaks: Literal["keep", "drop"] = "keep"
 
     def __post_init__(self) -> None:
-        if self.size is not None and not (len(self.size) == 2 and all(1 <= side <= 4096 for side in self.size)):
-            raise ConfigError(f"size: (height, width) of 1 to 4096 pixels each, received {self.size}.")
-        if self.fit not in FITS:
-            raise ConfigError(f"fit: one of {', '.join(FITS)}, received {self.fit!r}.")
-        if self.channels not in (None, 1, 3):
-            raise ConfigError(f"channels: 1 (grey), 3 (RGB) or None, received {self.channels!r}.")
-        if self.white is not None and not self.white > 0:
-            raise ConfigError(f"white: a value above 0 (255, 4095 for 12 bits, 65535), received {self.white!r}.")
-        if self.leaks not in ("keep", "drop"):
-            raise ConfigError(f"leaks: keep or drop, received {self.leaks!r}.")
-        if not 0.0 < self.test_fraction < 1.0:
-            raise ConfigError(f"test_fraction: a share between 0 and 1 (both excluded), received {self.test_fraction}.")
+        size = self.size or (1, 1)
+        checks = (  # also where Python makes the options, which no pydantic checks then
+            (
+                "size",
+                len(size) == 2 and all(1 <= side <= 4096 for side in size),
+                "(height, width) of 1 to 4096 pixels each",
+            ),
+            ("fit", self.fit in ("pad", "crop", "stretch"), "one of pad, crop, stretch"),
+            ("channels", self.channels in (None, 1, 3), "1 (grey), 3 (RGB) or None"),
+            ("white", self.white is None or self.white > 0, "a value above 0 (255, 4095 for 12 bits, 65535)"),
+            ("leaks", self.leaks in ("keep", "drop"), "keep or drop"),
+            ("test_fraction", 0.0 < self.test_fraction < 1.0, "a share between 0 and 1 (both excluded)"),
+        )
+        for name, fits, allowed in checks:
+            if not fits:
+                raise ConfigError(f"{name}: {allowed}, received {getattr(self, name)!r}.")
 
     def key(self) -> str:
         """Return a text that differs whenever the options differ."""
@@ -113,22 +116,40 @@ class Understood:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Source:
-    """A data set that was found and understood; ``test`` is None where the source has no test part of its own."""
+@dataclass(frozen=True, kw_only=True)
+class About:
+    """What is known of a data set besides its images.
+
+    Attributes:
+        name: what it is called in files.
+        title: what it is called in reports.
+        source: the citation, or whose files they are.
+        licence: under which they may be used.
+        note: what every figure drawn from the set has to say beside it, for instance that the split is not the official one.
+        label_meaning: what the classes are.
+        preprocessing: what was done to the pixels on reading.
+        warnings: what endangers conclusions, one sentence each.
+        understood: what the reader took for what.
+    """
 
     name: str
     title: str
-    citation: str = "the user's own files"
+    source: str = "the user's own files"
     licence: str = "not stated"
-    classes: tuple[str, ...]
-    train: Part
-    test: Part | None
     note: str = ""
     label_meaning: str = ""
     preprocessing: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     understood: Understood = Understood()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Source(About):
+    """A data set that was found and understood; ``test`` is None where the source has no test part of its own."""
+
+    classes: tuple[str, ...]
+    train: Part
+    test: Part | None
     white: float | None = None  # see ReadOptions; as given or as found out
     sizes: tuple[tuple[int, int], ...] = ()  # (height, width) of the pictures in their files, every size once
 

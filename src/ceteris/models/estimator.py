@@ -1,8 +1,8 @@
 """An estimator with scikit-learn's ``fit`` and ``predict_proba`` as a network: it answers images with logits.
 
 What it learned is a state of arrays where the estimator hands one out by ``state_dict()`` and takes it back by
-``load_state_dict(state)``, as the hand-written network in examples/numpy_mlp.py does. No estimator is pickled: one without such
-a state is fitted again, from the same images and the same seed, where it is needed again.
+``load_state_dict(state)``, as the network by hand in ceteris.studies.numpy_mlp does. No estimator is pickled: one without
+such a state is fitted again, from the same images and the same seed, where it is needed again.
 """
 
 import logging

@@ -64,8 +64,11 @@ class ResNet(nn.Sequential):
         dropout: float,
     ) -> None:
         _check_size(input_shape[1:], len(filters), stem_stride)
-        if residual and shortcut == "padding":
-            _check_growing(filters)
+        if residual and shortcut == "padding" and list(filters) != sorted(filters):
+            raise ConfigError(
+                'shortcut = "padding" can add channels but not remove them: filters must not decrease from stage to stage, '
+                f'received {tuple(filters)}. Use growing filters or shortcut = "projection"'
+            )
         parts = _BlockParts(
             kernel=kernel,
             kind=block,
@@ -213,12 +216,4 @@ def _check_size(size: tuple[int, ...], stages: int, stem_stride: int) -> None:
             f"{stages} stages halve the image {stages - 1} times, but images of {size[0]}x{size[1]} pixels with "
             f"stem_stride = {stem_stride} can be halved {possible} times. Use at most {possible + 1} entries in blocks "
             "and filters" + (", or a smaller stem_stride" if stem_stride > 1 else "")
-        )
-
-
-def _check_growing(filters: Sequence[int]) -> None:
-    if list(filters) != sorted(filters):
-        raise ConfigError(
-            'shortcut = "padding" can add channels but not remove them: filters must not decrease from stage to stage, '
-            f'received {tuple(filters)}. Use growing filters or shortcut = "projection"'
         )

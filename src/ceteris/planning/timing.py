@@ -25,8 +25,8 @@ from typing import Any
 from ceteris.data import DataSet, ImageSet, open_train
 from ceteris.digests import digest_of, plain
 from ceteris.errors import CeterisError, ConfigError
-from ceteris.execution.device_table import DeviceTable, network_like
 from ceteris.execution.pools import environment_of_workers, main_thread_prepared, worker_context
+from ceteris.execution.populations import DeviceTable, network_like
 from ceteris.execution.worker import exit_with_parent
 from ceteris.findings import ModelSummary
 from ceteris.recipe import Recipe

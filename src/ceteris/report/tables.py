@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from ceteris.analysis.results import VERSION_TITLES, ModelResults, Results
+from ceteris.data import answers
 from ceteris.findings import Version, mean_of_finished
 from ceteris.recipe import CNN, MLP, CustomModel, Estimator, Recipe, ResNet
-from ceteris.records import IntArray
 from ceteris.report import search_tables as search
 from ceteris.report.search_words import failure_text
 from ceteris.report.table import Cell, Table, columns, detail, made
@@ -31,36 +31,13 @@ def tables(results: Results) -> tuple[Table, ...]:
 def data_description(results: Results, *, brief: bool = False) -> Table:
     """Answer the questions that anybody asks about a data set, all of them or those of a ``brief`` report."""
     data = results.data
-    channels, height, width = data.image_shape
-    facts = [  # question, answer, whether a brief report needs it
-        ("name", data.title or data.name, False),
-        ("source", data.source, True),
-        ("problem", data.problem, True),
-        ("label", data.label_meaning, True),
-        ("training images", f"{data.train_count:,}", True),
-        ("test images", f"{data.test_count:,}", True),
-        ("shares", data.shares, True),
-        ("image", f"{height} × {width} pixels, {channels} channel{'s' if channels > 1 else ''}", True),
-        ("smallest and largest value", f"{data.minimum} and {data.maximum}", True),
-        ("mean of each channel", ", ".join(f"{value:.4g}" for value in data.channel_mean), False),
-        ("standard deviation of each channel", ", ".join(f"{value:.4g}" for value in data.channel_deviation), False),
-        ("missing values", f"{data.missing:,}", True),
-        ("classes", f"{len(data.classes)}: {', '.join(data.classes)}", True),
-        ("images per class, training", _range(data.train_class_counts), True),
-        ("images per class, test", _range(data.test_class_counts), False),
-        ("preprocessing", "; ".join(data.preprocessing), True),
+    facts = [
+        *answers(data),
         ("images used in the exploration", f"{results.exploration_images or data.train_count:,}", False),
     ]
-    facts += [("read as", data.understood, False)] if data.understood else []
-    facts += [("note", data.note, False)] if data.note else []
     facts += [("warning", text, False) for text in data.warnings]
     rows = ((question, answer) for question, answer, short in facts if short or not brief)
     return made("data", "The data", columns("question", "answer"), rows)
-
-
-def _range(counts: IntArray) -> str:
-    low, high = int(counts.min(initial=counts.max(initial=0))), int(counts.max(initial=0))
-    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def class_counts(results: Results) -> Table:

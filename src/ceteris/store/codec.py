@@ -6,7 +6,7 @@ Nothing is pickled, and a file that does not fit the type it is read as is refus
 import dataclasses
 import json
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -20,9 +20,8 @@ from safetensors.numpy import save
 
 from ceteris.digests import plain
 from ceteris.errors import CeterisError, StoreError
-from ceteris.files import check_regular, json_tree
+from ceteris.files import check_regular, json_tree, write_bytes
 from ceteris.records import ARRAY_KEY, Failed, Finished, Record
-from ceteris.store.atomic import write_bytes
 
 T = TypeVar("T")
 _HEADER_KEY = "ceteris"
@@ -50,7 +49,12 @@ def write_dataclass(value: Any, path: Path) -> None:
         StoreError: when the file cannot be written, for example because the disk is full.
     """
     arrays: dict[str, NDArray[Any]] = {}
-    tree = _pack(value, "", arrays)
+
+    def keep(array: NDArray[Any], place: str) -> dict[str, str]:
+        arrays[place] = np.ascontiguousarray(array)
+        return {ARRAY_KEY: place}
+
+    tree = plain(value, whole=True, array=keep)
     write_bytes(path, save(arrays, metadata={_HEADER_KEY: json.dumps(tree)}))
 
 
@@ -118,15 +122,13 @@ def open_tensors(path: Path, *, fix: str = "Run the study again to make it.") ->
             f"{path} could not be read ({error.strerror or error}). Nothing was lost; try again."
         ) from None
     except (SafetensorError, LookupError, TypeError, ValueError) as error:
-        reason = _first_problem(error) if isinstance(error, ValidationError) else error
+        reason: object = error
+        if isinstance(error, ValidationError):
+            problem = error.errors(include_url=False, include_context=False)[0]
+            reason = f"{'.'.join(map(str, problem['loc']))}: {problem['msg'].removeprefix('Value error, ')}"
         raise DamagedError(
             f"{path} is damaged or was not written by this version of ceteris ({reason}). {fix}"
         ) from None
-
-
-def _first_problem(error: ValidationError) -> str:
-    problem = error.errors(include_url=False, include_context=False)[0]
-    return f"{'.'.join(map(str, problem['loc']))}: {problem['msg'].removeprefix('Value error, ')}"
 
 
 def header_of(file: Any, key: str = _HEADER_KEY) -> dict[str, Any]:
@@ -143,17 +145,3 @@ def header_of(file: Any, key: str = _HEADER_KEY) -> dict[str, Any]:
 def arrays_of(file: Any) -> dict[str, NDArray[Any]]:
     """Return all arrays of a file by name."""
     return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - safe_open is no mapping
-
-
-def _pack(value: Any, place: str, arrays: dict[str, NDArray[Any]]) -> Any:
-    if isinstance(value, np.ndarray):
-        arrays[place] = np.ascontiguousarray(value)
-        return {ARRAY_KEY: place}
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    inside = f"{place}." if place else ""
-    if isinstance(value, Mapping):
-        return {str(key): _pack(part, f"{inside}{key}", arrays) for key, part in value.items()}
-    if isinstance(value, tuple | list):
-        return [_pack(part, f"{inside}{index}", arrays) for index, part in enumerate(value)]
-    return plain(value)

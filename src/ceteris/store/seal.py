@@ -7,9 +7,8 @@ from pathlib import Path
 
 from ceteris.digests import plain
 from ceteris.errors import StoreError
-from ceteris.files import json_tree, open_regular, open_to_append
+from ceteris.files import json_tree, open_regular, open_to_append, write_error
 from ceteris.findings import Look
-from ceteris.store.atomic import write_error
 from ceteris.store.codec import from_tree
 
 _MOST_BYTES = 64 << 20

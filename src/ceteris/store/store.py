@@ -1,7 +1,14 @@
-"""Records, weights and test results on disk, each under the digest of what made it."""
+"""Records, weights and test results on disk, each under the digest of what made it; findings, and the mark of one's own.
 
+A machine knows the findings that it wrote by a mark beside them, ``.written-here``, that takes a secret of its user to make:
+HMAC-SHA256 (RFC 2104) of their bytes under 32 bytes that are made when they are first needed and never leave the user's cache.
+"""
+
+import hashlib
+import hmac
 import logging
 import os
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,10 +19,13 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from ceteris.errors import StoreError
+from ceteris.files import open_regular, remove_unfinished, user_cache, write_bytes
 from ceteris.findings import SCHEMA, StudyFindings
 from ceteris.records import Finished, Float32Array, FloatArray, Record, Trial
-from ceteris.store.atomic import remove_unfinished, write_bytes
 from ceteris.store.codec import DamagedError, arrays_of, open_tensors, read_dataclass, read_record, write_dataclass
+
+_MARK = ".written-here"
+_SECRET_BYTES = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,17 +130,15 @@ class Store:
         """Remove the unfinished files of writers that were killed; those of an hour ago are taken for such."""
         remove_unfinished(self.root, older_than=3600.0)
 
-    def weights(self, digest: str) -> dict[str, NDArray[Any]]:
-        """Return the weights of a finished trial by parameter name.
+    def weights(self, digest: str, *, every_epoch: bool = False) -> dict[str, NDArray[Any]]:
+        """Return the weights of a finished trial by parameter name; of ``every_epoch`` as "epoch/name".
 
         Raises:
             StoreError: when they are missing or damaged.
         """
-        return _load_tensors(self.weights_path(digest))
-
-    def snapshots(self, digest: str) -> dict[str, NDArray[Any]]:
-        """Return the weights of every epoch as "epoch/name"; see :meth:`weights`."""
-        return _load_tensors(self.snapshots_path(digest))
+        path = self.snapshots_path(digest) if every_epoch else self.weights_path(digest)
+        with open_tensors(path, fix="Delete its record and run the study again.") as file:
+            return arrays_of(file)
 
     def test_result(self, digest: str, fingerprint: str) -> TestResult | None:
         """Return the answers of a final model on a test set, or None when it was not evaluated yet."""
@@ -159,6 +167,35 @@ def read_findings(path: Path) -> StudyFindings:
     return read_dataclass(StudyFindings, path / "findings.safetensors" if path.is_dir() else path, schema=SCHEMA)
 
 
-def _load_tensors(path: Path) -> dict[str, NDArray[Any]]:
-    with open_tensors(path, fix="Delete its record and run the study again.") as file:
-        return arrays_of(file)
+def mark_own(findings: Path) -> None:
+    """Mark a file of findings as written by this user; where the cache folder cannot be written there is no mark."""
+    with suppress(OSError, StoreError):
+        write_bytes(findings.with_name(_MARK), _seal(findings).encode())
+
+
+def is_own(findings: Path) -> bool:
+    """Say whether this user marked a file of findings, and nobody has changed it since."""
+    try:
+        with open_regular(findings.with_name(_MARK), 1000) as file:
+            return hmac.compare_digest(file.read(), _seal(findings).encode())
+    except OSError:
+        return False
+
+
+def _seal(findings: Path) -> str:
+    with findings.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").digest()
+    return hmac.new(_secret(), digest, "sha256").hexdigest()
+
+
+def _secret() -> bytes:
+    place = user_cache() / "secret"
+    with suppress(FileExistsError):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(descriptor, "wb") as file:
+            file.write(secrets.token_bytes(_SECRET_BYTES))
+    secret = place.read_bytes()
+    if len(secret) != _SECRET_BYTES:
+        raise OSError(f"{place} is no secret of {_SECRET_BYTES} bytes")
+    return secret

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from ceteris.data import DataSet, load, split_images, split_indices
-from ceteris.execution.device_table import table_for
 from ceteris.execution.pools import process_count
-from ceteris.execution.populations import NEVER, Stacking, stacked_folds
+from ceteris.execution.populations import NEVER, Stacking, stacked_folds, table_for
 from ceteris.execution.progress import StageKind
 from ceteris.execution.queue import Records, Request, SizeOf
 from ceteris.recipe import CustomLoss, CustomModel, Estimator, Recipe

@@ -66,10 +66,6 @@ def initialise_(
     for name, counted in (("layer", False), ("apart", True)):
         for place, layer in enumerate(layer for layer in weighted if (layer in apart) is counted):
             _initialise_layer_(layer, method, gain, substream(seed, f"{name} {place}", device=generator.device))
-    _assert_complete(layers)
-
-
-def _assert_complete(layers: list[nn.Module]) -> None:
     for module in layers:
         owned = [*module.parameters(recurse=False), *module.buffers(recurse=False)]
         assert not owned or isinstance(module, nn.Linear | nn.Conv2d), f"no initialisation known for {type(module)}"

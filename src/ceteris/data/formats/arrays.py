@@ -206,7 +206,7 @@ def arrays_source(
     return Source(
         name=name,
         title=f"Arrays in memory ({name})" if name != "arrays" else "Arrays in memory",
-        citation="the user's own arrays",
+        source="the user's own arrays",
         classes=names,
         train=parts[0],
         test=parts[1] if len(parts) > 1 else None,

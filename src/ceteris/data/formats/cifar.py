@@ -136,7 +136,10 @@ def cifar_parts(location: Path, layout: CifarLayout, classes: tuple[str, ...]) -
             batches.append(pickled_records(read_cifar_pickle(files[name], origin), layout.label_keys, origin))
         if meta is not None:
             origin = f"{location} ({layout.names[1]})"
-            names = pickled_names(read_cifar_pickle(meta, origin), layout.names_key, origin)
+            entries = read_cifar_pickle(meta, origin).get(layout.names_key)
+            if not isinstance(entries, list) or not entries:
+                raise DataError(f"{origin}: holds no list {layout.names_key!r} of class names.")
+            names = tuple(map(_text, entries))
     else:
         found = ", ".join(sorted(files)) or "nothing"
         raise DataError(f"{location}: {', '.join(layout.binary)} expected in it, found {found}.")
@@ -268,18 +271,6 @@ def pickled_records(batch: dict[str, Any], label_keys: tuple[str, ...], name: st
         if not whole or len(column or ()) != len(data):
             raise DataError(f"{name}: its {key!r} are not one class number per image.")
     return np.concatenate([np.array(columns, dtype=np.uint8).T, data], axis=1)
-
-
-def pickled_names(meta: dict[str, Any], key: str, name: str) -> tuple[str, ...]:
-    """Return the class names under ``key`` of the meta file.
-
-    Raises:
-        DataError: there are none.
-    """
-    names = meta.get(key)
-    if not isinstance(names, list) or not names:
-        raise DataError(f"{name}: holds no list {key!r} of class names.")
-    return tuple(_text(entry) for entry in names)
 
 
 class _Texts(dict[Any, Any]):

@@ -15,6 +15,7 @@ from typing import Literal
 from ceteris.data.formats.entries import Entry, read_errors, read_text
 from ceteris.data.formats.pictures import SUFFIXES
 from ceteris.errors import DataError
+from ceteris.formats import some
 
 PartName = Literal["train", "validation", "test"]
 
@@ -72,33 +73,25 @@ class Folder:
         """Folders directly in it that hold pictures at some depth."""
         return [folder for folder in self.below if folder.count]
 
-    def all_folders(self) -> Iterator["Folder"]:
-        """Yield the folders in it at any depth."""
-        for folder in self.below:
-            yield folder
-            yield from folder.all_folders()
-
-    def all_pictures(self, without: frozenset[str] = frozenset()) -> Iterator[str]:
-        """Yield the paths of all its pictures, folder by folder; those of folders whose path is in ``without`` are skipped."""
-        for name in self.pictures:
-            yield os.path.join(self.path, name)
+    def walk(self, without: frozenset[str] = frozenset()) -> Iterator["Folder"]:
+        """Yield the folder and those in it at any depth, but none below a folder whose path is in ``without``."""
+        yield self
         for folder in self.below:
             if folder.path not in without:
-                yield from folder.all_pictures(without)
+                yield from folder.walk(without)
+
+    def all_pictures(self, without: frozenset[str] = frozenset()) -> Iterator[str]:
+        """Yield the paths of all pictures that lie in the folders of :meth:`walk`."""
+        return (os.path.join(folder.path, name) for folder in self.walk(without) for name in folder.pictures)
 
     def all_files(self) -> Iterator[str]:
         """Yield the paths of all its files, folder by folder."""
-        for name in (*self.pictures, *self.others):
-            yield os.path.join(self.path, name)
-        for folder in self.below:
-            yield from folder.all_files()
+        return (os.path.join(folder.path, name) for folder in self.walk() for name in folder.pictures + folder.others)
 
     def suffixes_left_out(self) -> Counter[str]:
         """Count the other files at any depth by their suffix."""
-        found = Counter(os.path.splitext(name)[1].lower() or "no suffix" for name in self.others)
-        for folder in self.below:
-            found.update(folder.suffixes_left_out())
-        return found
+        others = (name for folder in self.walk() for name in folder.others)
+        return Counter(os.path.splitext(name)[1].lower() or "no suffix" for name in others)
 
 
 def read_tree(root: str, above: frozenset[tuple[int, int]] = frozenset()) -> Folder:
@@ -160,7 +153,7 @@ class Layout:
 
     def names(self, folders: Sequence[Folder]) -> str:
         """Return the names of some folders, the first five of many."""
-        return ", ".join(self.name(folder) for folder in folders[:5]) + (", …" if len(folders) > 5 else "")
+        return some([self.name(folder) for folder in folders], 5)
 
     def add(self, part: PartName, label: str, paths: list[str]) -> None:
         """Add the pictures of a class to a part."""
@@ -238,9 +231,7 @@ def _masks(folder: Folder) -> list[Folder]:
     others = [inner for inner in folder.folders if _letters(inner.name) in _OTHER_KINDS]
     if any(_letters(inner.name) in _PICTURE_KINDS for inner in folder.folders):
         return others
-    names = {
-        inner.name for beside in folder.folders if beside not in others for inner in (beside, *beside.all_folders())
-    }
+    names = {inner.name for beside in folder.folders if beside not in others for inner in beside.walk()}
     mirrored = [inner for inner in others if inner.folders and {below.name for below in inner.folders} <= names]
     return mirrored + [inner for inner in others if inner not in mirrored and inner.count <= len(folder.pictures)]
 

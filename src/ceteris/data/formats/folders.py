@@ -17,7 +17,6 @@ from ceteris.data.formats.picture_parts import (
     check_pictures,
     file_part,
     picture_files,
-    preprocessing_of,
     sorted_classes,
 )
 from ceteris.data.formats.pictures import UNREAD_SUFFIXES
@@ -86,26 +85,23 @@ def _from_layout(root: Path, layout: Layout, options: ReadOptions, beside: list[
     joined = len(validation) > 0 and len(test) > 0
     folders = [tuple(layout.folders.get(part, ())) for part in ("train", "validation", "test")]
     suffixes = layout.root.suffixes_left_out()
-    left_out = [*suffixes.most_common(), *layout.left_out.items(), ("unreadable", checked.unreadable)]
-    return Source(
+    source = Source(
         name=root.resolve().name,
         title=f"Pictures in the folder {root.resolve().name}",
-        citation="the user's own folder",
+        source="the user's own folder",
         classes=tuple(os.fsencode(name).decode("utf-8", "replace") for name in names),
         train=parts[0],
         test=parts[1] if testing else None,
         label_meaning="the folder that a picture lies in",
-        preprocessing=(*preprocessing_of(checked.reading), *((_JOINED,) if joined else ())),
-        warnings=(*layout.warnings, *checked.warnings, *_remarks(layout, names, suffixes, beside)),
+        preprocessing=(_JOINED,) if joined else (),
+        warnings=(*layout.warnings, *_remarks(layout, names, suffixes, beside)),
         understood=Understood(
             train=folders[0] + (folders[1] if joined else ()),
             test=folders[2] or folders[1],
-            left_out=tuple((what, count) for what, count in left_out if count),
-            notes=checked.notes,
+            left_out=(*suffixes.most_common(), *layout.left_out.items()),
         ),
-        white=checked.reading.white,
-        sizes=checked.sizes,
     )
+    return checked.told_in(source)
 
 
 def _known_classes(testing: dict[str, list[str]], names: tuple[str, ...], layout: Layout) -> dict[str, list[str]]:

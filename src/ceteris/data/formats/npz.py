@@ -83,9 +83,7 @@ def npz_source(
             train = np.concatenate([train[0], validation[0]]), np.concatenate([train[1], validation[1]])
     source = arrays_source(train, test or validation, name=str(path), classes=named, options=options)
     note = "the file's validation images joined the training part; validation is drawn from it"
-    return replace(
-        source, name=name, title=name, citation="the user's own file", preprocessing=(note,) if joined else ()
-    )
+    return replace(source, name=name, title=name, source="the user's own file", preprocessing=(note,) if joined else ())
 
 
 def _pair(arrays: dict[str, NDArray[Any]], part: str, path: Path) -> Pair | None:

@@ -11,18 +11,17 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ceteris.data.formats.csv_file import LABEL_COLUMNS
 from ceteris.data.formats.entries import open_file, read_errors
 from ceteris.data.formats.picture_parts import (
     Picture,
     check_pictures,
     class_numbers,
-    preprocessing_of,
     sorted_classes,
     stream_part,
 )
-from ceteris.data.formats.table_columns import LABEL_COLUMNS
 from ceteris.data.named import Location
-from ceteris.data.source import Part, Reader, ReadOptions, Source, Understood
+from ceteris.data.source import Part, Reader, ReadOptions, Source
 from ceteris.errors import CeterisError, ConfigError, DataError
 
 _IMAGE_COLUMNS = ("image", "img", "picture", "bytes", "image_bytes", "data", "pixel_values")
@@ -91,20 +90,15 @@ def rows_source(train: Sequence[Rows], test: Sequence[Rows], options: ReadOption
         pictures = partial(_pictures, parts[number], frozenset(kept))
         return stream_part(pictures, numbers[kept], checked.shape, checked.reading, groups)
 
-    left_out = (("unreadable", checked.unreadable),) if checked.unreadable else ()
-    return Source(
+    source = Source(
         name=name,
         title=title,
         classes=classes,
         train=part(0),
         test=part(1) if test else None,
         label_meaning="the class given in the label column",
-        preprocessing=preprocessing_of(checked.reading),
-        warnings=checked.warnings,
-        understood=Understood(left_out=left_out, notes=checked.notes),
-        white=checked.reading.white,
-        sizes=checked.sizes,
     )
+    return checked.told_in(source)
 
 
 class _ParquetFile:
@@ -186,7 +180,7 @@ def _hub_source(name: str, options: ReadOptions) -> Source:
     test = next((split for split in ("test", "validation", "valid") if split in loaded), None)
     splits = [_Split(f"{name}, {split}", loaded[split], datasets) for split in ("train", test) if split]
     source = rows_source(splits[:1], splits[1:], options, name=path.rpartition("/")[2], title=path)
-    return replace(source, citation=f"Hugging Face hub, {path}", licence="see the set's card on the hub")
+    return replace(source, source=f"Hugging Face hub, {path}", licence="see the set's card on the hub")
 
 
 def parquet_source(path: Path, options: ReadOptions) -> Source:

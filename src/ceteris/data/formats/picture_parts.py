@@ -11,15 +11,13 @@ import numpy as np
 
 from ceteris.data.formats.pictures import (
     PictureHeader,
-    file_header,
     open_picture,
     picture_header,
     pillow_quiet,
     read_picture,
-    read_picture_file,
     white_of_pictures,
 )
-from ceteris.data.source import Part, ReadOptions, filled_part, select
+from ceteris.data.source import Part, ReadOptions, Source, filled_part, select
 from ceteris.errors import DataError
 from ceteris.records import ByteArray, IntArray
 
@@ -51,11 +49,21 @@ class CheckedPictures:
     warnings: tuple[str, ...]
     sizes: tuple[tuple[int, int], ...]
 
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What a reader has to say of the values."""
-        white = self.reading.white
-        return () if white is None else (f"values of more than 8 bits: {white:,.0f} is white",)
+    def told_in(self, source: Source) -> Source:
+        """Return the source of these pictures with what is to be said of them."""
+        white, understood = self.reading.white, source.understood
+        notes = () if white is None else (f"values of more than 8 bits: {white:,.0f} is white",)
+        left_out = (("unreadable", self.unreadable),) if self.unreadable else ()
+        return replace(
+            source,
+            preprocessing=(*preprocessing_of(self.reading), *source.preprocessing),
+            warnings=(*self.warnings, *source.warnings),
+            understood=replace(
+                understood, left_out=(*understood.left_out, *left_out), notes=(*understood.notes, *notes)
+            ),
+            white=white,
+            sizes=self.sizes,
+        )
 
 
 def check_pictures(parts: Sequence[PictureStream], options: ReadOptions) -> CheckedPictures:
@@ -76,7 +84,7 @@ def check_pictures(parts: Sequence[PictureStream], options: ReadOptions) -> Chec
                 counts[number] += 1
                 try:
                     if (number, index) not in problems:
-                        headers.setdefault(_header(picture), picture[0])
+                        headers.setdefault(picture_header(*picture), picture[0])
                 except DataError:
                     raise _unreadable(
                         list(_problems(parts, options).values()), sum(1 for p in parts for _ in p())
@@ -172,18 +180,6 @@ def sorted_classes(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(distinct))
 
 
-def _header(picture: Picture) -> PictureHeader:
-    name, content = picture
-    return file_header(name) if content is None else picture_header(content, name)
-
-
-def _pixels(picture: Picture, channels: int, options: ReadOptions) -> ByteArray:
-    name, content = picture
-    if content is None:
-        return read_picture_file(name, channels, options)
-    return read_picture(content, name, channels, options)
-
-
 def _fill(pictures: PictureStream, shape: tuple[int, int, int], options: ReadOptions, target: ByteArray) -> None:
     """Read pictures into ``target`` uint8 (n, c, h, w)."""
 
@@ -192,7 +188,7 @@ def _fill(pictures: PictureStream, shape: tuple[int, int, int], options: ReadOpt
             raise _OtherCountError(
                 f"{picture[0]}: more pictures than the {len(target)} labels; they do not belong together."
             )
-        pixels = _pixels(picture, shape[0], options)
+        pixels = read_picture(*picture, shape[0], options)
         if pixels.shape != shape:  # a file that changed meanwhile, or an orientation that stands behind the pixels
             raise _sizes_differ(picture[0], pixels.shape[1:], "the first picture", shape[1:])
         target[index] = pixels
@@ -212,8 +208,8 @@ def _problems(parts: Sequence[PictureStream], options: ReadOptions) -> dict[tupl
     """Decode every picture and return what is wrong with those that cannot be read, by part and index."""
 
     def read(index: int, picture: Picture) -> None:
-        _header(picture)
-        _pixels(picture, 3, options)
+        picture_header(*picture)
+        read_picture(*picture, 3, options)
 
     found = [_each(part(), read, threads=True)[1] for part in parts]
     return {(number, index): error for number, part in enumerate(found) for index, error in part.items()}

@@ -85,12 +85,16 @@ class PictureHeader:
     deep: bool
 
 
-def picture_header(content: bytes, name: str) -> PictureHeader:
-    """Return what the first bytes of a PNG file, or the whole content of another picture file, say about it.
+def picture_header(name: str, content: bytes | None = None) -> PictureHeader:
+    """Return what an encoded picture, or the file of that name, says about itself.
 
     Raises:
-        DataError: no picture, or more than MAX_PIXELS pixels.
+        DataError: the file is missing, cannot be read, is no picture, or has more than MAX_PIXELS pixels.
     """
+    if content is None:  # the first bytes of most PNG files say all
+        with open_file(name, limit=_MAX_FILE_BYTES) as file:
+            content = file.read(_PNG_HEADER_BYTES)
+            content += b"" if _says_all(content) else file.read()
     if _says_all(content):
         width, height = int.from_bytes(content[16:20], "big"), int.from_bytes(content[20:24], "big")
         grey = content[25] in _PNG_GREY
@@ -108,29 +112,19 @@ def picture_header(content: bytes, name: str) -> PictureHeader:
     return header
 
 
-def file_header(path: str) -> PictureHeader:
-    """Return what a picture file says about itself; of a PNG file only the first bytes are read.
-
-    Raises:
-        DataError: see :func:`picture_header`; also where the file is missing or cannot be read.
-    """
-    with open_file(path, limit=_MAX_FILE_BYTES) as file:
-        start = file.read(_PNG_HEADER_BYTES)
-        content = start if _says_all(start) else start + file.read()
-    return picture_header(content, path)
-
-
-def read_picture(content: bytes, name: str, channels: int, options: ReadOptions, *, invert: bool = False) -> ByteArray:
-    """Return the pixels uint8 (channels, height, width) of a picture.
+def read_picture(
+    name: str, content: bytes | None, channels: int, options: ReadOptions, *, invert: bool = False
+) -> ByteArray:
+    """Return the pixels uint8 (channels, height, width) of an encoded picture, or of the file of that name.
 
     Values of more than 8 bits are brought to 0..255 by the reading's ``white`` (without it 65,535, or 1 for floats of 0..1),
     transparent pixels are laid on white, frames after the first are left out. The orientation in the metadata of a photograph
-    is applied. ``invert`` turns dark into
-    light before the picture is padded.
+    is applied. ``invert`` turns dark into light before the picture is padded.
 
     Raises:
-        DataError: the picture cannot be decoded, or has more than MAX_PIXELS pixels.
+        DataError: the picture is missing, cannot be decoded, or has more than MAX_PIXELS pixels.
     """
+    content = _file_content(name) if content is None else content
     return picture_pixels(open_picture(name, content), name, channels, options, invert=invert, content=content)
 
 
@@ -205,17 +199,6 @@ def bytes_of(values: NDArray[Any], white: float) -> ByteArray:
     return np.clip(np.round(values * (255.0 / white)), 0, 255).astype(np.uint8)
 
 
-def read_picture_file(path: str, channels: int, options: ReadOptions, *, invert: bool = False) -> ByteArray:
-    """Return the pixels of a picture file; see :func:`read_picture`.
-
-    Raises:
-        DataError: the file is missing, cannot be read, or is no picture.
-    """
-    with open_file(path, limit=_MAX_FILE_BYTES) as file:
-        content = file.read()
-    return read_picture(content, path, channels, options, invert=invert)
-
-
 def read_pictures_of_shape(
     paths: Sequence[Path], shape: tuple[int, int, int], options: ReadOptions, *, invert: bool = False
 ) -> ByteArray:
@@ -226,7 +209,7 @@ def read_pictures_of_shape(
     """
     brought = replace(options, size=shape[1:])
     with pillow_quiet():
-        return np.stack([read_picture_file(str(path), shape[0], brought, invert=invert) for path in paths])
+        return np.stack([read_picture(str(path), None, shape[0], brought, invert=invert) for path in paths])
 
 
 def _says_all(start: bytes) -> bool:
@@ -242,9 +225,7 @@ def open_picture(name: str, content: bytes | None = None) -> Image.Image:
     Raises:
         DataError: the file is missing, cannot be read, or is no picture.
     """
-    if content is None:
-        with open_file(name, limit=_MAX_FILE_BYTES) as file:
-            content = file.read()
+    content = _file_content(name) if content is None else content
     # Pillow's decoders raise almost any type of exception on damaged files, so all of them are caught here.
     try:
         tga = ("TGA",) if os.path.splitext(name)[1].lower() in _TGA_SUFFIXES else ()
@@ -254,6 +235,11 @@ def open_picture(name: str, content: bytes | None = None) -> Image.Image:
         return image
     except Exception as error:
         raise _unreadable(content, name, error) from error
+
+
+def _file_content(path: str) -> bytes:
+    with open_file(path, limit=_MAX_FILE_BYTES) as file:
+        return file.read()
 
 
 def _is_deep(image: Image.Image) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ceteris.data.formats.csv_file import CsvFile, is_picture_name, read_csv
+from ceteris.data.formats.csv_file import Columns, CsvFile, find_columns, is_picture_name, read_csv
 from ceteris.data.formats.entries import Entry
 from ceteris.data.formats.folder_layout import PartName, part_of, read_tree
 from ceteris.data.formats.idx import UPRIGHT, find_mapping, mapped_classes
@@ -23,14 +23,13 @@ from ceteris.data.formats.picture_parts import (
     class_numbers,
     file_part,
     picture_files,
-    preprocessing_of,
     sorted_classes,
 )
 from ceteris.data.formats.pictures import bytes_of
-from ceteris.data.formats.table_columns import Columns, find_columns
 from ceteris.data.named import Location, NamedSet, official
 from ceteris.data.source import Part, Reader, ReadOptions, Source, Understood, array_part
 from ceteris.errors import DataError
+from ceteris.formats import some
 from ceteris.records import ByteArray, FloatArray, IntArray
 
 _SUFFIXES = (".csv", ".tsv")
@@ -217,7 +216,7 @@ def _pixel_source(path: Path, table: CsvFile, columns: Columns) -> Source:
     parts = _parts(table, columns, rows, whole) if columns.mixed else (whole, None)
     if white == 1:
         notes.append("pixels of 0 to 1 spread over 0 to 255")
-    return replace(_source(path, table, columns, classes, parts, ReadOptions(), notes), white=white)
+    return replace(_source(path, table, columns, classes, parts, notes), white=white)
 
 
 def _pixel_rows(table: CsvFile, columns: Columns) -> Iterator[FloatArray]:
@@ -283,10 +282,7 @@ def _path_source(
     chosen = [rows[index] for index in kept]
     whole = file_part([paths[index] for index in kept], numbers, checked, _groups(columns, chosen))
     parts = _parts(table, columns, chosen, whole)
-    source = _source(path, table, columns, classes, parts, checked.reading, (*notes, *checked.notes))
-    unreadable = (("unreadable", checked.unreadable),) if checked.unreadable else ()
-    understood = replace(source.understood, left_out=unreadable)
-    return replace(source, warnings=checked.warnings, understood=understood, sizes=checked.sizes)
+    return checked.told_in(_source(path, table, columns, classes, parts, notes))
 
 
 def _labels(table: CsvFile, columns: Columns, rows: Rows) -> tuple[list[str], list[str]]:
@@ -311,8 +307,7 @@ def _labels(table: CsvFile, columns: Columns, rows: Rows) -> tuple[list[str], li
 
 
 def _numbers(rows: list[int]) -> str:
-    listed = ", ".join(map(str, rows[:20])) + (", …" if len(rows) > 20 else "")
-    return f"row {listed} has" if len(rows) == 1 else f"rows {listed} have"
+    return f"row {rows[0]} has" if len(rows) == 1 else f"rows {some(rows, 20)} have"
 
 
 def _groups(columns: Columns, rows: Rows) -> tuple[str, ...] | None:
@@ -342,28 +337,25 @@ def _source(
     columns: Columns,
     classes: tuple[str, ...],
     parts: tuple[Part, Part | None],
-    options: ReadOptions,
-    notes: Sequence[str] = (),
+    notes: Sequence[str],
 ) -> Source:
     names = [f'"{name}"' for name in table.header or ()] or [f"column {n}" for n in range(1, table.columns + 1)]
     choices = [] if columns.label is None else [f"label from {names[columns.label]}"]
     if columns.path is not None:
         choices.append(f"pictures from {names[columns.path]}")
     if columns.unused:
-        choices.append(f"columns not used: {', '.join(columns.unused[:5])}{', …' if len(columns.unused) > 5 else ''}")
+        choices.append(f"columns not used: {some(columns.unused, 5)}")
     if not table.encoding.startswith("utf-8"):
         choices.append(f"text read as {table.encoding}")
     return Source(
         name=path.stem,
         title=f"Table {path.name}",
-        citation="the user's own table",
+        source="the user's own table",
         classes=classes,
         train=parts[0],
         test=parts[1],
         label_meaning="the class given in the label column",
-        preprocessing=preprocessing_of(options),
         understood=Understood(train=(path.name,), notes=(*choices, *notes)),
-        white=options.white,
     )
 
 
