@@ -42,7 +42,7 @@ This page is written from the types in `ceteris.recipe` and `ceteris.study` by `
 A choice is written by its name alone (`optimizer = "adam"`: the defaults) or as a table
 (`optimizer = { kind = "adam", lr = 0.003 }`). Ranges are checked before anything is trained; a wrong key or value is told
 with its place, what is allowed and what was received. Lengths in schedules are shares of the whole training, so that a
-shorter training keeps the shape of its schedule.
+shorter training keeps the shape of its schedule, or epochs: `"10 epochs"`.
 
 ## The study
 
@@ -62,6 +62,8 @@ shorter training keeps the shape of its schedule.
 | `variance` | 0; 2 or more: where the noise comes from, by training every best recipe so often for each source of luck |
 | `[models.NAME]` | `title`, own words and the keys of a recipe: the baseline of one model |
 | `[[factors]]` | `name`, `title`, own words, `field` (or `fields`), `levels`, `models` (all of them without it), `tune` |
+| `[quick]`, `[full]` | what `--quick` or `--full` changes: any key, models and factors by name; `false` leaves one out |
+| `[[reference]]` | `source`, `results`: what others reached, each `{ model, factor, level, accuracy }`, shown beside yours |
 
 A level is the field's value itself, or `{ label = "…", value = … }`; with several fields it is a table
 `{ label = "…", "model.filters" = [32, 64], "model.kernels" = [5, 3] }`. Any key can be overridden on the command line:
@@ -158,6 +160,10 @@ def _text(value: Any) -> str:
 
 def _allowed(hint: Any) -> str:
     text = repr(hint)
+    if own := _described(hint):
+        return own
+    if "tuple" in text and (own := _described(get_args(hint)[0])):
+        return f"list, each a {own}"
     if "discriminator" in text or "Initialisation" in text:
         return "a list of choices, see below" if text.startswith("tuple") else "a choice, see below"
     if "Literal" in text:
@@ -166,6 +172,12 @@ def _allowed(hint: Any) -> str:
     word = next(word for name, word in WORDS.items() if name in text)
     kind = f"list of {word}s" if "tuple" in text else word
     return f"{kind}, {bounds}" if bounds else kind
+
+
+def _described(hint: Any) -> str:
+    """Return what the type itself says of its values, "" where it says nothing."""
+    metadata = getattr(hint, "__metadata__", ())
+    return next((part.description for part in metadata if isinstance(part, FieldInfo) and part.description), "")
 
 
 def _literals(hint: Any) -> list[Any]:

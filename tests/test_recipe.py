@@ -62,6 +62,8 @@ def values_like(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
     """Any value that a field's JSON schema allows."""
     if "const" in schema or "enum" in schema:
         return st.sampled_from(schema.get("enum") or [schema["const"]])
+    if "anyOf" in schema:  # a length as a share or in epochs
+        return st.one_of(st.floats(0.01, 1), st.integers(1, 99).map(lambda epochs: f"{epochs} epochs"))
     if schema["type"] == "boolean":
         return st.booleans()
     if schema["type"] == "integer":
@@ -163,6 +165,8 @@ NUMBERS = [
 @pytest.mark.parametrize(("member", "field"), NUMBERS, ids=name_of)
 @pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf, "0.5", True, None, [0.5]])
 def test_a_number_is_finite_and_really_a_number(member: type, field: str, wrong: object) -> None:
+    if field == "dropout" and wrong == [0.5]:
+        wrong = [[0.5]]  # a number for each layer is allowed
     with pytest.raises(ValidationError, match=field):
         member(**{field: wrong})
 
@@ -175,7 +179,9 @@ def test_a_number_is_finite_and_really_a_number(member: type, field: str, wrong:
         (r.SGD, {"nesterov": "yes"}, "boolean"),
         (r.Adam, {"beta2": -0.1}, "greater than or equal to 0"),
         (r.Step, {"every": 0.0}, "greater than 0"),
-        (r.MultiStep, {"milestones": (0.5, 1.5)}, "less than or equal to 1"),
+        (r.Step, {"every": "ten epochs"}, 'from 0 to 1, or epochs as in "10 epochs"'),
+        (r.MultiStep, {"milestones": (0.5, 1.5)}, "share of the training, from 0 to 1"),
+        (r.Cosine, {"warmup": "0 epochs"}, "epochs as in"),
         (r.CosineRestarts, {"cycles": 0}, "greater than or equal to 1"),
         (r.CosineRestarts, {"cycles": 1.5}, "integer"),
         (r.ReduceOnPlateau, {"patience": -1}, "greater than or equal to 0"),
@@ -189,9 +195,15 @@ def test_a_number_is_finite_and_really_a_number(member: type, field: str, wrong:
         (r.MLP, {"dropout": 1.0}, "less than 1"),
         (r.CNN, {"kernels": (3, 4)}, "odd size .* received 4"),
         (r.CNN, {"kernels": (3, 33)}, "less than or equal to 31"),
-        (r.CNN, {"filters": (8, 16, 32)}, r"received 3 filters \(8, 16, 32\) and 2 kernels \(3, 3\)"),
-        (r.CNN, {"filters": (), "kernels": ()}, "at least one each"),
-        (r.CNN, {"pool_after": (1, 3)}, r"blocks from 1 to 2, received \(1, 3\)"),
+        (r.CNN, {"filters": (8, 16, 32)}, r"2 kernels \[3, 3\] and 3 filters \[8, 16, 32\]"),
+        (r.CNN, {"filters": (), "kernels": ()}, "must be one at least"),
+        (r.CNN, {"kernels": ()}, "0 kernels"),
+        (r.CNN, {"dropout": (0.5,)}, "one number, or 2: one for each linear layer"),
+        (r.CNN, {"dropout": True}, "less than 1 is needed, or a list"),
+        (r.MLP, {"dropout": (0.25, 0.25)}, "3: one for each of 3 hidden layers"),
+        (r.MLP, {"hidden": (32, 16), "depth": 2}, r"hidden says \[32, 16\]"),
+        (r.MLP, {"hidden": (), "depth": 2}, "needs a width"),
+        (r.CNN, {"pool_after": (1, 3)}, r"blocks from 1 to 2, received \[1, 3\]"),
         (r.CNN, {"pooling": "median"}, "'max', 'average' or 'none'"),
         (r.ResNet, {"kernel": 2}, "odd size"),
         (r.ResNet, {"blocks": (2, 2)}, "received 2 blocks .* and 3 filters"),

@@ -12,7 +12,18 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # for editors and type checkers; at run time each name is imported when it is asked for
-    from ceteris.api import Result, TrainedModel, evaluate_model, open_result, predict_pictures, read_model, run
+    from ceteris.api import (
+        Result,
+        TrainedModel,
+        embed_images,
+        evaluate_model,
+        feature_visualization,
+        open_result,
+        predict_pictures,
+        read_model,
+        run,
+        test_model,
+    )  # fmt: skip
     from ceteris.study import Study, read_study
 
 __all__ = [
@@ -20,12 +31,15 @@ __all__ = [
     "Study",
     "TrainedModel",
     "__version__",
+    "embed_images",
     "evaluate_model",
+    "feature_visualization",
     "open_result",
     "predict_pictures",
     "read_model",
     "read_study",
     "run",
+    "test_model",
 ]
 
 __version__ = "0.1.0"

@@ -5,7 +5,7 @@ can be written again from it at any time. They carry numbers, names and reasons;
 Accuracies and F1 lie in 0..1, times are in seconds, memory in bytes.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
 import numpy as np
@@ -22,6 +22,7 @@ from ceteris.records import (
     FloatArray,
     IntArray,
     IterationHistory,
+    Trial,
     check_indices,
     check_shapes,
 )
@@ -229,6 +230,7 @@ class LevelFinding:
     label_parts: tuple[tuple[str, str], ...] = ()
     trials: tuple[str, ...] = ()
     curves: Float32Array | None = None
+    recipe: Recipe | None = None  # that was compared; None where the level is an average over several
 
     @property
     def mean(self) -> float:
@@ -627,6 +629,26 @@ class ModelSummary:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LevelTest:
+    """One level trained once on the whole training set, and asked on the test set when every choice was made.
+
+    No choice has seen it. Accuracy, macro F1 and loss (nats) are those on the test images, NaN where the training did not
+    finish; ``epochs`` were run.
+    """
+
+    factor: Name
+    label: str
+    digest: str
+    status: Literal["finished", "diverged", "failed"]
+    error: str = ""
+    accuracy: float = float("nan")
+    f1: float = float("nan")
+    loss: float = float("nan")
+    epochs: int = 0
+    train_seconds: float = float("nan")
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelFinding:
     """The path of one model from its baseline to its best recipe.
 
@@ -635,7 +657,8 @@ class ModelFinding:
     belong to a factorial grid, ``candidates`` to a grid or to a search that tries whole recipes. ``trainings_saved`` counts
     the trainings of the full design that a race did not need. ``confirmation`` is None when the baseline stayed the best.
     ``luck`` is () unless the study asks where the noise comes from. ``cross_validated`` is a model of which nothing was varied
-    on the blocks of the design, None where the study does not ask for that.
+    on the blocks of the design, None where the study does not ask for that. ``level_tests`` are those of every option,
+    where the study asks for them. ``constants`` are (name, value) of what torch sets in the best network and no recipe names.
     """
 
     name: Name
@@ -655,6 +678,8 @@ class ModelFinding:
     luck: tuple[SourceOfLuck, ...] = ()
     words: OwnWords = OwnWords()
     cross_validated: LevelFinding | None = None
+    level_tests: tuple[LevelTest, ...] = ()
+    constants: tuple[tuple[str, str], ...] = ()
 
     @property
     def label(self) -> str:
@@ -694,6 +719,8 @@ class FinalFinding:
     validation_loss: float | None = None
     clean_train_accuracy: float | None = None
     clean_train_loss: float | None = None
+    trial: Trial | None = None  # what was asked of the training, its recipe with the epochs that it was allowed
+    fitted: int = 0  # images
 
     def __post_init__(self) -> None:
         check_shapes(self, probabilities="images classes", test_curve_loss="epochs", test_curve_accuracy="epochs")
@@ -833,6 +860,7 @@ class StudyFacts:
     packages: dict[str, str]
     machine: dict[str, str]
     study_text: str
+    code: dict[str, str] = field(default_factory=dict)  # file -> text: what the trainings used of the user's own
     form: Form = ""
     references: tuple[Reference, ...] = ()
 

@@ -2,10 +2,12 @@
 
 Every choice is a type of its own (``optimizer: SGD | Adam | ...``), a frozen keyword-only dataclass whose fields carry
 their allowed ranges. The study file, the command line's overrides and the JSON schema come from these types; pydantic
-checks values wherever a recipe is made. Nothing here behaves: ``ceteris.training.build`` turns a recipe into objects.
+checks values wherever a recipe is made. Nothing here behaves: ``ceteris.training.build`` turns a recipe into objects. What
+may be said in two ways is trained, and has its digest, as :func:`written_out` says it.
 """
 
-from dataclasses import field
+import re
+from dataclasses import field, replace
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
@@ -273,7 +275,37 @@ class Muon:
 STARTING_RATES = {"sgd": 0.1, "asgd": 0.1}
 
 
-# --- Learning-rate schedules. Lengths are shares of the whole training, so that a shorter training keeps its shape.
+# --- Learning-rate schedules. Lengths are shares of the whole training, so that a shorter training keeps its shape, or epochs.
+
+_EPOCHS = re.compile(r"([1-9]\d{0,8}) epochs?")
+
+
+def _length(value: Any) -> Any:
+    if isinstance(value, str) and (named := _EPOCHS.fullmatch(value)):
+        return f"{named[1]} epochs"
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1:
+        return value
+    raise ValueError('a share of the training, from 0 to 1, or epochs as in "10 epochs" is needed')
+
+
+def epochs_in(length: float | str) -> int | None:
+    """Return the epochs of a length that names them, None for a share of the training."""
+    return int(length.split()[0]) if isinstance(length, str) else None
+
+
+Length = Annotated[
+    float | str, BeforeValidator(_length), Field(description='share from 0 to 1, or epochs as in `"10 epochs"`')
+]
+
+
+def _in_epochs(value: Any) -> Any:
+    """Let { kind = "step", epochs = 10 } stand for every = "10 epochs", and likewise of milestones."""
+    tree = _named(value)
+    if isinstance(tree, dict) and "epochs" in tree and tree.get("kind") in ("step", "multi-step"):
+        name, epochs = ("every" if tree["kind"] == "step" else "milestones"), tree["epochs"]
+        length = [f"{one} epochs" for one in epochs] if isinstance(epochs, list | tuple) else f"{epochs} epochs"
+        return {name: length, **{key: part for key, part in tree.items() if key != "epochs"}}
+    return tree
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
@@ -281,24 +313,34 @@ class Constant:
     """The learning rate of the optimizer, unchanged; with ``warmup`` it first rises linearly."""
 
     kind: Literal["none"] = "none"
-    warmup: OpenShare = 0.0
+    warmup: Length = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
 class Step:
-    """Multiply by ``factor`` after every ``every`` share of the training."""
+    """Multiply by ``factor`` after every ``every`` share of the training, or so many epochs.
+
+    ``{ kind = "step", epochs = 10 }`` is another way to say ``every = "10 epochs"``.
+    """
 
     kind: Literal["step"] = "step"
-    every: Annotated[float, Field(strict=True, gt=0, le=1)] = 1 / 3
+    every: Length = 1 / 3
     factor: Positive = 0.1
+
+    def __post_init__(self) -> None:
+        if not self.every:
+            raise ValueError("every: a length greater than 0 is needed; received 0")
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
 class MultiStep:
-    """Multiply by ``factor`` at each of the ``milestones``, given as shares of the training."""
+    """Multiply by ``factor`` at each of the ``milestones``, given as shares of the training or as epochs.
+
+    ``{ kind = "multi-step", epochs = [30, 60] }`` is another way to say ``milestones = ["30 epochs", "60 epochs"]``.
+    """
 
     kind: Literal["multi-step"] = "multi-step"
-    milestones: tuple[Share, ...] = (0.5, 0.75)
+    milestones: tuple[Length, ...] = (0.5, 0.75)
     factor: Positive = 0.1
 
 
@@ -315,7 +357,7 @@ class Cosine:
     """Half a cosine from the full rate to ``final`` times it, after a linear ``warmup`` (Loshchilov & Hutter 2017)."""
 
     kind: Literal["cosine"] = "cosine"
-    warmup: OpenShare = 0.0
+    warmup: Length = 0.0
     final: Share = 0.0
 
 
@@ -326,7 +368,7 @@ class CosineRestarts:
     kind: Literal["cosine-restarts"] = "cosine-restarts"
     cycles: Count = 2
     growth: Annotated[float, Field(strict=True, ge=1, allow_inf_nan=False)] = 2.0
-    warmup: OpenShare = 0.0
+    warmup: Length = 0.0
     final: Share = 0.0
 
 
@@ -335,17 +377,18 @@ class OneCycle:
     """Rise from 1/``start_divisor`` of the rate to the rate, then cosine to 1/``final_divisor`` of the start (Smith 2018)."""
 
     kind: Literal["one-cycle"] = "one-cycle"
-    rise: Annotated[float, Field(strict=True, gt=0, lt=1)] = 0.3
+    rise: Length = 0.3
     start_divisor: Positive = 25.0
     final_divisor: Positive = 1e4
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
 class ReduceOnPlateau:
-    """Multiply by ``factor`` when the training loss of an epoch has not improved for more than ``patience`` epochs.
+    """Multiply by ``factor`` when the loss of an epoch has not improved for more than ``patience`` epochs.
 
-    ``minimum`` is the smallest multiplier, as a share of the full rate. The training loss is watched, not the validation
-    loss: the held-out images of a fold must not steer its training.
+    ``minimum`` is the smallest multiplier, as a share of the full rate. ``watch`` "training" looks at the training loss,
+    "validation" at the loss on images that are not fitted on: those of early stopping, or where there are none (in the
+    exploration, whose held-out images must not steer a training) a share ``validation`` of those that would be fitted on.
     """
 
     kind: Literal["plateau"] = "plateau"
@@ -353,6 +396,8 @@ class ReduceOnPlateau:
     patience: WholeNumber = 2
     threshold: NotNegative = 1e-2
     minimum: NotNegative = 0.0
+    watch: Literal["training", "validation"] = field(default="training", metadata=ADDED)
+    validation: Annotated[float, Field(strict=True, gt=0, lt=1)] = field(default=0.1, metadata=ADDED)
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
@@ -360,7 +405,7 @@ class Linear:
     """Fall in a straight line to ``final`` times the rate, after a linear ``warmup``."""
 
     kind: Literal["linear"] = "linear"
-    warmup: OpenShare = 0.0
+    warmup: Length = 0.0
     final: Share = 0.0
 
 
@@ -603,8 +648,10 @@ _Choice = Annotated[_Union, BY_KIND, NAMED]
 Activation = _Choice[ReLU | LeakyReLU | ELU | SELU | GELU | SiLU | Mish | PReLU | Tanh | Sigmoid | Softplus]
 InitialWeights = Annotated[Initialisation, NAMED]
 Optimizer = _Choice[SGD | Adam | AdamW | NAdam | RAdam | RMSprop | Adagrad | Adadelta | Adamax | ASGD | Muon]
-Schedule = _Choice[
-    Constant | Step | MultiStep | Exponential | Cosine | CosineRestarts | OneCycle | ReduceOnPlateau | Linear
+Schedule = Annotated[
+    Constant | Step | MultiStep | Exponential | Cosine | CosineRestarts | OneCycle | ReduceOnPlateau | Linear,
+    BY_KIND,
+    BeforeValidator(_in_epochs),
 ]
 Loss = _Choice[CrossEntropy | Focal | MeanSquaredError | CustomLoss]
 Penalty = _Choice[Nothing | L1 | L2 | DecoupledWeightDecay]
@@ -619,33 +666,110 @@ Augmentation = _Choice[
 # --- Models, described by plain values
 
 
-def _one_per_block(name: str, values: tuple[int, ...], other: str, others: tuple[int, ...]) -> None:
-    if len(values) != len(others) or not values:
+Normalisation = Literal["none", "batch", "layer", "group"]
+ImageSide = Annotated[int, Field(strict=True, ge=1, le=4096)]
+_Built = TypeVar("_Built", "MLP", "CNN", "ResNet")
+
+
+def _alone(value: Any) -> Any:
+    return (value,) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+ONE_FOR_ALL = BeforeValidator(_alone)  # a number alone stands for a list of one, which counts for every place
+
+
+def _fits(name: str, values: tuple[Any, ...], other: str, others: tuple[int, ...]) -> None:
+    if not others or len(values) not in (1, len(others)):
         raise ValueError(
-            f"{name} and {other} need the same number of entries, at least one each: "
-            f"received {len(values)} {name} {values} and {len(others)} {other} {others}"
+            f"{name} needs one entry for all, or as many as {other}, of which there must be one at least: received "
+            f"{len(values)} {name} {list(values)} and {len(others)} {other} {list(others)}"
         )
+
+
+def _for_all(values: tuple[int, ...], places: tuple[int, ...]) -> tuple[int, ...]:
+    return values * len(places) if len(values) == 1 else values
+
+
+def _canonical(model: "_Built", **changes: Any) -> "_Built":
+    """Return a model with changes and with the one spelling of its normalisation."""
+    if model.normalisation is not None:
+        own = model.normalisation if model.normalisation in ("layer", "group") else None
+        changes |= {"batch_norm": model.normalisation == "batch", "normalisation": own}
+    new = {name: value for name, value in changes.items() if getattr(model, name) != value}
+    return replace(model, **new) if new else model
+
+
+def _shares(value: Any) -> Any:
+    shares = value if isinstance(value, list | tuple) else [value]
+    if all(isinstance(share, int | float) and not isinstance(share, bool) and 0 <= share < 1 for share in shares):
+        return value
+    raise ValueError("a number ≥ 0 and less than 1 is needed, or a list of them, one for each layer")
+
+
+# Of all layers, or one for each: of an MLP's hidden layers, of the linear layers of a head.
+Dropout = Annotated[
+    float | tuple[float, ...],
+    BeforeValidator(_shares),
+    Field(description="number, ≥ 0, < 1, or a list of them, one per layer"),
+]
+
+
+def _one_per_layer(dropout: float | tuple[float, ...], layers: int, what: str) -> None:
+    if isinstance(dropout, tuple) and len(dropout) != layers:
+        raise ValueError(f"dropout needs one number, or {layers}: one for {what}; received {list(dropout)}")
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
 class MLP:
-    """A fully connected network; ``hidden`` gives the width of every hidden layer."""
+    """A fully connected network; ``hidden`` gives the width of every hidden layer.
+
+    ``width`` and ``depth`` say the same apart: ``depth`` hidden layers of ``width`` units. One that is given goes before what
+    ``hidden`` says of it, whose layers must then be equally wide. ``dropout`` acts after every hidden layer; a list has a
+    number for each.
+
+    ``normalisation`` "layer" (Ba et al. 2016) or "group" (up to 8 groups; Wu & He 2018) take the place of batch normalisation;
+    given at all, it goes before ``batch_norm``. ``image_size`` brings the shorter side of the images to so many pixels first.
+    Both are the same in all models.
+    """
 
     kind: Literal["mlp"] = "mlp"
     hidden: tuple[Count, ...] = (128, 128, 128)
     activation: Activation = ReLU()
     batch_norm: Flag = False
-    dropout: OpenShare = 0.0
+    dropout: Dropout = 0.0
     initialisation: InitialWeights = Initialisation(kind="default")
+    width: Count | None = field(default=None, metadata=ADDED)
+    depth: Count | None = field(default=None, metadata=ADDED)
+    normalisation: Normalisation | None = field(default=None, metadata=ADDED)
+    image_size: ImageSide | None = field(default=None, metadata=ADDED)
+
+    def __post_init__(self) -> None:
+        if (self.width or self.depth) and len(set(self.hidden)) > 1:
+            raise ValueError(
+                f"width and depth are those of equally wide layers, hidden says {list(self.hidden)}: "
+                "leave hidden out, or width and depth"
+            )
+        if self.depth and not (self.width or self.hidden):
+            raise ValueError(f"depth {self.depth} needs a width: give width, or hidden layers")
+        layers = self.depth or len(self.hidden)
+        _one_per_layer(self.dropout, layers, f"each of {layers} hidden layers")
+
+    def written_out(self) -> "MLP":
+        """Return the same network by ``hidden`` alone."""
+        if not (self.width or self.depth):
+            return _canonical(self)
+        hidden = (self.width or self.hidden[0],) * (self.depth or len(self.hidden))
+        return _canonical(self, hidden=hidden, width=None, depth=None)
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
 class CNN:
     """Blocks of convolutions (stride 1, zero padding that keeps the size), pooling between them, then a connected head.
 
-    ``filters`` and ``kernels`` have one entry per block. ``pool_after`` lists the blocks (from 1) that are followed by
-    pooling; without it every block is, as long as the image has at least 2 pixels on each side. ``order`` says whether
-    the activation comes before or after the pooling. Dropout acts before each linear layer of the head.
+    ``filters`` and ``kernels`` have one entry per block; one kernel alone is that of all blocks. ``pool_after`` lists the
+    blocks (from 1) that are followed by pooling; without it every block is, as long as the image has at least 2 pixels on
+    each side. ``order`` says whether the activation comes before or after the pooling. Dropout acts before each linear layer
+    of the head, the last one included; a list has a number for each.
 
     ``residual`` 1, 2 or 3 leads a shortcut around every so many convolutions with their activations, counted from the image
     on; what is left over at the end gets one of its own. It is added to the last convolution that it leads around, before
@@ -656,7 +780,7 @@ class CNN:
 
     kind: Literal["cnn"] = "cnn"
     filters: tuple[Count, ...] = (32, 64)
-    kernels: tuple[OddSize, ...] = (3, 3)
+    kernels: Annotated[tuple[OddSize, ...], ONE_FOR_ALL] = (3, 3)
     convolutions_per_block: Count = 1
     pooling: Literal["max", "average", "none"] = "max"
     pool_after: tuple[Count, ...] | None = None
@@ -665,28 +789,36 @@ class CNN:
     head: tuple[Count, ...] = (128,)
     activation: Activation = ReLU()
     batch_norm: Flag = False
-    dropout: OpenShare = 0.0
+    dropout: Dropout = 0.0
     initialisation: InitialWeights = Initialisation(kind="default")
     residual: Annotated[int, Field(strict=True, ge=0, le=3)] = field(default=0, metadata=ADDED)
     shortcut: Literal["padding", "projection"] = field(default="padding", metadata=ADDED)
+    normalisation: Normalisation | None = field(default=None, metadata=ADDED)
+    image_size: ImageSide | None = field(default=None, metadata=ADDED)
 
     def __post_init__(self) -> None:
-        _one_per_block("filters", self.filters, "kernels", self.kernels)
+        _fits("kernels", self.kernels, "filters", self.filters)
         if self.pool_after and max(self.pool_after) > len(self.filters):
-            raise ValueError(f"pool_after names blocks from 1 to {len(self.filters)}, received {self.pool_after}")
+            raise ValueError(f"pool_after names blocks from 1 to {len(self.filters)}, received {list(self.pool_after)}")
+        _one_per_layer(self.dropout, len(self.head) + 1, "each linear layer")
+
+    def written_out(self) -> "CNN":
+        """Return the same network with one kernel for each block."""
+        return _canonical(self, kernels=_for_all(self.kernels, self.filters))
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
 class ResNet:
     """Stages of residual blocks (He et al. 2016); every stage after the first halves the image.
 
-    ``blocks`` and ``filters`` have one entry per stage. With ``residual`` off the same network is built without its
-    shortcuts; with ``shortcut`` "padding" (subsample and fill with zero channels) it has exactly the same parameters.
-    ``block`` "pre-activation" puts normalisation and activation before each convolution (He et al. 2016b).
+    ``blocks`` and ``filters`` have one entry per stage; one number of blocks alone is that of all stages. With ``residual``
+    off the same network is built without its shortcuts; with ``shortcut`` "padding" (subsample and fill with zero channels)
+    it has exactly the same parameters. ``block`` "pre-activation" puts normalisation and activation before each convolution
+    (He et al. 2016b). ``dropout`` is that of a CNN.
     """
 
     kind: Literal["resnet"] = "resnet"
-    blocks: tuple[Count, ...] = (2, 2, 2)
+    blocks: Annotated[tuple[Count, ...], ONE_FOR_ALL] = (2, 2, 2)
     filters: tuple[Count, ...] = (64, 128, 256)
     kernel: OddSize = 3
     block: Literal["basic", "pre-activation"] = "basic"
@@ -697,11 +829,18 @@ class ResNet:
     head: tuple[Count, ...] = ()
     activation: Activation = ReLU()
     batch_norm: Flag = True
-    dropout: OpenShare = 0.0
+    dropout: Dropout = 0.0
     initialisation: InitialWeights = Initialisation(kind="kaiming-normal")
+    normalisation: Normalisation | None = field(default=None, metadata=ADDED)
+    image_size: ImageSide | None = field(default=None, metadata=ADDED)
 
     def __post_init__(self) -> None:
-        _one_per_block("blocks", self.blocks, "filters", self.filters)
+        _fits("blocks", self.blocks, "filters", self.filters)
+        _one_per_layer(self.dropout, len(self.head) + 1, "each linear layer")
+
+    def written_out(self) -> "ResNet":
+        """Return the same network with a number of blocks for each stage."""
+        return _canonical(self, blocks=_for_all(self.blocks, self.filters))
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
@@ -711,6 +850,10 @@ class CustomModel:
     kind: Literal["custom"] = "custom"
     path: str = Field(pattern=r"^[\w.]+:[\w.]+$")
     arguments: dict[str, Any] = Field(default_factory=dict)
+
+    def written_out(self) -> "CustomModel":
+        """Return the model itself."""
+        return self
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
@@ -727,6 +870,10 @@ class Estimator:
     arguments: dict[str, Any] = Field(default_factory=dict)
     by_epochs: Flag = False
 
+    def written_out(self) -> "Estimator":
+        """Return the model itself."""
+        return self
+
 
 MODEL_PRESETS: dict[str, dict[str, Any]] = {
     # Krizhevsky et al. 2012, scaled to images of 28 to 64 pixels: five convolutions, three poolings, two wide layers.
@@ -737,6 +884,25 @@ MODEL_PRESETS: dict[str, dict[str, Any]] = {
         "pool_after": (1, 2, 5),
         "head": (1024, 1024),
         "dropout": 0.5,
+    },
+    # LeCun et al. 1998, with padding that keeps the size and linear output: two convolutions, two poolings, two linear layers.
+    "lenet-5": {
+        "kind": "cnn",
+        "filters": (6, 16),
+        "kernels": (5, 5),
+        "pooling": "average",
+        "head": (120, 84),
+        "activation": "tanh",
+    },
+    # Simonyan & Zisserman 2015, configuration A, for images of 16 pixels and more: eight convolutions, four poolings.
+    "vgg-a": {
+        "kind": "cnn",
+        "filters": (64, 128, 256, 256, 512, 512, 512, 512),
+        "kernels": (3,) * 8,
+        "pool_after": (1, 2, 4, 6),
+        "head": (512, 512),
+        "dropout": 0.5,
+        "initialisation": "kaiming-normal",
     },
     # Three small convolutions, two poolings, one linear layer.
     "small-cnn": {"kind": "cnn", "filters": (8, 16, 32), "kernels": (3, 3, 3), "pool_after": (1, 2), "head": ()},
@@ -754,6 +920,8 @@ Model = Annotated[MLP | CNN | ResNet | CustomModel | Estimator, BY_KIND, BeforeV
 
 
 Sampling = Literal["shuffled", "balanced"]
+LastBatch = Literal["drop", "keep"]
+Standardisation = Literal["per-channel", "0-1", "none"]
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
@@ -761,6 +929,11 @@ class Recipe:
     """One complete description of a training: everything that may differ between two trainings.
 
     ``sampling`` says which images an epoch is made of: all once, or as many of every class, the rare ones several times.
+    ``last_batch`` says what becomes of the images at the end of an epoch that are too few for a mini-batch: "drop" leaves
+    them out (another order each epoch, so others are left out), "keep" makes a step of them if there are at least two.
+    ``images`` > 0 fits on a stratified sample of so many of the images that it would fit on, a smaller one being part of a
+    larger one: as a factor, a learning curve. ``standardisation`` brings every channel to mean 0 and deviation 1 over the
+    images that are fitted on, to 0..1, or leaves the bytes 0..255 as they are.
     """
 
     model: Model
@@ -775,6 +948,15 @@ class Recipe:
     batch_size: Count = 128
     precision: Literal["auto", "float32", "bfloat16"] = "float32"
     sampling: Sampling = field(default="shuffled", metadata=ADDED)
+    last_batch: LastBatch = field(default="drop", metadata=ADDED)
+    images: WholeNumber = field(default=0, metadata=ADDED)
+    standardisation: Standardisation = field(default="per-channel", metadata=ADDED)
+
+
+def written_out(recipe: Recipe) -> Recipe:
+    """Return the same training without shorthands: what is trained, stored and shown."""
+    model = recipe.model.written_out()
+    return recipe if model is recipe.model else replace(recipe, model=model)
 
 
 # The types of every choice by its place in a recipe, in the order in which they are listed

@@ -89,18 +89,23 @@ class CrossValidationSplit:
 
 @dataclass(frozen=True, kw_only=True)
 class HoldoutSplit:
-    """A stratified ``fraction`` of the training set is held out for early stopping."""
+    """A stratified ``fraction`` of the training set is held out for early stopping; at 0 all images are fitted on.
+
+    ``images`` > 0 first draws a stratified sample of that size.
+    """
 
     fraction: float
     seed: int
     kind: Literal["holdout"] = "holdout"
+    images: int = field(default=0, metadata=ADDED)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReserveSplit:
     """The share ``reserve`` that the cross-validations with this ``reserve_seed`` left alone is held out.
 
-    Of all other images a share ``validation``, drawn with ``seed``, is what early stopping looks at.
+    Of all other images, or of a sample of ``images`` of them, a share ``validation``, drawn with ``seed``, is what early
+    stopping looks at.
     """
 
     reserve: float
@@ -108,6 +113,7 @@ class ReserveSplit:
     seed: int
     validation: float
     kind: Literal["reserve"] = "reserve"
+    images: int = field(default=0, metadata=ADDED)
 
 
 Split = CrossValidationSplit | HoldoutSplit | ReserveSplit
@@ -286,7 +292,12 @@ class Finished:
 
 
 def balanced_accuracy(labels: NDArray[np.integer[Any]], predicted: NDArray[np.integer[Any]]) -> float:
-    """Return the mean over the classes present in ``labels`` (n,) of the share of their images predicted right, 0..1."""
+    """Return the mean over the classes present in ``labels`` (n,) of the share of their images predicted right, 0..1.
+
+    Without any image it is NaN.
+    """
+    if not len(labels):
+        return float("nan")
     counts = np.bincount(labels)
     right = np.bincount(labels[labels == predicted], minlength=len(counts))
     return float((right[counts > 0] / counts[counts > 0]).mean())

@@ -57,7 +57,18 @@ def run_again(first: Path, folder: Path, **options: Any) -> None:
 def test_overrides_from_the_command_line_are_in_the_saved_study(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text("# Why I ask this.\n" + tomli_w.dumps(one_model()))
-    options = ("--out", tmp_path / "out", "--workers", 0, "--set", "mlp.optimizer.lr=0.05", "--set", "seed=3")
+    options = (
+        "--out",
+        tmp_path / "out",
+        "--workers",
+        0,
+        "--formats",
+        "html",
+        "--set",
+        "mlp.optimizer.lr=0.05",
+        "--set",
+        "seed=3",
+    )
     assert run_command([str(part) for part in ("run", file, *options)]) == 0
     saved = read_study(str(tmp_path / "out" / "study.toml"))
     assert saved == read_study(str(file), ["mlp.optimizer.lr=0.05", "seed=3"])

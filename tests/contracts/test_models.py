@@ -20,10 +20,9 @@ Shape = tuple[int, int, int]
 Builder = Callable[[Shape, int], nn.Module]
 
 
-def mlp(shape: Shape, classes: int, *, batch_norm: bool = False, dropout: float = 0.0) -> nn.Module:
-    return MLP(
-        input_shape=shape, classes=classes, hidden=(24, 16), activation=nn.ReLU, batch_norm=batch_norm, dropout=dropout
-    )
+def mlp(shape: Shape, classes: int, **changes: object) -> nn.Module:
+    arguments: dict[str, object] = {"hidden": (24, 16), "activation": nn.ReLU, "batch_norm": False, "dropout": 0.0}
+    return MLP(input_shape=shape, classes=classes, **(arguments | changes))  # type: ignore[arg-type]
 
 
 def cnn(shape: Shape, classes: int, **changes: object) -> nn.Module:
@@ -85,6 +84,9 @@ BUILDERS: dict[str, Builder] = {
     ),
     "cnn": cnn,
     "cnn with batch norm and dropout": partial(cnn, batch_norm=True, dropout=0.4),
+    "mlp with group norm": partial(mlp, normalisation="group"),
+    "cnn with layer norm": partial(cnn, normalisation="layer"),
+    "resnet with group norm": partial(resnet, normalisation="group", block="pre-activation"),
     "cnn with pooling first": partial(cnn, order="pooling-first", activation=nn.Tanh),
     "cnn with average pooling": partial(cnn, pooling="average"),
     "cnn without pooling": partial(cnn, pooling="none", global_average_pooling=True, head=()),

@@ -231,7 +231,7 @@ def test_optimizer_steps_every_parameter(choice: type[Any]) -> None:
 
 @pytest.mark.parametrize("choice", SCHEDULES, ids=repr)
 def test_schedule_stays_between_zero_and_the_full_rate(choice: recipe.Schedule) -> None:
-    multiplier = build.build_schedule(choice)
+    multiplier = build.build_schedule(choice, 10)
 
     rates = [multiplier(step / 500, [1.0] * (step // 50)) for step in range(500)]
 
@@ -241,14 +241,14 @@ def test_schedule_stays_between_zero_and_the_full_rate(choice: recipe.Schedule) 
 
 @pytest.mark.parametrize("choice", recipe.CHOICES["schedule"])
 def test_schedule_ends_where_it_says(choice: type[Any]) -> None:
-    multiplier = build.build_schedule(choice())
+    multiplier = build.build_schedule(choice(), 10)
 
     assert multiplier(1 - 1e-7, []) == pytest.approx(FINAL_MULTIPLIERS[choice().kind], abs=1e-6)
 
 
 @pytest.mark.parametrize("choice", SCHEDULES, ids=repr)
 def test_schedule_has_no_memory(choice: recipe.Schedule) -> None:
-    multiplier = build.build_schedule(choice)
+    multiplier = build.build_schedule(choice, 10)
     forwards = [multiplier(step / 20, []) for step in range(20)]
 
     assert [multiplier(step / 20, []) for step in reversed(range(20))] == forwards[::-1]

@@ -194,7 +194,7 @@ def test_tables_and_json_hold_the_same_answers(tmp_path: Path) -> None:
     assert list(tables) == ["Questions and answers", "Classes", "Audit", "Warnings"]
     assert ("in both parts (training, test)", "2 (10–3, 11–4)") in tables["Audit"].rows
     assert all(len(row) == len(table.columns) for table in tables.values() for row in table.rows)
-    for answer in (("training images", "40"), ("image", "12 × 12 pixels, 1 channel")):
+    for answer in (("images", "60: 40 for training, 20 for the test"), ("image", "12 × 12 pixels, 1 channel")):
         assert answer in tables["Questions and answers"].rows
     content = json.loads(as_json(told, found))
     assert content["audit"]["shared"] == [[10, 3], [11, 4]]

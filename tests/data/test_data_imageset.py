@@ -89,7 +89,9 @@ def test_sealed_test_tells_counts_and_gives_images_only_after_the_look_is_record
     looks: list[str] = []
     assert (sealed.count, len(sealed), sealed.image_shape, sealed.classes) == (7, 7, (1, 6, 6), NAMES)
     assert sealed.class_counts.tolist() == [3, 2, 2]
-    assert sealed.open(record_look=looks.append) is images
+    opened = sealed.open(record_look=looks.append)
+    assert opened.images is images.images
+    assert opened.labels is images.labels
     assert looks == [images.digest] == [sealed.fingerprint]
 
 

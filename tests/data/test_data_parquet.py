@@ -10,7 +10,7 @@ import pytest
 from tests.data.data_samples import even_labels, no_look, png, random_images
 
 from ceteris.data import ReadOptions, load, reading_lines
-from ceteris.data.formats.picture_parts import stream_part
+from ceteris.data.formats.picture_parts import fill_pictures
 from ceteris.errors import ConfigError, DataError
 from ceteris.records import ByteArray, IntArray
 
@@ -106,9 +106,8 @@ def test_without_pyarrow_the_message_says_what_to_install(tmp_path: Path, monkey
 @pytest.mark.parametrize("count", [1, 3])
 def test_another_number_of_pictures_than_of_labels_is_refused(count: int) -> None:
     encoded = [("row", png(image)) for image in IMAGES[:count]]
-    part = stream_part(lambda: iter(encoded), LABELS[:2], (3, 5, 5), ReadOptions())
     with pytest.raises(DataError, match="do not belong together"):
-        part.fill(np.empty((2, 3, 5, 5), dtype=np.uint8))
+        fill_pictures(lambda: iter(encoded), (3, 5, 5), ReadOptions(), np.empty((2, 3, 5, 5), dtype=np.uint8))
 
 
 class HubSplit:

@@ -59,9 +59,12 @@ def resnet(**other: Any) -> nn.Module:
 MODELS = {
     "mlp": mlp,
     "mlp without normalisation": lambda: mlp(batch_norm=False),
+    "mlp, layer normalisation": lambda: mlp(normalisation="layer"),
+    "cnn, group normalisation": lambda: cnn(normalisation="group"),
     "mlp, linear": lambda: mlp(hidden=()),
     "mlp, prelu": lambda: mlp(activation=nn.PReLU),
     "mlp, dropout": lambda: mlp(dropout=0.4),
+    "mlp, dropout by layer": lambda: mlp(dropout=(0.0, 0.4)),
     "cnn": cnn,
     "cnn, gelu, average": lambda: cnn(activation=nn.GELU, pooling="average"),
     "cnn, pooling first": lambda: cnn(order="pooling-first", batch_norm=True),

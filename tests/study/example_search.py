@@ -31,6 +31,7 @@ def quality(recipe: r.Recipe) -> float:
     """The true accuracy of a recipe."""
     assert isinstance(recipe.model, r.MLP)
     assert isinstance(recipe.optimizer, r.SGD)
+    assert isinstance(recipe.model.dropout, float)
     rate = -0.05 * abs(float(np.log10(recipe.optimizer.lr / 0.7)))
     dropout = -0.3 * (recipe.model.dropout - 0.3) ** 2
     return 0.9 + rate + dropout + 0.01 * recipe.model.batch_norm + EFFECTS[recipe.model.activation.kind]

@@ -50,6 +50,7 @@ def test_every_point_is_a_recipe_inside_the_ranges(shares: list[float]) -> None:
     assert recipe is not None
     assert isinstance(recipe.optimizer, r.SGD)
     assert isinstance(recipe.model, r.MLP)
+    assert isinstance(recipe.model.dropout, float)
     assert 0.001 <= recipe.optimizer.lr <= 2
     assert 0 <= recipe.model.dropout <= 0.8
     assert 1 <= recipe.epochs <= 40

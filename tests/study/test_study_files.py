@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 import tomli_w
+from tests.study.example_study import example_context
 
 from ceteris import recipe as r
 from ceteris.errors import ConfigError
+from ceteris.recipe import written_out
 from ceteris.study import (
     Factor,
     Level,
@@ -24,6 +26,8 @@ from ceteris.study import (
     study_text,
     study_toml,
 )
+from ceteris.study.arms import arms_of
+from ceteris.study.trials import exploration_trials
 
 GOOD = """
 name = "try"
@@ -159,7 +163,28 @@ def test_stated_results_are_part_of_a_study_and_are_checked() -> None:
         assert key in refusal(put("reference", value=[edited]))
 
 
-@pytest.mark.parametrize("name", shipped_studies())
+BRIEFS = [name for name, text in shipped_studies().items() if "[quick" in text]
+
+
+@pytest.mark.parametrize("name", BRIEFS)
+def test_the_studies_of_the_briefs_have_all_their_forms(name: str) -> None:
+    asked, quick, full = (read_study(name, form=form) for form in ("", "quick", "full"))
+    assert [study.name for study in (asked, quick, full)] == [name, f"{name}-quick", f"{name}-full"]
+    assert [model.name for model in quick.models] == [model.name for model in asked.models]
+    assert 0 < quick.exploration.images < asked.exploration.images
+    assert quick.final.images > 0
+    assert full.exploration.images == full.final.images == 0
+    assert quick.exploration.repetitions == 1
+    for reference in asked.reference:
+        for stated in reference.results:
+            assert stated.model in [model.name for model in asked.models]
+            factors = {
+                factor.name: [level.label for level in factor.levels] for factor in factors_of(asked, stated.model)
+            }
+            assert not stated.factor or stated.level in factors[stated.factor], stated
+
+
+@pytest.mark.parametrize("name", [name for name in shipped_studies() if name not in BRIEFS])
 def test_the_shipped_studies_are_right(name: str) -> None:
     study = read_study(name)
     assert study.name == name
@@ -209,7 +234,7 @@ def test_the_shipped_studies_are_right(name: str) -> None:
         (put("factors", 1, "levels", value=[[3]]), ["factors[sizes].levels", "a table"]),
         (
             put("factors", 1, "levels", value=[{"model.filters": [4]}]),
-            ["sizes", "1 filters (4,)", "3 kernels (3, 3, 3)"],
+            ["sizes", "1 filters [4]", "3 kernels [3, 3, 3]"],
         ),
         (put("models", "mlp", "epochs", value=0), ["models[mlp].epochs", "greater than or equal to 1", "0"]),
         (put("models", "mlp", "epochs", value="5"), ["models[mlp].epochs", "whole number", "'5'"]),
@@ -221,7 +246,7 @@ def test_the_shipped_studies_are_right(name: str) -> None:
         (put("models", "mlp", "model", "batch_norm", value="yes"), ["models[mlp].model.batch_norm", "'yes'"]),
         (put("models", "mlp", "precision", value="half"), ["models[mlp].precision", "bfloat16", "half"]),
         (put("models", "cnn", "model", value={"kind": "cnn", "kernels": [3, 4]}), ["models[cnn]", "odd", "4"]),
-        (put("models", "cnn", "model", value={"kind": "cnn", "filters": [3]}), ["models[cnn]", "1 filters (3,)"]),
+        (put("models", "cnn", "model", value={"kind": "cnn", "filters": [3]}), ["models[cnn]", "1 filters [3]"]),
         (put("models", "cnn", "model", value=3), ["models[cnn].model", "3"]),
         (put("models", "cnn", value="alexnet"), ["models.cnn", "table", "alexnet"]),
         (put("models", "two words", value={"model": "mlp"}), ["two words"]),
@@ -372,9 +397,7 @@ def test_a_shipped_study_is_found_by_its_name_alone(tmp_path: Path, monkeypatch:
     (tmp_path / "digit").write_text("a file of that name does not change the message", encoding="utf-8")
     with pytest.raises(ConfigError) as caught:
         shipped_study("digit")
-    told = (
-        'study: there is no shipped study "digit". Did you mean "digits"? Shipped: cifar-100, digits, emnist-47, mnist.'
-    )
+    told = f'study: there is no shipped study "digit". Did you mean "digits"? Shipped: {", ".join(shipped_studies())}.'
     assert str(caught.value) == told
 
 
@@ -412,3 +435,134 @@ def test_a_level_that_no_file_can_say_is_refused() -> None:
     )
     with pytest.raises(ConfigError, match=r'factors\[pooling\].levels: level "all" sets model.pool_after to None'):
         study_toml(replace(parse_study(GOOD), factors=(factor,)))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Sizes apart
+
+APART = """
+name = "sizes"
+data = "digits"
+[models.cnn]
+model = { kind = "cnn", filters = [32, 64], kernels = 3 }
+[[factors]]
+name = "filters"
+field = "model.filters"
+levels = [[32, 64], [32, 64, 128]]
+[[factors]]
+name = "kernels"
+field = "model.kernels"
+levels = [3, [5, 5, 3], [5, 3, 3]]
+"""
+
+
+def test_filters_are_explored_before_kernels_that_only_fit_more_filters() -> None:
+    study = parse_study(APART)
+    filters, kernels = study.factors
+    (baseline,) = (model.recipe for model in study.models)
+    more = arms_of(filters, baseline).recipes["32-64-128"]
+    assert written_out(more).model == r.CNN(filters=(32, 64, 128), kernels=(3, 3, 3))
+    assert [list(arms_of(kernels, recipe).recipes) for recipe in (baseline, more)] == [["3"], ["3", "5-5-3", "5-3-3"]]
+    reasons = [left_out.reason for left_out in arms_of(kernels, baseline).incompatible]
+    assert len(reasons) == 2
+    assert all(
+        "3 kernels [5, " in reason and "2 filters [32, 64]" in reason and "{" not in reason for reason in reasons
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace("[32, 64, 128]", "[32]"),  # nothing that three kernels fit
+        lambda text: text.replace('name = "sizes"', 'name = "sizes"\nstrategy = "one-at-a-time"'),  # no level is kept
+    ],
+)
+def test_a_level_that_never_fits_is_refused_in_words(change: Callable[[str], str]) -> None:
+    with pytest.raises(
+        ConfigError, match=r'factor "kernels", level "5-5-3".*3 kernels \[5, 5, 3\] and 2 filters'
+    ) as told:
+        parse_study(change(APART))
+    assert "{" not in str(told.value)
+
+
+def test_depth_and_width_are_factors_of_their_own_that_meet() -> None:
+    study = parse_study("""
+        name = "sizes"
+        data = "digits"
+        [models.mlp]
+        model = { kind = "mlp", hidden = [64, 64, 64], dropout = 0.25 }
+        [[factors]]
+        name = "depth"
+        field = "model.depth"
+        levels = [3, 4, 5]
+        [[factors]]
+        name = "width"
+        field = "model.width"
+        levels = [32, 64, 128]
+    """)
+    depth, width = study.factors
+    arms = arms_of(depth, study.models[0].recipe)
+    assert arms.incumbent == "3"  # the baseline under another name, not a fourth arm
+    wide = arms_of(width, arms.recipes["5"]).recipes["128"]
+    assert written_out(wide).model == r.MLP(hidden=(128,) * 5, dropout=0.25)
+
+
+def test_normalisation_inputs_and_numbers_of_images_are_factors() -> None:
+    study = parse_study("""
+        name = "inputs"
+        data = "digits"
+        [models.resnet]
+        model = { kind = "resnet", blocks = 1, filters = [8, 16] }
+        [[factors]]
+        name = "normalisation"
+        field = "model.normalisation"
+        levels = ["none", "batch", "layer", "group"]
+        [[factors]]
+        name = "standardisation"
+        field = "standardisation"
+        levels = ["per-channel", "0-1", "none"]
+        [[factors]]
+        name = "size"
+        field = "model.image_size"
+        levels = [8, 6, 4]
+        [[factors]]
+        name = "images"
+        field = "images"
+        levels = [100, 300, 1000, 0]
+        [[factors]]
+        name = "last"
+        field = "last_batch"
+        levels = ["drop", "keep"]
+    """)
+    counts = [len(arms_of(factor, study.models[0].recipe).recipes) for factor in study.factors]
+    assert counts == [4, 3, 4, 4, 2]  # of the sizes, none has the baseline's "as it is"
+    assert arms_of(study.factors[0], study.models[0].recipe).incumbent == "batch"
+
+
+def test_what_is_said_in_two_ways_is_trained_once() -> None:
+    place = example_context()
+    written: list[tuple[r.Model, r.Model]] = [
+        (r.CNN(filters=(4, 8), kernels=(3,)), r.CNN(filters=(4, 8), kernels=(3, 3))),
+        (r.MLP(width=8, depth=2), r.MLP(hidden=(8, 8))),
+        (r.ResNet(blocks=(2,)), r.ResNet(blocks=(2, 2, 2))),
+        (r.ResNet(normalisation="none"), r.ResNet(batch_norm=False)),
+    ]
+    for short, long in written:
+        trials = [exploration_trials(place, replace(MLP, model=model))[0] for model in (short, long)]
+        assert trials[0].digest == trials[1].digest
+
+
+@pytest.mark.parametrize(
+    ("edit", "told"),
+    [
+        (put("models", "mlp", "model", "dropout", value="much"), "less than 1 is needed, or a list"),
+        (put("models", "mlp", "optimizer", "lr", value="fast"), "allowed is a number; received 'fast'"),
+        (put("models", "mlp", "model", "batch_norm", value=1), "allowed is true or false; received 1"),
+        (put("models", "mlp", "model", "hidden", value=8), "allowed is a list; received 8"),
+    ],
+)
+def test_what_is_wrong_is_said_in_the_words_of_a_study_and_once(edit: Edit, told: str) -> None:
+    message = refusal(edit)
+    assert told in message
+    assert len(message.splitlines()) == 1
+    assert "Tuple" not in message

@@ -1,11 +1,14 @@
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from pydantic import TypeAdapter
 from scipy import stats
 from torch import nn
 
@@ -386,8 +389,94 @@ def test_no_augmentation_is_none_and_shift_moves_by_the_asked_share() -> None:
 
 
 def test_plateau_schedule_listens_to_the_losses_and_the_others_to_progress() -> None:
-    plateau = build.build_schedule(recipe.ReduceOnPlateau(patience=0, factor=0.5))
-    linear = build.build_schedule(recipe.Linear())
+    plateau = build.build_schedule(recipe.ReduceOnPlateau(patience=0, factor=0.5), 10)
+    linear = build.build_schedule(recipe.Linear(), 10)
 
     assert [plateau(progress, [1.0, 1.0]) for progress in (0.1, 0.9)] == [0.5, 0.5]
     assert [linear(0.25, losses) for losses in ([], [1.0, 1.0])] == [0.75, 0.75]
+
+
+def test_a_schedule_in_epochs_keeps_to_them_however_long_the_training_is() -> None:
+    written = TypeAdapter(recipe.Schedule).validate_python({"kind": "step", "epochs": 10, "factor": 0.5})
+    assert written == recipe.Step(every="10 epochs", factor=0.5)
+    several = TypeAdapter(recipe.Schedule).validate_python({"kind": "multi-step", "epochs": [2, 4]})
+    assert several == recipe.MultiStep(milestones=("2 epochs", "4 epochs"))
+    for epochs in (5, 25, 40):
+        multiplier = build.build_schedule(written, epochs)
+        assert [multiplier((epoch + 0.5) / epochs, []) for epoch in range(epochs)] == [
+            0.5 ** (epoch // 10) for epoch in range(epochs)
+        ]
+    warming = build.build_schedule(recipe.Cosine(warmup="5 epochs"), 3)  # stopped before it is warm
+    assert warming(0.0, []) < warming(0.99, []) < 1
+    curve = build.build_schedule(recipe.Linear(warmup="1 epochs"), 4)
+    assert curve(0.25, []) == 1
+    assert curve(0.625, []) == pytest.approx(0.5)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Normalisation, size of the images, presets
+
+
+@pytest.mark.parametrize(
+    "model", [recipe.MLP(hidden=(8, 6)), recipe.CNN(filters=(4, 8)), recipe.ResNet(blocks=(1,), filters=(4, 8))]
+)
+def test_normalisation_has_one_spelling(model: Any) -> None:
+    for kind, flag in (("none", False), ("batch", True)):
+        named = replace(model, normalisation=kind)
+        assert named.written_out() == replace(model, batch_norm=flag).written_out()
+        assert str(made(named)) == str(made(replace(model, batch_norm=flag)))
+    for kind in ("layer", "group"):
+        norms = [
+            m for m in made(replace(model, normalisation=kind)).modules() if isinstance(m, nn.GroupNorm | nn.LayerNorm)
+        ]
+        assert len(norms) >= 2
+        assert replace(model, normalisation=kind, batch_norm=True).written_out().batch_norm is False
+
+
+@pytest.mark.parametrize(("kind", "groups"), [("layer", 1), ("group", 4)])
+def test_layer_and_group_normalisation_look_at_one_image_alone(kind: Any, groups: int) -> None:
+    images = torch.randn(4, 1, 8, 8, generator=seeded(2))
+    network = made(recipe.CNN(filters=(12,), kernels=(3,), normalisation=kind, head=()), (1, 8, 8))
+    torch.testing.assert_close(network(images)[:1], network(images[:1]))
+    maps = network.get_submodule("block1.conv1")(images)
+    values = maps.view(4, groups, -1)
+    expected = (values - values.mean(-1, keepdim=True)) / (values.var(-1, correction=0, keepdim=True) + 1e-5).sqrt()
+    torch.testing.assert_close(network.get_submodule("block1.norm1")(maps), expected.view_as(maps))
+
+
+@pytest.mark.parametrize(
+    "model", [recipe.MLP(hidden=(5,)), recipe.CNN(filters=(4, 4)), recipe.ResNet(blocks=(1, 1), filters=(4, 4))]
+)
+def test_a_model_takes_images_of_any_size_and_works_on_the_one_that_it_is_told(model: Any) -> None:
+    small = made(replace(model, image_size=8), (3, 16, 32))
+    direct = made(model, (3, 8, 16))
+    assert all(torch.equal(*pair) for pair in zip(small.parameters(), direct.parameters(), strict=True))
+    images = torch.randn(2, 3, 16, 32, generator=seeded(1))
+    smaller = nn.functional.interpolate(images, size=(8, 16), mode="bilinear", antialias=True)
+    torch.testing.assert_close(small(images), direct(smaller))
+    assert [name for name, _ in small.named_children()] == ["resize", *(name for name, _ in direct.named_children())]
+    assert str(made(replace(model, image_size=16), (3, 16, 32))) == str(made(model, (3, 16, 32)))  # nothing to do
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "convolutions", "linears", "parameters"),
+    [
+        # 156 + 2,416 of the convolutions; the rest on 16 maps of 7 x 7, where LeCun's, without padding, were 5 x 5
+        ("lenet-5", (1, 28, 28), 2, 3, 156 + 2_416 + 785 * 120 + 121 * 84 + 85 * 5),
+        ("vgg-a", (3, 32, 32), 8, 3, 9_220_480 + 2_049 * 512 + 513 * 512 + 513 * 5),
+        ("vgg-a", (1, 28, 28), 8, 3, 9_219_328 + 513 * 512 + 513 * 512 + 513 * 5),
+    ],
+)
+def test_the_presets_are_the_networks_of_their_papers(
+    name: str, shape: Any, convolutions: int, linears: int, parameters: int
+) -> None:
+    network = made(TypeAdapter(recipe.Model).validate_python(name), shape)
+    kinds = [type(module) for module in network.modules()]
+    assert (kinds.count(nn.Conv2d), kinds.count(nn.Linear)) == (convolutions, linears)
+    assert sum(weight.numel() for weight in network.parameters()) == parameters
+
+
+def test_the_passes_of_an_attack_are_counted() -> None:
+    attack = recipe.AdversarialNoise(share=0.5)
+    assert build.passes_per_image(recipe.Recipe(model=recipe.MLP())) == 3
+    assert build.passes_per_image(recipe.Recipe(model=recipe.MLP(), augmentation=(recipe.Shift(), attack, attack))) == 5

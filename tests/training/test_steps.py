@@ -16,7 +16,7 @@ from ceteris import recipe as r
 from ceteris.data import SplitImages, split_indices, standardisation
 from ceteris.records import FloatArray
 from ceteris.training import build
-from ceteris.training.batches import ResidentImages, batches, resident
+from ceteris.training.batches import ResidentImages, batch_sizes, batches, resident
 from ceteris.training.single import single_trainee, streams_of
 from ceteris.user_code import NO_IMPORTS
 
@@ -158,13 +158,22 @@ def test_a_cosine_is_followed_step_by_step_and_scales_every_rate_of_muon() -> No
     np.testing.assert_allclose(iterations.learning_rate, 0.02 * (1 + np.cos(np.pi * steps)) / 2, rtol=1e-6)
 
 
-@pytest.mark.parametrize(("count", "size", "steps"), [(32, 8, 4), (33, 8, 4), (39, 8, 4), (5, 8, 1), (8, 8, 1)])
-def test_a_pass_shows_every_image_at_most_once_in_full_batches(count: int, size: int, steps: int) -> None:
+@pytest.mark.parametrize(
+    ("count", "dropped", "kept"),
+    [
+        (32, [8] * 4, [8] * 4),
+        (33, [8] * 4, [8] * 4),  # one image is no batch
+        (39, [8] * 4, [8] * 4 + [7]),
+        (5, [5], [5]),
+        (8, [8], [8]),
+    ],
+)
+def test_a_pass_shows_every_image_at_most_once_in_batches(count: int, dropped: list[int], kept: list[int]) -> None:
+    assert [batch_sizes(count, 8, last) for last in ("drop", "keep")] == [dropped, kept]
     order, labels = torch.randperm(count, generator=torch.Generator().manual_seed(0)), 10 * torch.arange(count)
-    passed = list(batches(labels, order, batch_size=size, epoch=3, epochs=5))
-    assert len(passed) == steps
-    assert {len(batch.indices) for batch in passed} == {min(size, count)}
-    assert torch.equal(torch.cat([batch.indices for batch in passed]), order[: steps * min(size, count)])
+    passed, steps = list(batches(labels, order, kept, epoch=3, epochs=5)), len(kept)
+    assert [len(batch.indices) for batch in passed] == kept
+    assert torch.equal(torch.cat([batch.indices for batch in passed]), order[: sum(kept)])
     assert all(torch.equal(batch.labels, 10 * batch.indices) for batch in passed)
     np.testing.assert_allclose([batch.progress for batch in passed], (3 + np.arange(steps) / steps) / 5)
 
@@ -172,8 +181,8 @@ def test_a_pass_shows_every_image_at_most_once_in_full_batches(count: int, size:
 def test_the_batches_of_stacked_models_are_those_of_each_of_them() -> None:
     random = torch.Generator().manual_seed(0)
     orders, labels = [torch.randperm(20, generator=random) for _ in range(3)], torch.arange(20) % 7
-    together = batches(labels, torch.stack(orders), batch_size=8, epoch=0, epochs=1)
-    alone = zip(*(batches(labels, order, batch_size=8, epoch=0, epochs=1) for order in orders), strict=True)
+    together = batches(labels, torch.stack(orders), [8, 8, 4], epoch=0, epochs=1)
+    alone = zip(*(batches(labels, order, [8, 8, 4], epoch=0, epochs=1) for order in orders), strict=True)
     for ours, theirs in zip(together, alone, strict=True):
         assert ours.progress == theirs[0].progress
         assert torch.equal(ours.indices, torch.stack([batch.indices for batch in theirs]))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from tests.example_records import assert_same
-from tests.tiny_training import record_of, train
+from tests.tiny_training import losses, record_of, train
 from tests.tiny_trials import CNN, MLP, RESNET, tiny_images, tiny_trial
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -17,6 +17,7 @@ from ceteris import training
 from ceteris.analysis.metrics import log_loss
 from ceteris.data import ImageSet, make_image_set, split_indices
 from ceteris.errors import ConfigError
+from ceteris.planning.timing import images_of
 from ceteris.records import (
     CrossValidationSplit,
     EpochHistory,
@@ -24,13 +25,16 @@ from ceteris.records import (
     HoldoutSplit,
     IterationHistory,
     Record,
+    ReserveSplit,
     Split,
     finished,
 )
+from ceteris.techniques import schedules
 from ceteris.training import trial as trial_module
 from ceteris.training.device import available_devices, execution_of, one_thread, peak_bytes, reset_peak, resolve_device
 from ceteris.training.history import confusion_matrix, macro_f1
 from ceteris.training.population import run_population
+from ceteris.training.single import split_of
 from ceteris.training.trial import failed_record, measure_step, run_trial, standardisation_of
 from ceteris.user_code import ALL_IMPORTS
 
@@ -327,3 +331,122 @@ def test_early_stopping_on_images_of_its_own_leaves_the_held_out_ones_to_judge()
     assert record.accuracy == (record.predicted == labels).mean()
     assert record.loss == pytest.approx(-record.log_likelihood.astype(float).mean(), rel=1e-3)
     np.testing.assert_array_equal(record.predicted, record.predictions.probabilities.argmax(axis=1))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# To the letter: all images, some of them, every one of them, and what a plateau looks at
+
+
+@pytest.mark.parametrize("recipe", [MLP, CNN], ids=["mlp", "cnn"])
+def test_with_nothing_held_out_all_images_are_fitted_on_for_all_epochs_and_the_last_weights_kept(
+    recipe: r.Recipe,
+) -> None:
+    trial = tiny_trial(recipe, split=HoldoutSplit(fraction=0.0, seed=0), keep_weights=True, keep_snapshots=True)
+    images = tiny_images()
+    result = train(trial, images)
+    record, epochs = finished(result.record), epochs_of(result.record)
+    assert (record.step_count, record.best_epoch, record.epoch_count) == (2 * 48 // 8, 2, 2)
+    assert np.isnan([record.accuracy, record.loss, *epochs.validation_loss, *epochs.validation_accuracy]).all()
+    assert record.clean_train_accuracy is not None
+    assert record.clean_train_accuracy > 0
+    assert result.weights is not None
+    assert result.snapshots is not None
+    assert all(np.array_equal(array, result.snapshots[f"2/{name}"]) for name, array in result.weights.items())
+    mean, _ = standardisation_of(trial, images)
+    np.testing.assert_allclose(mean, images.images.mean(axis=(0, 2, 3)))
+
+
+def test_a_sample_holds_the_shares_of_the_classes_and_is_part_of_a_larger_one() -> None:
+    images, samples = tiny_images(480), []
+    for count in (30, 90, 0):
+        split = split_of(tiny_trial(replace(MLP, images=count)), images)
+        assert np.array_equal(split.held_out, split_of(tiny_trial(), images).held_out)
+        samples.append(split.fitted)
+        assert len(set(np.bincount(images.labels[split.fitted]))) == 1 or not count
+    assert [len(sample) for sample in samples] == [30, 90, 320]
+    assert set(samples[0]) < set(samples[1]) < set(samples[2])
+
+
+@pytest.mark.parametrize("split", [HoldoutSplit(fraction=0.25, seed=1, images=24), ReserveSplit(
+    reserve=0.5, reserve_seed=0, seed=1, validation=0.25, images=16)], ids=["final", "confirmation"])  # fmt: skip
+def test_final_trainings_can_be_made_small(split: Split) -> None:
+    part = split_of(tiny_trial(split=split), tiny_images())
+    used = [*part.fitted, *(part.held_out if part.watched is None else part.watched)]
+    assert len(used) == len(set(used)) == split.images
+
+
+def test_the_images_at_the_end_of_an_epoch_are_left_out_or_kept() -> None:
+    steps = {}
+    for last in ("drop", "keep"):
+        recipe = replace(MLP, batch_size=10, last_batch=last, model=r.MLP(hidden=(16,), batch_norm=True))
+        record = record_of(recipe)
+        assert record.iterations is not None
+        steps[last] = len(record.iterations.loss) / 2
+        assert np.isfinite(record.iterations.accuracy).all()
+    assert steps == {"drop": 3, "keep": 4}  # 32 images in batches of 10
+
+
+def test_a_population_keeps_the_last_images_as_each_of_its_members_does_alone() -> None:
+    recipe = replace(MLP, batch_size=10, last_batch="keep")
+    trials = [tiny_trial(recipe, fold=fold) for fold in range(3)]
+    for trial, result in zip(trials, run_population(trials, tiny_images(49)), strict=True):  # folds of 32 and 33
+        alone = finished(train(trial, tiny_images(49)).record)
+        assert alone.iterations is not None
+        together = finished(result.record).iterations
+        assert together is not None
+        np.testing.assert_allclose(together.loss, alone.iterations.loss, rtol=1e-4)
+
+
+@pytest.mark.parametrize("watch", ["training", "validation"])
+def test_a_plateau_looks_at_the_loss_that_it_is_told_to(watch: Any) -> None:
+    """Labels that mean nothing are learnt by heart: the training loss falls on, the loss on other images rises at once."""
+    plateau = r.ReduceOnPlateau(watch=watch, patience=0, factor=0.5, threshold=0.0, validation=0.3)
+    recipe = replace(MLP, optimizer=r.Adam(lr=0.01), schedule=plateau, epochs=8)
+    record = finished(train(tiny_trial(recipe), puzzle()).record)
+    epochs = epochs_of(record)
+    lowered = epochs.learning_rate[-1] < 0.01
+    assert lowered == (watch == "validation")
+    split = split_of(tiny_trial(recipe), puzzle())
+    assert (split.watched is None) == (watch == "training")
+    assert set(split.fitted).isdisjoint(split.held_out)
+    if split.watched is not None:
+        assert set(split.watched).isdisjoint([*split.fitted, *split.held_out])
+        assert len(split.watched) == 12  # 30 % of the 40 that are not held out
+        rule: dict[str, Any] = {"factor": 0.5, "patience": 0, "threshold": 0.0, "minimum": 0.0}
+        observed = epochs.validation_loss.tolist()
+        rates = [0.01 * schedules.plateau_multiplier(observed[:epoch], **rule) for epoch in range(8)]
+        np.testing.assert_allclose(epochs.learning_rate, rates)
+
+
+def test_a_plateau_looks_at_the_images_of_early_stopping_where_there_are_some() -> None:
+    recipe = replace(MLP, schedule=r.ReduceOnPlateau(watch="validation"))
+    held_out = split_of(tiny_trial(recipe, split=HoldoutSplit(fraction=0.25, seed=0)), tiny_images())
+    assert (len(held_out.fitted), held_out.watched) == (36, None)
+    everything = split_of(tiny_trial(recipe, split=HoldoutSplit(fraction=0.0, seed=0)), tiny_images())
+    assert everything.watched is not None
+
+
+@pytest.mark.parametrize(("choice", "mean", "deviation"), [("0-1", 0, 255), ("none", 0, 1)])
+def test_images_can_be_left_as_they_are(choice: Any, mean: float, deviation: float) -> None:
+    recipe = replace(MLP, standardisation=choice)
+    assert [values.tolist() for values in standardisation_of(tiny_trial(recipe), tiny_images())] == [
+        [mean],
+        [deviation],
+    ]
+    assert losses(recipe).tolist() != losses(MLP).tolist()
+
+
+@pytest.mark.parametrize("split", [
+    CrossValidationSplit(folds=3, index=0, seed=0), HoldoutSplit(fraction=0.25, seed=0),
+    HoldoutSplit(fraction=0, seed=0, images=30),
+    ReserveSplit(reserve=0.25, reserve_seed=0, seed=0, validation=0.25, images=20),
+    ReserveSplit(reserve=0.25, reserve_seed=0, seed=0, validation=0.0),
+])  # fmt: skip
+@pytest.mark.parametrize("recipe", [
+    MLP, replace(MLP, images=9), replace(MLP, schedule=r.ReduceOnPlateau(watch="validation", validation=0.25)),
+])  # fmt: skip
+def test_a_plan_counts_the_images_that_are_fitted_on_and_looked_at(split: Split, recipe: r.Recipe) -> None:
+    trial = tiny_trial(recipe, split=split)
+    part = split_of(trial, tiny_images())
+    looked_at = part.held_out if part.watched is None else part.watched
+    assert images_of(trial, 48) == pytest.approx((len(part.fitted), len(looked_at)), abs=2)

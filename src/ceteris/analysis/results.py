@@ -116,6 +116,11 @@ class VersionResults:
         return np.asarray(np.mean([result.per_class.f1 for result in self.results], axis=0))
 
     @property
+    def confusion(self) -> FloatArray:
+        """How often each true class (row) was given each class (column), mean over the seeds, (classes, classes)."""
+        return np.asarray(np.mean([result.confusion for result in self.results], axis=0))
+
+    @property
     def hard_classes(self) -> IntArray:
         """The classes with more mistakes than chance would spread there, the hardest first.
 
@@ -148,8 +153,9 @@ class VersionResults:
         return float(np.mean([getattr(result, metric) for result in self.results]))
 
     def mean_cost(self, name: str) -> float:
-        """Return the mean of a cost over the seeds, nan where none was recorded."""
-        return float(np.mean([getattr(cost, name) for cost in self.costs])) if self.costs else float("nan")
+        """Return the mean of a cost over the seeds, nan where none was recorded or an estimator does not tell it."""
+        mean = float(np.mean([getattr(cost, name) for cost in self.costs])) if self.costs else float("nan")
+        return float("nan") if self.recipe.model.kind == "estimator" and not mean else mean
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,6 +248,11 @@ class ModelResults(ModelFinding):
     def levels(self) -> Iterator[tuple[FactorFinding, LevelFinding]]:
         """Yield every level of every factor."""
         return ((factor, level) for factor in self.factors for level in factor.levels)
+
+    def finals_of(self, version: Version = "best") -> tuple[FinalFinding, ...]:
+        """Return the finished finals of one version."""
+        found = self.version(version)
+        return found.finals if found else ()
 
     def version(self, version: Version = "best") -> VersionResults | None:
         """Return the results of one version, None when it has no finished final."""

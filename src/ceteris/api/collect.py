@@ -1,10 +1,10 @@
 """From finished trainings to findings: the test set is opened once, after every choice, and the best models are explained."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, is_dataclass, replace
+from dataclasses import dataclass, field, is_dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib import metadata
@@ -15,13 +15,14 @@ import psutil
 import torch
 
 import ceteris
-from ceteris.analysis.metrics import log_loss
+from ceteris.analysis.metrics import log_loss, scores
 from ceteris.analysis.test_images import images_to_show
 from ceteris.api.answers import open_test
 from ceteris.api.model import ModelCard, TrainedModel, restore_model
-from ceteris.data import DataSet, ImageSet, describe, split_images
+from ceteris.data import DataSet, ImageSet, describe
 from ceteris.digests import digest_of
 from ceteris.errors import StoreError
+from ceteris.explain.embedding import embed, tsne
 from ceteris.explain.explanation import explain
 from ceteris.explain.features import standardise
 from ceteris.explain.residual import residual_finding
@@ -30,6 +31,7 @@ from ceteris.findings import (
     FactorFinding,
     FinalFinding,
     LevelFinding,
+    LevelTest,
     ModelFinding,
     ModelSummary,
     ResidualFinding,
@@ -38,17 +40,19 @@ from ceteris.findings import (
     Version,
 )
 from ceteris.recipe import Estimator, Recipe
-from ceteris.records import Failed, Finished, Float32Array, FloatArray, Record, Split
+from ceteris.records import Failed, Finished, Float32Array, FloatArray, Record
 from ceteris.seeds import generator, stream_seed
 from ceteris.store import Store, TestResult, looks_at, read_findings, write_findings
 from ceteris.study import ExperimentContext, Study, study_toml, without_residual
 from ceteris.study.model_experiment import ModelResult
 from ceteris.study.own_words import with_words, without_words
-from ceteris.study.trials import RunOptions
-from ceteris.training.build import build_model, summary_of
+from ceteris.study.trials import RunOptions, own_code
+from ceteris.training.build import build_model, constants_of, summary_of
 from ceteris.training.device import environment, full_float32, one_thread
 from ceteris.training.estimator import fit_estimator
+from ceteris.training.single import split_of
 from ceteris.training.trial import standardisation_of
+from ceteris.user_code import code_files
 
 _PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "matplotlib", "pydantic", "safetensors", "typst", "nbclient")
 _EMBEDDED = 1000
@@ -78,6 +82,8 @@ class TrainedStudy:
     results: Sequence[ModelResult]
     records: Mapping[str, Record]
     seconds: float
+    # Finals of one seed share one standardisation, for which all training images are read.
+    _standardisations: dict[object, tuple[FloatArray, FloatArray]] = field(default_factory=dict, repr=False)
 
     @property
     def study(self) -> Study:
@@ -102,16 +108,27 @@ class TrainedStudy:
     @cached_property
     def finals(self) -> tuple[FinalModel, ...]:
         """The final trainings that finished, in the order of the study."""
-        train, study = self.data_set.train, self.study
-        # Finals of one seed share one standardisation, for which all training images are read.
-        standardisations: dict[Split, tuple[FloatArray, FloatArray]] = {}
-        finals = []
-        for model, version, record in self.final_records:
+        return self._with_cards(self.final_records)
+
+    @cached_property
+    def level_finals(self) -> dict[str, FinalModel]:
+        """The one training of every option that finished, by its digest; empty where the study does not ask for them."""
+        records = [(result.found.model.name, record) for result in self.results for _, _, record in result.levels]
+        found = self._with_cards(
+            [(model, "best", self.store.find(record.digest) or record) for model, record in records]
+        )
+        return {final.card.trial: final for final in found}
+
+    def _with_cards(self, records: Iterable[tuple[str, Version, Record]]) -> tuple[FinalModel, ...]:
+        train, study, finals = self.data_set.train, self.study, []
+        for model, version, record in records:
             if isinstance(record, Failed):
                 continue
-            if record.trial.split not in standardisations:
-                standardisations[record.trial.split] = standardisation_of(record.trial, train)
-            mean, deviation = standardisations[record.trial.split]
+            recipe = record.trial.recipe
+            fitted = (record.trial.split, recipe.images, recipe.standardisation, recipe.schedule)
+            if fitted not in self._standardisations:
+                self._standardisations[fitted] = standardisation_of(record.trial, train)
+            mean, deviation = self._standardisations[fitted]
             card = ModelCard(
                 name=model,
                 version=version,
@@ -181,17 +198,17 @@ def _collect(trained: TrainedStudy, tell: Callable[[str], None]) -> StudyFinding
         trained.store.root,
         study=study.name,
         reason="final comparison after all choices were made",
-        trials=[final.card.trial for final in trained.finals],
+        trials=[*(final.card.trial for final in trained.finals), *trained.level_finals],
     )
     tell("asking the final models")
-    finals = _final_findings(trained, _answers(trained, test))
+    answers = _answers(trained, test)
+    finals = _final_findings(trained, answers)
     tell("explaining the best models")
     with one_thread(), full_float32(trained.context.device):
         best = {final.card.name: final for final in reversed(trained.finals) if final.card.version == "best"}
+        networks = [name for name, final in best.items() if not isinstance(final.card.recipe.model, Estimator)]
         explanations = tuple(
-            _explanation(trained, best[model.name], test)
-            for model in study.models
-            if model.name in best and not isinstance(best[model.name].card.recipe.model, Estimator)
+            _explanation(trained, best[model.name], test) for model in study.models if model.name in networks
         )
     shown = images_to_show(test.labels, finals, data_set.train.shape)
     return StudyFindings(
@@ -209,7 +226,15 @@ def _collect(trained: TrainedStudy, tell: Callable[[str], None]) -> StudyFinding
         exploration_images=study.exploration.images,
         final_epochs=study.final.epochs,
         data=describe(data_set, shares=_shares(study, data_set), folds=study.exploration.folds),
-        models=tuple(_model_finding(trained, result) for result in trained.results),
+        models=tuple(
+            replace(
+                _model_finding(trained, result),
+                level_tests=_level_tests(result, answers, test),
+                constants=constants_of(trained_model(trained, best[name]).network) if name in networks else (),
+            )
+            for result in trained.results
+            for name in [result.found.model.name]
+        ),
         finals=finals,
         explanations=explanations,
         residual=_residual(trained),
@@ -224,9 +249,16 @@ def _collect(trained: TrainedStudy, tell: Callable[[str], None]) -> StudyFinding
         packages={"ceteris": ceteris.__version__} | {name: metadata.version(name) for name in _PACKAGES},
         machine=machine(trained.context.device),
         study_text=study_toml(study),
+        code=_own_code(record.trial.recipe for record in records),
         form=study.form,
         references=study.reference,
     )
+
+
+def _own_code(recipes: Iterable[Recipe]) -> dict[str, str]:
+    """Return the files of the user's own code that recipes name, as texts."""
+    paths = sorted({path for recipe in recipes for path in own_code(recipe).values()})
+    return {name: content.decode("utf-8", "replace") for name, content in code_files(paths).items()}
 
 
 def machine(device: str) -> dict[str, str]:
@@ -240,11 +272,13 @@ def machine(device: str) -> dict[str, str]:
 
 def _shares(study: Study, data_set: DataSet) -> str:
     count = len(data_set.train)
-    held = round(count * study.final.validation)
+    used = min(study.final.images or count, count)
+    held = round(used * study.final.validation)
+    stopping = f"{held:,} held out for early stopping" if held else "none held out: all epochs, the last weights"
     sample = min(study.exploration.images or count, count)
     return (
         f"Exploration: {study.exploration.folds}-fold cross-validation on {sample:,} of the {count:,} training images. "
-        f"Final trainings: {count - held:,} images to fit on, {held:,} held out for early stopping. "
+        f"Final trainings: {used - held:,} images to fit on, {stopping}. "
         f"Test: {data_set.test.count:,} images, sealed until all choices are made."
     )
 
@@ -300,6 +334,27 @@ def _with_curves(store: Store, factor: FactorFinding) -> FactorFinding:
     return replace(factor, levels=tuple(replace(level, curves=curves(level)) for level in factor.levels))
 
 
+def _level_tests(result: ModelResult, answers: Mapping[str, TestResult], test: ImageSet) -> tuple[LevelTest, ...]:
+    """Say what the one training of every option answers on the test set."""
+    tests = []
+    for factor, label, record in result.levels:
+        found = LevelTest(factor=factor, label=label, digest=record.digest, status=record.status)
+        if isinstance(record, Failed):
+            found = replace(found, error=record.error)
+        elif record.digest in answers:
+            judged = scores(answers[record.digest].probabilities, test.labels)
+            found = replace(
+                found,
+                accuracy=judged.accuracy,
+                f1=judged.f1,
+                loss=judged.loss,
+                epochs=record.epoch_count,
+                train_seconds=record.cost.train_seconds,
+            )
+        tests.append(found)
+    return tuple(tests)
+
+
 def _final_findings(trained: TrainedStudy, answers: Mapping[str, TestResult]) -> tuple[FinalFinding, ...]:
     nothing = TestResult(
         probabilities=np.zeros((0, len(trained.data_set.train.classes)), np.float32),
@@ -329,6 +384,8 @@ def _final_findings(trained: TrainedStudy, answers: Mapping[str, TestResult]) ->
             validation_loss=done.loss if done else None,
             clean_train_accuracy=done.clean_train_accuracy if done else None,
             clean_train_loss=done.clean_train_loss if done else None,
+            trial=record.trial,
+            fitted=trained.context.fitted_count(record.trial.split),
         )
         findings.append(finding)
     return tuple(findings)
@@ -340,7 +397,7 @@ def _final_findings(trained: TrainedStudy, answers: Mapping[str, TestResult]) ->
 
 def _answers(trained: TrainedStudy, test: ImageSet) -> dict[str, TestResult]:
     """Ask every model once, several at a time, each with one thread so that the digits do not depend on the machine."""
-    finals = {final.card.trial: final for final in trained.finals}
+    finals = trained.level_finals | {final.card.trial: final for final in trained.finals}
     several = max(1, trained.options.processes)
     with (
         one_thread(),
@@ -386,7 +443,7 @@ def trained_model(trained: TrainedStudy, final: FinalModel) -> TrainedModel:
     weights, trial = trained.store.weights(final.card.trial), final.record.trial
     if isinstance(final.card.recipe.model, Estimator) and not weights:
         train, imports = trained.data_set.train, trained.options.imports
-        images = split_images(trial.split, train.labels, train.groups)
+        images = split_of(trial, train)
         return TrainedModel(card=final.card, network=fit_estimator(trial, train, images, imports).model.eval())
     return restore_model(
         final.card,
@@ -409,17 +466,25 @@ def _explanation(trained: TrainedStudy, final: FinalModel, test: ImageSet) -> Ex
     order = generator(seed, 0, "explanation").permutation(len(test))
     present, first = np.unique(test.labels, return_index=True)
     classes = np.linspace(0, len(present) - 1, min(_HEAT_MAPS, len(present))).round().astype(np.int64)
-    return explain(
-        trained_model(trained, final).network,
+    network, embedded = trained_model(trained, final).network, np.sort(order[:_EMBEDDED])
+    mean, std = np.array(final.card.mean), np.array(final.card.deviation)
+    explanation = explain(
+        network,
         name=final.card.name,
         images=test.images,
         labels=test.labels,
-        mean=np.array(final.card.mean),
-        std=np.array(final.card.deviation),
+        mean=mean,
+        std=std,
         shown=first[classes].astype(np.int64),
-        embedded=np.sort(order[:_EMBEDDED]),
+        embedded=embedded,
         seed=stream_seed(seed, 0, "explanation") % 2**31,
     )
+    layer = next(model.embedding for model in trained.study.models if model.name == final.card.name)
+    if layer and len(explanation.embedding):
+        values = embed(network, standardise(test.images[embedded], mean=mean, std=std, model=network), layer=layer)
+        points = tsne(values, seed=stream_seed(seed, 0, "explanation") % 2**31)
+        explanation = replace(explanation, embedding_layer=layer, embedding=points)
+    return explanation
 
 
 def _residual(trained: TrainedStudy) -> ResidualFinding | None:

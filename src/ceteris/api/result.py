@@ -1,6 +1,8 @@
 """What a study gives back: its findings as tables and figures, and the folder with its report and its models."""
 
+import math
 import os
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields
@@ -12,19 +14,22 @@ from matplotlib.figure import Figure
 from ceteris.analysis.results import Results, results_of
 from ceteris.api.collect import FinalModel, TrainedStudy
 from ceteris.api.model import CODE_FOLDER, ModelCard, write_model
+from ceteris.data import find_named
 from ceteris.errors import ConfigError, did_you_mean
 from ceteris.figures import figures
 from ceteris.figures.report_figure import to_png
 from ceteris.files import open_regular
-from ceteris.findings import StudyFindings
+from ceteris.findings import FinalFinding, StudyFindings
 from ceteris.report import FORMATS, Table, tables, write_report
 from ceteris.report.table import columns, made
+from ceteris.report.words import training_log
 from ceteris.store import mark_own, read_findings, write_bytes, write_findings
 from ceteris.study import study_text, toml_tree
 from ceteris.study.trials import own_code
 from ceteris.user_code import ALLOWED_UNASKED, code_files
 
 LOG_FILE = "ceteris.log"
+TRAINING_LOG = "log.txt"  # every epoch of every final training, for people
 _MANIFEST = "files.txt"  # in a result folder: the files of the result, so that a later one leaves nothing of it behind
 
 
@@ -128,12 +133,24 @@ def write_result(
         if name not in best or final.record.accuracy > best[name].record.accuracy:
             best[name] = final
     for name, final in best.items():
-        written += _write_model_folder(folder / "models" / name, final, trained)
+        tested = next(found for found in findings.finals if found.digest == final.card.trial)
+        written += _write_model_folder(folder / "models" / name, final, trained, tested)
     tell("writing the report")
-    written += write_report(findings, folder, formats=trained.options.formats, progress=tell)
+    options = trained.options
+    written += write_report(
+        findings,
+        folder,
+        formats=options.formats,
+        train=options.notebook_train,
+        data_dir=options.data_dir or options.store / "data" / "downloads",
+        progress=tell,
+    )
+    result = Result(findings=findings, folder=folder)
+    written.append(folder / TRAINING_LOG)
+    write_bytes(written[-1], training_log(result.results).encode())
     names = sorted(file.relative_to(folder).as_posix() for file in written)
     write_bytes(folder / _MANIFEST, "".join(f"{name}\n" for name in names).encode())
-    return Result(findings=findings, folder=folder)
+    return result
 
 
 def claim_folder(folder: Path, study: str, *, overwrite: bool) -> None:
@@ -162,15 +179,24 @@ def claim_folder(folder: Path, study: str, *, overwrite: bool) -> None:
             (folder / LOG_FILE).unlink(missing_ok=True)
 
 
-def _remove_result(folder: Path) -> None:
-    """Remove the files of an earlier result, and the folders that are empty then; other files are left alone."""
+def written_files(folder: Path) -> list[str]:
+    """Return the names of the files that a result consists of, inside its folder; none where no result is finished."""
     try:
         with open_regular(folder / _MANIFEST, 1 << 24) as manifest:
             names = manifest.read().decode("utf-8").splitlines()
     except (OSError, ValueError):
+        return []
+    root = folder.resolve()
+    return [name for name in names if (folder / name).resolve().is_relative_to(root)]
+
+
+def _remove_result(folder: Path) -> None:
+    """Remove the files of an earlier result, and the folders that are empty then; other files are left alone."""
+    names = written_files(folder)
+    if not names:
         return
     names += [f"report.{suffix}" for suffix in FORMATS]  # `ceteris report` may have added one
-    files = [folder / name for name in names if (folder / name).resolve().is_relative_to(folder.resolve())]
+    files = [folder / name for name in names]
     for file in files:
         with suppress(OSError):  # somebody else has removed it
             file.unlink()
@@ -180,7 +206,7 @@ def _remove_result(folder: Path) -> None:
                 place.rmdir()
 
 
-def _write_model_folder(folder: Path, final: FinalModel, trained: TrainedStudy) -> list[Path]:
+def _write_model_folder(folder: Path, final: FinalModel, trained: TrainedStudy, tested: FinalFinding) -> list[Path]:
     """Write one model's weights, the code that they need, its training log per iteration and epoch, and its README."""
     epochs, log = final.record.epochs, final.record.iterations
     assert epochs is not None
@@ -196,11 +222,13 @@ def _write_model_folder(folder: Path, final: FinalModel, trained: TrainedStudy) 
         "learning_rate": log.learning_rate.tolist(),
     }
     history = {field.name: getattr(epochs, field.name).tolist() for field in fields(epochs)}
+    if len(tested.test_curve_loss):
+        history |= {"test_loss": tested.test_curve_loss.tolist(), "test_accuracy": tested.test_curve_accuracy.tolist()}
     code = code_files(own_code(final.card.recipe).values())
     files = {
         "iterations.csv": _csv(iterations),
         "epochs.csv": _csv({"epoch": range(1, len(epochs.seconds) + 1)} | history),
-        "README.md": _readme(final.card, folder.name, trained.study.data).encode(),
+        "README.md": _readme(final.card, folder.name, _data_options(trained)).encode(),
         **{f"{CODE_FOLDER}/{name}": content for name, content in code.items()},
     }
     for name, content in files.items():
@@ -212,9 +240,18 @@ def _csv(titles: Mapping[str, Iterable[float]]) -> bytes:
     return made("log", "", columns(*titles), zip(*titles.values(), strict=True)).csv().encode()
 
 
+def _data_options(trained: TrainedStudy) -> str:
+    """Return how a command names the data of a study: seen from anywhere where they are files."""
+    data, data_dir = trained.study.data, trained.options.data_dir
+    place = str(Path(data).resolve()) if Path(data).exists() and not find_named(data) else data
+    return f"--data {shlex.quote(place)}" + (f" --data-dir {shlex.quote(str(data_dir.resolve()))}" if data_dir else "")
+
+
 def _readme(card: ModelCard, folder: str, data: str) -> str:
     channels, height, width = card.input_shape
     note = f"\n{card.note}\n" if card.note else ""
+    nothing = math.isnan(card.validation_accuracy)
+    judged = "nothing held out" if nothing else f"accuracy on the\nvalidation images {card.validation_accuracy:.4f}"
     own = set(own_code(card.recipe).values()) - ALLOWED_UNASKED
     allow = " --allow-imports" if own else ""
     if own:
@@ -222,13 +259,13 @@ def _readme(card: ModelCard, folder: str, data: str) -> str:
     return f"""# {card.name} ({card.version})
 
 Trained by the study "{card.study}" on {card.data}: {len(card.classes)} classes, images of {height} x {width} pixels with
-{channels} channel{"s" if channels > 1 else ""}. Weights of epoch {card.best_epoch}, seed {card.seed}; accuracy on the
-validation images {card.validation_accuracy:.4f}.
+{channels} channel{"s" if channels > 1 else ""}. Weights of epoch {card.best_epoch}, seed {card.seed}; {judged}.
 {note}
 `model.safetensors` holds the weights and, in its header, the recipe, the class names and how images are standardised.
+In the folder that holds this one:
 
     ceteris predict {folder} picture.png{allow}
-    ceteris evaluate {folder} --data {data}{allow}
+    ceteris evaluate {folder} {data}{allow}
     ceteris summary {folder}{allow}
 
 In Python:
@@ -238,5 +275,6 @@ In Python:
     probabilities = model.probabilities(images)   # images: (n, {channels}, {height}, {width}), bytes or floats in 0..1
 
 `iterations.csv` is the log of the training, mini-batch by mini-batch; `epochs.csv` has one row per epoch.
+`../../tables/costs_epochs.csv` and `../../log.txt` have every seed, and the test images after every epoch of the first one.
 Trial {card.trial}.
 """

@@ -18,12 +18,13 @@ from ceteris.api.collect import TrainedStudy, findings_of
 from ceteris.api.result import LOG_FILE, Result, claim_folder, write_result
 from ceteris.data import DataSet, from_arrays, parts_of, reading_lines, split_indices
 from ceteris.digests import digest_of
-from ceteris.errors import ConfigError
+from ceteris.errors import ConfigError, did_you_mean
 from ceteris.execution.pools import InProcessPool, WorkerPool
 from ceteris.execution.progress import Progress, Work
 from ceteris.execution.queue import Queue
 from ceteris.execution.worker import WorkerConfig
 from ceteris.files import check_links, open_to_append, write_error
+from ceteris.findings import Form
 from ceteris.formats import visible
 from ceteris.planning.dry_run import PlannedStage, dry_run
 from ceteris.planning.timing import Timing
@@ -80,6 +81,7 @@ def run_study(
         context = replace(context, extension=replace(context.extension, size_of=size_of))
     stages = dry_run(context).stages
     check_plan(stages, data_set, imports=options.imports)
+    check_layers(study, data_set, imports=options.imports)
     works = [
         [
             Work(
@@ -154,6 +156,22 @@ def check_plan(stages: Sequence[PlannedStage], data_set: DataSet, *, imports: Im
             continue  # the user's own code failed: a row of the report will say how, and the study goes on
 
 
+def check_layers(study: Study, data_set: DataSet, *, imports: ImportPolicy) -> None:
+    """Make sure that every layer that a study names for its t-SNE picture is one of its model.
+
+    Raises:
+        ConfigError: naming the model, the layer and those that it has.
+    """
+    for model in study.models:
+        if model.embedding:
+            names = [row.name for row in summary_of(model.recipe, data_set.train, imports=imports).layers]
+            if model.embedding not in names:
+                raise ConfigError(
+                    f'models.{model.name}.embedding: there is no layer "{model.embedding}".'
+                    f"{did_you_mean(model.embedding, names)} Layers: {', '.join(names)}."
+                )
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # The log beside the report: what a run did and when, and why trainings did not finish
 
@@ -203,6 +221,7 @@ def run(
     study: str | Path | Mapping[str, Any] | Study,
     *,
     settings: Sequence[str] = (),
+    form: Form = "",
     data: DataSet | str | Path | Arrays | None = None,
     models: Mapping[str, type[torch.nn.Module]] | None = None,
     out: str | Path | None = None,
@@ -222,6 +241,7 @@ def run(
     Args:
         study: name of a shipped study, path of a TOML file, the same as a dictionary, or a Study.
         settings: overrides such as "cnn.optimizer.lr=0.01"; a model's name or a key of the study comes first.
+        form: "quick" or "full" for the study with the changes of its table of that name.
         data: instead of the study's data: a DataSet, a name or path, or arrays (train images, train labels[, test images, test
             labels]), also as the two pairs that Keras returns. Images are bytes, 16 bits, or floats in 0..1 or 0..255.
         models: own classes that take part beside the study's models, by name; each is called with ``input_shape`` and
@@ -242,7 +262,7 @@ def run(
         ConfigError, DataError, StoreError: as the command line tells them.
     """
     budget_seconds = budget_of(until_decided, budget)
-    asked, original = _asked(study, settings)
+    asked, original = _asked(study, settings, form)
     if isinstance(data, str | Path):
         asked, data = replace(asked, data=str(data)), None
     if models:
@@ -270,15 +290,15 @@ def run(
     return run_study(asked, options, progress, data_set=data, original=original)
 
 
-def _asked(study: str | Path | Mapping[str, Any] | Study, settings: Sequence[str]) -> tuple[Study, str]:
+def _asked(study: str | Path | Mapping[str, Any] | Study, settings: Sequence[str], form: Form) -> tuple[Study, str]:
     """Return the study with its overrides, and the text of the user's own file, '' where there is none."""
     if isinstance(study, str | Path):
         text = study_text(str(study))
-        return parse_study(text, settings, origin=str(study)), text
-    if isinstance(study, Study) and not settings:
+        return parse_study(text, settings, origin=str(study), form=form), text
+    if isinstance(study, Study) and not settings and not form:
         return study, ""
     text = study_toml(study) if isinstance(study, Study) else tomli_w.dumps(dict(study))
-    return parse_study(text, settings), ""
+    return parse_study(text, settings, form=form), ""
 
 
 def _workers_knowing(models: Mapping[str, type[torch.nn.Module]], workers: int | None) -> int | None:

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -169,7 +170,9 @@ def run(
     budget: str | None = None,
     variance: Annotated[bool, Parameter(negative="")] = False,
     formats: Formats = None,
+    notebook_train: Annotated[bool, Parameter(negative="")] = False,
     overwrite: Annotated[bool, Parameter(negative="")] = False,
+    verbose: Annotated[bool, Parameter(negative="")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a study (a shipped one by name, or your own TOML file) and write its report.
@@ -186,8 +189,12 @@ def run(
         Say where the noise comes from: train every best recipe again with one source of luck varied at a time.
     formats:
         Any of html, pdf, ipynb; all of them without it.
+    notebook_train:
+        Write the notebook that trains everything again instead of reading what was stored.
     overwrite:
         Replace the result of another study that lies in the folder for the result.
+    verbose:
+        Also print every epoch of every final training, on training, validation and test images, as log.txt has them.
     """
     from ceteris.api import budget_of, run_study
     from ceteris.cli.display import Display
@@ -203,6 +210,7 @@ def run(
         until_decided=until_decided,
         budget_seconds=budget_seconds,
         formats=formats or FORMATS,
+        notebook_train=notebook_train,
         overwrite=overwrite,
     )
     console = Terminal(stderr=True)
@@ -211,6 +219,8 @@ def run(
     if as_json:
         _print_json(result_json(result))
     else:
+        if verbose:
+            Terminal(soft_wrap=True).print((result.folder / "log.txt").read_text(encoding="utf-8"), highlight=False)
         print_result(Terminal(), result)
 
 
@@ -434,7 +444,9 @@ def predict(
     from ceteris.cli.printing import prediction_csv, prediction_rows, print_predictions
 
     trained, files = trained_model(model, allow_imports), picture_files(pictures)
-    probabilities = predict_pictures(trained, files, invert=invert, warn=_warn)
+    console = Terminal(stderr=True, soft_wrap=True)
+    warn = partial(console.print, "warning:", style="yellow", markup=False, highlight=False)
+    probabilities = predict_pictures(trained, files, invert=invert, warn=warn)
     if csv:
         from ceteris.store import write_bytes
 
@@ -444,10 +456,6 @@ def predict(
         _print_json(rows)
     else:
         print_predictions(Terminal(), rows)
-
-
-def _warn(text: str) -> None:
-    Terminal(stderr=True, soft_wrap=True).print(f"warning: {text}", style="yellow", markup=False, highlight=False)
 
 
 def trained_model(path: Path, allow_imports: bool) -> "TrainedModel":
@@ -489,7 +497,13 @@ def summary(
 
 
 @app.command
-def report(folder: Path, *, formats: Formats = None, execute: Annotated[bool, Parameter(negative="")] = False) -> None:
+def report(
+    folder: Path,
+    *,
+    formats: Formats = None,
+    execute: Annotated[bool, Parameter(negative="")] = False,
+    notebook_train: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
     """Write the report again from the findings in a result folder, without training anything.
 
     Parameters
@@ -500,6 +514,8 @@ def report(folder: Path, *, formats: Formats = None, execute: Annotated[bool, Pa
         Any of html, pdf, ipynb; all of them without it.
     execute:
         Execute the notebook although this machine did not write the folder.
+    notebook_train:
+        Write the notebook that trains everything again instead of reading what was stored.
     """
     from ceteris.report import write_report
     from ceteris.store import is_own, read_findings
@@ -507,12 +523,56 @@ def report(folder: Path, *, formats: Formats = None, execute: Annotated[bool, Pa
     execute, chosen = execute or is_own(folder / "findings.safetensors"), formats or FORMATS
     console = Terminal(stderr=True)
     with console.status("writing the report") as status:
-        write_report(read_findings(folder), folder, formats=chosen, execute=execute, progress=status.update)
+        write_report(
+            read_findings(folder),
+            folder,
+            formats=chosen,
+            execute=execute,
+            train=notebook_train,
+            progress=status.update,
+        )
     Terminal().print(f"Report: {folder / 'report.html'}", highlight=False)
     if "ipynb" in chosen and not execute:
         Terminal().print(
             "The notebook was not executed, since this machine did not write the folder: --execute does it."
         )
+
+
+@app.command
+def bundle(
+    result: Path,
+    *,
+    name: str,
+    code: list[Path] | None = None,
+    appendix: Annotated[bool, Parameter(negative="")] = False,
+    brief: Literal["A", "B", "C", "D", "E"] | None = None,
+    out: Path | None = None,
+) -> None:
+    """Write what is handed in: NAME.pdf, NAME.ipynb and NAME.zip with code, weights, logs and study; say what is missing.
+
+    Parameters
+    ----------
+    result:
+        The folder that a study wrote.
+    name:
+        Of the files, after a group or a person, such as Group_07.
+    code:
+        Files or folders of code to hand in; what the study used of your own is there without it.
+    appendix:
+        Show the code in the PDF, behind the report.
+    brief:
+        Check what this brief wants: A, B (EMNIST), C (grid of rates), D (two sets), E (exercises).
+    out:
+        Folder for the files; hand-in in the result without it.
+    """
+    from ceteris.api import bundle_result
+    from ceteris.cli.printing import missing_lines
+
+    made = bundle_result(result, name, code=code or (), appendix=appendix, brief=brief, out=out)
+    for file in made.files:
+        Terminal(soft_wrap=True).print(f"{file} ({file.stat().st_size / 1e6:.1f} MB)", highlight=False)
+    for line in missing_lines(made.missing, brief):
+        Terminal(soft_wrap=True).print(line, highlight=False, style="yellow")
 
 
 @app.command

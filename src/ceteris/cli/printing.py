@@ -17,7 +17,7 @@ from ceteris.formats import clock
 from ceteris.records import Float32Array
 
 if TYPE_CHECKING:
-    from ceteris.api import Evaluation, ModelCard, Result
+    from ceteris.api import Evaluation, Missing, ModelCard, Result
     from ceteris.findings import StudyFindings
     from ceteris.report import Table
 
@@ -56,6 +56,7 @@ def print_result(console: Console, result: "Result") -> None:
     if result.results.explored:
         print_table(console, result.table("what_helped").brief())
     print_table(console, result.table("test_results").only("model", "version", "accuracy", "low", "high", "F1", "AUC"))
+    print_first_images(console, result)
     findings, failures = result.findings, result.table("failures")
     if failures.rows:
         print_table(console, replace(failures, rows=failures.rows[:_MOST_FAILURES]))
@@ -74,10 +75,23 @@ def print_result(console: Console, result: "Result") -> None:
         ("report.pdf", "PDF"),
         ("report.ipynb", "Notebook"),
         ("models", "Weights"),
+        ("log.txt", "Epochs"),
         *([(LOG_FILE, "Log")] if findings.trials_failed else []),
     ):
         if (result.folder / name).exists():
             console.print(f"{text + ':':10}{result.folder / name}", highlight=False, soft_wrap=True, markup=False)
+
+
+def print_first_images(console: Console, result: "Result") -> None:
+    """Print what the models say of the first six test images, and what they are."""
+    shown, classes = result.results.images.first, result.findings.data.classes
+    rows = [
+        (str(index), classes[label], *(classes[said] for said in shown.predictions[:, place]))
+        for place, (index, label) in enumerate(zip(shown.indices.tolist(), shown.labels.tolist(), strict=True))
+    ]
+    if rows and shown.models:
+        title = f"The first {len(rows)} test images, true and predicted"
+        console.print(rich_table(title, ("image", "true", *shown.models[:6]), rows))
 
 
 def unwritten_line(findings: "StudyFindings") -> str:
@@ -91,6 +105,21 @@ def unwritten_line(findings: "StudyFindings") -> str:
             empty.append(f"hypothesis, why or conclusion of the {kind}{'s' if len(silent) > 1 else ''} {names}")
     told = f"You still have to write: {'; '.join(empty)} (keys of the study file, or a Markdown file beside it)."
     return told if empty else ""
+
+
+def missing_lines(missing: Sequence["Missing"], brief: str | None) -> list[str]:
+    """Say what a bundle lacks, one line for each kind."""
+    wants = f"For brief {brief} you still have to" if brief else "You still have to"
+    words = [f"{entry.name}{f' of {entry.of}' if entry.of else ''}" for entry in missing if entry.what == "words"]
+    files = [entry.name for entry in missing if entry.what == "file"]
+    kinds = {entry.what for entry in missing}
+    lines = {
+        "words": f"write: {', '.join(words)} (in the study file or a Markdown file beside it; then `ceteris run` again).",
+        "file": f"make: {', '.join(files)} (`ceteris report RESULT`).",
+        "people": "name the author or the group, in the study file.",
+        "code": "hand in code: --code FILES.",
+    }
+    return [f"{wants} {line}" for kind, line in lines.items() if kind in kinds]
 
 
 def result_json(result: "Result") -> dict[str, Any]:

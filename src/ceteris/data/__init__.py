@@ -14,7 +14,7 @@ from ceteris.data.named import NamedSet, SetRow, find_named, named_sets
 from ceteris.data.prepared import open_prepared, open_train
 from ceteris.data.sealed import DataSet, SealedTest, seal
 from ceteris.data.source import ReadOptions
-from ceteris.data.splits import SplitImages, split_images, split_indices
+from ceteris.data.splits import SplitImages, held_out_share, split_images, split_indices, stratified_sample
 
 __all__ = [
     "Appearance",
@@ -37,6 +37,7 @@ __all__ = [
     "describe",
     "find_named",
     "from_arrays",
+    "held_out_share",
     "labels_among",
     "list_sets",
     "load",
@@ -55,6 +56,7 @@ __all__ = [
     "split_images",
     "split_indices",
     "standardisation",
+    "stratified_sample",
     "text_tables",
     "unlike_training",
     "write_page",

@@ -165,16 +165,16 @@ def _understood_line(data_set: DataSet) -> str:
 def answers(data: DataDescription) -> list[tuple[str, str, bool]]:
     """Return what anybody asks about a data set: the question, its answer, and whether a brief report needs it."""
     channels, height, width = data.image_shape
+    total = data.train_count + data.test_count
     return [
         ("name", data.title or data.name, False),
         ("source", data.source, True),
         ("problem", data.problem, True),
         ("label", data.label_meaning, True),
-        ("training images", f"{data.train_count:,}", True),
-        ("test images", f"{data.test_count:,}", True),
+        ("images", f"{total:,}: {data.train_count:,} for training, {data.test_count:,} for the test", True),
         ("shares", data.shares, True),
         ("image", f"{height} × {width} pixels, {channels} channel{'s' if channels > 1 else ''}", True),
-        ("smallest and largest value", f"{data.minimum} and {data.maximum}", True),
+        ("smallest and largest value", f"{data.minimum} and {data.maximum} (of 0 to 255)", True),
         ("mean of each channel", ", ".join(f"{value:.4g}" for value in data.channel_mean), False),
         ("standard deviation of each channel", ", ".join(f"{value:.4g}" for value in data.channel_deviation), False),
         ("missing values", f"{data.missing:,}", True),

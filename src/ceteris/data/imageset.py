@@ -62,8 +62,9 @@ def check_images(images: NDArray[Any]) -> None:
     """Raise DataError unless ``images`` is a uint8 array (n, c, h, w) with at least one pixel."""
     if not isinstance(images, np.ndarray) or images.dtype != np.uint8:
         raise DataError(
-            f"images: expected an array of type uint8 (values 0 to 255), received {_kind(images)}. "
-            "Scale the values to 0..255, round them and convert with .astype(numpy.uint8), or use data.from_arrays."
+            "images: expected an array of type uint8 (values 0 to 255), received "
+            f"{getattr(images, 'dtype', type(images).__name__)}. Scale the values to 0..255, "
+            "round them and convert with .astype(numpy.uint8), or use data.from_arrays."
         )
     if images.ndim != 4:
         raise DataError(
@@ -84,8 +85,8 @@ def check_labels(labels: NDArray[Any], classes: tuple[str, ...], *, count: int) 
         gaps = int(np.isnan(labels).sum()) if isinstance(labels, np.ndarray) and labels.dtype.kind == "f" else 0
         missing = f" with {gaps} missing values (NaN)" if gaps else ""
         raise DataError(
-            f"labels: expected an array of integers (the class numbers), received {_kind(labels)}{missing}. "
-            "Convert with .astype(numpy.int64)."
+            "labels: expected an array of integers (the class numbers), received "
+            f"{getattr(labels, 'dtype', type(labels).__name__)}{missing}. Convert with .astype(numpy.int64)."
         )
     if labels.shape != (count,):
         raise DataError(f"labels: expected one label per image, shape ({count},), received shape {labels.shape}.")
@@ -166,7 +167,3 @@ def standardisation(images: ByteArray, indices: IntArray) -> tuple[FloatArray, F
     spread = [count * int(square) - int(total) ** 2 for total, square in zip(totals, squares, strict=True)]
     std = np.array([np.sqrt(float(value)) / count if value > 0 else 1.0 for value in spread])
     return totals / count, std
-
-
-def _kind(value: Any) -> str:
-    return str(value.dtype) if isinstance(value, np.ndarray) else type(value).__name__

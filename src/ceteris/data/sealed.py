@@ -4,7 +4,8 @@ Of the test part only counts are known; its images come out only with a note of 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from ceteris.data.hazards import Hazards
@@ -61,22 +62,12 @@ class SealedTest:
 def seal(images: ImageSet) -> SealedTest:
     """Put an ImageSet in memory under seal."""
     return SealedTest(
-        read=_Held(images),
+        read=partial(replace, images),  # unlike a lambda it can travel to another process
         class_counts=class_counts(images.labels, images.classes),
         image_shape=images.shape,
         classes=images.classes,
         fingerprint=images.digest,
     )
-
-
-class _Held:
-    """Gives back what it was given; unlike a lambda it can travel to another process."""
-
-    def __init__(self, images: ImageSet) -> None:
-        self._images = images
-
-    def __call__(self) -> ImageSet:
-        return self._images
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -66,14 +66,18 @@ def split_indices(
         raise DataError(f"groups: expected one group per image, shape {labels.shape}, received shape {groups.shape}.")
     random, everything = generator(split.seed, 0, "split"), np.arange(len(labels))
     if isinstance(split, HoldoutSplit):
-        held_out = held_out_share(labels, groups, split.fraction, random, classes)
-        return np.setdiff1d(everything, held_out), held_out
+        sample = stratified_sample(labels, split.images, random)
+        if not split.fraction:
+            return sample, sample[:0]
+        of_sample = None if groups is None else groups[sample]
+        held_out = held_out_share(labels[sample], of_sample, split.fraction, random, classes)
+        return np.delete(sample, held_out), sample[held_out]
     if isinstance(split, CrossValidationSplit) and not split.reserve:
         return _fold(split, labels, groups, random, classes)
     reserve = held_out_share(labels, groups, split.reserve, generator(split.reserve_seed, 0, "reserve"), classes)
     others = np.setdiff1d(everything, reserve)
     if isinstance(split, ReserveSplit):
-        return others, reserve
+        return others[stratified_sample(labels[others], split.images, random)], reserve
     fit, held_out = _fold(split, labels[others], None if groups is None else groups[others], random, classes)
     return others[fit], others[held_out]
 
@@ -154,7 +158,7 @@ def _fold(
         raise DataError(
             f"folds: at least 2 folds, numbered from 0, are needed; received folds={split.folds}, index={split.index}."
         )
-    sample = _sample(labels, split.images, random)
+    sample = stratified_sample(labels, split.images, random)
     _refuse_small_classes(labels[sample], split, classes)
     if groups is None:
         fold_of = _dealt_folds(labels[sample], split.folds, random)
@@ -163,7 +167,7 @@ def _fold(
     return sample[fold_of != split.index], sample[fold_of == split.index]
 
 
-def _sample(labels: IntArray, images: int, random: np.random.Generator) -> IntArray:
+def stratified_sample(labels: IntArray, images: int, random: np.random.Generator) -> IntArray:
     """Return sorted indices of a stratified sample of ``images`` images (all of them for 0 or when there are fewer).
 
     The shares of the classes are whole numbers, as nearly proportional as possible (largest remainders, Hamilton).

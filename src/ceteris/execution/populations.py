@@ -92,15 +92,16 @@ class DeviceTable:
 
 def network_like(recipe: Recipe) -> Network | None:
     """Return the measured network that a recipe's model resembles by its kind and widest layer; None for own models."""
-    match recipe.model.kind:
+    model = recipe.model.written_out()
+    match model.kind:
         case "custom" | "estimator":
             return None
         case "mlp":
-            widths: Sequence[int] = recipe.model.hidden
+            widths: Sequence[int] = model.hidden
         case "cnn" | "resnet":
-            widths = recipe.model.filters
-    narrow = max(widths, default=0) <= _NARROW[recipe.model.kind]
-    return cast(Network, f"{'narrow' if narrow else 'wide'} {recipe.model.kind}")
+            widths = model.filters
+    narrow = max(widths, default=0) <= _NARROW[model.kind]
+    return cast(Network, f"{'narrow' if narrow else 'wide'} {model.kind}")
 
 
 def place_of(device: str) -> Place:

@@ -14,6 +14,7 @@ from ceteris.figures.images import prediction_figures
 from ceteris.figures.improvement import ablation_figures, improvement_figure
 from ceteris.figures.interactions import interaction_figures
 from ceteris.figures.luck import luck_figure
+from ceteris.figures.paper import paper_figures
 from ceteris.figures.report_figure import ReportFigure
 from ceteris.figures.results import cost_figure, gap_figure, results_figure
 from ceteris.figures.search_path import search_path_figure, tuning_figures
@@ -26,6 +27,7 @@ FIGURES: tuple[Callable[[Results], Iterator[ReportFigure]], ...] = (
     data_figures, improvement_figure, search_path_figure, effects_figures, tuning_figures, ablation_figures,
     interaction_figures, candidate_figures, curve_figures, gap_figure, results_figure, confusion_figures, class_figures,
     cost_figure, residual_figure, luck_figure, explanation_figures, prediction_figures,
+    paper_figures,
 )  # fmt: skip
 
 

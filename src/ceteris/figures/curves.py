@@ -139,7 +139,9 @@ def _draw_version(panels: Sequence[Axes], version: VersionResults) -> None:
         for number, history in enumerate(version.histories):
             for part, colour, label in (("train", ACCENT, "training"), ("validation", CONTRAST, "validation")):
                 values = scale * np.asarray(getattr(history, f"{part}_{name}"))
-                _draw_seed(axes, values, colour, number, label)
+                if np.isnan(values).all():  # nothing was held out
+                    continue
+                draw_seed(axes, values, colour, number, label)
         if len(test):
             epochs = np.arange(1, len(test) + 1)
             axes.plot(epochs, scale * test, color=TEST, linewidth=1.0, linestyle=(0, (1, 1)), label="test")
@@ -148,7 +150,7 @@ def _draw_version(panels: Sequence[Axes], version: VersionResults) -> None:
         _by_whole_numbers(axes, "epoch")
 
 
-def _draw_seed(axes: Axes, values: FloatArray, colour: str, number: int, label: str) -> None:
+def draw_seed(axes: Axes, values: FloatArray, colour: str, number: int, label: str) -> None:
     """Draw values by epoch, (epochs,): the first seed strong and with its label, further ones thin and faint."""
     width, alpha, known = (1.5, 1.0, label) if number == 0 else (0.8, 0.45, None)
     marker = "o" if len(values) == 1 else None
@@ -214,16 +216,17 @@ def draw_residual(model: ModelResults, gradients: ResidualFinding | None, figure
     """Draw training loss and validation accuracy by epoch, and the gradient norms from the first layer to the last."""
     open_page(figure, height=2.75, title=f"{shortened(model.label, 40)}: with and without residual connections")
     loss, accuracy, gradient = (axes_at(figure, 0.6 + 2.3 * column, 0.65, 1.85, 1.45) for column in range(3))
+    versions = [model.version("best"), model.version("plain")]
+    held_out = any(np.isfinite(version.validation_accuracy) for version in versions if version)
+    part, told = ("validation", "validation") if held_out else ("train", "training")
     for axes, name, title, scale in (
         (loss, "train_loss", "training loss", 1),
-        (accuracy, "validation_accuracy", "validation accuracy, %", 100),
+        (accuracy, f"{part}_accuracy", f"{told} accuracy, %", 100),
     ):
-        for version, colour, label in (
-            (model.version("best"), ACCENT, "with"), (model.version("plain"), CONTRAST, "without"),
-        ):  # fmt: skip
+        for version, colour, label in zip(versions, (ACCENT, CONTRAST), ("with", "without"), strict=True):
             for number, history in enumerate(version.histories if version else ()):
                 values = scale * np.asarray(getattr(history, name))
-                _draw_seed(axes, values, colour, number, label)
+                draw_seed(axes, values, colour, number, label)
         axes.set_title(title, fontsize=8.5)
         _by_whole_numbers(axes, "epoch")
     loss.legend(handlelength=1.4)

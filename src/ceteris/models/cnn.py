@@ -12,6 +12,8 @@ from ceteris.models.layers import (
     ActivationFactory,
     Flatten,
     GlobalAveragePooling,
+    Normalisation,
+    chosen_norm,
     connected_head,
     convolution,
     pooled_first,
@@ -47,9 +49,10 @@ class CNN(nn.Sequential):
         head: widths of the hidden linear layers of the head.
         activation: makes the activation, called once for each place.
         batch_norm: normalise after every convolution (Ioffe & Szegedy 2015).
-        dropout: probability of dropping an input of the head's linear layers, 0 <= dropout < 1.
+        dropout: probability of dropping an input of the head's linear layers, 0 <= dropout < 1, of all or one for each.
         residual: convolutions with their activations under one shortcut; 0 leaves shortcuts out.
         shortcut: how one changes the number of channels.
+        normalisation: another kind of normalisation, in the place of batch normalisation.
 
     Raises:
         ConfigError: the image is too small for so many poolings, or padding would have to remove channels.
@@ -70,18 +73,20 @@ class CNN(nn.Sequential):
         head: Sequence[int],
         activation: ActivationFactory,
         batch_norm: bool,
-        dropout: float,
+        dropout: float | Sequence[float],
         residual: int = 0,
         shortcut: Shortcut = "padding",
+        normalisation: Normalisation | None = None,
     ) -> None:
         channels, height, width = input_shape
         pooled = _pooled_blocks(len(filters), (height, width), pooling, pool_after)
+        norm = chosen_norm(normalisation, batch_norm=batch_norm)
         layers: OrderedDict[str, nn.Module] = OrderedDict()
         pairs: list[_Pair] = []
         for number, (units, kernel) in enumerate(zip(filters, kernels, strict=True), start=1):
             for place in range(1, convolutions_per_block + 1):
                 pool = _POOLINGS[pooling] if place == convolutions_per_block and number in pooled else None
-                pairs.append(_Pair(channels, units, kernel, activation, batch_norm, pool, order))
+                pairs.append(_Pair(channels, units, kernel, activation, norm, pool, order))
                 channels = units
         size = residual or convolutions_per_block
         for number, start in enumerate(range(0, len(pairs), size), start=1):
@@ -140,12 +145,12 @@ class _Pair(NamedTuple):
     filters: int
     kernel: int
     activation: ActivationFactory
-    batch_norm: bool
+    norm: Normalisation
     pool: Callable[[int], nn.Module] | None
     order: Order
 
     def convolution(self, number: int) -> dict[str, nn.Module]:
-        return convolution(self.inputs, self.filters, self.kernel, batch_norm=self.batch_norm, suffix=number)
+        return convolution(self.inputs, self.filters, self.kernel, norm=self.norm, suffix=number)
 
     def after(self, number: int, pool_name: str) -> dict[str, nn.Module]:
         """Return activation and pooling in their order."""
@@ -175,14 +180,14 @@ def _residual_block(pairs: Sequence[_Pair], shortcut: Shortcut) -> ResidualBlock
     branch.update(last.convolution(len(pairs)))
     inputs, filters = pairs[0].inputs, last.filters
     if inputs != filters:
-        way["channels"] = _other_channels(inputs, filters, shortcut, batch_norm=last.batch_norm)
+        way["channels"] = _other_channels(inputs, filters, shortcut, norm=last.norm)
     ends = last.activation() if last.pool is None else ConvolutionBlock(OrderedDict(last.after(len(pairs), "pool")))
     return ResidualBlock(ConvolutionBlock(branch), nn.Sequential(way) if way else nn.Identity(), ends)
 
 
-def _other_channels(inputs: int, filters: int, shortcut: Shortcut, *, batch_norm: bool) -> nn.Module:
+def _other_channels(inputs: int, filters: int, shortcut: Shortcut, *, norm: Normalisation) -> nn.Module:
     if shortcut == "projection":
-        return nn.Sequential(OrderedDict(convolution(inputs, filters, 1, batch_norm=batch_norm)))
+        return nn.Sequential(OrderedDict(convolution(inputs, filters, 1, norm=norm)))
     if inputs > filters:
         raise ConfigError(
             f'shortcut = "padding" can add channels but not remove them, and one leads from {inputs} to {filters}. '

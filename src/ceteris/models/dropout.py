@@ -1,5 +1,7 @@
 """Dropout whose random numbers come from a generator that it is given (Srivastava et al. 2014)."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -53,6 +55,11 @@ class Dropout(nn.Module):
     def extra_repr(self) -> str:
         """Return the probability for the printed model."""
         return f"p={self.p}"
+
+
+def shares_of(dropout: float | Sequence[float], layers: int) -> Sequence[float]:
+    """Return the probability of each layer, given that of all or one for each."""
+    return [dropout] * layers if isinstance(dropout, float | int) else dropout
 
 
 def dropped(x: Tensor, numbers: Tensor, threshold: int, scale: float) -> Tensor:

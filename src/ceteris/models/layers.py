@@ -1,16 +1,35 @@
 """The named pieces that the models are put together from."""
 
+import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d
+from torch.nn.functional import avg_pool2d, interpolate
 
-from ceteris.models.dropout import Dropout
+from ceteris.models.dropout import Dropout, shares_of
 
 ActivationFactory = Callable[[], nn.Module]
+Normalisation = Literal["none", "batch", "layer", "group"]
+_MOST_GROUPS = 8
+
+
+class Resize(nn.Module):
+    """Bring images to another size, bilinearly and without aliasing, before anything else is done with them."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (n, channels, height, width) to (n, channels, *size)."""
+        return interpolate(x, size=self.size, mode="bilinear", antialias=True)
+
+    def extra_repr(self) -> str:
+        """Return the size for the printed model."""
+        return f"size={self.size}"
 
 
 class GlobalAveragePooling(nn.Module):
@@ -71,20 +90,45 @@ def pooled_first(layers: Sequence[nn.Module]) -> list[nn.Module]:
 
 
 def convolution(
-    inputs: int, filters: int, kernel: int, *, stride: int = 1, batch_norm: bool, suffix: int | str = ""
+    inputs: int, filters: int, kernel: int, *, stride: int = 1, norm: Normalisation, suffix: int | str = ""
 ) -> dict[str, nn.Module]:
-    """Return a convolution that keeps the image's size (divided by ``stride``, rounded up) and its batch normalisation.
+    """Return a convolution that keeps the image's size (divided by ``stride``, rounded up) and its normalisation.
 
     The bias is left out where batch normalisation follows, because the normalisation subtracts it again.
     """
-    convolve = nn.Conv2d(inputs, filters, kernel, stride=stride, padding=kernel // 2, bias=not batch_norm)
-    if not batch_norm:
-        return {f"conv{suffix}": convolve}
-    return {f"conv{suffix}": convolve, f"norm{suffix}": nn.BatchNorm2d(filters)}
+    convolve = nn.Conv2d(inputs, filters, kernel, stride=stride, padding=kernel // 2, bias=norm != "batch")
+    return {f"conv{suffix}": convolve} | normalising(norm, filters, suffix)
+
+
+def chosen_norm(normalisation: Normalisation | None, *, batch_norm: bool) -> Normalisation:
+    """Return the normalisation that is named, or batch normalisation where it is on, or none."""
+    return normalisation or ("batch" if batch_norm else "none")
+
+
+def normalising(
+    norm: Normalisation, channels: int, suffix: int | str = "", *, maps: bool = True
+) -> dict[str, nn.Module]:
+    """Return the layer that normalises maps (n, channels, h, w), or without ``maps`` (n, channels); nothing for "none".
+
+    Layer normalisation (Ba et al. 2016) takes all values of an image together, group normalisation (Wu & He 2018) those of
+    at most 8 groups of equally many channels; neither looks at other images, as batch normalisation does (Ioffe & Szegedy
+    2015).
+    """
+    layer: nn.Module
+    match norm:
+        case "none":
+            return {}
+        case "batch":
+            layer = nn.BatchNorm2d(channels) if maps else nn.BatchNorm1d(channels)
+        case "layer":
+            layer = nn.GroupNorm(1, channels) if maps else nn.LayerNorm(channels)
+        case "group":
+            layer = nn.GroupNorm(math.gcd(channels, _MOST_GROUPS), channels)
+    return {f"norm{suffix}": layer}
 
 
 def connected_head(
-    inputs: int, hidden: Sequence[int], classes: int, *, activation: ActivationFactory, dropout: float
+    inputs: int, hidden: Sequence[int], classes: int, *, activation: ActivationFactory, dropout: float | Sequence[float]
 ) -> dict[str, nn.Module]:
     """Return the fully connected layers after the convolutions: ((dropout), linear, activation)*, (dropout), linear.
 
@@ -93,13 +137,14 @@ def connected_head(
     """
     layers: dict[str, nn.Module] = {}
     width = inputs
-    for number, units in enumerate(hidden, start=1):
-        if dropout:
-            layers[f"dropout{number}"] = Dropout(dropout)
+    *shares, last = shares_of(dropout, len(hidden) + 1)
+    for number, (units, share) in enumerate(zip(hidden, shares, strict=True), start=1):
+        if share:
+            layers[f"dropout{number}"] = Dropout(share)
         layers[f"linear{number}"] = nn.Linear(width, units)
         layers[f"activation{number}"] = activation()
         width = units
-    if dropout:
-        layers["dropout"] = Dropout(dropout)
+    if last:
+        layers["dropout"] = Dropout(last)
     layers["classifier"] = nn.Linear(width, classes)
     return layers

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from ceteris.models.dropout import Dropout
-from ceteris.models.layers import ActivationFactory
+from ceteris.models.dropout import Dropout, shares_of
+from ceteris.models.layers import ActivationFactory, Normalisation, chosen_norm, normalising
 
 
 class MLP(nn.Sequential):
-    """Flatten, then for every hidden width linear, (batch normalisation), activation, (dropout), then a linear layer.
+    """Flatten, then for every hidden width linear, (normalisation), activation, (dropout), then a linear layer.
 
     Takes images (n, channels, height, width) and returns logits (n, classes). A linear layer has no bias where batch
     normalisation follows, because the normalisation subtracts it again.
@@ -22,7 +22,8 @@ class MLP(nn.Sequential):
         hidden: width of every hidden layer; () gives a linear classifier.
         activation: makes the activation, called once per hidden layer.
         batch_norm: normalise before every activation (Ioffe & Szegedy 2015).
-        dropout: probability of dropping a hidden unit, 0 <= dropout < 1.
+        dropout: probability of dropping a hidden unit, 0 <= dropout < 1, of all layers or one for each.
+        normalisation: another kind of normalisation, in the place of batch normalisation.
     """
 
     def __init__(
@@ -33,17 +34,18 @@ class MLP(nn.Sequential):
         hidden: Sequence[int],
         activation: ActivationFactory,
         batch_norm: bool,
-        dropout: float,
+        dropout: float | Sequence[float],
+        normalisation: Normalisation | None = None,
     ) -> None:
         layers: OrderedDict[str, nn.Module] = OrderedDict(flatten=nn.Flatten())
         width = math.prod(input_shape)
-        for number, units in enumerate(hidden, start=1):
-            layers[f"linear{number}"] = nn.Linear(width, units, bias=not batch_norm)
-            if batch_norm:
-                layers[f"norm{number}"] = nn.BatchNorm1d(units)
+        shares, norm = shares_of(dropout, len(hidden)), chosen_norm(normalisation, batch_norm=batch_norm)
+        for number, (units, share) in enumerate(zip(hidden, shares, strict=True), start=1):
+            layers[f"linear{number}"] = nn.Linear(width, units, bias=norm != "batch")
+            layers.update(normalising(norm, units, number, maps=False))
             layers[f"activation{number}"] = activation()
-            if dropout:
-                layers[f"dropout{number}"] = Dropout(dropout)
+            if share:
+                layers[f"dropout{number}"] = Dropout(share)
             width = units
         layers["classifier"] = nn.Linear(width, classes)
         super().__init__(layers)

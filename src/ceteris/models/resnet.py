@@ -9,7 +9,16 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, pad
 
 from ceteris.errors import ConfigError
-from ceteris.models.layers import ActivationFactory, Flatten, GlobalAveragePooling, connected_head, convolution
+from ceteris.models.layers import (
+    ActivationFactory,
+    Flatten,
+    GlobalAveragePooling,
+    Normalisation,
+    chosen_norm,
+    connected_head,
+    convolution,
+    normalising,
+)
 
 BlockKind = Literal["basic", "pre-activation"]
 Shortcut = Literal["padding", "projection"]
@@ -39,7 +48,8 @@ class ResNet(nn.Sequential):
         head: widths of the hidden linear layers after the pooling.
         activation: makes the activation, called once for each place; it must not work in place.
         batch_norm: normalise every convolution (Ioffe & Szegedy 2015).
-        dropout: probability of dropping an input of the head's linear layers, 0 <= dropout < 1.
+        dropout: probability of dropping an input of the head's linear layers, 0 <= dropout < 1, of all or one for each.
+        normalisation: another kind of normalisation, in the place of batch normalisation.
 
     Raises:
         ConfigError: the image is too small to be halved by every stage, or padding would have to remove channels.
@@ -61,7 +71,8 @@ class ResNet(nn.Sequential):
         head: Sequence[int],
         activation: ActivationFactory,
         batch_norm: bool,
-        dropout: float,
+        dropout: float | Sequence[float],
+        normalisation: Normalisation | None = None,
     ) -> None:
         _check_size(input_shape[1:], len(filters), stem_stride)
         if residual and shortcut == "padding" and list(filters) != sorted(filters):
@@ -75,7 +86,7 @@ class ResNet(nn.Sequential):
             convolutions=convolutions_per_block,
             shortcut=shortcut if residual else None,
             activation=activation,
-            batch_norm=batch_norm,
+            norm=chosen_norm(normalisation, batch_norm=batch_norm),
         )
         layers: OrderedDict[str, nn.Module] = OrderedDict(stem=parts.stem(input_shape[0], filters[0], stem_stride))
         channels = filters[0]
@@ -143,12 +154,12 @@ class _BlockParts:
     convolutions: int
     shortcut: Shortcut | None
     activation: ActivationFactory
-    batch_norm: bool
+    norm: Normalisation
 
     def stem(self, inputs: int, filters: int, stride: int) -> nn.Sequential:
         if self.kind == "pre-activation":  # the first block normalises
             return nn.Sequential(OrderedDict(conv=self._convolution(inputs, filters, stride)))
-        layers = convolution(inputs, filters, self.kernel, stride=stride, batch_norm=self.batch_norm)
+        layers = convolution(inputs, filters, self.kernel, stride=stride, norm=self.norm)
         return nn.Sequential(OrderedDict(layers, activation=self.activation()))
 
     def stage(self, depth: int, inputs: int, filters: int, *, stride: int) -> nn.Sequential:
@@ -168,23 +179,19 @@ class _BlockParts:
         """Return what follows the last stage."""
         if self.kind == "basic":
             return {}
-        norm: dict[str, nn.Module] = {"norm": nn.BatchNorm2d(channels)} if self.batch_norm else {}
-        return norm | {"activation": self.activation()}
+        return normalising(self.norm, channels) | {"activation": self.activation()}
 
     def _basic_branch(self, inputs: int, filters: int, stride: int) -> nn.Sequential:
-        layers = OrderedDict(
-            convolution(inputs, filters, self.kernel, stride=stride, batch_norm=self.batch_norm, suffix=1)
-        )
+        layers = OrderedDict(convolution(inputs, filters, self.kernel, stride=stride, norm=self.norm, suffix=1))
         for number in range(2, self.convolutions + 1):
             layers[f"activation{number - 1}"] = self.activation()
-            layers.update(convolution(filters, filters, self.kernel, batch_norm=self.batch_norm, suffix=number))
+            layers.update(convolution(filters, filters, self.kernel, norm=self.norm, suffix=number))
         return nn.Sequential(layers)
 
     def _pre_activation_branch(self, inputs: int, filters: int, stride: int) -> nn.Sequential:
         layers: OrderedDict[str, nn.Module] = OrderedDict()
         for number in range(1, self.convolutions + 1):
-            if self.batch_norm:
-                layers[f"norm{number}"] = nn.BatchNorm2d(inputs)
+            layers.update(normalising(self.norm, inputs, number))
             layers[f"activation{number}"] = self.activation()
             layers[f"conv{number}"] = self._convolution(inputs, filters, stride)
             inputs, stride = filters, 1
@@ -193,7 +200,7 @@ class _BlockParts:
     def _convolution(self, inputs: int, filters: int, stride: int) -> nn.Conv2d:
         # no bias with batch normalisation: every way from here leads through one, which would subtract it
         return nn.Conv2d(
-            inputs, filters, self.kernel, stride=stride, padding=self.kernel // 2, bias=not self.batch_norm
+            inputs, filters, self.kernel, stride=stride, padding=self.kernel // 2, bias=self.norm != "batch"
         )
 
     def _shortcut(self, inputs: int, filters: int, stride: int) -> nn.Module | None:
@@ -204,8 +211,8 @@ class _BlockParts:
         if self.shortcut == "padding":
             return PaddingShortcut(stride=stride, channels=filters - inputs)
         if self.kind == "pre-activation":  # nothing on this way is normalised
-            return nn.Conv2d(inputs, filters, 1, stride=stride, bias=not self.batch_norm)
-        return nn.Sequential(OrderedDict(convolution(inputs, filters, 1, stride=stride, batch_norm=self.batch_norm)))
+            return nn.Conv2d(inputs, filters, 1, stride=stride, bias=self.norm != "batch")
+        return nn.Sequential(OrderedDict(convolution(inputs, filters, 1, stride=stride, norm=self.norm)))
 
 
 def _check_size(size: tuple[int, ...], stages: int, stem_stride: int) -> None:

@@ -20,14 +20,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ceteris.models.dropout import Dropout, dropped, words_for
-from ceteris.models.layers import Flatten, GlobalAveragePooling, flattened, pooled_first
+from ceteris.models.layers import Flatten, GlobalAveragePooling, Resize, flattened, pooled_first
 from ceteris.models.resnet import PaddingShortcut, ResidualBlock
 
 Activations = Tensor | list[Tensor]
 
 _UNWEIGHTED = (
     nn.ReLU, nn.LeakyReLU, nn.ELU, nn.SELU, nn.GELU, nn.SiLU, nn.Mish, nn.Tanh, nn.Sigmoid, nn.Softplus,
-    nn.Identity, nn.MaxPool2d, nn.AvgPool2d, GlobalAveragePooling, PaddingShortcut,
+    nn.Identity, nn.MaxPool2d, nn.AvgPool2d, GlobalAveragePooling, PaddingShortcut, Resize,
 )  # fmt: skip
 
 
@@ -247,6 +247,28 @@ class StackedBatchNorm2d(_StackedBatchNorm):
         ]
 
 
+class StackedOwnNorm(nn.Module):
+    """Layer or group normalisation of one member after the other: no image knows of another."""
+
+    def __init__(self, layers: Sequence[nn.LayerNorm] | Sequence[nn.GroupNorm]) -> None:
+        super().__init__()
+        self.weight = stacked_parameter(layers, "weight")  # (K, channels)
+        self.bias = stacked_parameter(layers, "bias")
+        self._groups = layers[0].num_groups if isinstance(layers[0], nn.GroupNorm) else None
+        self._epsilon = layers[0].eps
+
+    def forward(self, x: Activations) -> Activations:
+        """Map (K, n, units), or K images (n, channels, h, w), to the same shapes."""
+        rows = zip(x.unbind() if isinstance(x, Tensor) else x, self.weight.unbind(), self.bias.unbind(), strict=True)
+        parts = [
+            functional.layer_norm(part, weight.shape, weight, bias, self._epsilon)
+            if self._groups is None
+            else functional.group_norm(part, self._groups, weight, bias, self._epsilon)
+            for part, weight, bias in rows
+        ]
+        return torch.stack(parts) if isinstance(x, Tensor) else parts
+
+
 class StackedDropout(nn.Module):
     """Dropout (Srivastava et al. 2014) with every member's own probability and the mask that it would draw alone."""
 
@@ -329,6 +351,8 @@ _WEIGHTED: dict[type[nn.Module], Callable[..., nn.Module]] = {
     nn.Conv2d: StackedConv2d,
     nn.BatchNorm1d: StackedBatchNorm1d,
     nn.BatchNorm2d: StackedBatchNorm2d,
+    nn.LayerNorm: StackedOwnNorm,
+    nn.GroupNorm: StackedOwnNorm,
     Dropout: StackedDropout,
     nn.Flatten: StackedFlatten,
     Flatten: StackedFlatten,
@@ -340,8 +364,14 @@ class _StackedSequence(nn.Module):
     def __init__(self, sequences: Sequence[nn.Sequential]) -> None:
         super().__init__()
         children = [dict(sequence.named_children()) for sequence in sequences]
-        longest = {layer: name for name, layer in max(children, key=len).items()}
-        layers = [_stacked([child.get(longest[layer]) for child in children]) for layer in pooled_first(list(longest))]
+        names: list[str] = []  # of the layers that any member has, in their order
+        for child in children:
+            for place, name in enumerate(child):
+                if name not in names:
+                    before = list(child)[:place][-1:]
+                    names.insert(names.index(before[0]) + 1 if before else 0, name)
+        named = {next(child[name] for child in children if name in child): name for name in names}
+        layers = [_stacked([child.get(named[layer]) for child in children]) for layer in pooled_first(list(named))]
         self.layers = nn.ModuleList(layers)
 
     def forward(self, x: Activations) -> Activations:

@@ -87,7 +87,9 @@ def _visits(model: nn.Module, images: Tensor) -> list[_Visit]:
 
     def leave(module: nn.Module, inputs: Any, output: Any) -> None:
         attribute()
-        running.pop().output_shape = _shape_per_image(output)
+        while isinstance(output, (tuple, list)) and output:  # of several outputs the first
+            output = output[0]
+        running.pop().output_shape = tuple(output.shape[1:]) if isinstance(output, Tensor) else ()
 
     # functional_call lets modules that write into buffers write into copies; fork_rng is for modules that draw numbers
     # even in evaluation mode
@@ -118,13 +120,6 @@ def _rows(visits: list[_Visit]) -> Iterator[LayerRow]:
             parameters=sum(parameter.numel() for parameter in own),
             flops=visit.flops // _IMAGES,
         )
-
-
-def _shape_per_image(output: Any) -> tuple[int, ...]:
-    """Return the shape without the batch; of the first tensor when a module returns several, () when none."""
-    while isinstance(output, (tuple, list)) and output:
-        output = output[0]
-    return tuple(output.shape[1:]) if isinstance(output, Tensor) else ()
 
 
 @contextmanager

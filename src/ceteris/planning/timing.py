@@ -31,7 +31,7 @@ from ceteris.execution.worker import exit_with_parent
 from ceteris.findings import ModelSummary
 from ceteris.recipe import Recipe
 from ceteris.records import CrossValidationSplit, Finished, HoldoutSplit, ReserveSplit, Trial
-from ceteris.training.build import summary_of
+from ceteris.training.build import summary_of, watched_share
 from ceteris.training.compiler import put_off_compiler
 from ceteris.training.device import one_thread, processor_name
 from ceteris.training.trial import measure_step
@@ -56,17 +56,23 @@ _LEAST_SECONDS, _MOST_SECONDS = 0.1, 1.0  # for one kind of training
 
 def images_of(trial: Trial, train_count: int) -> tuple[int, int]:
     """Return on how many images of a training set a trial fits, and how many it evaluates after every epoch."""
+    most, cut = trial.split.images, watched_share(trial.recipe.schedule)
     match trial.split:
         case HoldoutSplit(fraction=share):
-            used, validation = train_count, 0.0
-        case CrossValidationSplit(folds=folds, images=images, reserve=reserve, validation=validation):
-            others = round(train_count * (1 - reserve))
-            used, share = min(images or others, others), 1 / folds
-        case ReserveSplit(reserve=share, validation=validation):
-            used = train_count
-    others = round(used * (1 - share))
+            used = min(most or train_count, train_count)
+            others, validation = round(used * (1 - share)), 0.0 if share else cut
+            judged = used - others
+        case CrossValidationSplit(folds=folds, reserve=reserve):
+            left = round(train_count * (1 - reserve))
+            used = min(most or left, left)
+            others, validation = round(used * (1 - 1 / folds)), trial.split.validation or cut
+            judged = used - others
+        case ReserveSplit(reserve=reserve):
+            left = round(train_count * (1 - reserve))
+            others, validation = min(most or left, left), trial.split.validation or cut
+            judged = train_count - left
     fitted = round(others * (1 - validation))
-    return fitted, others - fitted if validation else used - fitted
+    return min(trial.recipe.images or fitted, fitted), others - fitted if validation else judged
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -247,7 +253,7 @@ class Timing:
 
 
 def _levels_of(trial: Trial) -> tuple[tuple[str, ...], ...]:
-    tree = {name: part for name, part in plain(trial.recipe).items() if name != "epochs"}
+    tree = {name: part for name, part in plain(trial.recipe).items() if name not in ("epochs", "images")}
     kind = digest_of([_without_sizes(tree), trial.code])
     network = digest_of([_without_sizes(tree["model"]), trial.recipe.batch_size])
     device = trial.execution.device.partition(":")[0]

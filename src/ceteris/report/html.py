@@ -23,6 +23,7 @@ from ceteris.analysis.results import ModelResults, Results, VersionResults
 from ceteris.figures.rows import HEADER
 from ceteris.figures.style import ACCENT, FAINT, INK, MUTED, PAPER, VERDICT_COLOURS
 from ceteris.records import ByteArray
+from ceteris.report.alt_text import alternative_text
 from ceteris.report.sections import Block, DrawnFigure, Picture, Report
 from ceteris.report.table import NUMERIC, Cell
 
@@ -44,7 +45,7 @@ def html_report(report: Report) -> str:
     """Return the whole page."""
     glyphs: dict[str, str] = {}
     environment = environment_of_pages()
-    environment.filters["drawing"] = lambda drawn: _drawing(drawn, glyphs)
+    environment.filters["drawing"] = lambda drawn: _drawing(drawn, report.results, glyphs)
     sections = [
         replace(section, blocks=tuple(_with_variants([block for block in section.blocks if "page" in block.where])))
         for section in report.sections
@@ -113,11 +114,11 @@ def _with_variants(blocks: list[Block]) -> Iterator[Block]:
 # Drawings
 
 
-def _drawing(drawn: DrawnFigure, glyphs: dict[str, str]) -> Markup:
-    """Return a drawing with the words for those who cannot see it."""
-    figure = drawn.figure
+def _drawing(drawn: DrawnFigure, results: Results, glyphs: dict[str, str]) -> Markup:
+    """Return a drawing with the words and numbers for those who cannot see it."""
+    label = alternative_text(drawn.figure, results)
     # Drawn by matplotlib; the label is escaped.
-    return Markup(inlined(drawn.svg, name=figure.name, label=f"{figure.caption} {figure.description}", glyphs=glyphs))
+    return Markup(inlined(drawn.svg, name=drawn.figure.name, label=label, glyphs=glyphs))
 
 
 def inlined(svg: str, *, name: str, label: str, glyphs: dict[str, str]) -> str:

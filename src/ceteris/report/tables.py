@@ -1,7 +1,7 @@
 """Every table of a report, built from the results alone; names that begin with "costs" hold times and memory."""
 
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,8 @@ import numpy as np
 from ceteris.analysis.results import VERSION_TITLES, ModelResults, Results
 from ceteris.data import answers
 from ceteris.findings import Version, mean_of_finished
-from ceteris.recipe import CNN, MLP, CustomModel, Estimator, Recipe, ResNet
+from ceteris.recipe import CNN, MLP, CustomModel, Estimator, Recipe, ResNet, written_out
+from ceteris.records import HoldoutSplit
 from ceteris.report import search_tables as search
 from ceteris.report.search_words import failure_text
 from ceteris.report.table import Cell, Table, columns, detail, made
@@ -70,20 +71,73 @@ def _headed(model: ModelResults, version: Version) -> str:
 
 
 def recipes(results: Results) -> Table:
-    """List every hyperparameter of every recipe, the framework's defaults included, so that a run can be repeated."""
+    """List what the final trainings really used, the framework's defaults included, so that they can be repeated."""
     rows = (
         (model.label, parameter, *(parts.get(parameter) for parts in pair))
         for model in results.models
-        for pair in [(dict(flattened(model.baseline)), dict(flattened(model.best)))]
+        for used in [{version: dict(_used(model, version)) for version in _versions(model)}]
+        for pair in [(used.get("baseline", {}), used["best"])]
         for parameter in dict.fromkeys([*pair[0], *pair[1]])
     )
     return made("recipes", "Every hyperparameter", columns("model", "hyperparameter", "baseline", "best"), rows)
+
+
+_STANDARDISATIONS = {
+    "per-channel": "mean and deviation per channel of the images fitted on",
+    "0-1": "to 0..1",
+    "none": "none: 0..255",
+}
+
+
+def _used(model: ModelResults, version: Version) -> Iterator[tuple[str, str]]:
+    """Yield (hyperparameter, value) of one version's final trainings: its recipe, and what acts beside it."""
+    explored = model.baseline if version == "baseline" else model.best
+    found = model.version(version)
+    finals = found.finals if found else ()
+    first = finals[0] if finals else None
+    recipe = written_out(first.trial.recipe if first and first.trial else explored)
+    if isinstance(recipe.model, Estimator):
+        yield from flattened(recipe.model, "model")
+    else:
+        yield from flattened(recipe)
+    if explored.epochs != recipe.epochs and not model.as_given:
+        yield "epochs in the exploration", str(explored.epochs)
+    if first is None or first.trial is None:
+        return
+    trial, split = first.trial, first.trial.split
+    held_out = split.fraction if isinstance(split, HoldoutSplit) else 0.0
+    yield "epochs run, seed by seed", ", ".join(str(len(final.epochs.seconds)) for final in finals if final.epochs)
+    yield "epoch of the weights, seed by seed", ", ".join(str(final.best_epoch) for final in finals)
+    yield (
+        "early stopping",
+        f"patience {trial.patience}, by {trial.criterion}" if trial.patience else "none: the last epoch",
+    )
+    yield "seeds", ", ".join(str(final.seed) for final in finals)
+    yield "images fitted on", f"{first.fitted:,}"
+    yield "validation share", f"{100 * held_out:g} % of the training images"
+    yield "standardisation", _STANDARDISATIONS[recipe.standardisation]
+    if not isinstance(recipe.model, Estimator):
+        left = first.fitted % recipe.batch_size if first.fitted > recipe.batch_size else 0
+        rule = "left out" if recipe.last_batch == "drop" or left < 2 else "a step of their own"
+        yield "last mini-batch", f"{left} images of every pass, drawn anew, {rule}" if left else "always full"
+        yield (
+            "order of the images",
+            "every image once per epoch, shuffled" if recipe.sampling == "shuffled" else recipe.sampling,
+        )
+    yield "precision used", trial.execution.precision
+    yield "device", trial.execution.device
+    yield "threads of a training", str(trial.execution.threads)
+    yield "torch", trial.execution.torch
+    if version == "best":
+        yield from model.constants
 
 
 def flattened(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
     """Yield (dotted path, value) for every field of a recipe or a part of it."""
     if is_dataclass(value):
         for field in fields(value):
+            if field.metadata.get("added") and getattr(value, field.name) is None:
+                continue  # nobody asked for it
             name = field.name if field.name != "kind" else ""
             yield from flattened(getattr(value, field.name), ".".join(part for part in (place, name) if part))
     elif isinstance(value, tuple) and value and is_dataclass(value[0]):
@@ -108,7 +162,7 @@ def structures(results: Results) -> Table:
     described = [
         (
             _headed(model, version),
-            dict(_structure(model.baseline if version == "baseline" else model.best, model, version)),
+            dict(_structure(written_out(model.baseline if version == "baseline" else model.best), model, version)),
         )
         for model in results.models
         for version in _versions(model)
@@ -118,14 +172,7 @@ def structures(results: Results) -> Table:
     return made("models", "The models, baseline and best", columns("property", *(name for name, _ in described)), rows)
 
 
-def differing(table: Table) -> tuple[Table, str]:
-    """Return the rows whose cells differ, and one sentence about what all models share."""
-    unequal = tuple(row for row in table.rows if len(set(row[1:])) > 1)
-    shared = [f"{row[0]} {row[1]}" for row in table.rows if len(set(row[1:])) == 1 and row[1] != "none"]
-    return replace(table, rows=unequal), f"All share: {'; '.join(shared)}." if shared else ""
-
-
-def _structure(recipe: Recipe, model: ModelResults, version: str) -> Iterator[tuple[str, Cell]]:
+def _structure(recipe: Recipe, model: ModelResults, version: Version) -> Iterator[tuple[str, Cell]]:
     summary = model.baseline_summary if version == "baseline" else model.best_summary
     yield "structure", _architecture(recipe)
     if isinstance(recipe.model, Estimator):
@@ -133,8 +180,10 @@ def _structure(recipe: Recipe, model: ModelResults, version: str) -> Iterator[tu
         return
     if not isinstance(recipe.model, CustomModel):
         yield "activation", described(recipe.model.activation)
-        yield "batch normalisation", "on" if recipe.model.batch_norm else "off"
-        yield "dropout", f"{recipe.model.dropout:g}" if recipe.model.dropout else "none"
+        yield "normalisation", recipe.model.normalisation or ("batch" if recipe.model.batch_norm else "none")
+        dropout = recipe.model.dropout
+        shares = dropout if isinstance(dropout, tuple) else (dropout,)
+        yield "dropout", ", ".join(f"{share:g}" for share in shares) if any(shares) else "none"
         yield "initialisation", described(recipe.model.initialisation)
     yield "optimizer", described(recipe.optimizer)
     yield "schedule", described(recipe.schedule)
@@ -143,7 +192,8 @@ def _structure(recipe: Recipe, model: ModelResults, version: str) -> Iterator[tu
     yield "loss", described(recipe.loss)
     yield "gradient clipping", described(recipe.clipping)
     yield "weight averaging", described(recipe.averaging)
-    yield "epochs", str(recipe.epochs)
+    final = next((final.trial.recipe for final in model.finals_of(version) if final.trial), recipe)
+    yield "epochs, at most", str(final.epochs)
     yield "mini-batch", str(recipe.batch_size)
     yield "precision", recipe.precision
     yield "parameters", f"{summary.parameters:,}"
@@ -227,6 +277,52 @@ def cross_validation(results: Results) -> Table:
         for label, level in found
     )
     return made("cross_validation", "Cross-validation of the models as they are given", titles, rows)
+
+
+def test_by_level(results: Results) -> Table:
+    """Put every option's cross-validated accuracy beside what one training of it answered on the test set afterwards."""
+    titles = columns(
+        "model", "factor", "option", ("kept", "flag"), ("cross-validated", "share"), ("test accuracy", "share"),
+        ("test F1", "share"), ("test loss", "number"), detail("epochs", "count"), detail("training time", "seconds"),
+        detail("what happened", "text"),
+    )  # fmt: skip
+    rows = (
+        (
+            model.label, factor.label, level.tuned_label, level is factor.kept, level.mean, test.accuracy, test.f1,
+            test.loss, test.epochs, test.train_seconds, test.error or test.status,
+        )
+        for model in results.models
+        for test in model.level_tests
+        for factor, level in model.levels()
+        if (factor.name, level.label) == (test.factor, test.label)
+    )  # fmt: skip
+    title = "Every option on the test set, one training each, after all choices: not used for choosing"
+    return made("test_by_level", title, titles, rows)
+
+
+def epochs_of_finals(results: Results) -> Table:
+    """Give training, validation and test figures of every final training epoch by epoch; the test's of the first seed."""
+    titles = columns(
+        "model", "version", ("seed", "count"), ("epoch", "count"), ("training loss", "number"), ("training accuracy", "share"),
+        ("validation loss", "number"), ("validation accuracy", "share"), ("validation F1", "share"),
+        ("test loss", "number"), ("test accuracy", "share"), ("learning rate", "number"), ("seconds", "number"),
+    )  # fmt: skip
+    rows = (
+        (
+            version.title, version.version_title, final.seed, place + 1, *map(float, (
+                epochs.train_loss[place], epochs.train_accuracy[place], epochs.validation_loss[place],
+                epochs.validation_accuracy[place], epochs.validation_f1[place],
+            )),
+            *((float(final.test_curve_loss[place]), float(final.test_curve_accuracy[place]))
+              if len(final.test_curve_loss) else (None, None)),
+            float(epochs.learning_rate[place]), float(epochs.seconds[place]),
+        )
+        for version in results.versions
+        for final in version.finals
+        if (epochs := final.epochs) is not None
+        for place in range(len(epochs.seconds))
+    )  # fmt: skip
+    return made("costs_epochs", "Every final training, epoch by epoch", titles, rows)
 
 
 def metrics_by_seed(results: Results) -> Table:
@@ -402,7 +498,7 @@ def costs_of_study(results: Results) -> Table:
 
 OF_STUDY = (
     data_description, class_counts, structures, metrics_on_test, metrics_by_seed, model_comparisons, references, class_metrics,
-    training_fit, recipes, looks, packages, machine, failures, costs, costs_of_study,
+    training_fit, epochs_of_finals, recipes, looks, packages, machine, failures, costs, costs_of_study,
 )  # fmt: skip
-WHERE_ASKED = (cross_validation,)
+WHERE_ASKED = (cross_validation, test_by_level)
 OF_MODELS = (layers, search.of_models, confusions)

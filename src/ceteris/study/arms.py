@@ -20,7 +20,7 @@ from ceteris.fields import (
     value_at,
 )
 from ceteris.findings import Incompatible
-from ceteris.recipe import STARTING_RATES, Recipe
+from ceteris.recipe import STARTING_RATES, Recipe, written_out
 from ceteris.study.messages import explain_invalid, first_problem
 from ceteris.study.study import Factor, Level
 
@@ -81,7 +81,8 @@ def arms_of(factor: Factor, incumbent: Recipe) -> Arms:
             recipes[level.label] = arm(incumbent, factor, level)
         except IncompatibleError as error:
             incompatible.append(Incompatible(label=level.label, reason=error.reason))
-    own = next((label for label, recipe in recipes.items() if recipe == incumbent), None)
+    trained = written_out(incumbent)
+    own = next((label for label, recipe in recipes.items() if written_out(recipe) == trained), None)
     if own is None:
         values = describe_fields(incumbent, factor.fields)
         own = f"as before ({values})" if values else "as before"

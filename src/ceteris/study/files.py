@@ -22,7 +22,7 @@ from ceteris.study.arms import arm
 from ceteris.study.messages import explain_invalid
 from ceteris.study.own_words import add_markdown, words_apart, words_within
 from ceteris.study.strategies import strategy_of
-from ceteris.study.study import Study, factors_of
+from ceteris.study.study import Factor, Level, Study, factors_of, keeps_levels
 
 MOST_BYTES = 1 << 20  # of a study file
 _FORM_TITLES: dict[Form, str] = {"quick": "quick look", "full": "in full"}
@@ -267,6 +267,8 @@ def _normal_form(tree: Mapping[str, Any]) -> dict[str, Any]:
             raise ConfigError(f"models.{name}: a table with the model's recipe is needed; received {part!r}.")
         recipe = words_apart(part)
         normal = {"name": name, "title": recipe.pop("title", name), "words": recipe.pop("words"), "recipe": recipe}
+        if "embedding" in recipe:
+            normal["embedding"] = recipe.pop("embedding")
         normal_models.append(normal)
     return {**words_apart(tree), "models": normal_models, "factors": [_normal_factor(factor) for factor in factors]}
 
@@ -338,15 +340,27 @@ def _check(study: Study) -> None:
 
 
 def _check_arms(study: Study) -> None:
-    """Make every arm around the baselines; each nuisance parameter must be a number above 0 in one of its factor's."""
+    """Make every arm around the baselines; each nuisance parameter must be a number above 0 in one of its factor's.
+
+    Where levels are kept on the way, it is enough that a level fits together with one of an earlier factor: three kernels,
+    once three filters may have been chosen.
+    """
     recipes: dict[str, list[Recipe]] = {factor.name: [] for factor in study.factors}
     for model in study.models:
+        reached = [
+            model.recipe
+        ]  # the baseline, and what one earlier level makes of it where levels are kept on the way
         for factor in factors_of(study, model.name):
+            fitting: list[Recipe] = []
             for level in factor.levels:
-                try:
-                    recipes[factor.name].append(arm(model.recipe, factor, level))
-                except ConfigError as error:
-                    raise ConfigError(f"model {model.name}: {error}") from None
+                arms = (_arm_or_error(recipe, factor, level) for recipe in reached)
+                first = next(arms)
+                made = next((one for one in (first, *arms) if isinstance(one, Recipe)), None)
+                if made is None:
+                    raise ConfigError(f"model {model.name}: {first}") from None
+                fitting.append(made)
+            recipes[factor.name] += fitting
+            reached += fitting if keeps_levels(study) else []
     for factor in study.factors:
         for nuisance in factor.tune or ():
             if not any((number_at(recipe, nuisance.field) or 0) > 0 for recipe in recipes[factor.name]):
@@ -354,6 +368,13 @@ def _check_arms(study: Study) -> None:
                     f'factors[{factor.name}].tune: no arm has a number above 0 in "{nuisance.field}". Name a field '
                     'such as "optimizer.lr"; its value in each arm is where the search starts.'
                 )
+
+
+def _arm_or_error(recipe: Recipe, factor: Factor, level: Level) -> Recipe | ConfigError:
+    try:
+        return arm(recipe, factor, level)
+    except ConfigError as error:
+        return error
 
 
 def _repeated(names: Sequence[str]) -> str:

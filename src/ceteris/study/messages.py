@@ -15,13 +15,19 @@ from ceteris.study import study
 # The keys under which a choice stands whose name may be that of another choice too: every group has a "none".
 _GROUPS = {"strategy": study.STRATEGIES} | recipe.CHOICES
 OWN_WORDS = {field.name for field in dataclasses.fields(OwnWords)}
+# pydantic's words, and ours
+_OURS = {
+    "Input should be": "allowed is", "a valid integer": "a whole number", "a valid number": "a number",
+    "a valid boolean": "true or false", "a valid string": "a text", "a valid tuple": "a list", "a valid list": "a list",
+    "a valid array": "a list", "a valid dictionary": "a table", "an object": "a table",
+}  # fmt: skip
 # Tables of a study file that are no choices.
 _TABLES = (study.Study, study.Exploration, study.Final, study.Factor, ReadOptions)
 
 
 def explain_invalid(error: ValidationError, tree: Any) -> str:
     """Return one line per problem of a tree of plain values that pydantic refused; at most eight lines."""
-    problems = (_problem(problem, tree) for problem in error.errors(include_url=False))
+    problems = (_problem(problem, tree) for problem in error.errors(include_url=False) if not _follows(problem))
     lines = list(dict.fromkeys(f"{what}.{advice}" for what, advice in problems))
     more = [f"… and {len(lines) - 8} more problems"] if len(lines) > 8 else []
     return "\n".join(lines[:8] + more)
@@ -30,6 +36,11 @@ def explain_invalid(error: ValidationError, tree: Any) -> str:
 def first_problem(error: ValidationError, tree: Any) -> str:
     """Return what is wrong first in a tree that pydantic refused, as a clause without advice."""
     return _problem(error.errors(include_url=False)[0], tree)[0]
+
+
+def _follows(problem: Any) -> bool:
+    """Whether a list is too short only because its entries are wrong, which is told of each."""
+    return problem["type"] == "too_short" and bool(len(problem["input"]) >= problem["ctx"]["min_length"])
 
 
 def _problem(problem: Any, tree: Any) -> tuple[str, str]:
@@ -58,8 +69,13 @@ def _problem(problem: Any, tree: Any) -> tuple[str, str]:
     if kind in ("missing", "missing_argument"):
         return f"{place}: this key is missing; add it", ""
     message = str(context.get("error", problem["msg"])).removeprefix("Value error, ")
-    message = message.replace("Input should be", "allowed is").replace("a valid integer", "a whole number")
-    return f"{place}: {message}; received {received!r}", ""
+    if kind == "too_short":
+        message = f"at least {context['min_length']} needed"
+    for pydantics, ours in _OURS.items():
+        message = message.replace(pydantics, ours)
+    # a message about a whole table says itself what was received
+    simple = received is None or isinstance(received, str | int | float | list)
+    return f"{place}: {message}" + (f"; received {received!r}" if simple else ""), ""
 
 
 def _wrong_kind(place: str, received: Any, known: Sequence[str]) -> tuple[str, str]:
@@ -102,7 +118,7 @@ def _fields_at(location: tuple[int | str, ...]) -> set[str]:
     if parent == "ranges":
         return {field.name for field in dataclasses.fields(study.Range)}
     if tag == "recipe":
-        return {field.name for field in dataclasses.fields(recipe.Recipe)} | {"title", *OWN_WORDS}
+        return {field.name for field in dataclasses.fields(recipe.Recipe)} | {"title", "embedding", *OWN_WORDS}
     groups = [_GROUPS[str(parent)]] if parent in _GROUPS else _GROUPS.values()
     kinds = [kind for group in groups for kind in group if kind.kind == tag]
     return {field.name for kind in kinds[:1] for field in dataclasses.fields(kind)} - {"kind"}

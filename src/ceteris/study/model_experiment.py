@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
+from ceteris.errors import ConfigError
 from ceteris.fields import merged
 from ceteris.findings import (
     Comparison,
@@ -21,8 +22,9 @@ from ceteris.findings import (
     Version,
 )
 from ceteris.recipe import Recipe
-from ceteris.records import Failed, Record
+from ceteris.records import Failed, Record, Trial
 from ceteris.stats import adjusted_claim, holm
+from ceteris.study.arms import arm
 from ceteris.study.decide import compare, cost_of, outcomes
 from ceteris.study.luck import sources_of_luck
 from ceteris.study.strategies import Search, SearchResult, search_of
@@ -51,6 +53,7 @@ class ModelResult:
     confirmation: Confirmation | None
     finals: Mapping[Version, tuple[Record, ...]]
     luck: tuple[SourceOfLuck, ...] = ()
+    levels: tuple[tuple[str, str, Record], ...] = ()  # factor, level and its one training on the whole training set
 
 
 def model_experiment(
@@ -75,7 +78,35 @@ def model_experiment(
     records = yield from train(model.name, "final", trials, "final")
     finals = {version: tuple(of_version) for version, of_version in records.items()}
     luck = yield from sources_of_luck(context, model, best)
-    return ModelResult(found=found, confirmation=confirmation, finals=finals, luck=luck)
+    levels = yield from level_trainings(context, found, tuple(recipes.values()))
+    return ModelResult(found=found, confirmation=confirmation, finals=finals, luck=luck, levels=levels)
+
+
+def level_trainings(
+    context: ExperimentContext, found: SearchResult, finals: Sequence[Recipe]
+) -> Experiment[tuple[tuple[str, str, Record], ...]]:
+    """Train every level of every factor once on the whole training set, as it was compared; nothing unless the study asks.
+
+    A level that is an average over several recipes is trained inside the best one, where it fits there. One that is the recipe
+    of a final training is that training.
+    """
+    if not context.study.final.levels:
+        return ()
+    trials = dict[tuple[str, str], Trial]()
+    for factor in factors_of(context.study, found.model.name):
+        levels = {level.label: level for level in factor.levels}
+        finding = next((finding for finding in found.factors if finding.name == factor.name), None)
+        for level in finding.levels if finding else ():
+            try:
+                recipe = level.recipe or arm(found.best, factor, levels[level.label])
+            except (ConfigError, KeyError):
+                continue
+            trial = final_trials(context, recipe)[0]
+            keep = trial.keep_snapshots and recipe in finals
+            trials[factor.name, level.label] = replace(trial, keep_snapshots=keep)
+    labelled = {f"{factor}: {label}": (trial,) for (factor, label), trial in trials.items()}
+    records = yield from train(found.model.name, "every option", labelled, "final")
+    return tuple((factor, label, records[f"{factor}: {label}"][0]) for factor, label in trials)
 
 
 def delivered_recipe(found: SearchResult, confirmation: Confirmation | None) -> Recipe:

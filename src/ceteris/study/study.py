@@ -1,11 +1,13 @@
 """What is asked: data, baseline recipe per model, factors with their levels, and how the exploration is done."""
 
+from dataclasses import field
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from ceteris.data import ReadOptions
+from ceteris.digests import ADDED
 from ceteris.findings import Form, OwnWords, Reference
 from ceteris.recipe import BY_KIND, NAMED, Count, Flag, Name, NotNegative, Recipe, WholeNumber
 from ceteris.records import Criterion
@@ -44,14 +46,19 @@ class ConfirmationDesign:
 class Final:
     """The trainings that meet the test set: ``seeds`` of each, early stopping on a ``validation`` share of its own.
 
-    ``epochs`` 0 keeps each recipe's own number. ``test_curves`` keeps every epoch's weights of the first seed, so that
-    curves on the test set can be drawn once all choices are made.
+    ``validation`` 0 trains on all images, for all epochs, and keeps the last weights. ``images`` > 0 trains on a stratified
+    sample of so many, the confirmation too, so that a study can be tried small. ``epochs`` 0 keeps each recipe's own number.
+    ``levels`` trains every option of every factor once as well; the test set is asked about them when all choices are made,
+    so that no choice has seen it. ``test_curves`` keeps every epoch's weights of the first seed, so that curves on the test
+    set can be drawn once all choices are made.
     """
 
     seeds: Repetitions = 5
-    validation: Annotated[float, Field(strict=True, gt=0, lt=1)] = 0.1
+    validation: Annotated[float, Field(strict=True, ge=0, lt=1)] = 0.1
     patience: Count = 5
     epochs: WholeNumber = 0
+    images: WholeNumber = field(default=0, metadata=ADDED)
+    levels: Flag = False
     test_curves: Flag = True
 
 
@@ -209,6 +216,7 @@ class ModelSpec:
     name: Name
     title: str
     recipe: Recipe
+    embedding: str = ""  # the layer whose output the t-SNE picture shows; what the last linear layer sees without it
     words: OwnWords = OwnWords()
 
 
@@ -268,6 +276,12 @@ def factors_of(study: Study, model: str) -> tuple[Factor, ...]:
 def ranges_of(study: Study) -> tuple[Range, ...]:
     """Return the ranges of the study's strategy, () where it has none."""
     return study.strategy.ranges if isinstance(study.strategy, Joint | Halving) else ()
+
+
+def keeps_levels(study: Study) -> bool:
+    """Say whether the strategy goes from factor to factor and on from what it has chosen."""
+    strategy = study.strategy
+    return isinstance(strategy, Greedy | LeaveOneOut) or (isinstance(strategy, Race) and strategy.along == "greedy")
 
 
 def nuisances_of(factor: Factor) -> tuple[Nuisance, ...]:

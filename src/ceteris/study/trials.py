@@ -10,7 +10,7 @@ from ceteris.execution.pools import process_count
 from ceteris.execution.populations import NEVER, Stacking, stacked_folds, table_for
 from ceteris.execution.progress import StageKind
 from ceteris.execution.queue import Records, Request, SizeOf
-from ceteris.recipe import CustomLoss, CustomModel, Estimator, Recipe
+from ceteris.recipe import CustomLoss, CustomModel, Estimator, Recipe, written_out
 from ceteris.records import CrossValidationSplit, HoldoutSplit, IntArray, Record, ReserveSplit, Split, Trial
 from ceteris.study.study import Study
 from ceteris.training.device import execution_of, resolve_device
@@ -39,7 +39,8 @@ class RunOptions:
     per GPU. ``imports`` lets a study name code of the user's own. ``offline`` True never uses the network; None asks
     the environment variable CETERIS_OFFLINE. ``until_decided`` trains more repetitions where the design leaves
     something undecided, as long as the whole run stays within ``budget_seconds`` (None: no limit). ``stacking`` says
-    which trainings are done in lockstep as one; None asks this machine's device table.
+    which trainings are done in lockstep as one; None asks this machine's device table. ``notebook_train`` writes the notebook
+    that trains everything again.
     """
 
     out: Path
@@ -50,6 +51,7 @@ class RunOptions:
     imports: ImportPolicy = NO_IMPORTS
     offline: bool | None = None
     formats: Sequence[str] = ("html", "pdf", "ipynb")
+    notebook_train: bool = False
     overwrite: bool = False
     until_decided: bool = False
     budget_seconds: float | None = None
@@ -191,13 +193,19 @@ def confirmation_trials(context: ExperimentContext, recipe: Recipe) -> tuple[Tri
     if context.reserve:
         seeds = [study.seed + first + number for number in range(study.confirmation.seeds)]
         splits: list[Split] = [
-            ReserveSplit(reserve=context.reserve, reserve_seed=study.seed, seed=seed, validation=study.final.validation)
+            ReserveSplit(
+                reserve=context.reserve,
+                reserve_seed=study.seed,
+                seed=seed,
+                validation=study.final.validation,
+                images=study.final.images,
+            )
             for seed in seeds
         ]
     else:
         folds = study.exploration.folds
         splits = [
-            replace(_fold(context, first + number, fold), images=0, validation=study.final.validation)
+            replace(_fold(context, first + number, fold), images=study.final.images, validation=study.final.validation)
             for number in range(-(-2 * study.confirmation.seeds // folds))
             for fold in range(folds)
         ]
@@ -209,7 +217,10 @@ def confirmation_trials(context: ExperimentContext, recipe: Recipe) -> tuple[Tri
 def final_trials(context: ExperimentContext, recipe: Recipe) -> tuple[Trial, ...]:
     """Return the trainings of one recipe on the whole training set, one per seed, each with a validation split of its own."""
     final, root = context.study.final, context.study.seed
-    splits = [HoldoutSplit(fraction=final.validation, seed=root + number) for number in range(final.seeds)]
+    splits = [
+        HoldoutSplit(fraction=final.validation, seed=root + number, images=final.images)
+        for number in range(final.seeds)
+    ]
     return tuple(
         replace(
             _delivered(context, recipe, split, number),
@@ -226,13 +237,15 @@ def delivered(study: Study, recipe: Recipe) -> Recipe:
 
 
 def _delivered(context: ExperimentContext, recipe: Recipe, split: Split, repetition: int) -> Trial:
-    trial = _trial(context, delivered(context.study, recipe), split, repetition)
-    return replace(trial, patience=context.study.final.patience, criterion=context.study.criterion)
+    trial, final = _trial(context, delivered(context.study, recipe), split, repetition), context.study.final
+    if not final.validation:  # nothing to stop by
+        return trial
+    return replace(trial, patience=final.patience, criterion=context.study.criterion)
 
 
 def _trial(context: ExperimentContext, recipe: Recipe, split: Split, repetition: int) -> Trial:
     return Trial(
-        recipe=recipe,
+        recipe=written_out(recipe),
         data=context.data,
         split=split,
         seed=context.study.seed + repetition,

@@ -5,7 +5,7 @@ operation to a chain leaves the draws of the others as they were, so that two ch
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
@@ -94,7 +94,12 @@ def chain(operations: Sequence[Motion | Operation], *, fill: Tensor) -> Augment:
     The chain takes one draw per batch from the generator that it is called with. ``fill`` is the background (c,).
     """
     steps: list[list[Motion] | Operation] = []
-    for operation in _numbered(operations):
+    seen: Counter[str] = Counter()
+    for (
+        given
+    ) in operations:  # one that occurs again has a name of its own, so that it does not repeat the first one's draws
+        seen[given.name] += 1
+        operation = replace(given, name=f"{given.name} {seen[given.name]}")
         if isinstance(operation, Operation):
             steps.append(operation)
         elif steps and isinstance(steps[-1], list):
@@ -115,14 +120,6 @@ def chain(operations: Sequence[Motion | Operation], *, fill: Tensor) -> Augment:
         return batch.images, batch.targets
 
     return augment
-
-
-def _numbered(operations: Sequence[Motion | Operation]) -> Iterator[Motion | Operation]:
-    """Give an operation that occurs again a name of its own, so that it does not repeat the first one's draws."""
-    seen: Counter[str] = Counter()
-    for operation in operations:
-        seen[operation.name] += 1
-        yield replace(operation, name=f"{operation.name} {seen[operation.name]}")
 
 
 def _moved(images: Tensor, motions: list[Motion], stream: Callable[[str], torch.Generator], fill: Tensor) -> Tensor:

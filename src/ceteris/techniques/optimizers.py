@@ -84,7 +84,10 @@ class Muon(torch.optim.Optimizer):
         averages = self._states("momentum", weights)
         torch._foreach_lerp_(averages, gradients, 1 - group["momentum"])
         updates = torch._foreach_lerp(gradients, averages, group["momentum"]) if group["nesterov"] else averages
-        for same_shape in _indices_by_shape(weights):
+        indices: dict[tuple[int, ...], list[int]] = defaultdict(list)
+        for index, weight in enumerate(weights):
+            indices[tuple(weight.shape)].append(index)
+        for same_shape in indices.values():  # orthogonalised in one batch
             stacked = torch.stack([updates[i].flatten(1) for i in same_shape])  # (k, rows, columns)
             directions = orthogonalise(stacked, steps=group["orthogonalisation_steps"])
             stretch = max(1.0, stacked.shape[1] / stacked.shape[2]) ** 0.5
@@ -109,11 +112,3 @@ class Muon(torch.optim.Optimizer):
             if name not in self.state[weight]:
                 self.state[weight][name] = torch.zeros_like(weight, memory_format=torch.preserve_format)
         return [self.state[weight][name] for weight in weights]
-
-
-def _indices_by_shape(weights: list[Tensor]) -> list[list[int]]:
-    """Return the indices of weights of equal shape together, so that they are orthogonalised in one batch."""
-    indices: dict[tuple[int, ...], list[int]] = defaultdict(list)
-    for index, weight in enumerate(weights):
-        indices[tuple(weight.shape)].append(index)
-    return list(indices.values())

@@ -64,7 +64,7 @@ def one_cycle(progress: float, *, rise: float, start_divisor: float, final_divis
     The fall ends at 1/(``start_divisor`` * ``final_divisor``).
     """
     start = 1 / start_divisor
-    if progress < rise:
+    if progress < rise or rise >= 1:
         return _half_cosine(progress / rise, start, 1.0)
     return _half_cosine((progress - rise) / (1 - rise), 1.0, start / final_divisor)
 
@@ -72,7 +72,7 @@ def one_cycle(progress: float, *, rise: float, start_divisor: float, final_divis
 def plateau_multiplier(
     epoch_losses: Sequence[float], *, factor: float, patience: int, threshold: float, minimum: float
 ) -> float:
-    """Return the multiplier after the given training losses, one per finished epoch.
+    """Return the multiplier after the given losses, one per finished epoch.
 
     A loss counts as better when it is below the best one by more than the share ``threshold``; after more than
     ``patience`` epochs in a row without a better one the multiplier falls by ``factor``, never below ``minimum``.
@@ -91,7 +91,7 @@ def _risen(progress: float, warmup: float) -> float:
 
 
 def _after(progress: float, warmup: float) -> float:
-    return max(progress - warmup, 0.0) / (1 - warmup)
+    return max(progress - warmup, 0.0) / (1 - warmup) if warmup < 1 else 0.0
 
 
 def _half_cosine(share: float, start: float, end: float) -> float:

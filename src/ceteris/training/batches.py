@@ -1,5 +1,6 @@
 """Images resident on the device as bytes: a batch is one gather and one fused standardisation, without a DataLoader."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -8,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ceteris.recipe import LastBatch
 from ceteris.records import ByteArray, FloatArray, IntArray
 
 
@@ -19,9 +21,14 @@ class Batch(NamedTuple):
     labels: Tensor  # int64
 
 
-def batch_count(images: int, batch_size: int) -> int:
-    """Return the mini-batches of one pass: a last one that is not full is left out unless it is the only one."""
-    return max(1, images // batch_size)
+def batch_sizes(images: int, batch_size: int, last: LastBatch) -> list[int]:
+    """Return the sizes of the mini-batches of one pass.
+
+    A last one that is not full is left out unless it is the only one, or is to be kept and has at least two images: batch
+    normalisation has nothing to normalise one by.
+    """
+    full, rest = divmod(images, batch_size)
+    return [batch_size] * full + ([rest] if not full or (last == "keep" and rest >= 2) else [])
 
 
 PassOrder = Callable[[Tensor, torch.Generator], Tensor]  # (labels (n,) on the CPU, generator) -> indices (n,)
@@ -46,7 +53,7 @@ def balanced_order(labels: Tensor, generator: torch.Generator) -> Tensor:
     return torch.cat(drawn)[torch.randperm(len(labels), generator=generator)]
 
 
-def batches(labels: Tensor, order: Tensor, *, batch_size: int, epoch: int, epochs: int) -> list[Batch]:
+def batches(labels: Tensor, order: Tensor, sizes: Sequence[int], *, epoch: int, epochs: int) -> list[Batch]:
     """Return the mini-batches of one pass.
 
     Indices and labels go to the device all at once: moving those of every batch would wait for every step.
@@ -54,14 +61,12 @@ def batches(labels: Tensor, order: Tensor, *, batch_size: int, epoch: int, epoch
     Args:
         labels: of all images, (n,) on the device.
         order: indices of the images in the order in which they are seen, (m,) or (K, m).
-        batch_size: images of one batch, as far as there are so many.
+        sizes: images of every batch.
         epoch: number of the pass, from 0.
         epochs: of the whole training.
     """
-    count = order.shape[-1]
-    steps, size = batch_count(count, batch_size), min(count, batch_size)
-    indices = order[..., : steps * size].to(labels.device)
-    pairs = zip(torch.split(indices, size, -1), torch.split(labels[indices], size, -1), strict=True)
+    indices, parts, steps = order[..., : sum(sizes)].to(labels.device), list(sizes), len(sizes)
+    pairs = zip(torch.split(indices, parts, -1), torch.split(labels[indices], parts, -1), strict=True)
     return [Batch((epoch + step / steps) / epochs, chosen, of_chosen) for step, (chosen, of_chosen) in enumerate(pairs)]
 
 
@@ -129,7 +134,7 @@ def resident(
     """
     scale, offset = standardising(mean, std, device)
     shape = (int(images.shape[1]), int(images.shape[2]), int(images.shape[3]))
-    pixels = torch.from_numpy(np.ascontiguousarray(images[indices])).view(len(indices), -1)
+    pixels = torch.from_numpy(np.ascontiguousarray(images[indices])).view(len(indices), math.prod(shape))
     return ResidentImages(
         pixels=pixels.to(device),
         labels=torch.from_numpy(labels[indices]).to(device),

@@ -6,25 +6,28 @@ it is built.
 
 import inspect
 import math
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from functools import partial
 from typing import Any, NamedTuple, assert_never
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ceteris import recipe
-from ceteris.data import ImageSet
+from ceteris.data import ImageSet, standardisation
 from ceteris.errors import ConfigError
 from ceteris.findings import ModelSummary
 from ceteris.models import size
 from ceteris.models.cnn import CNN
 from ceteris.models.estimator import EstimatorNetwork
+from ceteris.models.layers import Resize
 from ceteris.models.mlp import MLP
 from ceteris.models.resnet import ResNet, shortcut_modules
 from ceteris.models.summary import summarise
-from ceteris.records import IntArray
+from ceteris.records import ByteArray, FloatArray, IntArray
 from ceteris.techniques import (
     augmentation,
     averaging,
@@ -104,12 +107,14 @@ def build_model(
         ConfigError: when an own model may not or cannot be imported or made, the image is too small for the model, or the
             model too large for this machine.
     """
+    model = model.written_out()
     if isinstance(model, recipe.CustomModel):
         return _custom_model(model, input_shape, classes, generator, imports)
     if isinstance(model, recipe.Estimator):
         return EstimatorNetwork(_estimator(model, generator, imports), classes)
     activation = build_activation(model.activation)
-    settings = _settings(model, without="initialisation") | {"activation": activation}
+    settings = _settings(model, "initialisation", "width", "depth", "image_size") | {"activation": activation}
+    size_before, input_shape = input_shape[1:], _resized(input_shape, model.image_size)
     settings |= {"input_shape": input_shape, "classes": classes}
     make: type[nn.Module]
     match model:
@@ -127,7 +132,9 @@ def build_model(
             f"the model would have {found.parameters:,} parameters; there are weights for {most_parameters:,}."
         )
     with torch.device("meta"):  # memory and default weights would be made only to be overwritten
-        network = make(**settings)
+        network: nn.Module = make(**settings)
+    if input_shape[1:] != size_before:
+        network = nn.Sequential(OrderedDict(resize=Resize(input_shape[1:]), **dict(network.named_children())))
     _allocate(network)
     initialisation.initialise_(
         network,
@@ -139,6 +146,12 @@ def build_model(
     return network
 
 
+def _resized(shape: Shape, shorter: int | None) -> Shape:
+    """Return a shape whose shorter side has so many pixels; the shape itself for None."""
+    scale = 1.0 if shorter is None else shorter / min(shape[1:])
+    return shape[0], round(scale * shape[1]), round(scale * shape[2])
+
+
 def _allocate(network: nn.Module) -> None:
     """Give a network on the meta device memory on the CPU; ``to_empty`` would import the compiler's symbols for that."""
     for module in network.modules():
@@ -148,10 +161,10 @@ def _allocate(network: nn.Module) -> None:
             setattr(module, name, torch.empty(buffer.shape, dtype=buffer.dtype))
 
 
-def _settings(choice: Any, without: str = "") -> dict[str, Any]:
+def _settings(choice: Any, *without: str) -> dict[str, Any]:
     """Return the fields of a choice by name, without its kind, for functions that call them the same."""
     names = (field.name for field in fields(choice))
-    return {name: getattr(choice, name) for name in names if name not in ("kind", without)}
+    return {name: getattr(choice, name) for name in names if name not in ("kind", *without)}
 
 
 def _custom_model(
@@ -211,6 +224,16 @@ def summary_of(choice: recipe.Recipe, train: ImageSet, *, imports: ImportPolicy)
     return summarise(network, train.shape)
 
 
+def constants_of(network: nn.Module) -> tuple[tuple[str, str], ...]:
+    """Return (name, value) of the constants of a network's normalisations, which no recipe names."""
+    found = dict[str, str]()
+    for module in network.modules():
+        for name in ("eps", "momentum"):
+            if "Norm" in type(module).__name__ and (value := getattr(module, name, None)) is not None:
+                found[f"{type(module).__name__} {name}"] = f"{value:g}"
+    return tuple(found.items())
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Steps of the training
 
@@ -265,10 +288,22 @@ def build_optimizer(choice: recipe.Optimizer, model: nn.Module) -> torch.optim.O
             assert_never(choice)
 
 
-def build_schedule(choice: recipe.Schedule) -> Schedule:
-    """Return the multiplier of the learning rate as a function of progress in [0, 1) and the epochs' training losses."""
+def build_schedule(choice: recipe.Schedule, epochs: int) -> Schedule:
+    """Return the multiplier of the learning rate as a function of progress in [0, 1) and the losses of the epochs so far.
+
+    Args:
+        choice: its description.
+        epochs: of the whole training, by which lengths in epochs become shares of it.
+    """
     curve: Callable[..., float]
-    settings = _settings(choice)
+
+    def share(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple(map(share, value))
+        named = recipe.epochs_in(value) if isinstance(value, str) else None
+        return named / epochs if named else value
+
+    settings = {name: share(value) for name, value in _settings(choice, "watch", "validation").items()}
     match choice:
         case recipe.ReduceOnPlateau():
             return lambda progress, epoch_losses: schedules.plateau_multiplier(epoch_losses, **settings)
@@ -291,6 +326,11 @@ def build_schedule(choice: recipe.Schedule) -> Schedule:
         case _:
             assert_never(choice)
     return lambda progress, epoch_losses: curve(progress, **settings)
+
+
+def watched_share(choice: recipe.Schedule) -> float:
+    """Return the share of the images to be cut out for a schedule that looks at a validation loss, 0 for all others."""
+    return choice.validation if isinstance(choice, recipe.ReduceOnPlateau) and choice.watch == "validation" else 0.0
 
 
 def build_loss(
@@ -327,6 +367,22 @@ def build_loss(
         return loss
     weights = torch.from_numpy(losses.weights_of_classes(class_counts, choice.class_weights))
     return partial(loss, class_weights=weights.float().to(device))
+
+
+def build_standardisation(
+    choice: recipe.Standardisation, images: ByteArray, fitted: IntArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return what is subtracted and what is divided by, per channel (c,) each in 0..255, given the images fitted on."""
+    nothing, channels = np.zeros(images.shape[1]), np.ones(images.shape[1])
+    match choice:
+        case "per-channel":
+            return standardisation(images, fitted)
+        case "0-1":
+            return nothing, 255 * channels
+        case "none":
+            return nothing, channels
+        case _:
+            assert_never(choice)
 
 
 def build_sampling(choice: recipe.Sampling) -> PassOrder:
@@ -456,9 +512,9 @@ def shape_of(choice: recipe.Recipe) -> str | None:
     """
     if isinstance(choice.model, recipe.CustomModel | recipe.Estimator) or isinstance(choice.loss, recipe.CustomLoss):
         return None
-    model = replace(choice.model, dropout=0.0, initialisation=recipe.Initialisation(kind="default"))
+    model = replace(choice.model.written_out(), dropout=0.0, initialisation=recipe.Initialisation(kind="default"))
     kinds = (choice.optimizer.kind, choice.loss.kind)
-    return repr((model, *kinds, choice.averaging, choice.epochs, choice.batch_size))
+    return repr((model, *kinds, choice.averaging, choice.epochs, choice.batch_size, choice.last_batch))
 
 
 class Strengths(NamedTuple):
@@ -500,6 +556,16 @@ def can_step_together(choices: Sequence[recipe.Recipe]) -> bool:
         and not isinstance(first.optimizer, recipe.Muon)
         and not isinstance(first.schedule, recipe.ReduceOnPlateau)
     )
+
+
+def passes_per_image(choice: recipe.Recipe) -> float:
+    """Return how many forward passes an image of a training costs.
+
+    Backward is about twice a forward pass: once for the inputs, once for the weights. An attacked image goes forward and back
+    to the inputs once more for every attack.
+    """
+    attacks = [attack.share for attack in choice.augmentation if isinstance(attack, recipe.AdversarialNoise)]
+    return 3 + 2 * sum(attacks)
 
 
 def attacks_the_model(operations: Sequence[recipe.Augmentation]) -> bool:

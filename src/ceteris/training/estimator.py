@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from ceteris.data import ImageSet, SplitImages, standardisation
+from ceteris.data import ImageSet, SplitImages
 from ceteris.models.estimator import EstimatorNetwork
 from ceteris.recipe import Estimator
 from ceteris.records import Trial
-from ceteris.training.build import build_model
+from ceteris.training.build import build_model, build_standardisation
 from ceteris.training.history import ObservedEpoch, Run
 from ceteris.training.loop import OnEpoch, ProgressError
 from ceteris.training.single import fitted_sample, images_on_device, run_of, streams_of
@@ -36,7 +36,7 @@ def fit_estimator(
         imports=imports,
     )  # fmt: skip
     assert isinstance(network, EstimatorNetwork)
-    moments = standardisation(train.images, split.fitted)
+    moments = build_standardisation(trial.recipe.standardisation, train.images, split.fitted)
     epochs = trial.recipe.epochs if choice.by_epochs else 1
     stops = choice.by_epochs and network.keeps_state
     trial = replace(trial, recipe=replace(trial.recipe, epochs=epochs), patience=trial.patience if stops else 0)
@@ -53,8 +53,9 @@ def fit_estimator(
         loss = float(torch.nn.functional.cross_entropy(logits, sample.labels))
         observed = ObservedEpoch(
             losses=np.array([loss]),
-            predicted=logits.argmax(1).numpy()[None],
-            labels=sample.labels.numpy()[None],
+            sizes=np.array([len(sample)]),
+            predicted=logits.argmax(1).numpy(),
+            labels=sample.labels.numpy(),
             rates=[0.0],
             gradient_norm=0.0,
         )

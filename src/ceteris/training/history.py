@@ -23,6 +23,7 @@ from ceteris.records import (
     balanced_accuracy,
     score_of,
 )
+from ceteris.training import build
 from ceteris.training.batches import ResidentImages
 from ceteris.training.device import autocasting, is_out_of_memory
 
@@ -39,8 +40,9 @@ class ObservedEpoch:
     """The mini-batches of one epoch of one model and the norm of the last one's gradient."""
 
     losses: FloatArray  # (steps,)
-    predicted: IntArray  # (steps, b)
-    labels: IntArray  # (steps, b)
+    sizes: IntArray  # (steps,), images of every mini-batch; together m
+    predicted: IntArray  # (m,)
+    labels: IntArray  # (m,)
     rates: list[float]  # (steps,)
     gradient_norm: float
 
@@ -56,8 +58,10 @@ class EpochTrace:
     """
 
     def __init__(self, labels: list[Tensor]) -> None:
-        self._labels = torch.stack(labels)
+        self._sizes = [of_batch.shape[-1] for of_batch in labels]
+        self._labels = torch.cat(labels, -1)
         self._predicted = torch.empty_like(self._labels)
+        self._places = torch.split(self._predicted, self._sizes, -1)
         self._losses = torch.empty(0)
         self._rates: list[list[float]] = []
 
@@ -65,9 +69,9 @@ class EpochTrace:
         """Note the next mini-batch: losses () or (K,), logits (b, classes) or (K, b, classes), rates (K,)."""
         step = len(self._rates)
         if step == 0:
-            self._losses = losses.new_empty((len(self._labels), *losses.shape))
+            self._losses = losses.new_empty((len(self._sizes), *losses.shape))
         self._losses[step] = losses
-        torch.argmax(logits, -1, out=self._predicted[step])
+        torch.argmax(logits, -1, out=self._places[step])
         self._rates.append(rates)
 
     def of_models(self, gradient_norms: list[float]) -> list[ObservedEpoch]:
@@ -75,12 +79,13 @@ class EpochTrace:
         steps, models = len(self._rates), len(gradient_norms)
         # numpy makes the float64 numbers: not every device has them
         losses = self._losses.cpu().numpy().astype(np.float64).reshape(steps, models)
-        predicted, labels = (kept.cpu().numpy().reshape(steps, models, -1) for kept in (self._predicted, self._labels))
+        predicted, labels = (kept.cpu().numpy().reshape(models, -1) for kept in (self._predicted, self._labels))
         return [
             ObservedEpoch(
                 losses=losses[:, model],
-                predicted=predicted[:, model],
-                labels=labels[:, model],
+                sizes=np.array(self._sizes),
+                predicted=predicted[model],
+                labels=labels[model],
                 rates=[of_step[model] for of_step in self._rates],
                 gradient_norm=norm,
             )
@@ -101,6 +106,11 @@ class History:
         """The mean training loss of every finished epoch."""
         return self._epochs["train_loss"]
 
+    @property
+    def validation_losses(self) -> list[float]:
+        """The loss on the watched images after every epoch."""
+        return self._epochs["validation_loss"]
+
     def note_epoch(self, epoch: ObservedEpoch, seconds: float) -> None:
         """Note all mini-batches of an epoch that took ``seconds``.
 
@@ -110,10 +120,11 @@ class History:
         losses, predicted, labels = epoch.losses, epoch.predicted, epoch.labels
         self._require_finite(float(losses.mean()), "loss")
         self._require_finite(epoch.gradient_norm, "gradient's norm")
-        correct = (predicted == labels).mean(axis=1)
+        starts = np.cumsum(epoch.sizes) - epoch.sizes
+        correct = np.add.reduceat((predicted == labels).astype(np.float64), starts) / epoch.sizes
         self._note("train_loss", losses.mean())
         self._note("train_accuracy", correct.mean())
-        self._note("train_f1", macro_f1(confusion_matrix(labels.ravel(), predicted.ravel(), self._classes)))
+        self._note("train_f1", macro_f1(confusion_matrix(labels, predicted, self._classes)))
         self._note("learning_rate", epoch.rates[-1])
         self._note("gradient_norm", epoch.gradient_norm)
         self._note("seconds", seconds + (self._epochs["seconds"][-1] if self._epochs["seconds"] else 0.0))
@@ -122,12 +133,13 @@ class History:
         self._iterations["learning_rate"] += epoch.rates
 
     def measure(self, scores: "Scores") -> None:
-        """Note the scores of the watched images after an epoch.
+        """Note the scores of the watched images after an epoch, NaN where there are none.
 
         Raises:
-            DivergedError: when the loss is not a finite number.
+            DivergedError: when the loss of images is not a finite number.
         """
-        self._require_finite(scores.loss, "loss")
+        if scores is not NOTHING_WATCHED:
+            self._require_finite(scores.loss, "loss")
         self._note("validation_loss", scores.loss)
         self._note("validation_accuracy", scores.accuracy)
         self._note("validation_f1", scores.f1)
@@ -152,7 +164,10 @@ class History:
 
 
 class RunImages(NamedTuple):
-    """What a run evaluates: at its end the held-out images and a sample of those fitted on; after every epoch the watched."""
+    """What a run evaluates: at its end the held-out images and a sample of those fitted on; after every epoch the watched.
+
+    Held-out and watched images may be none: then their scores are NaN.
+    """
 
     held_out: ResidentImages
     watched: ResidentImages  # mostly the held-out ones
@@ -178,6 +193,8 @@ class Run:
         self._trial = trial
         self._images = images
         self._classes = classes
+        steered_by_validation = build.watched_share(trial.recipe.schedule) > 0
+        self.steering_losses = self.history.validation_losses if steered_by_validation else self.history.train_losses
         self._criterion = partial(score_of, criterion=trial.criterion)
         self._best_score = (-math.inf, -math.inf)
         self._best_state: State = {}
@@ -212,6 +229,8 @@ class Run:
         self.epochs, self.iterations = self.history.epochs(), self.history.iterations()
 
     def _evaluate(self, images: ResidentImages) -> tuple[Tensor, "Scores"]:
+        if not len(images):
+            return torch.zeros(0, self._classes), NOTHING_WATCHED
         autocast = self._trial.execution.precision == "bfloat16"
         logits = predict(self.model, images, autocast=autocast, batch=self.evaluation_batch)
         return logits, scores_of(logits, images.labels.cpu().numpy(), self._classes)
@@ -275,6 +294,9 @@ class Scores(NamedTuple):
     accuracy: float
     f1: float
     balanced_accuracy: float
+
+
+NOTHING_WATCHED = Scores(math.nan, math.nan, math.nan, math.nan)
 
 
 def scores_of(logits: Tensor, labels: IntArray, classes: int) -> Scores:

@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol, TypeVar
 import torch
 from torch import Tensor, nn
 
+from ceteris.recipe import LastBatch
 from ceteris.techniques.averaging import ExponentialMovingAverage
 from ceteris.training.batches import Batch
 from ceteris.training.device import autocasting, wait_for
@@ -34,6 +35,7 @@ class TrainingConfig:
 
     epochs: int
     batch_size: int
+    last_batch: LastBatch
     classes: int
     autocast: bool
     device: torch.device

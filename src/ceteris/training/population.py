@@ -13,15 +13,15 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from ceteris.data import ImageSet, split_images, standardisation
+from ceteris.data import ImageSet
 from ceteris.errors import DataError
 from ceteris.models.summary import summarise
 from ceteris.records import Trial
 from ceteris.training import build
-from ceteris.training.batches import StackedImages, batch_count, standardising
+from ceteris.training.batches import StackedImages, batch_sizes, standardising
 from ceteris.training.device import full_float32, is_out_of_memory, reset_peak
 from ceteris.training.loop import OnEpoch, ProgressError, fit
-from ceteris.training.single import config_of, images_on_device, run_of, training_objects
+from ceteris.training.single import config_of, images_on_device, run_of, split_of, training_objects
 from ceteris.training.stacked import Member, StackedTrainee
 from ceteris.training.trial import TrialMeta, TrialResult, result_of, run_trial
 from ceteris.user_code import NO_IMPORTS, ImportPolicy
@@ -64,8 +64,9 @@ def run_population(
     assert len({shape_key(trial) for trial in trials}) <= 1, "only trials of one shape form a population"
     parts: dict[object, list[int]] = defaultdict(list)  # members whose epochs have equally many batches of equal size
     for index, trial in enumerate(trials):
-        fitted, size = len(split_images(trial.split, train.labels, train.groups).fitted), trial.recipe.batch_size
-        parts[index if shape_key(trial) is None else (batch_count(fitted, size), min(fitted, size))].append(index)
+        recipe = trial.recipe
+        sizes = batch_sizes(len(split_of(trial, train).fitted), recipe.batch_size, recipe.last_batch)
+        parts[index if shape_key(trial) is None else tuple(sizes)].append(index)
     results: dict[int, TrialResult] = {}
     for indices in parts.values():
         members = [trials[index] for index in indices]
@@ -114,8 +115,11 @@ def stacked_trainee(
         ConfigError: when a recipe cannot be built.
     """
     first, device = trials[0], trials[0].execution.device
-    splits = [split_images(trial.split, train.labels, train.groups) for trial in trials]
-    moments = [standardisation(train.images, split.fitted) for split in splits]
+    splits = [split_of(trial, train) for trial in trials]
+    moments = [
+        build.build_standardisation(trial.recipe.standardisation, train.images, split.fitted)
+        for trial, split in zip(trials, splits, strict=True)
+    ]
     used = np.unique(np.concatenate([split.fitted for split in splits]))
     table, config = images_on_device(first, train, used, *moments[0]), config_of(first, train)
     scales = [standardising(*of_trial, device) for of_trial in moments]  # of every trial: scale and offset
@@ -125,7 +129,11 @@ def stacked_trainee(
         objects = training_objects(trial, train, split, own_table, imports)
         run = run_of(trial, train, objects.model, split, of_trial)
         members.append(Member(recipe=trial.recipe, objects=objects, run=run))
-    seen = {repr((t.split, t.seed, t.order_seed, t.recipe.augmentation, t.recipe.sampling)) for t in trials}
+    seen = {
+        repr((t.split, t.seed, t.order_seed, r.augmentation, r.sampling, r.images, r.standardisation, r.schedule.kind))
+        for t in trials
+        for r in [t.recipe]
+    }
     images = StackedImages(
         table=table,
         indices=[torch.from_numpy(np.searchsorted(used, split.fitted)) for split in splits],

@@ -2,21 +2,21 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ceteris.data import ImageSet, SplitImages, standardisation
+from ceteris.data import ImageSet, SplitImages, held_out_share, split_images, stratified_sample
 from ceteris.models.dropout import set_dropout_generator
-from ceteris.records import CrossValidationSplit, FloatArray, IntArray, Trial
-from ceteris.seeds import Role, stream_seed
+from ceteris.records import CrossValidationSplit, FloatArray, HoldoutSplit, IntArray, Trial
+from ceteris.seeds import Role, generator, stream_seed
 from ceteris.techniques.augmentation import Augment
 from ceteris.techniques.averaging import ExponentialMovingAverage
 from ceteris.techniques.regularisation import gradient_norm, shrink_weights_
 from ceteris.training import build
-from ceteris.training.batches import Batch, PassOrder, ResidentImages, batches, resident
+from ceteris.training.batches import Batch, PassOrder, ResidentImages, batch_sizes, batches, resident
 from ceteris.training.device import autocasting
 from ceteris.training.history import Run, RunImages
 from ceteris.training.loop import TrainingConfig
@@ -144,7 +144,7 @@ def training_objects(
     return TrainingObjects(
         model=model,
         optimizer=build.build_optimizer(recipe.optimizer, model),
-        schedule=build.build_schedule(recipe.schedule),
+        schedule=build.build_schedule(recipe.schedule, recipe.epochs),
         sampling=build.build_sampling(recipe.sampling),
         penalty=build.build_penalty(recipe.penalty, model),
         clip=build.build_clipping(recipe.clipping, model),
@@ -186,13 +186,14 @@ class SingleTrainee:
         self._objects = objects
         self._images = images
         self._labels = images.labels.cpu()
-        self.scheduled = ScheduledOptimizer(objects.optimizer, objects.schedule, run.history.train_losses)
+        self.scheduled = ScheduledOptimizer(objects.optimizer, objects.schedule, run.steering_losses)
 
     def batches(self, epoch: int) -> list[Batch]:
         """Return the mini-batches of a shuffled pass."""
         order = self._objects.sampling(self._labels, self._objects.streams.order)
         config = self.config
-        return batches(self._images.labels, order, batch_size=config.batch_size, epoch=epoch, epochs=config.epochs)
+        sizes = batch_sizes(len(order), config.batch_size, config.last_batch)
+        return batches(self._images.labels, order, sizes, epoch=epoch, epochs=config.epochs)
 
     def inputs(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the augmented images (b, c, h, w) of a batch and their targets."""
@@ -239,10 +240,33 @@ def single_trainee(trial: Trial, train: ImageSet, split: SplitImages, imports: I
     Raises:
         ConfigError: when its recipe cannot be built.
     """
-    moments = standardisation(train.images, split.fitted)
+    moments = build.build_standardisation(trial.recipe.standardisation, train.images, split.fitted)
     images = images_on_device(trial, train, split.fitted, *moments)
     objects, config = training_objects(trial, train, split, images, imports), config_of(trial, train)
     return SingleTrainee(objects, images, run_of(trial, train, objects.model, split, moments), config)
+
+
+def split_of(trial: Trial, train: ImageSet) -> SplitImages:
+    """Return what every image is for in a trial: by its split, and as many to fit on as its recipe says.
+
+    A schedule that looks at a validation loss gets images of its own where no others are there to stop by.
+
+    Raises:
+        DataError: when the images cannot be split as the trial says.
+    """
+    recipe, split = trial.recipe, split_images(trial.split, train.labels, train.groups)
+    fold = trial.split.index if isinstance(trial.split, CrossValidationSplit) else 0
+    judged = not isinstance(trial.split, HoldoutSplit) or not trial.split.fraction  # by images that steer nothing
+    if (share := build.watched_share(recipe.schedule)) and judged and split.watched is None:
+        groups = None if train.groups is None else train.groups[split.fitted]
+        random = generator(trial.split.seed, fold, "validation")
+        watched = held_out_share(train.labels[split.fitted], groups, share, random)
+        split = replace(split, fitted=np.delete(split.fitted, watched), watched=split.fitted[watched])
+    if recipe.images:
+        random = generator(trial.split.seed, fold, "sample")
+        chosen = stratified_sample(train.labels[split.fitted], recipe.images, random)
+        split = replace(split, fitted=split.fitted[chosen])
+    return split
 
 
 def run_of(
@@ -263,7 +287,7 @@ def fitted_sample(split: SplitImages, labels: IntArray, epochs: int) -> IntArray
     steps, each of which takes three times as long as an evaluation.
     """
     by_class = split.fitted[np.argsort(labels[split.fitted], kind="stable")]
-    count = min(len(by_class), len(split.held_out), max(epochs * len(by_class) // 10, 1))
+    count = min(len(by_class), len(split.held_out) or len(by_class), max(epochs * len(by_class) // 10, 1))
     chosen: IntArray = by_class[np.linspace(0, len(by_class) - 1, count).round().astype(int)]
     return chosen
 
@@ -288,6 +312,7 @@ def config_of(trial: Trial, train: ImageSet) -> TrainingConfig:
     return TrainingConfig(
         epochs=trial.recipe.epochs,
         batch_size=trial.recipe.batch_size,
+        last_batch=trial.recipe.last_batch,
         classes=len(train.classes),
         autocast=trial.execution.precision == "bfloat16",
         device=torch.device(trial.execution.device),

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ceteris.models.stacked import StackedModel, select
 from ceteris.recipe import Recipe
 from ceteris.training import build
-from ceteris.training.batches import Batch, StackedImages, batches
+from ceteris.training.batches import Batch, StackedImages, batch_sizes, batches
 from ceteris.training.history import Run
 from ceteris.training.loop import TrainingConfig
 from ceteris.training.single import ScheduledOptimizer, TrainingObjects
@@ -58,9 +58,8 @@ class StackedTrainee:
         """Return the mini-batches (K, b) of a shuffled pass, every member's in the order that it would have alone."""
         config, objects = self.config, [member.objects for member in self._members]
         order = self._images.order([one.sampling for one in objects], [one.streams.order for one in objects])
-        return batches(
-            self._images.table.labels, order, batch_size=config.batch_size, epoch=epoch, epochs=config.epochs
-        )
+        sizes = batch_sizes(order.shape[-1], config.batch_size, config.last_batch)
+        return batches(self._images.table.labels, order, sizes, epoch=epoch, epochs=config.epochs)
 
     def inputs(self, batch: Batch) -> tuple[Tensor | list[Tensor], Sequence[Tensor]]:
         """Return the augmented images, K times (b, c, h, w) or shared (b, c, h, w), and every member's targets."""
@@ -126,9 +125,7 @@ class StackedOptimizer:
         self._together = build.can_step_together([member.recipe for member in members])
         of_all = build.build_optimizer(members[0].recipe.optimizer, stacked) if self._together else None
         self._scheduled = [
-            ScheduledOptimizer(
-                of_all or member.objects.optimizer, member.objects.schedule, member.run.history.train_losses
-            )
+            ScheduledOptimizer(of_all or member.objects.optimizer, member.objects.schedule, member.run.steering_losses)
             for member in members
         ]
 

@@ -10,18 +10,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ceteris.data import ImageSet, SplitImages, split_images, standardisation
+from ceteris.data import ImageSet, SplitImages
 from ceteris.errors import CeterisError, DataError
 from ceteris.models.estimator import EstimatorNetwork
 from ceteris.models.summary import summarise
 from ceteris.recipe import Estimator
 from ceteris.records import Cost, Failed, Finished, FloatArray, Predictions, Record, Trial
+from ceteris.training import build
 from ceteris.training.batches import Batch
 from ceteris.training.device import environment, full_float32, one_thread, peak_bytes, reset_peak, wait_for
 from ceteris.training.estimator import fit_estimator
 from ceteris.training.history import Run, State
 from ceteris.training.loop import ProgressError, fit, train_step
-from ceteris.training.single import seeded_global_rng, single_trainee
+from ceteris.training.single import seeded_global_rng, single_trainee, split_of
 from ceteris.user_code import NO_IMPORTS, ImportPolicy
 
 Tensors = Mapping[str, NDArray[Any]]
@@ -59,7 +60,7 @@ def run_trial(
     try:
         with full_float32(trial.execution.device):
             reset_peak(trial.execution.device)
-            images = split_images(trial.split, train.labels, train.groups)
+            images = split_of(trial, train)
             if isinstance(trial.recipe.model, Estimator):
                 run = fit_estimator(trial, train, images, imports, on_epoch)
                 return result_of(trial, train, run, TrialMeta(images=images, flops=0))
@@ -82,8 +83,8 @@ def failed_record(trial: Trial, message: str, trace: str = "") -> Failed:
 
 
 def standardisation_of(trial: Trial, train: ImageSet) -> tuple[FloatArray, FloatArray]:
-    """Return mean and deviation per channel, (c,) each in 0..255, of the images that the trial fits on."""
-    return standardisation(train.images, split_images(trial.split, train.labels, train.groups).fitted)
+    """Return what a trial subtracts from every channel and divides it by, (c,) each in 0..255: mostly mean and deviation."""
+    return build.build_standardisation(trial.recipe.standardisation, train.images, split_of(trial, train).fitted)
 
 
 def measure_step(
@@ -163,7 +164,7 @@ def result_of(trial: Trial, train: ImageSet, run: Run, meta: TrialMeta) -> Trial
             epochs=run.epochs,
             iterations=run.iterations,
             predictions=Predictions(probabilities=run.probabilities, labels=train.labels[held_out], indices=held_out),
-            cost=_cost(run, meta, device=trial.execution.device),
+            cost=_cost(run, meta, trial),
             environment=environment() | ({"memory": note} if note else {}),
         ).per_image(),
         weights=_arrays(run.model.state_dict()) if trial.keep_weights else None,
@@ -171,16 +172,15 @@ def result_of(trial: Trial, train: ImageSet, run: Run, meta: TrialMeta) -> Trial
     )
 
 
-def _cost(run: Run, meta: TrialMeta, *, device: str) -> Cost:
+def _cost(run: Run, meta: TrialMeta, trial: Trial) -> Cost:
     seen, seconds = len(run.epochs.seconds) * len(meta.images.fitted), float(run.epochs.seconds[-1])
     return Cost(
         train_seconds=seconds,
         evaluation_seconds=run.evaluation_seconds,
-        peak_memory_bytes=peak_bytes(device),
+        peak_memory_bytes=peak_bytes(trial.execution.device),
         parameters=parameter_count(run.model),
         forward_flops_per_image=meta.flops,
-        # backward costs about twice the forward pass: once for the inputs, once for the weights
-        training_flops=3 * meta.flops * seen,
+        training_flops=round(build.passes_per_image(trial.recipe) * meta.flops * seen),
         images_per_second=seen / seconds if seconds else 0.0,
     )
 

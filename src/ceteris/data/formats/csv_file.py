@@ -366,19 +366,17 @@ def _find(header: Sequence[str], names: Sequence[str]) -> int | None:
 def _named(table: CsvFile, header: list[str], name: str, option: str) -> int:
     column = _find(header, (name,))
     if column is None:
-        raise DataError(f"{table.entry}: {option}: no column {name!r}; the columns are {_listed(header)}.")
+        shown = some([cell[:40] for cell in header], 12)
+        raise DataError(f"{table.entry}: {option}: no column {name!r}; the columns are {shown}.")
     return column
 
 
 def _no_label(table: CsvFile, header: list[str]) -> DataError:
+    shown = some([cell[:40] for cell in header], 12)
     return DataError(
-        f"{table.entry}: no label column. Looked for {', '.join(LABEL_COLUMNS[:8])}, …; the columns are {_listed(header)}. "
+        f"{table.entry}: no label column. Looked for {', '.join(LABEL_COLUMNS[:8])}, …; the columns are {shown}. "
         "Name it with label_column."
     )
-
-
-def _listed(header: list[str]) -> str:
-    return some([name[:40] for name in header], 12)
 
 
 def _compact(name: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -17,11 +17,11 @@ from ceteris.data.formats.picture_parts import (
     Picture,
     check_pictures,
     class_numbers,
+    fill_pictures,
     sorted_classes,
-    stream_part,
 )
 from ceteris.data.named import Location
-from ceteris.data.source import Part, Reader, ReadOptions, Source
+from ceteris.data.source import Part, Reader, ReadOptions, Source, filled_part
 from ceteris.errors import CeterisError, ConfigError, DataError
 
 _IMAGE_COLUMNS = ("image", "img", "picture", "bytes", "image_bytes", "data", "pixel_values")
@@ -29,22 +29,6 @@ _LABEL_COLUMNS = (*LABEL_COLUMNS, "fine_label", "digit", "character")
 _ROWS = 256
 _HUB = "hf:"
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
-
-
-class Rows(Protocol):
-    """Columns of one file or split; a cell of the image column is an encoded picture, or a dictionary with its bytes."""
-
-    name: str
-    columns: list[str]
-
-    def values(self, column: str) -> list[Any]:
-        """Return all values of a column."""
-
-    def cells(self, column: str) -> Iterator[Any]:
-        """Yield the values of a column, few in memory at a time."""
-
-    def class_names(self, column: str) -> tuple[str, ...] | None:
-        """Return the names of the classes that whole numbers in the column stand for, where they are known."""
 
 
 def detect(location: Location) -> Reader | None:
@@ -64,45 +48,8 @@ def detect_hub(name: str, options: ReadOptions) -> Reader | None:
     return Reader(kind=name, files=(), read=partial(_hub_source, name, options)) if name.startswith(_HUB) else None
 
 
-def rows_source(train: Sequence[Rows], test: Sequence[Rows], options: ReadOptions, *, name: str, title: str) -> Source:
-    """Return rows of encoded pictures with labels as a source.
-
-    Raises:
-        DataError: no such columns, missing values, or pictures that do not fit together.
-    """
-    wanted = (options.label_column,) if options.label_column else _LABEL_COLUMNS
-    values = {rows.name: _labels(rows, _find(rows, wanted, "label")) for rows in (*train, *test)}
-    names = train[0].class_names(_find(train[0], wanted, "label"))
-    classes = names or sorted_classes(str(label) for labels in values.values() for label in labels)
-    numbered = names and all(isinstance(label, int) for labels in values.values() for label in labels)
-    parts = [found for found in (train, test) if found]
-    checked = check_pictures([partial(_pictures, found) for found in parts], options)
-
-    def part(number: int) -> Part:
-        kept = checked.readable[number].tolist()
-        labels = [label for rows in parts[number] for label in values[rows.name]]
-        numbers = np.array(labels, dtype=np.int64) if numbered else class_numbers([str(v) for v in labels], classes)
-        groups = None
-        if options.group_column is not None:
-            columns = [_labels(rows, _find(rows, (options.group_column,), "group")) for rows in parts[number]]
-            every = [str(value) for column in columns for value in column]
-            groups = tuple(every[index] for index in kept)
-        pictures = partial(_pictures, parts[number], frozenset(kept))
-        return stream_part(pictures, numbers[kept], checked.shape, checked.reading, groups)
-
-    source = Source(
-        name=name,
-        title=title,
-        classes=classes,
-        train=part(0),
-        test=part(1) if test else None,
-        label_meaning="the class given in the label column",
-    )
-    return checked.told_in(source)
-
-
 class _ParquetFile:
-    """One Parquet file; nothing is mapped into memory."""
+    """One Parquet file, a few rows of which are in memory at a time; a cell of pictures holds one, encoded."""
 
     def __init__(self, path: Path) -> None:
         try:
@@ -153,6 +100,47 @@ class _Split:
     def class_names(self, column: str) -> tuple[str, ...] | None:
         names = getattr(self._split.features[column], "names", None)
         return tuple(map(str, names)) if names else None
+
+
+Rows = _ParquetFile | _Split
+
+
+def rows_source(train: Sequence[Rows], test: Sequence[Rows], options: ReadOptions, *, name: str, title: str) -> Source:
+    """Return rows of encoded pictures with labels as a source.
+
+    Raises:
+        DataError: no such columns, missing values, or pictures that do not fit together.
+    """
+    wanted = (options.label_column,) if options.label_column else _LABEL_COLUMNS
+    values = {rows.name: _labels(rows, _find(rows, wanted, "label")) for rows in (*train, *test)}
+    names = train[0].class_names(_find(train[0], wanted, "label"))
+    classes = names or sorted_classes(str(label) for labels in values.values() for label in labels)
+    numbered = names and all(isinstance(label, int) for labels in values.values() for label in labels)
+    parts = [found for found in (train, test) if found]
+    checked = check_pictures([partial(_pictures, found) for found in parts], options)
+
+    def part(number: int) -> Part:
+        kept = checked.readable[number].tolist()
+        labels = [label for rows in parts[number] for label in values[rows.name]]
+        numbers = np.array(labels, dtype=np.int64) if numbered else class_numbers([str(v) for v in labels], classes)
+        groups = None
+        if options.group_column is not None:
+            columns = [_labels(rows, _find(rows, (options.group_column,), "group")) for rows in parts[number]]
+            every = [str(value) for column in columns for value in column]
+            groups = tuple(every[index] for index in kept)
+        pictures = partial(_pictures, parts[number], frozenset(kept))
+        fill = partial(fill_pictures, pictures, checked.shape, checked.reading)
+        return filled_part(numbers[kept], checked.shape, fill, groups)
+
+    source = Source(
+        name=name,
+        title=title,
+        classes=classes,
+        train=part(0),
+        test=part(1) if test else None,
+        label_meaning="the class given in the label column",
+    )
+    return checked.told_in(source)
 
 
 def _hub_source(name: str, options: ReadOptions) -> Source:

@@ -17,7 +17,7 @@ from ceteris.data.formats.pictures import (
     read_picture,
     white_of_pictures,
 )
-from ceteris.data.source import Part, ReadOptions, Source, filled_part, select
+from ceteris.data.source import Part, ReadOptions, Source, select
 from ceteris.errors import DataError
 from ceteris.records import ByteArray, IntArray
 
@@ -132,19 +132,8 @@ def file_part(
     def take(indices: IntArray) -> Part:
         return file_part([paths[index] for index in indices], labels[indices], checked, select(groups, indices))
 
-    fill = partial(_fill, picture_files(paths), checked.shape, checked.reading)
+    fill = partial(fill_pictures, picture_files(paths), checked.shape, checked.reading)
     return Part(labels=labels, shape=checked.shape, fill=fill, take=take, groups=groups)
-
-
-def stream_part(
-    pictures: PictureStream,
-    labels: IntArray,
-    shape: tuple[int, int, int],
-    options: ReadOptions,
-    groups: tuple[str, ...] | None = None,
-) -> Part:
-    """Return the part made of a stream of encoded pictures, in the order of ``labels``."""
-    return filled_part(labels, shape, partial(_fill, pictures, shape, options), groups)
 
 
 def preprocessing_of(options: ReadOptions) -> tuple[str, ...]:
@@ -180,8 +169,14 @@ def sorted_classes(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(distinct))
 
 
-def _fill(pictures: PictureStream, shape: tuple[int, int, int], options: ReadOptions, target: ByteArray) -> None:
-    """Read pictures into ``target`` uint8 (n, c, h, w)."""
+def fill_pictures(
+    pictures: PictureStream, shape: tuple[int, int, int], options: ReadOptions, target: ByteArray
+) -> None:
+    """Read pictures into ``target`` uint8 (n, c, h, w).
+
+    Raises:
+        DataError: pictures that cannot be read (all are listed), of another shape, or more or fewer than the target holds.
+    """
 
     def read(index: int, picture: Picture) -> None:
         if index >= len(target):

@@ -202,7 +202,8 @@ def _pixel_source(path: Path, table: CsvFile, columns: Columns) -> Source:
         rows = [(number, {index: row[index] for index in texts}) for number, row in table.rows()]
         images, _ = _images(table, columns, _pixel_rows(table, columns))
         labels, notes = _labels(table, columns, rows)
-        classes, groups = sorted_classes(labels), _groups(columns, rows)
+        classes = sorted_classes(labels)
+        groups = None if columns.group is None else tuple(row[columns.group] for _, row in rows)
         numbers = class_numbers(labels, classes)
     else:
         images, beside = _images(table, columns, table.number_rows())
@@ -280,7 +281,8 @@ def _path_source(
     classes = sorted_classes(labels[index] for index in kept)
     numbers = class_numbers([labels[index] for index in kept], classes)
     chosen = [rows[index] for index in kept]
-    whole = file_part([paths[index] for index in kept], numbers, checked, _groups(columns, chosen))
+    groups = None if columns.group is None else tuple(row[columns.group] for _, row in chosen)
+    whole = file_part([paths[index] for index in kept], numbers, checked, groups)
     parts = _parts(table, columns, chosen, whole)
     return checked.told_in(_source(path, table, columns, classes, parts, notes))
 
@@ -308,10 +310,6 @@ def _labels(table: CsvFile, columns: Columns, rows: Rows) -> tuple[list[str], li
 
 def _numbers(rows: list[int]) -> str:
     return f"row {rows[0]} has" if len(rows) == 1 else f"rows {some(rows, 20)} have"
-
-
-def _groups(columns: Columns, rows: Rows) -> tuple[str, ...] | None:
-    return None if columns.group is None else tuple(row[columns.group] for _, row in rows)
 
 
 def _parts(table: CsvFile, columns: Columns, rows: Rows, whole: Part) -> tuple[Part, Part | None]:

@@ -27,6 +27,7 @@ from ceteris.study.trials import (
     exploration_trials,
     final_trials,
     train,
+    without_residual,
 )
 
 # What a run takes besides training, in wall-clock seconds: starting and reporting, of which explaining and drawing each model.
@@ -82,7 +83,7 @@ def reserve(context: ExperimentContext, sample: Record) -> float:
     if context.extension is None:
         return 0.0
     recipe, size_of = sample.trial.recipe, context.extension.size_of
-    versions = 3 if recipe.model.kind == "resnet" else 2
+    versions = 3 if without_residual(recipe) else 2
     trials = 3 * confirmation_trials(context, recipe) + versions * final_trials(context, recipe)
     return seconds_of(sample) / size_of(sample.trial) * sum(map(size_of, trials))
 
@@ -273,6 +274,7 @@ def factor_finding(
             incumbent=label == decision.incumbent,
             chosen=label == decision.label,
             comparison=decision.comparisons.get(label),
+            recipe=recipe,
         )
         if arm := (tuned or {}).get(label):
             records = [*(record for record in blocks[label] if record), *arm.records]

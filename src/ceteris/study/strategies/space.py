@@ -18,7 +18,7 @@ from ceteris.errors import ConfigError, did_you_mean
 from ceteris.fields import IncompatibleError, number_at, number_fields, put, recipe_of, tree_of
 from ceteris.recipe import Recipe
 from ceteris.records import FloatArray
-from ceteris.study.arms import arm, arms_of, changed
+from ceteris.study.arms import arms_of, changed
 from ceteris.study.messages import explain_invalid
 from ceteris.study.study import Factor, ModelSpec, Range, Study, factors_of, ranges_of
 
@@ -198,7 +198,9 @@ def space_of(study: Study, model: ModelSpec) -> Space:
 
 def recipe_with_number(study: Study, model: ModelSpec, field: str) -> Recipe | None:
     """Return the baseline, else the first arm of any factor, that has a number in a field; None where none has."""
-    arms = (arm(model.recipe, factor, level) for factor in factors_of(study, model.name) for level in factor.levels)
+    arms = (
+        recipe for factor in factors_of(study, model.name) for recipe in arms_of(factor, model.recipe).recipes.values()
+    )
     return next((recipe for recipe in (model.recipe, *arms) if number_at(recipe, field) is not None), None)
 
 
