@@ -481,7 +481,7 @@ def luck_sentence(model: ModelResults) -> str:
     if together is None or not together.deviation:
         return f"{text}."
     parts = float(
-        np.sqrt(sum(found.deviation**2 for found in model.luck if found.source in ("split", "weights", "order")))
+        np.sqrt(sum(found.deviation**2 for found in model.luck if found.source in ("split", "initialisation", "order")))
     )
     rough = f" Added up, the three alone would move it by {plain_points(parts)}: so few trainings tell it roughly."
     return (
