@@ -31,6 +31,8 @@ app = App(
 )
 data_app = App(name="data", help="List the known data sets; describe one.")
 app.command(data_app)
+app.command("ceteris.cli.looking:explain")  # by path: loaded when they are asked for
+app.command("ceteris.cli.looking:residual")
 
 RESULTS = Path("ceteris-results")
 FORMATS = ("html", "pdf", "ipynb")
