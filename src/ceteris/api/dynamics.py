@@ -26,7 +26,7 @@ from ceteris.records import Finished, FloatArray, Trial
 from ceteris.seeds import stream_seed
 from ceteris.store import Store
 from ceteris.study.arms import arm, changed
-from ceteris.study.residual import CONNECTIONS
+from ceteris.study.residual import ARMS, CONNECTIONS
 from ceteris.study.study import Factor
 from ceteris.study.trials import ExperimentContext, block_trial, exploration_trials, without_residual
 from ceteris.training.loop import train_step
@@ -50,10 +50,10 @@ def observed_networks(context: ExperimentContext, found: Sequence[ModelFinding])
     """
     depths = [(model, factor) for model in found for factor in model.factors if factor.name == CONNECTIONS]
     if depths:
-        model, factor = sorted(depths, key=lambda pair: depth_of(pair[0].baseline))[-2:][0]
+        model, _ = sorted(depths, key=lambda pair: depth_of(pair[0].baseline))[-2:][0]
         recipes = level_recipes(context, model)
-        wanted = [level.label for level in factor.levels if recipes[level.label].model.kind == "resnet"]
-        return {label: recipes[label] for label in wanted[:4]}
+        known = [label for label, *_ in ARMS if label in recipes]
+        return {label: recipes.get(f"{label}, tuned", recipes[label]) for label in known[:4]}
     for model in found:
         if plain := without_residual(model.best):
             return {f"{model.label}, no shortcuts": plain, model.label: model.best}

@@ -47,6 +47,7 @@ def draw_panels(
     panels: Sequence[Panel], figure: Figure, *, title: str, columns: int = _COLUMNS, height: float = 1.55
 ) -> None:
     """Draw panels in rows; the legend below names every label once."""
+    panels = [panel for panel in panels if panel.lines]
     labels = {line.label: line for panel in panels for line in panel.lines}
     names = [shortened(name, 26) for name in labels]
     longest, letter = max(map(len, names), default=0), 0.062
