@@ -46,9 +46,9 @@ def explanation_figures(results: Results) -> Iterator[ReportFigure]:
             yield ReportFigure(
                 name=f"embedding-{name}", section="explanations", model=name,
                 draw=partial(draw_embedding, found, title=title, classes=classes),
-                caption=f"{title}: t-SNE of the layer {found.embedding_layer} for {len(found.embedding):,} images, "
-                "coloured by true class. "
-                "Distances between far groups carry no meaning (van der Maaten & Hinton 2008).",
+                caption=f"{title}: t-SNE of what reaches the layer {found.embedding_layer}, for "
+                f"{len(found.embedding):,} images, coloured by true class. Distances between far groups "
+                "carry no meaning (van der Maaten & Hinton 2008).",
                 description="A scatter chart of images placed by t-SNE and coloured by class.",
             )  # fmt: skip
 
@@ -112,7 +112,7 @@ def draw_features(layers: tuple[FeatureMaps, ...], figure: Figure, *, title: str
 
 def draw_embedding(found: Explanation, figure: Figure, *, title: str, classes: tuple[str, ...]) -> None:
     """Draw the points coloured by class, each class named at its median where there are few enough."""
-    page = f"{title}: t-SNE of the layer {shortened(found.embedding_layer, 30)}"
+    page = f"{title}: t-SNE of the input of {shortened(found.embedding_layer, 30)}"
     open_page(figure, height=4.6, title=page, width=5.0)
     axes = axes_at(figure, 0.2, 0.45, 4.6, 3.85)
     points, labels, count = found.embedding, found.embedding_labels, len(classes)
