@@ -165,7 +165,7 @@ def test_a_plan_says_in_a_sentence_what_its_images_find(tmp_path: Path, capsys: 
 
 
 def test_plan_fits_the_design_to_a_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    study = study_file(tmp_path, factors=[], models={"mlp": TINY["models"]["mlp"]})
+    study = study_file(tmp_path, factors=TINY["factors"][1:], models={"mlp": TINY["models"]["mlp"]})
     place = ("--store", tmp_path / "store", "--workers", 0, "--set", "exploration.seeds=3")
     assert command("plan", study, *place, "--budget", "1s", "--json") == 0
     plan = json.loads(capsys.readouterr().out)

@@ -16,7 +16,19 @@ from ceteris.figures.style import PAPER, print_style, sign_page, style
 # Control characters of names, which stand in the comments of a drawing and which XML 1.0 does not allow.
 _NOT_IN_XML = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(0x7F, 0xA0), 0xFFFE, 0xFFFF))
 
-Section = Literal["data", "exploration", "training", "results", "residual", "luck", "explanations", "errors"]
+Section = Literal[
+    "data",
+    "exploration",
+    "training",
+    "results",
+    "residual",
+    "luck",
+    "robustness",
+    "confidence",
+    "explanations",
+    "layers",
+    "errors",
+]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,8 +15,8 @@ from ceteris.figures import ReportFigure, figures
 from ceteris.figures.report_figure import Panel
 from ceteris.findings import FactorFinding, OwnWords
 from ceteris.formats import percent, plain_points, points
+from ceteris.report import insights, tables, words
 from ceteris.report import search_tables as search
-from ceteris.report import tables, words
 from ceteris.report.search_words import (
     decision_text,
     failure_text,
@@ -376,6 +376,10 @@ def results_blocks(report: Report) -> Iterator[Block]:
 
 def residual_blocks(report: Report) -> Iterator[Block]:
     """Show what residual connections change."""
+    told = [*insights.depth_sentences(report.results), *insights.dynamics_sentences(report.results)]
+    if told:
+        yield Bullets(texts=told, where=ALL)
+        yield Rows(table=insights.depth_table(report.results), folded=True)
     pictures = list(report.pictures("residual"))
     yield from pictures
     for text in words.residual_sentences(report.results) if pictures else []:
@@ -384,12 +388,41 @@ def residual_blocks(report: Report) -> Iterator[Block]:
 
 def explanations_blocks(report: Report) -> Iterator[Block]:
     """Look into the best models."""
+    if sentences := list(insights.map_sentences(report.results)):
+        yield Bullets(texts=sentences)
     yield from report.pictures("explanations")
     for model in report.results.models:
         for left_out in model.explanation.left_out if model.explanation else ():
             yield Text(
                 text=words.missing_sentence(f"{model.label}: the {left_out.part}", left_out.reason), style="note"
             )
+
+
+def robustness_blocks(report: Report) -> Iterator[Block]:
+    """Tell how the models stand harder images."""
+    if sentences := list(insights.robustness_sentences(report.results)):
+        yield Bullets(texts=sentences, where=ALL)
+        yield from report.pictures("robustness")
+        yield Rows(table=insights.robustness_table(report.results))
+        yield Rows(table=insights.robustness_comparisons(report.results), folded=True)
+
+
+def confidence_blocks(report: Report) -> Iterator[Block]:
+    """Tell how far the confidence can be believed."""
+    if sentences := list(insights.confidence_sentences(report.results)):
+        yield Bullets(texts=sentences)
+        yield from report.pictures("confidence")
+        yield Rows(table=insights.confidence_table(report.results), folded=True)
+
+
+def layers_blocks(report: Report) -> Iterator[Block]:
+    """Tell what the layers hold, and what using the models takes."""
+    if sentences := list(insights.layer_sentences(report.results)):
+        yield Bullets(texts=sentences)
+        yield from report.pictures("layers")
+        yield Rows(table=insights.layer_table(report.results), folded=True)
+    if report.results.insights.costs:
+        yield Rows(table=insights.inference_table(report.results))
 
 
 def luck_blocks(report: Report) -> Iterator[Block]:
@@ -404,6 +437,10 @@ def luck_blocks(report: Report) -> Iterator[Block]:
 def errors_blocks(report: Report) -> Iterator[Block]:
     """Show single images and what failed."""
     yield Bullets(texts=words.mistakes_sentences(report.results))
+    if sentences := [*insights.merged_sentences(report.results), *insights.doubts_sentences(report.results)]:
+        yield Bullets(texts=sentences, where=ALL)
+    if report.results.seen.merged:
+        yield Rows(table=insights.merged_table(report.results))
     yield from report.pictures("errors")
     failures = tables.failures(report.results)
     if failures.rows:
@@ -455,7 +492,10 @@ SECTIONS: tuple[tuple[str, str, Callable[[Report], Iterator[Block]]], ...] = (
     ("results", "Test results", results_blocks),
     ("residual", "Residual connections", residual_blocks),
     ("luck", "Where the noise comes from", luck_blocks),
+    ("robustness", "Robustness", robustness_blocks),
+    ("confidence", "Confidence", confidence_blocks),
     ("explanations", "Explanations", explanations_blocks),
+    ("layers", "What the layers hold", layers_blocks),
     ("errors", "Single images", errors_blocks),
     ("conclusions", "Conclusions", conclusions_blocks),
     ("reproducibility", "Reproducibility", reproducibility_blocks),

@@ -12,6 +12,7 @@ from ceteris.findings import Version, mean_of_finished
 from ceteris.recipe import CNN, MLP, CustomModel, Estimator, Recipe, ResNet, written_out
 from ceteris.records import HoldoutSplit
 from ceteris.report import search_tables as search
+from ceteris.report.insights import insight_tables
 from ceteris.report.search_words import failure_text
 from ceteris.report.table import Cell, Table, columns, detail, made
 
@@ -22,7 +23,7 @@ def tables(results: Results) -> tuple[Table, ...]:
     of_search = (table for make in search.TABLES if (table := make(results.models)).rows or make in search.ALWAYS)
     of_models = (table for make in OF_MODELS for table in make(results))
     where_asked = (table for make in WHERE_ASKED if (table := make(results)).rows)
-    return (*of_study, *where_asked, *of_search, *of_models)
+    return (*of_study, *where_asked, *of_search, *of_models, *insight_tables(results))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -384,8 +385,10 @@ def references(results: Results) -> Table:
         if (best := model.version())
     }
     for model in results.models:
+        tested: dict[tuple[str, str], Cell] = {(test.factor, test.label): test.accuracy for test in model.level_tests}
         for factor, level in model.levels():
-            here[model.name, factor.name, level.label] = (level.mean, None, None, None)
+            of_level = tested.get((factor.name, level.label))
+            here[model.name, factor.name, level.label] = (level.mean, of_level, None, None)
     rows = (
         (
             results.title_of(stated.model), stated.factor, stated.level, stated.accuracy,
