@@ -60,6 +60,7 @@ shorter training keeps the shape of its schedule, or epochs: `"10 epochs"`.
 | `criterion` | what choices and claims look at: `accuracy`, `macro-f1`, `balanced-accuracy` or `log-loss` |
 | `caution` | 0..1, how probably a level must be worth its cost to be taken; 0.5 takes every best bet |
 | `test` | what claims rest on: `two-part`, or the stricter `corrected-t` |
+| `match` | `"none"`, or `"parameters"`: every model but the first is made as large as the first by its widths |
 | `variance` | 0; 2 or more: where the noise comes from, by training every best recipe so often for each source of luck |
 | `[models.NAME]` | `title`, own words, `embedding` (layer of the t-SNE picture), a recipe: the baseline of one model |
 | `[[factors]]` | `name`, `title`, own words, `field` (or `fields`), `levels`, `models` (all of them without it), `tune` |

@@ -29,7 +29,9 @@ from ceteris.study import (
 )
 from ceteris.study.arms import arms_of
 from ceteris.study.files import parse_studies
+from ceteris.study.matching import matched
 from ceteris.study.trials import exploration_trials
+from ceteris.training.build import parameter_count_of
 
 GOOD = """
 name = "try"
@@ -515,6 +517,7 @@ def test_depth_and_width_are_factors_of_their_own_that_meet() -> None:
     depth, width = study.factors
     arms = arms_of(depth, study.models[0].recipe)
     assert arms.incumbent == "3"  # the baseline under another name, not a fourth arm
+    assert arms.recipes["3"] == study.models[0].recipe
     wide = arms_of(width, arms.recipes["5"]).recipes["128"]
     assert written_out(wide).model == r.MLP(hidden=(128,) * 5, dropout=0.25)
 
@@ -578,3 +581,27 @@ def test_what_is_wrong_is_said_in_the_words_of_a_study_and_once(edit: Edit, told
     assert told in message
     assert len(message.splitlines()) == 1
     assert "Tuple" not in message
+
+
+def test_models_are_made_as_large_as_the_first() -> None:
+    text = """
+        name = "equal"
+        data = "digits"
+        match = "parameters"
+        [models.small]
+        model = "small-cnn"
+        [models.mlp]
+        model = { kind = "mlp", depth = 3, width = 128 }
+        [models.resnet]
+        model = { kind = "resnet", blocks = 2, filters = [16, 32], normalisation = "group" }
+    """
+    shape = (1, 28, 28)
+    study = matched(parse_study(text), shape, 10)
+    counts = [parameter_count_of(model.recipe.model, shape, 10) for model in study.models]
+    assert counts[0] == 21_578
+    assert counts == pytest.approx([21_578] * 3, rel=0.04)
+    assert matched(study, shape, 10) == study  # as the result's own study file has it
+    assert matched(parse_study(text.replace('match = "parameters"', "")), shape, 10).models != study.models
+    own = parse_study(text.replace('{ kind = "mlp", depth = 3, width = 128 }', '{ kind = "custom", path = "a:b" }'))
+    with pytest.raises(ConfigError, match=r"model mlp \(custom\) cannot be set\. Name it first"):
+        matched(own, shape, 10)

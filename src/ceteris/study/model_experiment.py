@@ -172,7 +172,7 @@ def confirm(context: ExperimentContext, found: SearchResult) -> Experiment[Confi
         recipes=tuple(confirmed),
         fresh=context.reserve > 0,
         images=images,
-        fitted=context.fitted_count(trial.split),
+        fitted=context.fitted_count(trial),
         epochs=trial.recipe.epochs,
     )
 
