@@ -428,7 +428,7 @@ def _final_findings(trained: TrainedStudy, answers: Mapping[str, TestResult]) ->
             clean_train_accuracy=done.clean_train_accuracy if done else None,
             clean_train_loss=done.clean_train_loss if done else None,
             trial=record.trial,
-            fitted=trained.context.fitted_count(record.trial.split),
+            fitted=trained.context.fitted_count(record.trial),
         )
         findings.append(finding)
     return tuple(findings)
@@ -486,7 +486,7 @@ def trained_model(trained: TrainedStudy, final: FinalModel) -> TrainedModel:
     weights, trial = trained.store.weights(final.card.trial), final.record.trial
     if isinstance(final.card.recipe.model, Estimator) and not weights:
         train, imports = trained.data_set.train, trained.options.imports
-        images = split_of(trial, train)
+        images = split_of(trial, train.labels, train.groups)
         return TrainedModel(card=final.card, network=fit_estimator(trial, train, images, imports).model.eval())
     return restore_model(
         final.card,

@@ -11,6 +11,7 @@ from functools import cache
 import psutil
 
 from ceteris.data import DataSet, reading_lines
+from ceteris.explain.robustness import PASSES
 from ceteris.planning.dry_run import DryRun, PlannedStage, dry_run
 from ceteris.planning.power import Design, design_of
 from ceteris.planning.timing import Timing, Workload, calibrate, images_of
@@ -27,6 +28,8 @@ from ceteris.study.strategies.comparison import (
 from ceteris.study.trials import RunOptions, context_of
 from ceteris.training.compiler import put_off_compiler
 
+# Integrated gradients of two classes and occlusion take so many for a mistake; a check makes all maps once for every layer.
+_PASSES_OF_MAPS, _PASSES_OF_CHECKS = 650, 3000
 LEAST_IMAGES, LEAST_FOLDS = 1000, 3  # of a design that is made smaller to fit into a time
 
 Planned = tuple[Trial, Workload]
@@ -137,6 +140,7 @@ class Planner:
     def estimate(self, study: Study) -> PlanEstimate:
         """Return the plan of the study in one of its designs."""
         context = context_of(study, self._data_set, self._options)
+        study = context.study
         looks, run, train = looks_of(context), self._dry_run(context), self._data_set.train
         tasks = [[(trial, self._timing.workload(trial)) for trial in task.trials] for task in run.tasks]
         missing = [pair for task in tasks for pair in task]
@@ -210,13 +214,18 @@ class Planner:
             return design.detectable(study, levels, stage.blocks)
         return design.detectable_on_reserve(study, levels, stage.blocks, round(count * context.reserve))
 
-    def _report_seconds(self, study: Study, trials: Iterable[Planned]) -> float:
+    def _report_seconds(self, study: Study, trials: Sequence[Planned]) -> float:
         """Return the time after the last training: finals answer on the test set, once and after every epoch for curves."""
         answering = sum(
             (1 + trial.recipe.epochs * trial.keep_snapshots) * work.evaluation_seconds
             for trial, work in trials
             if trial.keep_weights
         )
+        # what is looked at afterwards, in forward passes of one image
+        ask = study.explain
+        passes = ask.robustness * PASSES + ask.mistakes * _PASSES_OF_MAPS + ask.checks * _PASSES_OF_CHECKS
+        one_image = sum(work.evaluation_seconds for trial, work in trials if trial.keep_weights)
+        answering += passes * one_image / self._data_set.test.count
         drawing = SECONDS_TO_REPORT + SECONDS_TO_REPORT_MODEL * len(study.models)
         return drawing + self._data_set.test.count * answering / max(1, self._workers)
 

@@ -208,7 +208,8 @@ def _architecture(recipe: Recipe) -> str:
         case CNN() as cnn:
             kernels = ", ".join(f"{size}×{size}" for size in cnn.kernels)
             head = "global average" if cnn.global_average_pooling else ""
-            parts = [f"filters {_joined(cnn.filters)}", f"kernels {kernels}", f"{cnn.pooling} pooling", head]
+            each = f"{cnn.convolutions_per_block} convolutions per block" if cnn.convolutions_per_block > 1 else ""
+            parts = [f"filters {_joined(cnn.filters)}", f"kernels {kernels}", each, f"{cnn.pooling} pooling", head]
             parts += [f"head {_joined(cnn.head)}" if cnn.head else ""]
             parts += [f"shortcuts over {cnn.residual} convolutions" if cnn.residual else ""]
             return "; ".join(part for part in parts if part)

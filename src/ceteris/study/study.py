@@ -265,7 +265,9 @@ class Study:
     ``caution`` is how probably a level must be worth its cost to be taken: 0.5 takes every best bet. ``test`` is what
     claims rest on: the two-part test, or the stricter corrected t-test.
 
-    ``variance`` > 0 trains every best recipe that often with each source of luck varied alone, see ``ceteris.study.luck``.
+    ``match`` "parameters" multiplies the widths of every model but the first (hidden units, or filters and head) so that
+    its baseline has as many parameters as the first model's. ``variance`` > 0 trains every best recipe that often with each
+    source of luck varied alone, see ``ceteris.study.luck``.
 
     ``form`` says whether this is the study itself or what its table [quick] or [full] made of it; ``reference`` holds results
     from elsewhere that the report shows beside its own.
@@ -288,6 +290,7 @@ class Study:
     confirmation: ConfirmationDesign = ConfirmationDesign()
     final: Final = Final()
     variance: Annotated[int, Field(strict=True, ge=0, le=100), AfterValidator(_several)] = 0
+    match: Literal["none", "parameters"] = field(default="none", metadata=ADDED)
     explain: Explain = Explain()
     models: Annotated[tuple[ModelSpec, ...], Field(min_length=1)]
     factors: tuple[Factor, ...] = ()
@@ -307,6 +310,11 @@ def factors_of(study: Study, model: str) -> tuple[Factor, ...]:
 def ranges_of(study: Study) -> tuple[Range, ...]:
     """Return the ranges of the study's strategy, () where it has none."""
     return study.strategy.ranges if isinstance(study.strategy, Joint | Halving) else ()
+
+
+def varied(study: Study, model: str) -> bool:
+    """Say whether anything of a model is varied, so that there is something to choose."""
+    return bool(factors_of(study, model) or ranges_of(study))
 
 
 def keeps_levels(study: Study) -> bool:
