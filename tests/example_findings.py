@@ -382,7 +382,7 @@ def _explanation(
     features = tuple(
         FeatureMaps(
             layer=f"block{index}.convolution", image=images[0],
-            filters=random.normal(0, 1, (16, 3, 3)).astype(np.float32),
+            filters=random.normal(0, 1, (16, images.shape[1] if index == 1 else 1, 3, 3)).astype(np.float32),
             maps=np.abs(random.normal(0, 1, (16, side // index, side // index))).astype(np.float32),
         )
         for index in (1, 2)
@@ -394,7 +394,7 @@ def _explanation(
         heat=np.zeros((0, side, side), np.float32) if name == "mlp" else random.random((10, side, side)).astype(np.float32),
         features=features[:1] if name == "mlp" else features, embedding_layer="head",
         embedding=(centres[labels[:360]] + random.normal(0, 5, (360, 2))).astype(np.float32),
-        embedding_labels=labels[:360],
+        embedding_labels=labels[:360], embedding_predictions=(labels[:360] + (np.arange(360) % 25 == 3)) % classes,
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass as checked
 
+from ceteris.insights import Insights
 from ceteris.recipe import Name, Recipe, Share
 from ceteris.records import (
     ByteArray,
@@ -730,7 +731,8 @@ class FinalFinding:
 class FeatureMaps:
     """What one convolutional layer (or, for an MLP, its first weights) responds to.
 
-    ``filters`` are the weights as pictures (filters, height, width), ``maps`` the responses to ``image`` (filters, h, w).
+    ``filters`` are the weights as pictures (filters, channels, height, width), in colour where the layer sees three channels,
+    else with one. ``maps`` are the responses to ``image`` (filters, h, w): of a linear unit one number, (units, 1, 1).
     """
 
     layer: str
@@ -739,7 +741,7 @@ class FeatureMaps:
     maps: Float32Array
 
     def __post_init__(self) -> None:
-        check_shapes(self, image="channels height width", filters="filters rows columns", maps="filters h w")
+        check_shapes(self, image="channels height width", filters="filters colours rows columns", maps="filters h w")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -762,14 +764,16 @@ class Explanation:
     heat: Float32Array  # (n, height, width)
     features: tuple[FeatureMaps, ...]
     embedding_layer: str
-    embedding: Float32Array  # (m, 2) t-SNE
+    embedding: Float32Array  # (m, 2)
     embedding_labels: IntArray  # (m,)
+    embedding_predictions: IntArray  # (m,)
+    embedding_method: Literal["t-sne", "pca"] = "t-sne"
     left_out: tuple[LeftOut, ...] = ()
 
     def __post_init__(self) -> None:
         check_shapes(
             self, images="n channels height width", labels="n", predictions="n", heat="maps rows columns",
-            embedding="m two", embedding_labels="m",
+            embedding="m two", embedding_labels="m", embedding_predictions="m",
         )  # fmt: skip
 
 
@@ -860,6 +864,7 @@ class StudyFacts:
     packages: dict[str, str]
     machine: dict[str, str]
     study_text: str
+    insights: Insights = field(default_factory=Insights)
     code: dict[str, str] = field(default_factory=dict)  # file -> text: what the trainings used of the user's own
     form: Form = ""
     references: tuple[Reference, ...] = ()
@@ -898,7 +903,7 @@ class StudyFindings(StudyFacts):
                     f"finals: {final.model}, seed {final.seed}, is no model of the study with these test images"
                 )
         for explanation in self.explanations:
-            for name in ("labels", "predictions", "embedding_labels"):
+            for name in ("labels", "predictions", "embedding_labels", "embedding_predictions"):
                 check_indices(f"explanations.{name}", getattr(explanation, name), classes)
             if explanation.model not in names:
                 raise ValueError(f"explanations: {explanation.model} is no model of the study")

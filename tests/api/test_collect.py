@@ -10,7 +10,8 @@ import torch
 
 import ceteris
 from ceteris.api import collect, runs
-from ceteris.api.collect import FinalModel, TrainedStudy
+from ceteris.api.collect import TrainedStudy
+from ceteris.api.insights import FinalModel
 from ceteris.api.model import TrainedModel
 from ceteris.models.summary import device_of
 from ceteris.training import trial

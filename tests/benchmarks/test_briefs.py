@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ceteris.analysis.results import results_of
 from ceteris.figures import figures
-from ceteris.findings import Reference, StatedResult
+from ceteris.findings import LevelTest, Reference, StatedResult
 from ceteris.report import tables
 from ceteris.report.sections import SECTIONS
 from ceteris.study import shipped_studies
@@ -33,7 +33,11 @@ def test_every_requirement_has_a_study_and_a_place() -> None:
 
 def test_every_place_that_is_named_is_one_of_a_report() -> None:
     stated = Reference(source="a paper", results=(StatedResult(model="cnn", accuracy=0.9),))
-    results = results_of(replace(example_findings(models=("cnn", "resnet")), references=(stated,)))
+    findings = example_findings(models=("cnn", "resnet"))
+    factor = findings.models[0].factors[0]
+    tested = LevelTest(factor=factor.name, label=factor.levels[0].label, digest="0" * 64, status="finished")
+    models = (replace(findings.models[0], level_tests=(tested,)), *findings.models[1:])
+    results = results_of(replace(findings, models=models, references=(stated,)))
     shown = {
         "table": [table.name for table in tables(results)],
         "figure": [figure.name for figure in figures(results)],

@@ -11,7 +11,7 @@ from tests.example_findings import example_findings
 
 from ceteris import recipe
 from ceteris.analysis.results import Results, finished, results_of
-from ceteris.findings import Reference, StatedResult, StudyFindings
+from ceteris.findings import LevelTest, Reference, StatedResult, StudyFindings
 from ceteris.recipe import Recipe
 from ceteris.report import Table, tables
 from ceteris.report.table import columns, readable
@@ -141,10 +141,14 @@ def test_stated_results_stand_beside_those_of_here(findings: StudyFindings, by_n
             StatedResult(model="cnn", factor="pruning", level="on", accuracy=0.5),
         ),
     )
-    of_model, of_level, nowhere = references(results_of(replace(findings, references=(stated,)))).rows
+    tested = LevelTest(
+        factor=findings.models[1].factors[0].name, label=level.label, digest="0" * 64, status="finished", accuracy=0.87
+    )
+    models = (findings.models[0], replace(findings.models[1], level_tests=(tested,)), *findings.models[2:])
+    of_model, of_level, nowhere = references(results_of(replace(findings, models=models, references=(stated,)))).rows
     test = next(row for row in by_name["test_results"].rows if row[:2] == (findings.models[1].title, "best"))
     assert of_model[3:] == (0.897, None, *test[3:6], "a paper")
-    assert of_level[3:5] == (0.88, level.mean)
+    assert of_level[3:6] == (0.88, level.mean, 0.87)
     assert nowhere[1:] == ("pruning", "on", 0.5, None, None, None, None, "a paper")
     assert "references" not in by_name  # of a study that names none
 

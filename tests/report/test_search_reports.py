@@ -141,7 +141,7 @@ def test_every_strategy_is_told_with_its_own_words_figures_and_tables(
     assert {table.name for table in report.tables} & own == OWN_TABLES[kind]
     assert search_text(made.models[0]) in unescape(html)
     if kind == "leave-one-out":
-        assert pdf_report(report).startswith(b"%PDF")
+        assert pdf_report(report).paper.startswith(b"%PDF")
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -27,7 +27,9 @@ from ceteris.study import (
     study_toml,
 )
 from ceteris.study.arms import arms_of
+from ceteris.study.matching import matched
 from ceteris.study.trials import exploration_trials
+from ceteris.training.build import parameter_count_of
 
 GOOD = """
 name = "try"
@@ -171,10 +173,11 @@ def test_the_studies_of_the_briefs_have_all_their_forms(name: str) -> None:
     asked, quick, full = (read_study(name, form=form) for form in ("", "quick", "full"))
     assert [study.name for study in (asked, quick, full)] == [name, f"{name}-quick", f"{name}-full"]
     assert [model.name for model in quick.models] == [model.name for model in asked.models]
-    assert 0 < quick.exploration.images < asked.exploration.images
     assert quick.final.images > 0
     assert full.exploration.images == full.final.images == 0
-    assert quick.exploration.repetitions == 1
+    if asked.factors:
+        assert 0 < quick.exploration.images < asked.exploration.images
+        assert quick.exploration.repetitions == 1
     for reference in asked.reference:
         for stated in reference.results:
             assert stated.model in [model.name for model in asked.models]
@@ -503,6 +506,7 @@ def test_depth_and_width_are_factors_of_their_own_that_meet() -> None:
     depth, width = study.factors
     arms = arms_of(depth, study.models[0].recipe)
     assert arms.incumbent == "3"  # the baseline under another name, not a fourth arm
+    assert arms.recipes["3"] == study.models[0].recipe
     wide = arms_of(width, arms.recipes["5"]).recipes["128"]
     assert written_out(wide).model == r.MLP(hidden=(128,) * 5, dropout=0.25)
 
@@ -566,3 +570,27 @@ def test_what_is_wrong_is_said_in_the_words_of_a_study_and_once(edit: Edit, told
     assert told in message
     assert len(message.splitlines()) == 1
     assert "Tuple" not in message
+
+
+def test_models_are_made_as_large_as_the_first() -> None:
+    text = """
+        name = "equal"
+        data = "digits"
+        match = "parameters"
+        [models.small]
+        model = "small-cnn"
+        [models.mlp]
+        model = { kind = "mlp", depth = 3, width = 128 }
+        [models.resnet]
+        model = { kind = "resnet", blocks = 2, filters = [16, 32], normalisation = "group" }
+    """
+    shape = (1, 28, 28)
+    study = matched(parse_study(text), shape, 10)
+    counts = [parameter_count_of(model.recipe.model, shape, 10) for model in study.models]
+    assert counts[0] == 21_578
+    assert counts == pytest.approx([21_578] * 3, rel=0.04)
+    assert matched(study, shape, 10) == study  # as the result's own study file has it
+    assert matched(parse_study(text.replace('match = "parameters"', "")), shape, 10).models != study.models
+    own = parse_study(text.replace('{ kind = "mlp", depth = 3, width = 128 }', '{ kind = "custom", path = "a:b" }'))
+    with pytest.raises(ConfigError, match=r"model mlp \(custom\) cannot be set\. Name it first"):
+        matched(own, shape, 10)

@@ -359,8 +359,8 @@ def test_with_nothing_held_out_all_images_are_fitted_on_for_all_epochs_and_the_l
 def test_a_sample_holds_the_shares_of_the_classes_and_is_part_of_a_larger_one() -> None:
     images, samples = tiny_images(480), []
     for count in (30, 90, 0):
-        split = split_of(tiny_trial(replace(MLP, images=count)), images)
-        assert np.array_equal(split.held_out, split_of(tiny_trial(), images).held_out)
+        split = split_of(tiny_trial(replace(MLP, images=count)), images.labels)
+        assert np.array_equal(split.held_out, split_of(tiny_trial(), images.labels).held_out)
         samples.append(split.fitted)
         assert len(set(np.bincount(images.labels[split.fitted]))) == 1 or not count
     assert [len(sample) for sample in samples] == [30, 90, 320]
@@ -370,7 +370,7 @@ def test_a_sample_holds_the_shares_of_the_classes_and_is_part_of_a_larger_one() 
 @pytest.mark.parametrize("split", [HoldoutSplit(fraction=0.25, seed=1, images=24), ReserveSplit(
     reserve=0.5, reserve_seed=0, seed=1, validation=0.25, images=16)], ids=["final", "confirmation"])  # fmt: skip
 def test_final_trainings_can_be_made_small(split: Split) -> None:
-    part = split_of(tiny_trial(split=split), tiny_images())
+    part = split_of(tiny_trial(split=split), tiny_images().labels)
     used = [*part.fitted, *(part.held_out if part.watched is None else part.watched)]
     assert len(used) == len(set(used)) == split.images
 
@@ -406,7 +406,7 @@ def test_a_plateau_looks_at_the_loss_that_it_is_told_to(watch: Any) -> None:
     epochs = epochs_of(record)
     lowered = epochs.learning_rate[-1] < 0.01
     assert lowered == (watch == "validation")
-    split = split_of(tiny_trial(recipe), puzzle())
+    split = split_of(tiny_trial(recipe), puzzle().labels)
     assert (split.watched is None) == (watch == "training")
     assert set(split.fitted).isdisjoint(split.held_out)
     if split.watched is not None:
@@ -420,9 +420,9 @@ def test_a_plateau_looks_at_the_loss_that_it_is_told_to(watch: Any) -> None:
 
 def test_a_plateau_looks_at_the_images_of_early_stopping_where_there_are_some() -> None:
     recipe = replace(MLP, schedule=r.ReduceOnPlateau(watch="validation"))
-    held_out = split_of(tiny_trial(recipe, split=HoldoutSplit(fraction=0.25, seed=0)), tiny_images())
+    held_out = split_of(tiny_trial(recipe, split=HoldoutSplit(fraction=0.25, seed=0)), tiny_images().labels)
     assert (len(held_out.fitted), held_out.watched) == (36, None)
-    everything = split_of(tiny_trial(recipe, split=HoldoutSplit(fraction=0.0, seed=0)), tiny_images())
+    everything = split_of(tiny_trial(recipe, split=HoldoutSplit(fraction=0.0, seed=0)), tiny_images().labels)
     assert everything.watched is not None
 
 
@@ -447,6 +447,6 @@ def test_images_can_be_left_as_they_are(choice: Any, mean: float, deviation: flo
 ])  # fmt: skip
 def test_a_plan_counts_the_images_that_are_fitted_on_and_looked_at(split: Split, recipe: r.Recipe) -> None:
     trial = tiny_trial(recipe, split=split)
-    part = split_of(trial, tiny_images())
+    part = split_of(trial, tiny_images().labels)
     looked_at = part.held_out if part.watched is None else part.watched
     assert images_of(trial, 48) == pytest.approx((len(part.fitted), len(looked_at)), abs=2)

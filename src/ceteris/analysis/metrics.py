@@ -142,13 +142,16 @@ def class_scores(labels: IntArray, predicted: IntArray, classes: int) -> ClassSc
     return ClassScores(precision=precision, recall=recall, f1=f1, support=support)
 
 
-def most_confused(confusion: IntArray, count: int) -> list[tuple[int, int, int]]:
-    """Return (true class, predicted class, images) of the ``count`` most frequent mistakes, most frequent first."""
+def most_confused(confusion: IntArray | FloatArray, count: int) -> list[tuple[int, int, float]]:
+    """Return (true class, predicted class, images) of the ``count`` most frequent mistakes, most frequent first.
+
+    The images are whole numbers where the ``confusion`` has them, and otherwise a mean over trainings.
+    """
     wrong = confusion.copy()
     np.fill_diagonal(wrong, 0)
     order = np.argsort(-wrong, axis=None, kind="stable")[:count]
     pairs = (np.unravel_index(cell, wrong.shape) for cell in order if wrong.flat[cell] > 0)
-    return [(int(true), int(taken), int(wrong[true, taken])) for true, taken in pairs]
+    return [(int(true), int(taken), wrong[true, taken].item()) for true, taken in pairs]
 
 
 def log_loss(probabilities: Probabilities, labels: IntArray) -> float:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from ceteris.analysis.insights import Seen, seen_in
 from ceteris.analysis.metrics import Scores, auc_values, scores
 from ceteris.analysis.test_images import ShownImages, shown_images
 from ceteris.findings import (
@@ -113,6 +114,11 @@ class VersionResults:
     def f1(self) -> FloatArray:
         """F1 of every class, mean over the seeds, (classes,)."""
         return np.asarray(np.mean([result.per_class.f1 for result in self.results], axis=0))
+
+    @property
+    def confusion(self) -> FloatArray:
+        """How often each true class (row) was given each class (column), mean over the seeds, (classes, classes)."""
+        return np.asarray(np.mean([result.confusion for result in self.results], axis=0))
 
     @property
     def hard_classes(self) -> IntArray:
@@ -260,6 +266,7 @@ class Results(StudyFacts):
     test_count: int
     images: ShownImages
     comparisons: tuple[TestComparison, ...]
+    seen: Seen
 
     @cached_property
     def versions(self) -> tuple[VersionResults, ...]:
@@ -300,6 +307,7 @@ def results_of(findings: StudyFindings) -> Results:
         lost=tuple(final for final in findings.finals if final.status != "finished"),
         test_count=len(findings.test_labels),
         images=shown_images(findings),
+        seen=seen_in(findings, {model.name: finished(findings, model.name, "best") for model in models}),
     )
 
 

@@ -36,13 +36,14 @@ class PredictedImages:
 
 @dataclass(frozen=True, kw_only=True)
 class ShownImages:
-    """The first six test images and ten random ones with the answers of all models, and the mistakes of each by its name.
+    """The first six test images, ten random ones and those all models miss, with all answers; the mistakes of each model.
 
     ``kept`` are all pictures that were kept, ``labels`` (images,) the true classes of the whole test set.
     """
 
     first: PredictedImages
     random: PredictedImages
+    missed: PredictedImages
     mistakes: dict[str, PredictedImages]
     kept: TestImages
     labels: IntArray
@@ -51,15 +52,13 @@ class ShownImages:
 def shown_images(findings: StudyFindings) -> ShownImages:
     """Collect the test images that a report shows, with the answers of every model's best version at its smallest seed."""
     titles = {model.name: model.label for model in findings.models}
-    best = [final for final in findings.finals if final.status == "finished" and final.version == "best"]
-    finals = {
-        name: min(own, key=lambda final: final.seed) for name in titles if (own := [f for f in best if f.model == name])
-    }
+    finals = _first_of_best(findings.finals, tuple(titles))
     labels, stored = findings.test_labels, findings.test_images
     answered = [(titles[name], final) for name, final in finals.items()]
     return ShownImages(
         first=predicted_images(answered, labels, stored, first_test_indices(len(labels))),
         random=predicted_images(answered, labels, stored, random_test_indices(len(labels))),
+        missed=predicted_images(answered, labels, stored, missed_by_all(list(finals.values()), labels)),
         mistakes={
             name: predicted_images(
                 [(titles[name], final)], labels, stored, most_confident_mistakes(final.probabilities, labels)
@@ -117,6 +116,25 @@ def most_confident_mistakes(probabilities: Float32Array | FloatArray, labels: In
     return chosen[order].astype(np.int64)
 
 
+def missed_by_all(finals: Sequence[FinalFinding], labels: IntArray, count: int = 10) -> IntArray:
+    """Return up to ``count`` indices of images that none of several finals names right, the most confidently wrong first.
+
+    The classes take turns, so that one hard pair of classes does not fill the sheet.
+    """
+    if len(finals) < 2:
+        return np.zeros(0, np.int64)
+    wrong = np.all([final.probabilities.argmax(axis=1) != labels for final in finals], axis=0)
+    confidence = np.min([final.probabilities.max(axis=1) for final in finals], axis=0)
+    found = np.flatnonzero(wrong)
+    found = found[np.argsort(-confidence[found], kind="stable")]
+    met: Counter[int] = Counter()
+    turns = []
+    for label in labels[found].tolist():
+        turns.append(met[label])
+        met[label] += 1
+    return found[np.argsort(turns, kind="stable")][:count].astype(np.int64)
+
+
 def spread_mistakes(probabilities: Float32Array | FloatArray, labels: IntArray, count: int) -> IntArray:
     """Return the indices (m,) of up to ``count`` misclassified images, taken in turn from all pairs of true and given class.
 
@@ -149,4 +167,13 @@ def images_to_show(
             most_confident_mistakes(final.probabilities, test_labels),
             spread_mistakes(final.probabilities, test_labels, kept),
         ]
+    first = _first_of_best(finals, tuple(dict.fromkeys(final.model for final in finals)))
+    wanted.append(missed_by_all(list(first.values()), test_labels))
     return np.unique(np.concatenate(wanted))
+
+
+def _first_of_best(finals: Sequence[FinalFinding], models: Sequence[str]) -> dict[str, FinalFinding]:
+    """Return the best version of every model at its smallest seed."""
+    best = [final for final in finals if final.status == "finished" and final.version == "best"]
+    own = {name: [final for final in best if final.model == name] for name in models}
+    return {name: min(found, key=lambda final: final.seed) for name, found in own.items() if found}

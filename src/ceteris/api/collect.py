@@ -18,11 +18,12 @@ import ceteris
 from ceteris.analysis.metrics import log_loss, scores
 from ceteris.analysis.test_images import images_to_show
 from ceteris.api.answers import open_test
+from ceteris.api.dynamics import depth_course, network_dynamics, observed_networks
+from ceteris.api.insights import FinalModel, Looked, insights_of, out_of_fold
 from ceteris.api.model import ModelCard, TrainedModel, restore_model
 from ceteris.data import DataSet, ImageSet, describe
 from ceteris.digests import digest_of
 from ceteris.errors import StoreError
-from ceteris.explain.embedding import embed, tsne
 from ceteris.explain.explanation import explain
 from ceteris.explain.features import standardise
 from ceteris.explain.residual import residual_finding
@@ -56,16 +57,9 @@ from ceteris.user_code import code_files
 
 _PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "matplotlib", "pydantic", "safetensors", "typst", "nbclient")
 _EMBEDDED = 1000
+_BEST: Version = "best"
 _HEAT_MAPS = 10
 _GRADIENT_BATCH = 256
-
-
-@dataclass(frozen=True, kw_only=True)
-class FinalModel:
-    """A final training that finished, with the card that belongs to its weights."""
-
-    card: ModelCard
-    record: Finished
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,49 +102,58 @@ class TrainedStudy:
     @cached_property
     def finals(self) -> tuple[FinalModel, ...]:
         """The final trainings that finished, in the order of the study."""
-        return self._with_cards(self.final_records)
+        return final_models(self.final_records, self.study, self.data_set, self._standardisations)
 
     @cached_property
     def level_finals(self) -> dict[str, FinalModel]:
         """The one training of every option that finished, by its digest; empty where the study does not ask for them."""
         records = [(result.found.model.name, record) for result in self.results for _, _, record in result.levels]
-        found = self._with_cards(
-            [(model, "best", self.store.find(record.digest) or record) for model, record in records]
-        )
+        known = [(model, _BEST, self.store.find(record.digest) or record) for model, record in records]
+        found = final_models(known, self.study, self.data_set, self._standardisations)
         return {final.card.trial: final for final in found}
 
-    def _with_cards(self, records: Iterable[tuple[str, Version, Record]]) -> tuple[FinalModel, ...]:
-        train, study, finals = self.data_set.train, self.study, []
-        for model, version, record in records:
-            if isinstance(record, Failed):
-                continue
-            recipe = record.trial.recipe
-            fitted = (record.trial.split, recipe.images, recipe.standardisation, recipe.schedule)
-            if fitted not in self._standardisations:
-                self._standardisations[fitted] = standardisation_of(record.trial, train)
-            mean, deviation = self._standardisations[fitted]
-            card = ModelCard(
-                name=model,
-                version=version,
-                study=study.name,
-                data=self.data_set.title,
-                note=self.data_set.note,
-                recipe=record.trial.recipe,
-                reading=self.data_set.reading,
-                input_shape=train.shape,
-                classes=train.classes,
-                mean=tuple(mean.tolist()),
-                deviation=tuple(deviation.tolist()),
-                precision=record.trial.execution.precision,
-                trial=record.digest,
-                seed=record.trial.seed,
-                best_epoch=record.best_epoch,
-                validation_accuracy=record.accuracy,
-                trained_on=record.trial.data,
-                appearance=self.data_set.appearance,
-            )
-            finals.append(FinalModel(card=card, record=record))
-        return tuple(finals)
+
+def final_models(
+    records: Iterable[tuple[str, Version, Record]],
+    study: Study,
+    data_set: DataSet,
+    standardisations: dict[object, tuple[FloatArray, FloatArray]],
+) -> tuple[FinalModel, ...]:
+    """Return the final trainings that finished, each with its card, in their order.
+
+    Trainings on the same images share one standardisation, for which these are read; it is kept for the next call.
+    """
+    train, finals = data_set.train, []
+    for model, version, record in records:
+        if isinstance(record, Failed):
+            continue
+        recipe = record.trial.recipe
+        fitted = (record.trial.split, recipe.images, recipe.standardisation, recipe.schedule)
+        if fitted not in standardisations:
+            standardisations[fitted] = standardisation_of(record.trial, train)
+        mean, deviation = standardisations[fitted]
+        card = ModelCard(
+            name=model,
+            version=version,
+            study=study.name,
+            data=data_set.title,
+            note=data_set.note,
+            recipe=record.trial.recipe,
+            reading=data_set.reading,
+            input_shape=train.shape,
+            classes=train.classes,
+            mean=tuple(mean.tolist()),
+            deviation=tuple(deviation.tolist()),
+            precision=record.trial.execution.precision,
+            trial=record.digest,
+            seed=record.trial.seed,
+            best_epoch=record.best_epoch,
+            validation_accuracy=record.accuracy,
+            trained_on=record.trial.data,
+            appearance=data_set.appearance,
+        )
+        finals.append(FinalModel(card=card, record=record))
+    return tuple(finals)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -204,12 +207,22 @@ def _collect(trained: TrainedStudy, tell: Callable[[str], None]) -> StudyFinding
     answers = _answers(trained, test)
     finals = _final_findings(trained, answers)
     tell("explaining the best models")
+    looked = _looked(trained, test)
     with one_thread(), full_float32(trained.context.device):
         best = {final.card.name: final for final in reversed(trained.finals) if final.card.version == "best"}
         networks = [name for name, final in best.items() if not isinstance(final.card.recipe.model, Estimator)]
-        explanations = tuple(
-            _explanation(trained, best[model.name], test) for model in study.models if model.name in networks
+        explanations = explanations_of(looked)
+        insights = insights_of(looked, tell)
+    models = tuple(
+        replace(
+            _model_finding(trained, result),
+            level_tests=_level_tests(result, answers, test),
+            constants=constants_of(trained_model(trained, best[name]).network) if name in networks else (),
         )
+        for result in trained.results
+        for name in [result.found.model.name]
+    )
+    insights = replace(insights, **_courses(trained, models, tell))
     shown = images_to_show(test.labels, finals, data_set.train.shape)
     return StudyFindings(
         name=study.name,
@@ -226,15 +239,7 @@ def _collect(trained: TrainedStudy, tell: Callable[[str], None]) -> StudyFinding
         exploration_images=study.exploration.images,
         final_epochs=study.final.epochs,
         data=describe(data_set, shares=_shares(study, data_set), folds=study.exploration.folds),
-        models=tuple(
-            replace(
-                _model_finding(trained, result),
-                level_tests=_level_tests(result, answers, test),
-                constants=constants_of(trained_model(trained, best[name]).network) if name in networks else (),
-            )
-            for result in trained.results
-            for name in [result.found.model.name]
-        ),
+        models=models,
         finals=finals,
         explanations=explanations,
         residual=_residual(trained),
@@ -249,9 +254,47 @@ def _collect(trained: TrainedStudy, tell: Callable[[str], None]) -> StudyFinding
         packages={"ceteris": ceteris.__version__} | {name: metadata.version(name) for name in _PACKAGES},
         machine=machine(trained.context.device),
         study_text=study_toml(study),
+        insights=insights,
         code=_own_code(record.trial.recipe for record in records),
         form=study.form,
         references=study.reference,
+    )
+
+
+def _courses(trained: TrainedStudy, models: Sequence[ModelFinding], tell: Callable[[str], None]) -> dict[str, Any]:
+    """Return what is seen of networks while they train, and depth by depth, where the study has such networks."""
+    context, train = trained.context, trained.data_set.train
+    found: dict[str, Any] = {"depths": depth_course(context, models, train, trained.store)}
+    if context.study.explain.dynamics:
+        with one_thread(), full_float32(context.device):
+            dynamics = []
+            for label, recipe in observed_networks(context, models).items():
+                tell(f"observing {label}")
+                dynamics.append(network_dynamics(context, recipe, label, train, trained.options.imports))
+            found["dynamics"] = tuple(dynamics)
+    return found
+
+
+def _looked(trained: TrainedStudy, test: ImageSet) -> Looked:
+    """Return what is looked at in a study that has just been trained."""
+    explored = [record for record in trained.records.values() if isinstance(record, Finished)]
+    best: dict[str, list[FinalModel]] = {model.name: [] for model in trained.study.models}
+    for final in trained.finals:
+        if final.card.version == "best" and not isinstance(final.card.recipe.model, Estimator):
+            best[final.card.name].append(final)
+    recipes = {result.found.model.name: (result.found.best, result.found.model.recipe) for result in trained.results}
+    return Looked(
+        ask=trained.study.explain,
+        seed=trained.study.seed,
+        finals={name: finals for name, finals in best.items() if finals},
+        network=lambda final: trained_model(trained, final).network,
+        train=trained.data_set.train,
+        test=test,
+        embedded={model.name: model.embedding for model in trained.study.models},
+        explored={
+            name: next(filter(None, (out_of_fold(explored, recipe, trained.store) for recipe in own)), ())
+            for name, own in recipes.items()
+        },
     )
 
 
@@ -385,7 +428,7 @@ def _final_findings(trained: TrainedStudy, answers: Mapping[str, TestResult]) ->
             clean_train_accuracy=done.clean_train_accuracy if done else None,
             clean_train_loss=done.clean_train_loss if done else None,
             trial=record.trial,
-            fitted=trained.context.fitted_count(record.trial.split),
+            fitted=trained.context.fitted_count(record.trial),
         )
         findings.append(finding)
     return tuple(findings)
@@ -443,7 +486,7 @@ def trained_model(trained: TrainedStudy, final: FinalModel) -> TrainedModel:
     weights, trial = trained.store.weights(final.card.trial), final.record.trial
     if isinstance(final.card.recipe.model, Estimator) and not weights:
         train, imports = trained.data_set.train, trained.options.imports
-        images = split_of(trial, train)
+        images = split_of(trial, train.labels, train.groups)
         return TrainedModel(card=final.card, network=fit_estimator(trial, train, images, imports).model.eval())
     return restore_model(
         final.card,
@@ -457,34 +500,33 @@ def trained_model(trained: TrainedStudy, final: FinalModel) -> TrainedModel:
 # Explanations
 
 
-def _explanation(trained: TrainedStudy, final: FinalModel, test: ImageSet) -> Explanation:
-    """Return heat maps, first features and t-SNE of one final model on test images.
+def explanations_of(looked: Looked) -> tuple[Explanation, ...]:
+    """Return heat maps, first features and the picture of one layer of the first final of every model, on test images.
 
     The heat maps are those of the first image of every class; of ten classes, evenly spread, when there are more.
     """
-    seed = trained.study.seed
-    order = generator(seed, 0, "explanation").permutation(len(test))
+    test, found = looked.test, []
     present, first = np.unique(test.labels, return_index=True)
     classes = np.linspace(0, len(present) - 1, min(_HEAT_MAPS, len(present))).round().astype(np.int64)
-    network, embedded = trained_model(trained, final).network, np.sort(order[:_EMBEDDED])
-    mean, std = np.array(final.card.mean), np.array(final.card.deviation)
-    explanation = explain(
-        network,
-        name=final.card.name,
-        images=test.images,
-        labels=test.labels,
-        mean=mean,
-        std=std,
-        shown=first[classes].astype(np.int64),
-        embedded=embedded,
-        seed=stream_seed(seed, 0, "explanation") % 2**31,
-    )
-    layer = next(model.embedding for model in trained.study.models if model.name == final.card.name)
-    if layer and len(explanation.embedding):
-        values = embed(network, standardise(test.images[embedded], mean=mean, std=std, model=network), layer=layer)
-        points = tsne(values, seed=stream_seed(seed, 0, "explanation") % 2**31)
-        explanation = replace(explanation, embedding_layer=layer, embedding=points)
-    return explanation
+    for name, finals in looked.finals.items():
+        one = looked.subject(finals[0])
+        layer = looked.ask.layer if looked.ask.layer in dict(one.network.named_modules()) else ""
+        explained = explain(
+            one.network,
+            name=name,
+            images=test.images,
+            labels=test.labels,
+            mean=one.mean,
+            std=one.std,
+            shown=first[classes].astype(np.int64),
+            embedded=looked.sample(_EMBEDDED),
+            seed=stream_seed(looked.seed, 0, "explanation") % 2**31,
+            layer=layer,
+            embedded_layer=looked.embedded.get(name) or layer,
+            method=looked.ask.embedding,
+        )
+        found.append(explained)
+    return tuple(found)
 
 
 def _residual(trained: TrainedStudy) -> ResidualFinding | None:

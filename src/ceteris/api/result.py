@@ -12,7 +12,8 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from ceteris.analysis.results import Results, results_of
-from ceteris.api.collect import FinalModel, TrainedStudy
+from ceteris.api.collect import TrainedStudy
+from ceteris.api.insights import FinalModel
 from ceteris.api.model import CODE_FOLDER, ModelCard, write_model
 from ceteris.data import find_named
 from ceteris.errors import ConfigError, did_you_mean
@@ -148,9 +149,14 @@ def write_result(
     result = Result(findings=findings, folder=folder)
     written.append(folder / TRAINING_LOG)
     write_bytes(written[-1], training_log(result.results).encode())
-    names = sorted(file.relative_to(folder).as_posix() for file in written)
-    write_bytes(folder / _MANIFEST, "".join(f"{name}\n" for name in names).encode())
+    add_to_manifest(folder, written)
     return result
+
+
+def add_to_manifest(folder: Path, written: Iterable[Path]) -> None:
+    """Note files as those of the result, beside those that are noted already."""
+    names = {file.relative_to(folder).as_posix() for file in written} | set(written_files(folder))
+    write_bytes(folder / _MANIFEST, "".join(f"{name}\n" for name in sorted(names)).encode())
 
 
 def claim_folder(folder: Path, study: str, *, overwrite: bool) -> None:
@@ -200,6 +206,7 @@ def _remove_result(folder: Path) -> None:
     for file in files:
         with suppress(OSError):  # somebody else has removed it
             file.unlink()
+    (folder / _MANIFEST).unlink(missing_ok=True)
     for place in sorted({place for file in files for place in file.parents if place != folder}, reverse=True):
         with suppress(OSError):  # not empty, or above the folder
             if place.is_relative_to(folder):

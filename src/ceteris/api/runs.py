@@ -36,7 +36,7 @@ from ceteris.store import Store
 from ceteris.study import ModelSpec, Study, model_experiment, parse_study, study_text, study_toml
 from ceteris.study.model_experiment import ModelResult, adjusted_over_models
 from ceteris.study.trials import RunOptions, context_of, open_data
-from ceteris.training.build import build_loss, summary_of
+from ceteris.training.build import build_loss, parameter_count_of, summary_of
 from ceteris.user_code import ALL_IMPORTS, ImportPolicy
 
 _LOG = logging.getLogger("ceteris")
@@ -76,6 +76,11 @@ def run_study(
     for line in reading_lines(data_set):
         progress.note(line)
     context = context_of(study, data_set, options)
+    study = context.study
+    for model in study.models if study.match == "parameters" else ():
+        shape, classes = data_set.train.shape, len(data_set.train.classes)
+        count = parameter_count_of(model.recipe.model, shape, classes, imports=options.imports)
+        progress.note(f"matched: {model.name} has {count:,} parameters")
     size_of = Timing(data_set.train, imports=options.imports, table=context.stacking.table).size
     if context.extension:
         context = replace(context, extension=replace(context.extension, size_of=size_of))

@@ -99,3 +99,11 @@ def tsne(features: Float32Array, *, seed: int) -> Float32Array:
             random_state=seed,
         ).fit_transform(components)
     return points.astype(np.float32)
+
+
+def principal(features: Float32Array) -> Float32Array:
+    """Return the first two principal components of the features (n, d), (n, 2); 0 where there are fewer."""
+    points = np.zeros((len(features), 2), dtype=np.float32)
+    found = PCA(min(2, *features.shape), svd_solver="full").fit_transform(features)
+    points[:, : found.shape[1]] = found
+    return points

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from ceteris.errors import CeterisError
-from ceteris.explain.embedding import FEWEST_IMAGES, embed, embedding_layer, tsne
+from ceteris.explain.embedding import FEWEST_IMAGES, embed, embedding_layer, principal, tsne
 from ceteris.explain.features import first_features, standardise
 from ceteris.explain.gradcam import grad_cam, grad_cam_layer
 from ceteris.findings import Explanation, LeftOut
@@ -30,6 +30,9 @@ def explain(
     shown: IntArray,
     embedded: IntArray,
     seed: int,
+    layer: str = "",
+    embedded_layer: str = "",
+    method: Literal["t-sne", "pca"] = "t-sne",
 ) -> Explanation:
     """Return heat maps, first features and t-SNE of one trained model, which is left as it was.
 
@@ -45,8 +48,11 @@ def explain(
         mean: (channels,) in 0..255, as in training.
         std: (channels,) in 0..255, as in training.
         shown: places of the images whose heat maps are drawn, at least one; the first also shows the features.
-        embedded: places of the images in the t-SNE picture; about 1,000 take a few seconds.
+        embedded: places of the images in the picture of a layer; about 1,000 take a few seconds by t-SNE.
         seed: of the t-SNE.
+        layer: which one Grad-CAM looks at; by default the last convolution.
+        embedded_layer: of the embedding; by default what the last linear layer sees.
+        method: of the embedding.
     """
     pictures = images[shown]
     pixels = standardise(pictures, mean=mean, std=std, model=model)
@@ -63,22 +69,25 @@ def explain(
             return without
 
     def heat_maps() -> tuple[str, Float32Array]:
-        layer = grad_cam_layer(model, pixels[0])
-        return layer, grad_cam(model, pixels, predictions, layer)
+        place = layer or grad_cam_layer(model, pixels[0])
+        return place, grad_cam(model, pixels, predictions, place)
 
     def points() -> tuple[str, Float32Array]:
         others = standardise(images[embedded], mean=mean, std=std, model=model)
-        layer = embedding_layer(model, others[0]) if len(others) >= FEWEST_IMAGES else ""
-        return layer, tsne(embed(model, others), seed=seed) if layer else nowhere
+        place = (embedded_layer or embedding_layer(model, others[0])) if len(others) >= FEWEST_IMAGES else ""
+        if not place:
+            return "", nowhere
+        values = embed(model, others, layer=embedded_layer or None)
+        return place, tsne(values, seed=seed) if method == "t-sne" else principal(values)
 
     nowhere = np.zeros((0, 2), dtype=np.float32)
-    layer, heat = "", np.zeros((0, *pixels.shape[2:]), dtype=np.float32)
+    looked_at, heat = "", np.zeros((0, *pixels.shape[2:]), dtype=np.float32)
     if convolutions(model):
-        layer, heat = attempt("heat maps", heat_maps, (layer, heat))
+        looked_at, heat = attempt("heat maps", heat_maps, (looked_at, heat))
     place, embedding = attempt("embedding", points, ("", nowhere))
     return Explanation(
         model=name,
-        layer=layer,
+        layer=looked_at,
         images=pictures,
         labels=labels[shown],
         predictions=predictions.cpu().numpy(),
@@ -87,5 +96,18 @@ def explain(
         embedding_layer=place,
         embedding=embedding,
         embedding_labels=labels[embedded][: len(embedding)],
+        embedding_predictions=_classes(model, images[embedded][: len(embedding)], mean=mean, std=std),
+        embedding_method=method,
         left_out=tuple(left_out),
     )
+
+
+def _classes(
+    model: nn.Module, images: ByteArray, *, mean: FloatArray, std: FloatArray, batch_size: int = 250
+) -> IntArray:
+    found = [np.zeros(0, np.int64)]
+    with torch.no_grad(), evaluating(model):
+        for start in range(0, len(images), batch_size):
+            pixels = standardise(images[start : start + batch_size], mean=mean, std=std, model=model)
+            found.append(model(pixels).argmax(1).cpu().numpy())
+    return np.concatenate(found)

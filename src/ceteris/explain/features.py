@@ -66,10 +66,10 @@ def convolution_outputs(model: nn.Module, image: Tensor) -> dict[str, Tensor]:
 def feature_maps(model: nn.Module, image: ByteArray, layer: str, *, mean: FloatArray, std: FloatArray) -> FeatureMaps:
     """Return the first filters of one layer as pictures and their responses to ``image``, at most 16.
 
-    For a convolution the pictures are the weights averaged over the input channels, the responses its output before
-    normalisation and activation. For a linear layer that sees the whole image the pictures are each unit's weights in
-    the image's places and the responses weight times pixel, whose sum is the unit's input without its bias; both are
-    summed over the channels.
+    For a convolution the pictures are the weights, in colour where it sees three channels, else averaged over the input
+    channels; the responses are its output before normalisation and activation. For a linear layer that sees the whole
+    image the pictures are each unit's weights in the image's places and the response is the unit's output, one
+    number.
 
     Args:
         model: left as it was.
@@ -84,7 +84,7 @@ def feature_maps(model: nn.Module, image: ByteArray, layer: str, *, mean: FloatA
     pixels = standardise(image[None], mean=mean, std=std, model=model)[0]
     match layer_named(model, layer):
         case nn.Conv2d() as convolution:
-            filters = convolution.weight.mean(dim=1)  # (filters, kernel, kernel)
+            filters = _in_colour(convolution.weight)  # (filters, 1 or 3, kernel, kernel)
             outputs = convolution_outputs(model, pixels)
             if layer not in outputs:
                 raise ConfigError(
@@ -92,9 +92,9 @@ def feature_maps(model: nn.Module, image: ByteArray, layer: str, *, mean: FloatA
                 )
             maps = outputs[layer]
         case nn.Linear() as linear if linear.in_features == image.size:
-            weights = linear.weight.view(-1, *image.shape)  # (units, channels, height, width)
-            filters = weights.sum(dim=1)
-            maps = (weights * pixels).sum(dim=1)
+            filters = _in_colour(linear.weight.view(-1, *image.shape))  # (units, 1 or 3, height, width)
+            with torch.no_grad():
+                maps = linear(pixels.flatten())[:, None, None]
         case other:
             raise ConfigError(
                 f'"{layer}" is a {type(other).__name__}; features are shown for a Conv2d, or for a Linear layer with '
@@ -104,6 +104,11 @@ def feature_maps(model: nn.Module, image: ByteArray, layer: str, *, mean: FloatA
         part[:LARGEST_NUMBER_OF_FILTERS].detach().float().cpu().numpy().copy(order="C") for part in (filters, maps)
     ]
     return FeatureMaps(layer=layer, image=image, filters=shown[0], maps=shown[1])
+
+
+def _in_colour(weights: Tensor) -> Tensor:
+    """Return (filters, 1 or 3, height, width)."""
+    return weights if weights.shape[1] == 3 else weights.mean(dim=1, keepdim=True)
 
 
 def first_features(model: nn.Module, image: ByteArray, *, mean: FloatArray, std: FloatArray) -> tuple[FeatureMaps, ...]:

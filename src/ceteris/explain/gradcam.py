@@ -10,11 +10,14 @@ from ceteris.models.summary import evaluating
 from ceteris.records import Float32Array
 
 
-def grad_cam(model: nn.Module, images: Tensor, targets: Tensor, layer: str | None = None) -> Float32Array:
+def grad_cam(
+    model: nn.Module, images: Tensor, targets: Tensor, layer: str | None = None, *, plus: bool = False
+) -> Float32Array:
     """Return Grad-CAM heat maps (n, height, width), each scaled to a maximum of 1 (0 where nothing speaks for the class).
 
     The maps of a layer are weighted by the mean gradient of the class's logit, summed, cut off below 0 and enlarged
-    bilinearly to the image's size (Selvaraju et al. 2017).
+    bilinearly to the image's size (Selvaraju et al. 2017). With ``plus`` the weights are those of Grad-CAM++
+    (Chattopadhay et al. 2018): positive gradients alone, each in the share that explains the logit's exponential.
 
     Args:
         model: returns logits; it is used in evaluation mode and left as it was.
@@ -35,12 +38,21 @@ def grad_cam(model: nn.Module, images: Tensor, targets: Tensor, layer: str | Non
                 f'Grad-CAM needs a layer with maps (n, filters, h, w); "{name}" gives {tuple(maps.shape)}'
             )
         (gradients,) = torch.autograd.grad(logits.gather(1, targets.to(logits.device)[:, None]).sum(), maps)
-    weights = gradients.mean(dim=(2, 3), keepdim=True)  # (n, filters, 1, 1)
+    weights = (_plus_shares(gradients, maps.detach()) * relu(gradients) if plus else gradients).mean(
+        dim=(2, 3), keepdim=True
+    )  # (n, filters, 1, 1)
     heat = relu((weights * maps.detach()).sum(dim=1, keepdim=True))  # (n, 1, h, w)
     heat = interpolate(heat, size=images.shape[2:], mode="bilinear", align_corners=False)[:, 0]
     maximum = heat.amax(dim=(1, 2), keepdim=True)
     scaled: Float32Array = torch.where(maximum > 0, heat / maximum, 0).float().cpu().numpy()
     return scaled
+
+
+def _plus_shares(gradients: Tensor, maps: Tensor) -> Tensor:
+    """Return equation 19 of Chattopadhay et al., in which all derivatives of an exponential are powers of the gradient."""
+    squares = gradients**2
+    below = 2 * squares + maps.sum(dim=(2, 3), keepdim=True) * gradients**3
+    return torch.where(below != 0, squares / torch.where(below != 0, below, 1), 0)
 
 
 def grad_cam_layer(model: nn.Module, image: Tensor) -> str:

@@ -8,12 +8,15 @@ from ceteris.figures.candidates import candidate_figures
 from ceteris.figures.class_results import class_figures, confusion_figures
 from ceteris.figures.curves import curve_figures, residual_figure
 from ceteris.figures.data import data_figures
+from ceteris.figures.dynamics import dynamics_figures
 from ceteris.figures.effects import effects_figures
 from ceteris.figures.explanations import explanation_figures
 from ceteris.figures.images import prediction_figures
 from ceteris.figures.improvement import ablation_figures, improvement_figure
+from ceteris.figures.insights import insight_figures
 from ceteris.figures.interactions import interaction_figures
 from ceteris.figures.luck import luck_figure
+from ceteris.figures.paper import paper_figures
 from ceteris.figures.report_figure import ReportFigure
 from ceteris.figures.results import cost_figure, gap_figure, results_figure
 from ceteris.figures.search_path import search_path_figure, tuning_figures
@@ -25,7 +28,8 @@ __all__ = ["FIGURES", "ReportFigure", "figures"]
 FIGURES: tuple[Callable[[Results], Iterator[ReportFigure]], ...] = (
     data_figures, improvement_figure, search_path_figure, effects_figures, tuning_figures, ablation_figures,
     interaction_figures, candidate_figures, curve_figures, gap_figure, results_figure, confusion_figures, class_figures,
-    cost_figure, residual_figure, luck_figure, explanation_figures, prediction_figures,
+    cost_figure, residual_figure, dynamics_figures, luck_figure, explanation_figures, prediction_figures,
+    insight_figures, paper_figures,
 )  # fmt: skip
 
 

@@ -127,7 +127,7 @@ def draw_confusion(
     _list_mistakes(axes_at(figure, left + side + 0.25, top, 1.4, 2.4), counts, classes)
 
 
-def coloured_counts(counts: IntArray) -> ByteArray:
+def coloured_counts(counts: IntArray | FloatArray) -> ByteArray:
     """Colour the cells of a confusion matrix, (classes, classes, 4); an empty cell stays transparent."""
     diagonal = np.eye(len(counts), dtype=bool)
     right = counts / max(1, counts[diagonal].max(initial=0))

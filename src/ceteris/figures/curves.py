@@ -141,7 +141,7 @@ def _draw_version(panels: Sequence[Axes], version: VersionResults) -> None:
                 values = scale * np.asarray(getattr(history, f"{part}_{name}"))
                 if np.isnan(values).all():  # nothing was held out
                     continue
-                _draw_seed(axes, values, colour, number, label)
+                draw_seed(axes, values, colour, number, label)
         if len(test):
             epochs = np.arange(1, len(test) + 1)
             axes.plot(epochs, scale * test, color=TEST, linewidth=1.0, linestyle=(0, (1, 1)), label="test")
@@ -150,7 +150,7 @@ def _draw_version(panels: Sequence[Axes], version: VersionResults) -> None:
         _by_whole_numbers(axes, "epoch")
 
 
-def _draw_seed(axes: Axes, values: FloatArray, colour: str, number: int, label: str) -> None:
+def draw_seed(axes: Axes, values: FloatArray, colour: str, number: int, label: str) -> None:
     """Draw values by epoch, (epochs,): the first seed strong and with its label, further ones thin and faint."""
     width, alpha, known = (1.5, 1.0, label) if number == 0 else (0.8, 0.45, None)
     marker = "o" if len(values) == 1 else None
@@ -226,7 +226,7 @@ def draw_residual(model: ModelResults, gradients: ResidualFinding | None, figure
         for version, colour, label in zip(versions, (ACCENT, CONTRAST), ("with", "without"), strict=True):
             for number, history in enumerate(version.histories if version else ()):
                 values = scale * np.asarray(getattr(history, name))
-                _draw_seed(axes, values, colour, number, label)
+                draw_seed(axes, values, colour, number, label)
         axes.set_title(title, fontsize=8.5)
         _by_whole_numbers(axes, "epoch")
     loss.legend(handlelength=1.4)

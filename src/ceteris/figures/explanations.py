@@ -10,13 +10,18 @@ from matplotlib.figure import Figure
 from ceteris.analysis.results import Results
 from ceteris.figures.images import as_colour, draw_sheet, scaled_to_bytes
 from ceteris.figures.report_figure import ReportFigure
-from ceteris.figures.style import MUTED, VERDICT_COLOURS, WIDTH, abbreviated, axes_at, blank, open_page
+from ceteris.figures.style import INK, MUTED, VERDICT_COLOURS, WIDTH, abbreviated, axes_at, blank, open_page
 from ceteris.findings import Explanation, FeatureMaps
 from ceteris.formats import shortened
 from ceteris.records import ByteArray, Float32Array
 
 MOST_CLASSES_NAMED = 20
+EMBEDDING_MARKERS = ("o", "s", "^", "D", "v")  # beside the colours, where there are many classes
 FEATURES_IN_A_ROW = 16
+EMBEDDINGS = {
+    "t-sne": ("t-SNE", "Distances between far groups carry no meaning (van der Maaten & Hinton 2008)."),
+    "pca": ("principal components", "The two directions in which the layer's values vary most."),
+}
 
 
 def explanation_figures(results: Results) -> Iterator[ReportFigure]:
@@ -46,10 +51,10 @@ def explanation_figures(results: Results) -> Iterator[ReportFigure]:
             yield ReportFigure(
                 name=f"embedding-{name}", section="explanations", model=name,
                 draw=partial(draw_embedding, found, title=title, classes=classes),
-                caption=f"{title}: t-SNE of the layer {found.embedding_layer} for {len(found.embedding):,} images, "
-                "coloured by true class. "
-                "Distances between far groups carry no meaning (van der Maaten & Hinton 2008).",
-                description="A scatter chart of images placed by t-SNE and coloured by class.",
+                caption=f"{title}: {EMBEDDINGS[found.embedding_method][0]} of the layer {found.embedding_layer} for "
+                f"{len(found.embedding):,} test images, coloured by true class, misclassified ones with a cross. "
+                f"{EMBEDDINGS[found.embedding_method][1]}",
+                description="A scatter chart of images coloured by class.",
             )  # fmt: skip
 
 
@@ -91,7 +96,7 @@ def draw_features(layers: tuple[FeatureMaps, ...], figure: Figure, *, title: str
     for layer in layers:
         blocks.append([])
         if len(layer.filters) and layer.filters.shape[-1] > 1:
-            blocks[-1].append((f"{layer.layer}: weights", scaled_to_bytes(layer.filters[:32], symmetric=True)))
+            blocks[-1].append((f"{layer.layer}: weights{responses(layer)}", filters_as_bytes(layer.filters[:32])))
         if len(layer.maps) and layer.maps.ndim == 3 and layer.maps.shape[-1] > 1:
             told = f"{layer.layer}: responses to the image on the left"
             blocks[-1].append((told, scaled_to_bytes(layer.maps[:32])))
@@ -110,21 +115,53 @@ def draw_features(layers: tuple[FeatureMaps, ...], figure: Figure, *, title: str
         top += 0.1
 
 
+def filters_as_bytes(filters: Float32Array) -> ByteArray:
+    """Return filters (n, channels, h, w) as pictures (n, h, w, 3) around mid grey, in colour where they have three channels."""
+    count, channels, height, width = filters.shape
+    flat = scaled_to_bytes(filters.reshape(count, channels * height, width), symmetric=True)[..., 0]
+    return as_colour(flat.reshape(count, channels, height, width))
+
+
+def responses(layer: FeatureMaps) -> str:
+    """Return what linear units answer to the image, one number each; '' for a convolution."""
+    if layer.maps.shape[1:] != (1, 1) or layer.filters.shape[-1] == 1:
+        return ""
+    return "; responses to the image " + ", ".join(f"{value:.1f}" for value in layer.maps[:8, 0, 0]) + ", …"
+
+
 def draw_embedding(found: Explanation, figure: Figure, *, title: str, classes: tuple[str, ...]) -> None:
-    """Draw the points coloured by class, each class named at its median where there are few enough."""
-    page = f"{title}: t-SNE of the layer {shortened(found.embedding_layer, 30)}"
-    open_page(figure, height=4.6, title=page, width=5.0)
-    axes = axes_at(figure, 0.2, 0.45, 4.6, 3.85)
+    """Draw the points coloured by class; few classes are named at their medians, many by a legend below."""
     points, labels, count = found.embedding, found.embedding_labels, len(classes)
-    colours = class_colours(count)[labels]
-    axes.scatter(points[:, 0], points[:, 1], s=9, c=colours, alpha=0.8, linewidths=0)
+    page = f"{title}: {EMBEDDINGS[found.embedding_method][0]} of {shortened(found.embedding_layer, 30)}"
+    named = count <= MOST_CLASSES_NAMED
+    columns = max(4, min(10, int(70 / (3 + max(map(len, classes))))))
+    legend = 0.0 if named else 0.16 * -(-count // columns)
+    open_page(figure, height=4.6 + legend, title=page, width=5.0)
+    axes = axes_at(figure, 0.2, 0.45, 4.6, 3.85)
+    colours, markers = class_colours(count), EMBEDDING_MARKERS
+    right = found.embedding_predictions == labels
+    for place, marker in enumerate(markers if not named else markers[:1]):
+        here = right & ((labels % len(markers) == place) | named)
+        axes.scatter(
+            points[here, 0], points[here, 1], s=10, c=colours[labels[here]], marker=marker, alpha=0.8, linewidths=0
+        )
+    wrong = points[~right]
+    axes.scatter(wrong[:, 0], wrong[:, 1], s=26, c=colours[labels[~right]], marker="x", linewidths=1.4)
     blank(axes)
-    for label in np.unique(labels) if count <= MOST_CLASSES_NAMED else []:
+    for label in np.unique(labels) if named else []:
         x, y = np.median(points[labels == label], axis=0)
-        box = {"boxstyle": "round,pad=0.18", "facecolor": "#ffffff", "edgecolor": "none", "alpha": 0.85}
+        box = {"boxstyle": "round,pad=0.14", "facecolor": "#ffffff", "edgecolor": "none", "alpha": 0.75}
         axes.text(
             x, y, abbreviated(classes[label], 12), ha="center", va="center", fontsize=8, fontweight="bold", bbox=box
         )
+    if not named:
+        keys = axes_at(figure, 0.2, 4.4, 4.6, legend)
+        keys.set(xlim=(0, columns), ylim=(-(-count // columns), 0))
+        blank(keys)
+        for label, name in enumerate(classes):
+            x, y = label % columns, label // columns + 0.5
+            keys.scatter([x + 0.06], [y], s=12, c=colours[[label]], marker=markers[label % len(markers)], linewidths=0)
+            keys.text(x + 0.16, y, abbreviated(name, int(70 / columns) - 2), fontsize=6, va="center", color=INK)
 
 
 def class_colours(count: int) -> Float32Array:

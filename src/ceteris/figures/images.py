@@ -34,6 +34,16 @@ def prediction_figures(results: Results) -> Iterator[ReportFigure]:
             caption=f"Ten test images drawn at random, the same for every study. Right: {random.counted()}.",
             description=f"Ten images with true and predicted classes. Right: {random.counted()}.",
         )  # fmt: skip
+    missed = results.images.missed
+    if len(missed.labels):
+        count = results.seen.missed
+        yield ReportFigure(
+            name="missed-by-all", section="errors",
+            draw=partial(draw_predicted_images, missed, title="Test images that all models miss", classes=classes),
+            caption=f"Test images that no model's best version names right ({count:,} of {results.test_count:,}): "
+            "hard for everybody, or labelled wrongly.",
+            description=f"{len(missed.labels)} images with true and predicted classes.",
+        )  # fmt: skip
     for model in results.models:
         wrong = results.images.mistakes.get(model.name)
         if wrong is not None and len(wrong.labels):

@@ -11,18 +11,31 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ceteris.figures.fonts import fit_letters
-from ceteris.figures.style import PAPER, sign_page, style
+from ceteris.figures.style import PAPER, print_style, sign_page, style
 
 # Control characters of names, which stand in the comments of a drawing and which XML 1.0 does not allow.
 _NOT_IN_XML = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(0x7F, 0xA0), 0xFFFE, 0xFFFF))
 
-Section = Literal["data", "exploration", "training", "results", "residual", "luck", "explanations", "errors"]
+Section = Literal[
+    "data",
+    "exploration",
+    "training",
+    "results",
+    "residual",
+    "luck",
+    "robustness",
+    "confidence",
+    "explanations",
+    "layers",
+    "errors",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReportFigure:
     """One figure, ready to be drawn: ``name`` is its file name, ``section`` its place in the report, ``model`` may be ''.
 
+    One drawn for print spans so many ``columns`` of the printed report; 0 is a figure on a page of its own.
     ``description`` is for those who cannot see it. ``identity`` says whose study it is and stands below the drawing.
     """
 
@@ -33,6 +46,7 @@ class ReportFigure:
     description: str
     draw: Callable[[Figure], None]
     identity: str = ""
+    columns: Literal[0, 1, 2] = 0
 
     @property
     def kind(self) -> str:
@@ -42,14 +56,19 @@ class ReportFigure:
     def figure(self) -> Figure:
         """Draw the figure anew, in the house style whatever the caller's settings are."""
         figure = Figure()
-        with matplotlib.rc_context(style()):
+        with matplotlib.rc_context(print_style() if self.columns else style()):
             self.draw(figure)
-            sign_page(figure, self.identity)
+            if not self.columns:
+                sign_page(figure, self.identity)
             fit_letters(figure)
         return figure
 
     def _repr_png_(self) -> bytes:
         return to_png(self.figure(), dpi=110)
+
+    def svg(self) -> str:
+        """Draw the figure and return it as SVG text."""
+        return to_svg(self.figure())
 
     def rendered(self, *, dpi: int = 200) -> tuple[str, bytes, tuple["Panel", ...]]:
         """Draw once and return the figure as SVG text and as PNG bytes, and where its named axes lie."""

@@ -25,9 +25,14 @@ ACCENT = "#0b6e99"
 CONTRAST = "#d1622b"  # beside ACCENT
 CHOSEN = CONTRAST  # a ring or frame round the recipe that was taken
 DARK = "#1c2129"  # ink that stays dark: text on light cells
-WIDTH = 7.2  # inches: two columns of a paper
+WIDTH = 7.2  # inches: a figure on a page of its own
+COLUMN, BOTH_COLUMNS = 3.38, 7.0  # inches: the columns of the printed report, whose figures are drawn at that size
 
-MODEL_COLOURS = ("#0b6e99", "#d1622b", "#23896b", "#9c5c9e", "#b08900", "#4d9bd6", "#6b6b6b")
+# Every two lie at least 20 apart in CIELAB as seen with full sight, deuteranopia and protanopia (Machado et al. 2009).
+MODEL_COLOURS = (
+    "#0b6e99", "#d1622b", "#23896b", "#0000f0", "#0078f0", "#783018", "#78a8f0", "#90a8c0", "#f09000", "#30c078",
+    "#0030c0", "#304848",
+)  # fmt: skip
 VERDICT_COLOURS = {"better": "#0f7b5f", "worse": "#c2491d", "equivalent": "#5b6b8c", "undecided": "#8b949e"}
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 VERDICT_MARKERS = {"better": "^", "worse": "v", "equivalent": "s", "undecided": "o"}
@@ -51,8 +56,16 @@ def style() -> Any:  # the type of its keys differs between versions of matplotl
 
 
 def model_colour(position: int) -> str:
-    """Return the colour of the model at ``position`` in the study; colours repeat after seven models."""
+    """Return the colour of the model at ``position`` in the study; colours repeat after twelve models."""
     return MODEL_COLOURS[position % len(MODEL_COLOURS)]
+
+
+@functools.cache
+def print_style() -> Any:
+    """Return the settings of figures drawn for a column of the printed report: letters of 7 points at their own size."""
+    small = dict.fromkeys(("font.size", "axes.titlesize", "axes.labelsize", "legend.fontsize"), 7.0)
+    ticks = {"xtick.labelsize": 7.0, "ytick.labelsize": 7.0, "axes.titleweight": "normal", "lines.linewidth": 1.1}
+    return style() | small | ticks
 
 
 def open_page(figure: Figure, *, height: float, title: str, width: float = WIDTH) -> None:

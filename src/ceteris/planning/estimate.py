@@ -137,6 +137,7 @@ class Planner:
     def estimate(self, study: Study) -> PlanEstimate:
         """Return the plan of the study in one of its designs."""
         context = context_of(study, self._data_set, self._options)
+        study = context.study
         looks, run, train = looks_of(context), self._dry_run(context), self._data_set.train
         tasks = [[(trial, self._timing.workload(trial)) for trial in task.trials] for task in run.tasks]
         missing = [pair for task in tasks for pair in task]

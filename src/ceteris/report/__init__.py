@@ -1,10 +1,10 @@
-"""The report of a study: figures and tables as files, an HTML page, a PDF of five pages, an executed notebook."""
+"""The report of a study: figures and tables as files, an HTML page, a paper with a supplement, an executed notebook."""
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -14,7 +14,7 @@ from ceteris.files import check_links, file_name
 from ceteris.findings import StudyFindings
 from ceteris.report.html import html_report
 from ceteris.report.notebook import notebook_report
-from ceteris.report.pdf import pdf_report
+from ceteris.report.pdf import MOST_PAGES, pdf_report
 from ceteris.report.sections import DrawnFigure, Report, compose
 from ceteris.report.table import Column, Table
 from ceteris.report.tables import tables
@@ -60,6 +60,7 @@ def write_report(
     *,
     formats: Sequence[str] = FORMATS,
     execute: bool = True,
+    pages: int = MOST_PAGES,
     train: bool = False,
     data_dir: Path | None = None,
     progress: Callable[[str], None] | None = None,
@@ -74,6 +75,7 @@ def write_report(
         folder: made when absent; files of the same names are replaced.
         formats: any of "html", "pdf", "ipynb".
         execute: whether the notebook is executed; without it its cells have no outputs.
+        pages: at most so many pages of content has the PDF; the rest is in ``supplement.pdf``.
         train: whether the notebook is the variant that trains everything again, which is not executed here.
         data_dir: where named data sets are looked for while the notebook is executed.
         progress: is given a few words on what is being done.
@@ -94,14 +96,14 @@ def write_report(
         make = partial(notebook_report, results, folder, execute=execute, train=train, data_dir=data_dir)
         notebook = background.submit(make) if "ipynb" in formats else None
         report = compose(results, tell)
-        for name, content in _files(report, formats, notebook, tell):
+        for name, content in _files(report, formats, notebook, pages, tell):
             write_bytes(folder / name, content)
             written.append(folder / name)
     return written
 
 
 def _files(
-    report: Report, formats: Sequence[str], notebook: Future[bytes] | None, tell: Callable[[str], None]
+    report: Report, formats: Sequence[str], notebook: Future[bytes] | None, pages: int, tell: Callable[[str], None]
 ) -> Iterator[tuple[str, bytes]]:
     """Yield the name inside the folder and the content of every file: figures, tables, documents, the page last."""
     for drawn in report.drawn:
@@ -113,7 +115,8 @@ def _files(
     missing: list[str] = []
     documents: dict[str, Callable[[], bytes]] = {}
     if "pdf" in formats:
-        documents["report.pdf"] = partial(pdf_report, report)
+        papers = cache(lambda: pdf_report(report, pages))
+        documents |= {"report.pdf": lambda: papers().paper, "supplement.pdf": lambda: papers().supplement}
     if notebook is not None:
         documents["report.ipynb"] = notebook.result
     for name, make in documents.items():

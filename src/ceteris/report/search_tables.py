@@ -1,16 +1,15 @@
 """Tables about the search: the improvement, every level of every factor, what was tuned, tried and spent, what is open."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from ceteris.analysis.results import ModelResults, Results, still_open
+from ceteris.analysis.results import ModelResults, Results
 from ceteris.figures.improvement import ABLATION_WORDS
 from ceteris.figures.luck import SOURCES
 from ceteris.findings import FactorFinding, LevelFinding, mean_of_finished
 from ceteris.formats import unit_of
-from ceteris.report.search_words import candidate_remark, claim_text, decision_text
+from ceteris.report.search_words import candidate_remark, claim_text, claims_against, decision_text
 from ceteris.report.table import Cell, Table, columns, detail, made
 from ceteris.report.words import improvement_sentence
 
@@ -62,37 +61,10 @@ def _choice(model: ModelResults, factor: FactorFinding) -> tuple[Cell, ...]:
         taken = f"{kept.tuned_label} instead of {before.tuned_label}" if before else kept.tuned_label
         shown = claim_text(found) if found else ""
     else:
-        taken, shown = f"{kept.tuned_label} stays" if kept else "", _claims_against(factor)
+        taken, shown = f"{kept.tuned_label} stays" if kept else "", claims_against(factor)
     numbers = (found.difference, found.low, found.high, found.adjusted_p, found.verdict) if found else (None,) * 5
     labels = (before.tuned_label if before else None, kept.tuned_label if kept else None)
     return (model.label, factor.label, taken, *bet, shown, *labels, *numbers, decision_text(factor))
-
-
-def _claims_against(factor: FactorFinding) -> str:
-    """Say of a factor that stayed what was shown of its options."""
-    found = [level.comparison for level in factor.levels if level.comparison]
-    if found and all(entry.identical for entry in found):
-        return "the same training"
-    counts = Counter("open" if still_open(entry) else "same" if entry.identical else entry.verdict for entry in found)
-    words = {
-        "better": "better",
-        "worse": "worse",
-        "equivalent": "equivalent",
-        "open": "not shown",
-        "same": "the same training",
-    }
-    of = f" of {len(found)}" if len(found) > 1 else ""
-    return ", ".join(f"{counts[key]}{of} {word}" if of else word for key, word in words.items() if counts[key])
-
-
-def explored(models: Sequence[ModelResults]) -> Table:
-    """Name every factor once with its question and the models for which it was explored."""
-    seen: dict[str, tuple[str, str, list[str]]] = {}
-    for model in models:
-        for factor in model.factors:
-            seen.setdefault(factor.name, (factor.label, factor.question, []))[2].append(model.label)
-    rows = ((title, question, ", ".join(labels)) for title, question, labels in seen.values())
-    return made("explored", "What was explored", columns("factor", "question", "models"), rows, exported=False)
 
 
 def levels(model: ModelResults, factors: Sequence[FactorFinding] | None = None) -> Table:

@@ -1,5 +1,6 @@
 """What a search did and found, in words: comparisons, decisions, tuning, candidates, and how each strategy searches."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, assert_never
 
@@ -62,6 +63,35 @@ def claim_text(found: Comparison) -> str:
         "equivalent": f"equivalent within ±{100 * found.margin:g}",
         "undecided": f"not shown ({_evidence(found)})",
     }[found.verdict]
+
+
+def shown_in_short(factor: FactorFinding) -> str:
+    """Say in a few words what was shown of a factor: of the option that is taken, else of all that were compared."""
+    kept = factor.kept
+    if kept is not None and kept is not factor.incumbent and kept.comparison is not None:
+        found = kept.comparison
+        if found.identical:
+            return "the same training"
+        words = {"better": "shown", "worse": "shown to be worse", "equivalent": "equivalent", "undecided": "not shown"}
+        return f"{words[found.verdict]} ({points(found.low)} to {points(found.high)})"
+    return claims_against(factor)
+
+
+def claims_against(factor: FactorFinding) -> str:
+    """Count what was shown of a factor's options against the setting that stayed."""
+    found = [level.comparison for level in factor.levels if level.comparison]
+    if found and all(entry.identical for entry in found):
+        return "the same training"
+    counts = Counter("open" if still_open(entry) else "same" if entry.identical else entry.verdict for entry in found)
+    words = {
+        "better": "better",
+        "worse": "worse",
+        "equivalent": "equivalent",
+        "open": "not shown",
+        "same": "the same training",
+    }
+    of = f" of {len(found)}" if len(found) > 1 else ""
+    return ", ".join(f"{counts[key]}{of} {word}" if of else word for key, word in words.items() if counts[key])
 
 
 def _evidence(found: Comparison) -> str:

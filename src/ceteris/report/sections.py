@@ -1,10 +1,9 @@
-"""What a report says: tables, figures drawn once, and the sections from which the page, the PDF and the notebook are made.
+"""What a report says: tables, figures drawn once, and the sections from which the page and the notebook are made.
 
 A section is a list of blocks, each of which names the formats that show it.
 """
 
 import logging
-import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,8 +15,8 @@ from ceteris.figures import ReportFigure, figures
 from ceteris.figures.report_figure import Panel
 from ceteris.findings import FactorFinding, OwnWords
 from ceteris.formats import percent, plain_points, points
+from ceteris.report import insights, tables, words
 from ceteris.report import search_tables as search
-from ceteris.report import tables, words
 from ceteris.report.search_words import (
     decision_text,
     failure_text,
@@ -33,11 +32,11 @@ TELLING = ("worth", "cells", "history", "rungs")
 
 DPI = 200  # of PNG files
 
-Medium = Literal["page", "pdf", "notebook"]
-ALL: tuple[Medium, ...] = ("page", "pdf", "notebook")
-LONG: tuple[Medium, ...] = ("page", "notebook")
+Medium = Literal[
+    "page", "notebook"
+]  # the PDF has an outline of its own and puts the page's figures and tables into its supplement
+ALL: tuple[Medium, ...] = ("page", "notebook")
 PAGE: tuple[Medium, ...] = ("page",)
-PDF: tuple[Medium, ...] = ("pdf",)
 NOTEBOOK: tuple[Medium, ...] = ("notebook",)
 
 
@@ -45,7 +44,7 @@ NOTEBOOK: tuple[Medium, ...] = ("notebook",)
 class Block:
     """A part of a section; ``where`` names the formats that show it."""
 
-    where: tuple[Medium, ...] = LONG
+    where: tuple[Medium, ...] = ALL
 
     @property
     def kind(self) -> str:
@@ -98,10 +97,9 @@ class DrawnFigure:
 
 @dataclass(frozen=True, kw_only=True)
 class Picture(Block):
-    """A figure; the PDF shows it where there is room."""
+    """A figure."""
 
     drawn: DrawnFigure
-    where: tuple[Medium, ...] = ALL
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +154,7 @@ class Judgements(Block):
     """For and against each model."""
 
     judged: Sequence[words.Judgement]
-    where: tuple[Medium, ...] = ("page", "pdf")
+    where: tuple[Medium, ...] = PAGE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,7 +194,7 @@ class Report:
         """Yield the figures of a section, those of one model, those that answer the strategy's question or the others."""
         for drawn in self.drawn:
             figure = drawn.figure
-            fits = figure.section == section and model in (None, figure.model)
+            fits = not figure.columns and figure.section == section and model in (None, figure.model)
             if fits and telling in (None, figure.kind in TELLING):
                 yield Picture(drawn=drawn)
 
@@ -215,22 +213,22 @@ def own_blocks(own: OwnWords, *names: str) -> Iterator[Block]:
 def summary_blocks(report: Report) -> Iterator[Block]:
     """Give the answer, what is taken and shown, what improved, and the test results."""
     results = report.results
-    yield Text(text=words.answer(results), style="answer", where=ALL)
+    yield Text(text=words.answer(results), style="answer")
     if results.data.note:
-        yield Text(text=f"About the data: {results.data.note.rstrip('.')}.", style="note", where=ALL)
+        yield Text(text=f"About the data: {results.data.note.rstrip('.')}.", style="note")
     for text in (words.form_sentence(results), *report.notes, words.spelled_sentence(results)):
         if text:
-            yield Text(text=text, style="note", where=ALL)
+            yield Text(text=text, style="note")
     yield Cards(cards=[_card(model, best) for model in results.models if (best := model.version())])
     if results.explored:
-        yield Heading(title="Improvement over the baseline", where=ALL)
+        yield Heading(title="Improvement over the baseline")
         yield Text(text=words.IMPROVEMENT)
-        yield Bullets(texts=[words.improvement_sentence(model) for model in results.explored], where=ALL)
+        yield Bullets(texts=[words.improvement_sentence(model) for model in results.explored])
         yield Rows(table=search.improvement(results.explored), where=NOTEBOOK)
         yield from report.picture("improvement")
         yield from _what_helped(report)
     yield Heading(title="On the test set")
-    yield Rows(table=tables.metrics_on_test(results).brief(), caption=False, where=ALL)
+    yield Rows(table=tables.metrics_on_test(results).brief(), caption=False)
     yield from report.picture("test-results")
 
 
@@ -249,18 +247,17 @@ def _card(model: ModelResults, best: VersionResults) -> Card:
 def _what_helped(report: Report) -> Iterator[Block]:
     results = report.results
     table = search.what_helped(results.models)
-    yield Heading(title="What is taken, and what was shown", where=ALL)
+    yield Heading(title="What is taken, and what was shown")
     yield Text(text=f"{strategy_words(results.models).how} {words.conditions_sentence(results)}".strip())
     if table.rows:
-        yield Text(text=words.TAKEN_AND_SHOWN, where=ALL)
-        yield Rows(table=table.brief(), caption=False, where=ALL)
+        yield Text(text=words.TAKEN_AND_SHOWN)
+        yield Rows(table=table.brief(), caption=False)
     yield from report.pictures("exploration", telling=True)
 
 
 def data_blocks(report: Report) -> Iterator[Block]:
     """Describe the data."""
     yield Rows(table=tables.data_description(report.results), caption=False)
-    yield Rows(table=tables.data_description(report.results, brief=True), where=PDF)
     yield Rows(table=tables.class_counts(report.results), folded=True, where=PAGE)
     yield from report.pictures("data")
 
@@ -268,9 +265,6 @@ def data_blocks(report: Report) -> Iterator[Block]:
 def models_blocks(report: Report) -> Iterator[Block]:
     """Describe the models, baseline and best."""
     yield Rows(table=tables.structures(report.results), caption=False)
-    differing, shared = tables.differing(tables.structures(report.results))
-    yield Rows(table=differing, where=PDF)
-    yield Text(text=shared, where=PDF)
     for name, text in report.results.code.items():
         yield Verbatim(title=f"Code of our own: {name}", text=text)
     for model in report.results.models:
@@ -290,9 +284,6 @@ def exploration_blocks(report: Report) -> Iterator[Block]:
         return
     yield Text(text=words.exploration_text(results))
     yield Text(text=f"Strategy: {strategy_words(results.models).name}.")
-    yield Text(text=words.method_text(results), where=PDF)
-    yield Rows(table=search.explored(results.models), where=PDF)
-    yield Bullets(texts=words.search_sentences(results), where=PDF)
     yield from report.picture("search-path")
     for model in results.explored:
         yield from _explored_model(report, model)
@@ -349,7 +340,6 @@ def outlook_blocks(report: Report) -> Iterator[Block]:
     if not text:
         return
     yield Text(text=text)
-    yield Text(text=f"{text} To go on: {command}." if command else text, where=PDF)
     if command:
         yield Text(
             text="To go on until all that matters is shown or the time is spent, with the name or the path of the study in the "
@@ -361,19 +351,10 @@ def outlook_blocks(report: Report) -> Iterator[Block]:
 
 def training_blocks(report: Report) -> Iterator[Block]:
     """Show the final trainings, and how far they over- or underfit."""
-    versions = report.results.versions
-    trained = "The baseline and the best setting of every model" if report.results.explored else "Every model"
-    yield Text(
-        text=f"{trained}, trained again; "
-        + (
-            "nothing is held out, and every training goes through all its epochs and keeps the last weights."
-            if versions and all(math.isnan(version.validation_accuracy) for version in versions)
-            else "training stops early on a validation part and goes back to the best epoch."
-        )
-    )
+    yield Text(text=words.training_text(report.results))
     yield from report.pictures("training")
     yield Heading(title="Over- and underfitting")
-    yield Bullets(texts=words.fit_sentences(report.results), where=ALL)
+    yield Bullets(texts=words.fit_sentences(report.results))
     yield Rows(table=tables.training_fit(report.results))
     yield Rows(table=tables.costs(report.results))
 
@@ -381,7 +362,6 @@ def training_blocks(report: Report) -> Iterator[Block]:
 def results_blocks(report: Report) -> Iterator[Block]:
     """Show the results on the test set."""
     yield Text(text=words.looks_sentence(report.results))
-    yield Bullets(texts=words.mistakes_sentences(report.results), where=PDF)
     for picture in report.pictures("results"):
         if picture.drawn.figure.name != "test-results":
             yield picture
@@ -396,14 +376,20 @@ def results_blocks(report: Report) -> Iterator[Block]:
 
 def residual_blocks(report: Report) -> Iterator[Block]:
     """Show what residual connections change."""
+    told = [*insights.depth_sentences(report.results), *insights.dynamics_sentences(report.results)]
+    if told:
+        yield Bullets(texts=told, where=ALL)
+        yield Rows(table=insights.depth_table(report.results), folded=True)
     pictures = list(report.pictures("residual"))
     yield from pictures
     for text in words.residual_sentences(report.results) if pictures else []:
-        yield Text(text=text, where=ALL)
+        yield Text(text=text)
 
 
 def explanations_blocks(report: Report) -> Iterator[Block]:
     """Look into the best models."""
+    if sentences := list(insights.map_sentences(report.results)):
+        yield Bullets(texts=sentences)
     yield from report.pictures("explanations")
     for model in report.results.models:
         for left_out in model.explanation.left_out if model.explanation else ():
@@ -412,11 +398,38 @@ def explanations_blocks(report: Report) -> Iterator[Block]:
             )
 
 
+def robustness_blocks(report: Report) -> Iterator[Block]:
+    """Tell how the models stand harder images."""
+    if sentences := list(insights.robustness_sentences(report.results)):
+        yield Bullets(texts=sentences, where=ALL)
+        yield from report.pictures("robustness")
+        yield Rows(table=insights.robustness_table(report.results))
+        yield Rows(table=insights.robustness_comparisons(report.results), folded=True)
+
+
+def confidence_blocks(report: Report) -> Iterator[Block]:
+    """Tell how far the confidence can be believed."""
+    if sentences := list(insights.confidence_sentences(report.results)):
+        yield Bullets(texts=sentences)
+        yield from report.pictures("confidence")
+        yield Rows(table=insights.confidence_table(report.results), folded=True)
+
+
+def layers_blocks(report: Report) -> Iterator[Block]:
+    """Tell what the layers hold, and what using the models takes."""
+    if sentences := list(insights.layer_sentences(report.results)):
+        yield Bullets(texts=sentences)
+        yield from report.pictures("layers")
+        yield Rows(table=insights.layer_table(report.results), folded=True)
+    if report.results.insights.costs:
+        yield Rows(table=insights.inference_table(report.results))
+
+
 def luck_blocks(report: Report) -> Iterator[Block]:
     """Tell where the noise comes from, where the study asks."""
     measured = [model for model in report.results.models if model.luck]
     if measured:
-        yield Bullets(texts=[words.luck_sentence(model) for model in measured], where=ALL)
+        yield Bullets(texts=[words.luck_sentence(model) for model in measured])
         yield Rows(table=search.luck(measured), folded=True)
         yield from report.pictures("luck")
 
@@ -424,6 +437,10 @@ def luck_blocks(report: Report) -> Iterator[Block]:
 def errors_blocks(report: Report) -> Iterator[Block]:
     """Show single images and what failed."""
     yield Bullets(texts=words.mistakes_sentences(report.results))
+    if sentences := [*insights.merged_sentences(report.results), *insights.doubts_sentences(report.results)]:
+        yield Bullets(texts=sentences, where=ALL)
+    if report.results.seen.merged:
+        yield Rows(table=insights.merged_table(report.results))
     yield from report.pictures("errors")
     failures = tables.failures(report.results)
     if failures.rows:
@@ -432,13 +449,13 @@ def errors_blocks(report: Report) -> Iterator[Block]:
 
 def conclusions_blocks(report: Report) -> Iterator[Block]:
     """State what follows."""
-    yield Bullets(texts=words.conclusions(report.results), where=ALL)
+    yield Bullets(texts=words.conclusions(report.results))
     yield from own_blocks(
         report.results.words, "hypothesis", "why", "conclusion", "reflection", "contributions", "statement"
     )
     judged = words.judgements(report.results)
     if judged:
-        yield Heading(title="For and against each model", where=("page", "pdf"))
+        yield Heading(title="For and against each model", where=PAGE)
         yield Judgements(judged=judged)
 
 
@@ -446,7 +463,6 @@ def reproducibility_blocks(report: Report) -> Iterator[Block]:
     """Give all that is needed to repeat the report."""
     results = report.results
     yield Text(text=words.effort_text(results))
-    yield Text(text=words.reproduction_text(results), where=PDF)
     yield Rows(table=tables.looks(results), where=PAGE)
     yield Rows(table=tables.recipes(results), folded=True)
     yield Rows(table=tables.packages(results), folded=True)
@@ -476,7 +492,10 @@ SECTIONS: tuple[tuple[str, str, Callable[[Report], Iterator[Block]]], ...] = (
     ("results", "Test results", results_blocks),
     ("residual", "Residual connections", residual_blocks),
     ("luck", "Where the noise comes from", luck_blocks),
+    ("robustness", "Robustness", robustness_blocks),
+    ("confidence", "Confidence", confidence_blocks),
     ("explanations", "Explanations", explanations_blocks),
+    ("layers", "What the layers hold", layers_blocks),
     ("errors", "Single images", errors_blocks),
     ("conclusions", "Conclusions", conclusions_blocks),
     ("reproducibility", "Reproducibility", reproducibility_blocks),

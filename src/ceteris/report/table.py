@@ -5,7 +5,7 @@ import html
 import io
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -39,7 +39,8 @@ class Column:
 class Table:
     """Rows of cells under named columns; ``name`` is its file name.
 
-    ``exported`` is False for tables that depend on when something was done and therefore have no CSV file.
+    ``exported`` is False for tables that depend on when something was done and therefore have no CSV file. A table of a paper
+    has a ``note`` below it and ``strong`` rows, by their places, in bold.
     """
 
     name: str
@@ -47,6 +48,8 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
     exported: bool = True
+    note: str = ""
+    strong: tuple[int, ...] = ()
 
     def csv(self) -> str:
         """Return the table as CSV (RFC 4180, line feeds), numbers in full precision, missing values empty."""
@@ -82,6 +85,12 @@ class Table:
         """Return the table without its first columns, which are the same in all rows."""
         return self._of(range(count, len(self.columns)))
 
+    def pieces(self, most: int) -> Iterator["Table"]:
+        """Yield the table in pieces of at most ``most`` columns, each with the first column."""
+        others = range(1, len(self.columns))
+        for start in range(0, max(len(others), 1), most - 1):
+            yield self._of([0, *others[start : start + most - 1]])
+
     def _of(self, places: Sequence[int]) -> "Table":
         rows = tuple(tuple(row[place] for place in places) for row in self.rows)
         return replace(self, columns=tuple(self.columns[place] for place in places), rows=rows)
@@ -109,10 +118,20 @@ def columns(*titles: str | tuple[str, Kind] | Column) -> tuple[Column, ...]:
 
 
 def made(
-    name: str, title: str, columns: Sequence[Column], rows: Iterable[Iterable[Cell]], *, exported: bool = True
+    name: str,
+    title: str,
+    columns: Sequence[Column],
+    rows: Iterable[Iterable[Cell]],
+    *,
+    exported: bool = True,
+    note: str = "",
+    strong: Iterable[int] = (),
 ) -> Table:
     """Make a table of rows in any form."""
-    return Table(name=name, title=title, columns=tuple(columns), rows=tuple(map(tuple, rows)), exported=exported)
+    filled = tuple(map(tuple, rows))
+    return Table(
+        name=name, title=title, columns=tuple(columns), rows=filled, exported=exported, note=note, strong=tuple(strong)
+    )
 
 
 def detail(title: str, kind: Kind) -> Column:

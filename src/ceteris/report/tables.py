@@ -1,7 +1,7 @@
 """Every table of a report, built from the results alone; names that begin with "costs" hold times and memory."""
 
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from ceteris.findings import Version, mean_of_finished
 from ceteris.recipe import CNN, MLP, CustomModel, Estimator, Recipe, ResNet, written_out
 from ceteris.records import HoldoutSplit
 from ceteris.report import search_tables as search
+from ceteris.report.insights import insight_tables
 from ceteris.report.search_words import failure_text
 from ceteris.report.table import Cell, Table, columns, detail, made
 
@@ -22,7 +23,7 @@ def tables(results: Results) -> tuple[Table, ...]:
     of_search = (table for make in search.TABLES if (table := make(results.models)).rows or make in search.ALWAYS)
     of_models = (table for make in OF_MODELS for table in make(results))
     where_asked = (table for make in WHERE_ASKED if (table := make(results)).rows)
-    return (*of_study, *where_asked, *of_search, *of_models)
+    return (*of_study, *where_asked, *of_search, *of_models, *insight_tables(results))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -172,13 +173,6 @@ def structures(results: Results) -> Table:
     return made("models", "The models, baseline and best", columns("property", *(name for name, _ in described)), rows)
 
 
-def differing(table: Table) -> tuple[Table, str]:
-    """Return the rows whose cells differ, and one sentence about what all models share."""
-    unequal = tuple(row for row in table.rows if len(set(row[1:])) > 1)
-    shared = [f"{row[0]} {row[1]}" for row in table.rows if len(set(row[1:])) == 1 and row[1] != "none"]
-    return replace(table, rows=unequal), f"All share: {'; '.join(shared)}." if shared else ""
-
-
 def _structure(recipe: Recipe, model: ModelResults, version: Version) -> Iterator[tuple[str, Cell]]:
     summary = model.baseline_summary if version == "baseline" else model.best_summary
     yield "structure", _architecture(recipe)
@@ -214,7 +208,8 @@ def _architecture(recipe: Recipe) -> str:
         case CNN() as cnn:
             kernels = ", ".join(f"{size}×{size}" for size in cnn.kernels)
             head = "global average" if cnn.global_average_pooling else ""
-            parts = [f"filters {_joined(cnn.filters)}", f"kernels {kernels}", f"{cnn.pooling} pooling", head]
+            each = f"{cnn.convolutions_per_block} convolutions per block" if cnn.convolutions_per_block > 1 else ""
+            parts = [f"filters {_joined(cnn.filters)}", f"kernels {kernels}", each, f"{cnn.pooling} pooling", head]
             parts += [f"head {_joined(cnn.head)}" if cnn.head else ""]
             parts += [f"shortcuts over {cnn.residual} convolutions" if cnn.residual else ""]
             return "; ".join(part for part in parts if part)
@@ -391,8 +386,10 @@ def references(results: Results) -> Table:
         if (best := model.version())
     }
     for model in results.models:
+        tested: dict[tuple[str, str], Cell] = {(test.factor, test.label): test.accuracy for test in model.level_tests}
         for factor, level in model.levels():
-            here[model.name, factor.name, level.label] = (level.mean, None, None, None)
+            of_level = tested.get((factor.name, level.label))
+            here[model.name, factor.name, level.label] = (level.mean, of_level, None, None)
     rows = (
         (
             results.title_of(stated.model), stated.factor, stated.level, stated.accuracy,

@@ -1,6 +1,7 @@
 """What a study's numbers say, in words: the answer first, and never more than the verdicts say."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,8 +11,9 @@ from ceteris.analysis.metrics import most_confused
 from ceteris.analysis.results import ModelResults, Results, TestComparison, VersionResults
 from ceteris.figures.fonts import fonts_for, spelling
 from ceteris.figures.luck import SOURCES
-from ceteris.findings import ComparisonTest, FactorFinding, FactorPath, LevelFinding
+from ceteris.findings import ComparisonTest, FactorFinding, FactorPath, LevelFinding, Verdict
 from ceteris.formats import duration, percent, plain_points, points, points_range, several, unit_of
+from ceteris.report.knowledge import FAMILIES, reason_of
 from ceteris.report.search_words import confirmation_sentence, search_text, strategy_words
 from ceteris.stats import MORE_REPETITIONS
 
@@ -26,26 +28,25 @@ _UNEQUAL = 1.1  # above this ratio of operations per training the arms' budgets 
 # The answer
 
 
-def answer(results: Results) -> str:
-    """Give the study's answer in a few sentences."""
+def answer(results: Results, *, brief: bool = False) -> str:
+    """Give the study's answer in a few sentences; a ``brief`` one counts the choices without naming them."""
     if not results.best:
         nothing = "No final training finished, so there is no test result; the table of failures tells why."
         return _joined(nothing, improvement_summary(results))
     ranked = sorted(results.best, key=lambda best: -best.mean("accuracy"))
+    if brief and len(ranked) > 4:
+        ranked = [*ranked[:3], ranked[-1]]
     *first, last = (f"{percent(best.mean('accuracy'))} ({best.title})" for best in ranked)
     reached = f"{', '.join(first)} and {last}" if first else last
     most = max(len(best.results) for best in ranked)
     mean = f", mean of {most} trainings each" if most > 1 else ""
+    of = f" of {len(results.best)} models (the first three and the last)" if len(ranked) < len(results.best) else ""
     subject = "best versions" if results.explored else "models"
-    text = f"The {subject} reach {reached} on the {results.test_count:,} test images{mean}."
-    told = (
-        text,
-        apart_sentence(results),
-        improvement_summary(results),
-        _choices_sentence(results),
-        looks_sentence(results),
-    )
-    return _joined(*told)
+    text = f"The {subject}{of} reach {reached} on the {results.test_count:,} test images{mean}."
+    choices = _choices_sentence(results, by_model=not brief)
+    improved = improvement_summary(results, brief=brief and len(results.models) > 4)
+    apart = "" if of and any(one.shown for one in results.comparisons) else apart_sentence(results)
+    return _joined(text, apart, improved, choices, looks_sentence(results))
 
 
 def _joined(*sentences: str) -> str:
@@ -71,8 +72,8 @@ def apart_sentence(results: Results) -> str:
     return f"They differ by {apart} of {results.test_count:,} images: the test set cannot tell them apart."
 
 
-def _choices_sentence(results: Results) -> str:
-    """Say what was taken and how much of it was shown; a search that varies all at once has a summary instead."""
+def _choices_sentence(results: Results, *, by_model: bool) -> str:
+    """Say what was taken, ``by_model``, and how much was shown; a search that varies all at once has a summary instead."""
     at_once = [model for model in results.models if not isinstance(model.search, FactorPath)]
     if at_once:
         return " ".join(f"{model.label}: {search_text(model)}" for model in at_once)
@@ -94,12 +95,25 @@ def _choices_sentence(results: Results) -> str:
         (model.label, [f"{factor.label} {level.tuned_label}" for factor in model.factors if (level := factor.winner)])
         for model in results.models
     ]
-    by_model = "; ".join(f"{model}: {', '.join(changed)}" for model, changed in changes if changed)
+    told = "; ".join(f"{model}: {', '.join(changed)}" for model, changed in changes if changed)
     return (
-        f"In {len(taken)} of {len(factors)} factors an option was taken as the best bet ({by_model}). {shown} of "
+        f"In {len(taken)} of {len(factors)} factors an option was taken as the best bet{f' ({told})' * by_model}. {shown} of "
         f"{len(factors)} gave a clear winner ({100 * results.significance:g} % error rate per factor; by chance we would "
         f"expect {chance})."
     )
+
+
+def abstract(results: Results) -> str:
+    """Say in a few measured sentences what was done and what came out."""
+    count = sum(level.comparison is not None for model in results.models for _, level in model.levels())
+    compared = f" and {count} options, each changed alone on the same folds and with the same random numbers" * bool(
+        count
+    )
+    done = (
+        f"On {results.data.title or results.data.name} ({results.data.train_count:,} training and {results.test_count:,} test "
+        f"images, {len(results.data.classes)} classes) {several(len(results.models), 'model')}{compared} were compared."
+    )
+    return _joined(done, answer(results, brief=True))
 
 
 def missing_sentence(what: str, reason: object) -> str:
@@ -137,6 +151,74 @@ def looks_sentence(results: Results) -> str:
         f"The test set has been looked at {count} times; every choice made after seeing an earlier look makes its numbers "
         "a little too good."
     )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Data, models, and what was explored
+
+
+def own_texts(results: Results, *names: str) -> list[tuple[str, str]]:
+    """Return what the authors wrote themselves under these names, each with whose place it is: study, model or factor."""
+    factors = {factor.name: factor for model in results.models for factor in model.factors}
+    places = [("", results.words), *((model.label, model.words) for model in results.models)]
+    places += [(factor.label, factor.words) for factor in factors.values()]
+    found = ((place, name, getattr(words, name).strip()) for name in names for place, words in places)
+    return [(f"{place}, {name}" if place else name, text) for place, name, text in found if text]
+
+
+def data_text(results: Results) -> str:
+    """Describe the data in a few sentences."""
+    data = results.data
+    channels, height, width = data.image_shape
+    low, high = int(data.train_class_counts.min()), int(data.train_class_counts.max())
+    each = f"{low:,}" if low == high else f"{low:,} to {high:,}"
+    return _joined(
+        f"{data.title or data.name} ({data.source}) has {data.train_count:,} training and {data.test_count:,} test images of "
+        f"{height} × {width} pixels with {several(channels, 'channel')}, in {len(data.classes)} classes with {each} training "
+        f"images each; {data.shares.rstrip('.')}."
+        if data.source
+        else "",
+        f"Preprocessing: {'; '.join(data.preprocessing)}." if data.preprocessing else "",
+        f"{data.note.rstrip('.')}." if data.note else "",
+    )
+
+
+def models_text(results: Results) -> str:
+    """Say how the models are built, baseline and best, and what they share."""
+    if len(results.models) > 4:
+        return "Baseline and best setting of every model."
+    built = [
+        f"{model.label} is built of {several(len(model.best_summary.layers), 'layer')} with "
+        f"{model.best_summary.parameters:,} parameters"
+        + (f" (baseline {model.baseline_summary.parameters:,})" if model.changed else "")
+        for model in results.models
+    ]
+    return f"{'; '.join(built)}."
+
+
+def explored_text(results: Results) -> str:
+    """Name every factor once with its question and the models for which it was explored."""
+    seen: dict[str, tuple[FactorFinding, list[str]]] = {}
+    for model in results.models:
+        for factor in model.factors:
+            seen.setdefault(factor.name, (factor, []))[1].append(model.label)
+    everyone = len(results.models)
+    for_some = {name: f" ({', '.join(labels)})" for name, (_, labels) in seen.items() if len(labels) < everyone}
+    return " ".join(
+        f"{factor.label}{for_some.get(name, '')}: {factor.question or 'which is best?'}"
+        for name, (factor, _) in seen.items()
+    )
+
+
+def reasons(results: Results) -> list[str]:
+    """Say why the techniques that were explored may help or hurt, from the literature: nothing here was measured."""
+    found = {
+        factor.label: reason
+        for model in results.models
+        for factor in model.factors
+        if (reason := reason_of(factor.fields))
+    }
+    return [f"{label}, in general: {reason}" for label, reason in found.items()]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -179,14 +261,24 @@ def improvement_in_short(model: ModelResults) -> str:
     return f"{kept}{text} (95 % interval {points(found.low)} to {points(found.high)})"
 
 
-def improvement_summary(results: Results) -> str:
-    """Put all models into one sentence for the study's answer; '' where there is no model."""
+def improvement_summary(results: Results, *, brief: bool = False) -> str:
+    """Put all models into one sentence for the study's answer, only counted in a ``brief`` one; '' where there is no model."""
     if not results.explored:
         return ""
     changed = [model for model in results.models if model.changed or model.confirmation]
     if not changed:
         return "No model's best recipe differs from its baseline: nothing improved on it."
     each = "; ".join(f"{model.label} {improvement_in_short(model)}" for model in results.explored)
+    if brief:
+        counts = Counter(
+            found.verdict for model in changed if model.confirmation and (found := model.confirmation.comparison)
+        )
+        words: dict[Verdict, str] = {
+            "better": "shown to be better", "undecided": "not shown to differ", "equivalent": "equivalent",
+            "worse": "shown to be worse",
+        }  # fmt: skip
+        told = ", ".join(f"{counts[verdict]} {text}" for verdict, text in words.items() if counts[verdict])
+        each = f"of {len(results.explored)} models {told or 'none was measured again'}"
     fresh = [model.confirmation for model in changed if model.confirmation is not None]
     where = (
         ", on images that no choice has seen" if fresh and all(found.fresh for found in fresh) else ", on new splits"
@@ -326,6 +418,36 @@ def _fit(version: VersionResults, results: Results) -> str:
     return f"{subject} has {numbers}: {verdict}."
 
 
+def training_text(results: Results) -> str:
+    """Say what was trained in the end, and when a training stops."""
+    trained = "The baseline and the best setting of every model" if results.explored else "Every model"
+    versions = results.versions
+    whole = versions and all(math.isnan(version.validation_accuracy) for version in versions)
+    stops = (
+        "nothing is held out, and every training goes through all its epochs and keeps the last weights."
+        if whole
+        else "training stops early on a validation part and goes back to the best epoch."
+    )
+    return f"{trained}, trained again; {stops}"
+
+
+def remedies_text(results: Results) -> str:
+    """Say what the best settings do against overfitting, and that training stopped early."""
+    found = []
+    for model in results.models:
+        recipe = model.best
+        parts = [
+            *(entry.kind.replace("-", " ") for entry in recipe.augmentation),
+            f"{recipe.penalty.kind} penalty" if recipe.penalty.kind != "none" else "",
+            "dropout" if getattr(recipe.model, "dropout", 0) else "",
+            "batch normalisation" if getattr(recipe.model, "batch_norm", False) else "",
+        ]
+        found.append(f"{model.label}: {', '.join(filter(None, parts)) or 'nothing else'}")
+    held_out = any(not math.isnan(version.validation_accuracy) for version in results.versions)
+    early = "every final training went back to its best epoch on a validation part; " if held_out else ""
+    return f"Against overfitting {early}the best settings use{' besides' if early else ''}: {'; '.join(found)}."
+
+
 def mistakes_sentences(results: Results) -> list[str]:
     """Say for every model's best version which class is hard and which pair is confused, where there are mistakes enough."""
     return [f"{best.title}: {_mistakes(best, results.data.classes)}" for best in results.best]
@@ -406,10 +528,15 @@ def training_log(results: Results) -> str:
 # Conclusions
 
 
-def conclusions(results: Results) -> list[str]:
-    """State what follows from the numbers and what does not."""
+def conclusions(results: Results, most: int = 1000) -> list[str]:
+    """State what follows from the numbers and what does not, of the ``most`` models with the highest test accuracy at most."""
+    ranked = sorted(results.best, key=lambda best: -best.mean("accuracy"))
+    first = [best.model for best in ranked[:most]]
+    told = [model for model in results.models if len(results.models) <= most or model.name in first]
+    fewer = f"Of {len(results.models)} models the {most} with the highest test accuracy are told here."
     sentences = [
-        *(_model_conclusion(results, model) for model in results.models),
+        fewer if len(told) < len(results.models) else "",
+        *(_model_conclusion(results, model) for model in told),
         apart_sentence(results),
         *_residual_conclusions(results),
         *to_decide_sentences(results)[:1],
@@ -513,6 +640,24 @@ def _add_extremes(
             told[model].append(f"{label} ({written(extreme)})")
 
 
+def judgement_sentences(results: Results) -> list[str]:
+    """Say for and against every model what was measured; models without an extreme are left out."""
+    return [
+        f"{one.title}, measured: "
+        + "; ".join(f"{side} it {', '.join(told)}" for side, told in (("for", one.pros), ("against", one.cons)) if told)
+        + "."
+        for one in judgements(results)
+        if one.pros or one.cons
+    ]
+
+
+def family_sentences(results: Results) -> list[str]:
+    """Say what speaks for and against the families of the models in general: nothing here was measured."""
+    there = dict.fromkeys(type(model.best.model) for model in results.models)
+    found = [FAMILIES[family] for family in there if family in FAMILIES]
+    return [f"{name}, in general: for it {pro}; against it {con}." for name, pro, con in found]
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # How it was done
 
@@ -576,13 +721,22 @@ def reproduction_text(results: Results) -> str:
 
 def method_text(results: Results) -> str:
     """Say how options were compared."""
-    return f"{strategy_words(results.models).how} {_TEST[test_of(results)]} {_JUDGED}"
+    return f"{_TEST[test_of(results)]} {_JUDGED}"
 
 
 def test_of(results: Results) -> ComparisonTest:
     """Return which test the claims rest on."""
     found = (level.comparison for model in results.models for _, level in model.levels() if level.comparison)
     return next((comparison.test for comparison in found), "corrected-t")
+
+
+def test_name(results: Results) -> str:
+    """Name the test that the claims rest on, in a few words."""
+    return {
+        "corrected-t": "corrected resampled t-test",
+        "two-part": "two-part test over images and trainings",
+        "two-way": "two-way test over images and seeds",
+    }[test_of(results)]
 
 
 _TEST: dict[ComparisonTest, str] = {
@@ -621,6 +775,10 @@ def method_sentences(results: Results) -> list[str]:
     ]
 
 
+ATTENTION = (
+    "Grad-CAM weighs the last feature maps by their effect on the predicted class (Selvaraju et al. 2017): what lies in bright "
+    "regions raises its score."
+)
 TAKEN_AND_SHOWN = (
     "Taken is our best bet for this model. Shown is what the data would convince a sceptic of. The expected gain is less than "
     "what was measured, because a part of that is likely to be luck."

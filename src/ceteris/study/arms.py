@@ -87,6 +87,7 @@ def arms_of(factor: Factor, incumbent: Recipe) -> Arms:
         values = describe_fields(incumbent, factor.fields)
         own = f"as before ({values})" if values else "as before"
         recipes = {own: incumbent} | recipes
+    recipes[own] = incumbent  # also where a level says the same in other words
     return Arms(recipes=recipes, incumbent=own, incompatible=tuple(incompatible))
 
 

@@ -35,8 +35,8 @@ class Exploration:
 class ConfirmationDesign:
     """Baseline and what was chosen once more, as long and with as many images as it is delivered.
 
-    From 2,000 training images on a fifth of them is kept for this alone, and ``seeds`` trainings of each recipe are judged by
-    it. Below, about twice as many blocks of new cross-validations are. 0 leaves the confirmation out.
+    From 2,000 training images on a fifth of them is kept for this alone, and ``seeds`` trainings of each recipe are
+    judged by it. Below, about twice as many blocks of new cross-validations are. 0 leaves the confirmation out.
     """
 
     seeds: Annotated[int, Field(strict=True, ge=0, le=100)] = 5
@@ -187,7 +187,8 @@ class Race:
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
 class Halving:
-    """Successive halving: many recipes with few epochs, the best 1 in ``reduction`` goes on with ``reduction`` times as many.
+    """Successive halving: many recipes with few epochs, the best 1 in ``reduction`` goes on with ``reduction`` times
+    as many.
 
     The baseline and its single changes (up to half of the recipes) come first, the others are drawn from all levels of all
     factors and from ``ranges``. A schedule is a function of the share of the training that is done, so a shortened training
@@ -220,6 +221,35 @@ class ModelSpec:
     words: OwnWords = OwnWords()
 
 
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Explain:
+    """What is looked at in the final models, after all choices; a part at 0 or false is left out.
+
+    ``mistakes`` misclassified test images get maps of what every model looks at, with Grad-CAM on ``layer`` ('' for
+    the last convolution), which is also the layer of the ``embedding`` ('' for the input of the last linear layer).
+    ``checks`` test images say whether the maps tell anything, ``robustness`` test images are corrupted and attacked,
+    ``layers`` test images show how the layers hold the classes apart. ``doubts`` training images are shown whose
+    labels the out-of-fold predictions speak against, and as many of the hardest. ``costs`` measures what using the
+    models takes, ``dynamics`` how the first residual network trains with and without its shortcuts. ``alike`` lists
+    classes that nobody can tell apart, by their names; () takes letters and digits that look alike where the data
+    have both.
+    """
+
+    mistakes: WholeNumber = 6
+    layer: Annotated[str, Field(max_length=200)] = ""
+    embedding: Literal["t-sne", "pca"] = "t-sne"
+    checks: WholeNumber = 0
+    robustness: WholeNumber = 0
+    layers: WholeNumber = 0
+    doubts: WholeNumber = 12
+    costs: Flag = False
+    dynamics: Flag = False
+    alike: tuple[tuple[str, ...], ...] = ()
+
+
+ALL_PARTS = Explain(checks=50, robustness=1000, layers=500, doubts=20, costs=True, dynamics=True)
+
+
 def _several(runs: int) -> int:
     if runs == 1:
         raise ValueError("one run has no spread: 0 leaves the sources of luck out, 2 or more measure them; received 1")
@@ -235,7 +265,9 @@ class Study:
     ``caution`` is how probably a level must be worth its cost to be taken: 0.5 takes every best bet. ``test`` is what
     claims rest on: the two-part test, or the stricter corrected t-test.
 
-    ``variance`` > 0 trains every best recipe that often with each source of luck varied alone, see ``ceteris.study.luck``.
+    ``match`` "parameters" multiplies the widths of every model but the first (hidden units, or filters and head) so that
+    its baseline has as many parameters as the first model's. ``variance`` > 0 trains every best recipe that often with each
+    source of luck varied alone, see ``ceteris.study.luck``.
 
     ``form`` says whether this is the study itself or what its table [quick] or [full] made of it; ``reference`` holds results
     from elsewhere that the report shows beside its own.
@@ -258,6 +290,8 @@ class Study:
     confirmation: ConfirmationDesign = ConfirmationDesign()
     final: Final = Final()
     variance: Annotated[int, Field(strict=True, ge=0, le=100), AfterValidator(_several)] = 0
+    match: Literal["none", "parameters"] = field(default="none", metadata=ADDED)
+    explain: Explain = Explain()
     models: Annotated[tuple[ModelSpec, ...], Field(min_length=1)]
     factors: tuple[Factor, ...] = ()
     form: Form = ""
@@ -276,6 +310,11 @@ def factors_of(study: Study, model: str) -> tuple[Factor, ...]:
 def ranges_of(study: Study) -> tuple[Range, ...]:
     """Return the ranges of the study's strategy, () where it has none."""
     return study.strategy.ranges if isinstance(study.strategy, Joint | Halving) else ()
+
+
+def varied(study: Study, model: str) -> bool:
+    """Say whether anything of a model is varied, so that there is something to choose."""
+    return bool(factors_of(study, model) or ranges_of(study))
 
 
 def keeps_levels(study: Study) -> bool:

@@ -5,15 +5,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from ceteris.data import DataSet, load, split_images, split_indices
+from ceteris.data import DataSet, load, split_indices
 from ceteris.execution.pools import process_count
 from ceteris.execution.populations import NEVER, Stacking, stacked_folds, table_for
 from ceteris.execution.progress import StageKind
 from ceteris.execution.queue import Records, Request, SizeOf
 from ceteris.recipe import CustomLoss, CustomModel, Estimator, Recipe, written_out
 from ceteris.records import CrossValidationSplit, HoldoutSplit, IntArray, Record, ReserveSplit, Split, Trial
+from ceteris.study.matching import matched
 from ceteris.study.study import Study
 from ceteris.training.device import execution_of, resolve_device
+from ceteris.training.single import split_of
 from ceteris.user_code import NO_IMPORTS, ImportPolicy
 
 T = TypeVar("T")
@@ -110,23 +112,24 @@ class ExperimentContext:
             self._held_out[split] = split_indices(split, self.labels, self.groups)[1]
         return self._held_out[split]
 
-    def fitted_count(self, split: Split) -> int:
-        """Return on how many images a trial with this split fits; 0 where the images are not known."""
-        return 0 if self.labels is None else len(split_images(split, self.labels, self.groups).fitted)
+    def fitted_count(self, trial: Trial) -> int:
+        """Return on how many images a trial fits; 0 where the images are not known."""
+        return 0 if self.labels is None else len(split_of(trial, self.labels, self.groups).fitted)
 
 
 def context_of(study: Study, data_set: DataSet, options: RunOptions) -> ExperimentContext:
-    """Return what is the same for all trials of a study on this machine.
+    """Return what is the same for all trials of a study on this machine; its study's models are matched.
 
     Raises:
-        ConfigError: when the device is not on this machine.
+        ConfigError: when the device is not on this machine, or a model cannot be matched.
     """
     extension = (
         Extension(budget_seconds=options.budget_seconds, workers=options.processes) if options.until_decided else None
     )
     device = resolve_device(options.device)
+    train = data_set.train
     return ExperimentContext(
-        study=study,
+        study=matched(study, train.shape, len(train.classes), options.imports),
         data=data_set.train.digest,
         device=device,
         extension=extension,

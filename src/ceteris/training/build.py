@@ -112,20 +112,7 @@ def build_model(
         return _custom_model(model, input_shape, classes, generator, imports)
     if isinstance(model, recipe.Estimator):
         return EstimatorNetwork(_estimator(model, generator, imports), classes)
-    activation = build_activation(model.activation)
-    settings = _settings(model, "initialisation", "width", "depth", "image_size") | {"activation": activation}
-    size_before, input_shape = input_shape[1:], _resized(input_shape, model.image_size)
-    settings |= {"input_shape": input_shape, "classes": classes}
-    make: type[nn.Module]
-    match model:
-        case recipe.MLP():
-            make, found, fields_of_size = MLP, size.mlp_size(**settings), "hidden"
-        case recipe.CNN():
-            make, found, fields_of_size = CNN, size.cnn_size(**settings), "filters, kernels or head"
-        case recipe.ResNet():
-            make, found, fields_of_size = ResNet, size.resnet_size(**settings), "blocks, filters, kernel or head"
-        case _:
-            assert_never(model)
+    make, settings, found, fields_of_size = _network(model, _resized(input_shape, model.image_size), classes)
     size.require_buildable(found, batch_size, fields_of_size)
     if found.parameters > most_parameters:
         raise ConfigError(
@@ -133,17 +120,50 @@ def build_model(
         )
     with torch.device("meta"):  # memory and default weights would be made only to be overwritten
         network: nn.Module = make(**settings)
-    if input_shape[1:] != size_before:
-        network = nn.Sequential(OrderedDict(resize=Resize(input_shape[1:]), **dict(network.named_children())))
+    if settings["input_shape"] != input_shape:
+        resize = Resize(settings["input_shape"][1:])
+        network = nn.Sequential(OrderedDict(resize=resize, **dict(network.named_children())))
     _allocate(network)
     initialisation.initialise_(
         network,
         method=model.initialisation.kind,
-        gain=initialisation.gain_of(activation()),
+        gain=initialisation.gain_of(settings["activation"]()),
         generator=generator,
         apart=shortcut_modules(network) if isinstance(model, recipe.CNN) else (),
     )
     return network
+
+
+def parameter_count_of(
+    model: recipe.Model, input_shape: Shape, classes: int, *, imports: ImportPolicy = NO_IMPORTS
+) -> int:
+    """Return how many parameters a model has; one of known layers gets no memory for that."""
+    model = model.written_out()
+    if isinstance(model, recipe.CustomModel | recipe.Estimator):
+        generator = torch.Generator().manual_seed(0)
+        network = build_model(model, input_shape=input_shape, classes=classes, generator=generator, imports=imports)
+    else:
+        make, settings, *_ = _network(model, _resized(input_shape, model.image_size), classes)
+        with torch.device("meta"):
+            network = make(**settings)
+    return sum(weight.numel() for weight in network.parameters())
+
+
+def _network(
+    model: recipe.MLP | recipe.CNN | recipe.ResNet, input_shape: Shape, classes: int
+) -> tuple[type[nn.Module], dict[str, Any], size.Size, str]:
+    """Return the class of a network, its arguments, how large it would be and which fields make it so large."""
+    settings = _settings(model, "initialisation", "width", "depth", "image_size")
+    settings |= {"activation": build_activation(model.activation), "input_shape": input_shape, "classes": classes}
+    match model:
+        case recipe.MLP():
+            return MLP, settings, size.mlp_size(**settings), "hidden"
+        case recipe.CNN():
+            return CNN, settings, size.cnn_size(**settings), "filters, kernels or head"
+        case recipe.ResNet():
+            return ResNet, settings, size.resnet_size(**settings), "blocks, filters, kernel or head"
+        case _:
+            assert_never(model)
 
 
 def _resized(shape: Shape, shorter: int | None) -> Shape:

@@ -65,7 +65,9 @@ def run_population(
     parts: dict[object, list[int]] = defaultdict(list)  # members whose epochs have equally many batches of equal size
     for index, trial in enumerate(trials):
         recipe = trial.recipe
-        sizes = batch_sizes(len(split_of(trial, train).fitted), recipe.batch_size, recipe.last_batch)
+        sizes = batch_sizes(
+            len(split_of(trial, train.labels, train.groups).fitted), recipe.batch_size, recipe.last_batch
+        )
         parts[index if shape_key(trial) is None else tuple(sizes)].append(index)
     results: dict[int, TrialResult] = {}
     for indices in parts.values():
@@ -115,7 +117,7 @@ def stacked_trainee(
         ConfigError: when a recipe cannot be built.
     """
     first, device = trials[0], trials[0].execution.device
-    splits = [split_of(trial, train) for trial in trials]
+    splits = [split_of(trial, train.labels, train.groups) for trial in trials]
     moments = [
         build.build_standardisation(trial.recipe.standardisation, train.images, split.fitted)
         for trial, split in zip(trials, splits, strict=True)

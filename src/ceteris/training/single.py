@@ -246,7 +246,7 @@ def single_trainee(trial: Trial, train: ImageSet, split: SplitImages, imports: I
     return SingleTrainee(objects, images, run_of(trial, train, objects.model, split, moments), config)
 
 
-def split_of(trial: Trial, train: ImageSet) -> SplitImages:
+def split_of(trial: Trial, labels: IntArray, groups: IntArray | None = None) -> SplitImages:
     """Return what every image is for in a trial: by its split, and as many to fit on as its recipe says.
 
     A schedule that looks at a validation loss gets images of its own where no others are there to stop by.
@@ -254,17 +254,17 @@ def split_of(trial: Trial, train: ImageSet) -> SplitImages:
     Raises:
         DataError: when the images cannot be split as the trial says.
     """
-    recipe, split = trial.recipe, split_images(trial.split, train.labels, train.groups)
+    recipe, split = trial.recipe, split_images(trial.split, labels, groups)
     fold = trial.split.index if isinstance(trial.split, CrossValidationSplit) else 0
     judged = not isinstance(trial.split, HoldoutSplit) or not trial.split.fraction  # by images that steer nothing
     if (share := build.watched_share(recipe.schedule)) and judged and split.watched is None:
-        groups = None if train.groups is None else train.groups[split.fitted]
+        own_groups = None if groups is None else groups[split.fitted]
         random = generator(trial.split.seed, fold, "validation")
-        watched = held_out_share(train.labels[split.fitted], groups, share, random)
+        watched = held_out_share(labels[split.fitted], own_groups, share, random)
         split = replace(split, fitted=np.delete(split.fitted, watched), watched=split.fitted[watched])
     if recipe.images:
         random = generator(trial.split.seed, fold, "sample")
-        chosen = stratified_sample(train.labels[split.fitted], recipe.images, random)
+        chosen = stratified_sample(labels[split.fitted], recipe.images, random)
         split = replace(split, fitted=split.fitted[chosen])
     return split
 

@@ -60,7 +60,7 @@ def run_trial(
     try:
         with full_float32(trial.execution.device):
             reset_peak(trial.execution.device)
-            images = split_of(trial, train)
+            images = split_of(trial, train.labels, train.groups)
             if isinstance(trial.recipe.model, Estimator):
                 run = fit_estimator(trial, train, images, imports, on_epoch)
                 return result_of(trial, train, run, TrialMeta(images=images, flops=0))
@@ -84,7 +84,9 @@ def failed_record(trial: Trial, message: str, trace: str = "") -> Failed:
 
 def standardisation_of(trial: Trial, train: ImageSet) -> tuple[FloatArray, FloatArray]:
     """Return what a trial subtracts from every channel and divides it by, (c,) each in 0..255: mostly mean and deviation."""
-    return build.build_standardisation(trial.recipe.standardisation, train.images, split_of(trial, train).fitted)
+    return build.build_standardisation(
+        trial.recipe.standardisation, train.images, split_of(trial, train.labels, train.groups).fitted
+    )
 
 
 def measure_step(
