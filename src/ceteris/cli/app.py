@@ -316,8 +316,9 @@ def studies() -> None:
     from ceteris.study import shipped_studies
 
     trees = {name: tomllib.loads(text) for name, text in shipped_studies().items()}
-    rows = [(name, str(tree["data"]), ", ".join(tree["models"]), str(tree["question"])) for name, tree in trees.items()]
-    Console().print(rich_table("Shipped studies", ("name", "data", "models", "question"), rows, whole=(0, 1)))
+    sets = {name: tree["data"] if isinstance(tree["data"], list) else [tree["data"]] for name, tree in trees.items()}
+    rows = [(name, ", ".join(sets[name]), ", ".join(tree["models"]), tree["question"]) for name, tree in trees.items()]
+    Console().print(rich_table("Shipped studies", ("name", "data", "models", "question"), rows, whole=(0,)))
 
 
 @data_app.command(name="list")
