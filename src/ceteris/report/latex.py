@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 
 from ceteris.analysis.results import Results
 from ceteris.formats import duration, plain_points, points, shortened, visible
-from ceteris.report import knowledge, paper_tables, words
+from ceteris.report import knowledge, words
+from ceteris.report.paper_tables import paper_tables
 from ceteris.report.sections import Report
 from ceteris.report.table import NUMERIC, Table
 
@@ -117,7 +118,7 @@ def markdown_report(report: Report) -> str:
 
 def _parts(report: Report) -> Iterator[str]:
     results = report.results
-    tables = {table.name: markdown_table(table) for table in paper_tables.paper_tables(results)}
+    tables = {table.name: markdown_table(table) for table in paper_tables(results)}
     pictures = {
         drawn.figure.name.removeprefix("paper-"): drawn.figure for drawn in report.drawn if drawn.figure.columns
     }
