@@ -17,7 +17,7 @@ from ceteris.errors import CeterisError, ConfigError
 from ceteris.formats import shortened, visible
 
 if TYPE_CHECKING:
-    from ceteris.api import Result, TrainedModel
+    from ceteris.api import TrainedModel
     from ceteris.findings import Form
     from ceteris.study import Study
     from ceteris.study.trials import RunOptions
@@ -213,7 +213,7 @@ def run(
         Also print every epoch of every final training, on training, validation and test images, as log.txt has them.
     """
     from ceteris.api import budget_of, run_study
-    from ceteris.api.several import common_name, run_all
+    from ceteris.api.several import common_name, report_all
     from ceteris.cli.display import Display
     from ceteris.cli.printing import print_result, print_side_by_side, result_json
     from ceteris.execution.pools import process_count
@@ -232,12 +232,11 @@ def run(
         overwrite=overwrite,
     )
     console = Terminal(stderr=True)
-
-    def run_one(name: str, asked: "Study") -> "Result":
+    results = {}
+    for name, asked in studies.items():
         with Display(console, process_count(where.workers, where.device)) as display:
-            return run_study(asked, replace(options, out=options.out / name), display, original=text)
-
-    results = run_all(studies, options.out, run_one)
+            results[name] = run_study(asked, replace(options, out=options.out / name), display, original=text)
+    report_all(results, options.out)
     if as_json:
         shown = {name: result_json(result) for name, result in results.items()}
         _print_json(shown if len(shown) > 1 else shown[""])
