@@ -51,7 +51,8 @@ shorter training keeps the shape of its schedule, or epochs: `"10 epochs"`.
 | `name` | names the result folder: letters, digits, `.`, `_`, `-` |
 | `title`, `author`, `group` | appear in the report and on every figure |
 | `question`, `hypothesis`, `why`, `conclusion`, `reflection`, `contributions`, `statement` | your own words, see below |
-| `data` | a known name (`ceteris data list`) or the path of a folder or file |
+| `data` | a known name (`ceteris data list`) or the path of a folder or file; of a list each, side by side |
+| `[on.NAME]` | what is different on the data set of that name where there are several, such as `final.epochs = 5` |
 | `seed` | root of all randomness |
 | `strategy` | how the best recipe is searched: a choice, see below; [strategies.md](strategies.md) compares them |
 | `significance` | two-sided, after Holm's correction over the levels of a factor |
@@ -61,7 +62,7 @@ shorter training keeps the shape of its schedule, or epochs: `"10 epochs"`.
 | `test` | what claims rest on: `two-part`, or the stricter `corrected-t` |
 | `match` | `"none"`, or `"parameters"`: every model but the first is made as large as the first by its widths |
 | `variance` | 0; 2 or more: where the noise comes from, by training every best recipe so often for each source of luck |
-| `[models.NAME]` | `title`, own words and the keys of a recipe: the baseline of one model |
+| `[models.NAME]` | `title`, own words, `embedding` (layer of the t-SNE picture), a recipe: the baseline of one model |
 | `[[factors]]` | `name`, `title`, own words, `field` (or `fields`), `levels`, `models` (all of them without it), `tune` |
 | `[quick]`, `[full]` | what `--quick` or `--full` changes: any key, models and factors by name; `false` leaves one out |
 | `[[reference]]` | `source`, `results`: what others reached, each `{ model, factor, level, accuracy }`, shown beside yours |

@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time each name is imp
         predict_pictures,
         read_model,
         run,
+        run_each,
         test_model,
     )  # fmt: skip
     from ceteris.study import Study, read_study
@@ -39,6 +40,7 @@ __all__ = [
     "read_model",
     "read_study",
     "run",
+    "run_each",
     "test_model",
 ]
 

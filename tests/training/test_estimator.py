@@ -149,3 +149,9 @@ def test_code_of_the_shipped_studies_is_imported_unasked_and_nothing_that_it_imp
     record = finished(run_trial(tiny_trial(replace(MLP, model=model, loss=loss)), tiny_images()).record)
     plain = finished(run_trial(tiny_trial(replace(MLP, model=model, loss=r.CrossEntropy())), tiny_images()).record)
     assert record.loss == pytest.approx(plain.loss, rel=1e-4)
+
+
+def test_an_estimator_computes_in_double_precision() -> None:
+    network = EstimatorNetwork(KNeighborsClassifier(1), 2)
+    network.fit(torch.zeros(2, 1, 2, 2), np.array([0, 1]))
+    assert network.estimator._fit_X.dtype == np.float64

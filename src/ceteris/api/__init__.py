@@ -5,6 +5,7 @@ from ceteris.api.bundle import Bundle, Missing, bundle_result
 from ceteris.api.model import ModelCard, TrainedModel, model_summaries, read_model, study_summaries, write_model
 from ceteris.api.result import Result, open_result
 from ceteris.api.runs import budget_of, run, run_study, seconds_of
+from ceteris.api.several import run_each
 from ceteris.api.visualise import embed_images, feature_visualization, test_model
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "predict_pictures",
     "read_model",
     "run",
+    "run_each",
     "run_study",
     "seconds_of",
     "study_summaries",

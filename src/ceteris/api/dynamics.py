@@ -161,7 +161,8 @@ def _initial(
 def _observed(trial: Trial, train: ImageSet, device: torch.device) -> tuple[Tensor, Tensor]:
     """Return the images that a network is looked at with: of those it is fitted on, the same for all networks."""
     fitted = split_images(trial.split, train.labels, train.groups).fitted
-    places = np.sort(np.random.default_rng(trial.seed).permutation(fitted)[:OBSERVED_BATCH])
+    random = np.random.default_rng(trial.seed)
+    places = np.sort(random.permutation(fitted)[:OBSERVED_BATCH])
     pixels = train.images[places].astype(np.float32)
     mean, std = pixels.mean(axis=(0, 2, 3), keepdims=True), np.maximum(pixels.std(axis=(0, 2, 3), keepdims=True), 1.0)
     return torch.from_numpy((pixels - mean) / std).to(device), torch.from_numpy(train.labels[places]).to(device)

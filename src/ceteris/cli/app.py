@@ -3,11 +3,11 @@
 import json
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from cyclopts import App, CycloptsError, Parameter, UnknownCommandError
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -17,7 +17,7 @@ from ceteris.errors import CeterisError, ConfigError
 from ceteris.formats import shortened, visible
 
 if TYPE_CHECKING:
-    from ceteris.api import TrainedModel
+    from ceteris.api import Result, TrainedModel
     from ceteris.findings import Form
     from ceteris.study import Study
     from ceteris.study.trials import RunOptions
@@ -62,6 +62,9 @@ Formats = Annotated[list[str] | None, Parameter(negative="")]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON for a program instead of tables.")]
 
 
+Parsed = TypeVar("Parsed")
+
+
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class StudyOptions:
@@ -86,8 +89,19 @@ class StudyOptions:
     ] = False
 
     def study(self, name_or_path: str) -> "tuple[Study, str]":
-        """Return a study with its overrides, and the text of its file as it was written."""
-        from ceteris.study import parse_study, study_text
+        """Return a study on one data set with its overrides, and the text of its file as it was written."""
+        from ceteris.study import parse_study
+
+        return self._read(name_or_path, parse_study)
+
+    def studies(self, name_or_path: str) -> "tuple[dict[str, Study], str]":
+        """Return the study on each of its data sets, see :func:`ceteris.study.files.parse_studies`, and its text."""
+        from ceteris.study.files import parse_studies
+
+        return self._read(name_or_path, parse_studies)
+
+    def _read(self, name_or_path: str, parse: Callable[..., Parsed]) -> tuple[Parsed, str]:
+        from ceteris.study import study_text
 
         if self.quick and self.full:
             raise ConfigError("--quick and --full are two forms of a study; give one of them.")
@@ -96,7 +110,7 @@ class StudyOptions:
         if self.allow_imports:
             look_for_modules(Path(name_or_path).parent, Path())
         settings = [*(self.set or []), *(["reading.skip_unreadable=true"] if self.skip_unreadable else [])]
-        return parse_study(text, settings, origin=name_or_path, form=form), text
+        return parse(text, settings, origin=name_or_path, form=form), text
 
     def run_options(self, study: "Study") -> "RunOptions":
         """Return how and where a study runs."""
@@ -199,16 +213,18 @@ def run(
         Also print every epoch of every final training, on training, validation and test images, as log.txt has them.
     """
     from ceteris.api import budget_of, run_study
+    from ceteris.api.several import common_name, run_all
     from ceteris.cli.display import Display
-    from ceteris.cli.printing import print_result, result_json
+    from ceteris.cli.printing import print_result, print_side_by_side, result_json
     from ceteris.execution.pools import process_count
 
     budget_seconds = budget_of(until_decided, budget)
-    asked, text = where.study(study)
+    studies, text = where.studies(study)
     if variance:
-        asked = replace(asked, variance=asked.variance or 5)
+        studies = {name: replace(asked, variance=asked.variance or 5) for name, asked in studies.items()}
+    first = next(iter(studies.values()))
     options = replace(
-        where.run_options(asked),
+        where.run_options(replace(first, name=common_name(studies))),
         until_decided=until_decided,
         budget_seconds=budget_seconds,
         formats=formats or FORMATS,
@@ -216,14 +232,22 @@ def run(
         overwrite=overwrite,
     )
     console = Terminal(stderr=True)
-    with Display(console, process_count(where.workers, where.device)) as display:
-        result = run_study(asked, options, display, original=text)
+
+    def run_one(name: str, asked: "Study") -> "Result":
+        with Display(console, process_count(where.workers, where.device)) as display:
+            return run_study(asked, replace(options, out=options.out / name), display, original=text)
+
+    results = run_all(studies, options.out, run_one)
     if as_json:
-        _print_json(result_json(result))
-    else:
+        shown = {name: result_json(result) for name, result in results.items()}
+        _print_json(shown if len(shown) > 1 else shown[""])
+        return
+    for result in results.values():
         if verbose:
             Terminal(soft_wrap=True).print((result.folder / "log.txt").read_text(encoding="utf-8"), highlight=False)
         print_result(Terminal(), result)
+    if len(results) > 1:
+        print_side_by_side(Terminal(), results, options.out)
 
 
 @app.command
@@ -246,19 +270,19 @@ def plan(study: str, *, where: StudyOptions = _AS_IT_IS, budget: str | None = No
         from ceteris.api import seconds_of  # with all that reports need, which a plan does not
 
         seconds = seconds_of(budget)
-    asked, _ = where.study(study)
-    options = where.run_options(asked)
-    with tell_planning(Terminal(stderr=True)) as progress:
-        progress(f"reading the data: {asked.data} (prepared the first time, which may take a minute)")
-        data_set = open_data(asked, options, progress)
+    for asked in where.studies(study)[0].values():
+        options = where.run_options(asked)
+        with tell_planning(Terminal(stderr=True)) as progress:
+            progress(f"reading the data: {asked.data} (prepared the first time, which may take a minute)")
+            data_set = open_data(asked, options, progress)
+            if seconds:
+                fitted = fit_to_budget(asked, data_set, options, seconds, progress=progress)
+            else:
+                estimate = plan_study(asked, data_set, options, progress=progress)
         if seconds:
-            fitted = fit_to_budget(asked, data_set, options, seconds, progress=progress)
+            _print_json(fitted_json(fitted)) if as_json else print_fitted(Terminal(), study, fitted)
         else:
-            estimate = plan_study(asked, data_set, options, progress=progress)
-    if seconds:
-        _print_json(fitted_json(fitted)) if as_json else print_fitted(Terminal(), study, fitted)
-    else:
-        _print_json(plan_json(estimate)) if as_json else print_plan(Terminal(), estimate)
+            _print_json(plan_json(estimate)) if as_json else print_plan(Terminal(), estimate)
 
 
 @app.command
@@ -292,8 +316,9 @@ def studies() -> None:
     from ceteris.study import shipped_studies
 
     trees = {name: tomllib.loads(text) for name, text in shipped_studies().items()}
-    rows = [(name, str(tree["data"]), ", ".join(tree["models"]), str(tree["question"])) for name, tree in trees.items()]
-    Console().print(rich_table("Shipped studies", ("name", "data", "models", "question"), rows, whole=(0, 1)))
+    sets = {name: tree["data"] if isinstance(tree["data"], list) else [tree["data"]] for name, tree in trees.items()}
+    rows = [(name, ", ".join(sets[name]), ", ".join(tree["models"]), tree["question"]) for name, tree in trees.items()]
+    Console().print(rich_table("Shipped studies", ("name", "data", "models", "question"), rows, whole=(0,)))
 
 
 @data_app.command(name="list")
@@ -505,6 +530,7 @@ def report(
     formats: Formats = None,
     execute: Annotated[bool, Parameter(negative="")] = False,
     notebook_train: Annotated[bool, Parameter(negative="")] = False,
+    pages: int = 5,
 ) -> None:
     """Write the report again from the findings in a result folder, without training anything.
 
@@ -518,6 +544,8 @@ def report(
         Execute the notebook although this machine did not write the folder.
     notebook_train:
         Write the notebook that trains everything again instead of reading what was stored.
+    pages:
+        At most so many pages of content has report.pdf; what finds no room goes into supplement.pdf.
     """
     from ceteris.report import write_report
     from ceteris.store import is_own, read_findings
@@ -531,6 +559,7 @@ def report(
             formats=chosen,
             execute=execute,
             train=notebook_train,
+            pages=pages,
             progress=status.update,
         )
     Terminal().print(f"Report: {folder / 'report.html'}", highlight=False)

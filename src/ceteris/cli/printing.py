@@ -3,7 +3,7 @@
 What the tables are about is imported for its types alone, so that a plan prints its own without loading reports.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -80,6 +80,18 @@ def print_result(console: Console, result: "Result") -> None:
     ):
         if (result.folder / name).exists():
             console.print(f"{text + ':':10}{result.folder / name}", highlight=False, soft_wrap=True, markup=False)
+
+
+def print_side_by_side(console: Console, results: Mapping[str, "Result"], folder: Path) -> None:
+    """Print the test accuracies of several data sets side by side, and where the report over all lies."""
+    from ceteris.report.side_by_side import side_by_side
+
+    table = side_by_side({name: result.results for name, result in results.items()})
+    shown = [column.title for column in table.columns if not column.title.endswith((": low", ": high"))]
+    print_table(console, table.only(*shown))
+    for name in ("report.html", "report.pdf"):
+        if (folder / name).exists():
+            console.print(f"Side by side: {folder / name}", highlight=False, soft_wrap=True, markup=False)
 
 
 def print_first_images(console: Console, result: "Result") -> None:

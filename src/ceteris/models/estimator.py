@@ -15,7 +15,7 @@ import torch
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from torch import Tensor, nn
 
-from ceteris.records import Float32Array, IntArray
+from ceteris.records import FloatArray, IntArray
 
 _LEAST = 1e-7  # a probability of 0 would make the log-loss of one image infinite
 
@@ -87,6 +87,7 @@ class EstimatorNetwork(nn.Module):
         return None
 
 
-def _rows(images: Tensor) -> Float32Array:
-    rows: Float32Array = np.ascontiguousarray(images.flatten(1).numpy(), dtype=np.float32)
+def _rows(images: Tensor) -> FloatArray:
+    """Return images as rows in double precision: discriminant analysis of MNIST falls from 90 to 12 % in single precision."""
+    rows: FloatArray = np.ascontiguousarray(images.flatten(1).numpy(), dtype=np.float64)
     return rows

@@ -18,7 +18,7 @@ from ceteris.execution.worker import Done, Event, Task
 from ceteris.records import Cost, CrossValidationSplit, Finished, Record, Trial
 from ceteris.study import ExperimentContext, ModelResult, Study, model_experiment
 from ceteris.study.strategies import SearchResult, search_of, strategy_of
-from ceteris.study.study import ModelSpec, factors_of, ranges_of
+from ceteris.study.study import ModelSpec, varied
 from ceteris.study.trials import TUNING_REPETITION
 
 T = TypeVar("T")
@@ -103,8 +103,8 @@ def dry_run(
 def _search(context: ExperimentContext, model: ModelSpec) -> Generator[Request, Records, SearchResult]:
     """Search as the study says; in place of what was found, which means nothing, stand two more recipes like the baseline."""
     found = yield from search_of(context, model)
-    if not (factors_of(context.study, model.name) or ranges_of(context.study)):
-        return found  # nothing is varied, so nothing better can be found
+    if not varied(context.study, model.name):
+        return found  # nothing better can be found
     best, sure = (
         replace(
             model.recipe, optimizer=replace(model.recipe.optimizer, lr=model.recipe.optimizer.lr * _UNKNOWN_BEST**power)

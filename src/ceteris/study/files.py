@@ -1,5 +1,6 @@
 """Study files: TOML as a user writes it -> Study. Every mistake is found before anything is trained."""
 
+import copy
 import json
 import re
 import tomllib
@@ -98,19 +99,72 @@ def read_study(name_or_path: str, settings: Sequence[str] = (), *, form: Form = 
 
 def parse_study(text: str, settings: Sequence[str] = (), *, origin: str = "study", form: Form = "") -> Study:
     """Parse the text of a study file; see :func:`read_study`. Where ``origin`` is a file, its data and words lie beside it."""
+    studies = parse_studies(text, settings, origin=origin, form=form)
+    if len(studies) > 1:
+        raise ConfigError(
+            f"{origin}: data: the study names {len(studies)} data sets ({', '.join(studies)}), and one is needed here. Choose "
+            f"it with --set data={next(iter(studies))}; `ceteris run`, `ceteris plan` and ceteris.run_each take all."
+        )
+    return next(iter(studies.values()))
+
+
+def parse_studies(
+    text: str, settings: Sequence[str] = (), *, origin: str = "study", form: Form = ""
+) -> dict[str, Study]:
+    """Parse a study file that may name several data sets: one study for each by the set's name, one alone by ''.
+
+    A table ``[on.NAME]`` says what is different on the set of that name. Raises as :func:`read_study`.
+    """
     try:
         tree = toml_tree(text)
     except ValueError as error:
         hint = " If that is a path of Windows, write it in single quotes: 'C:\\pictures'." if "\\" in text else ""
         raise ConfigError(f"{origin}: this is not valid TOML: {error}.{hint}") from None
     tree = _in_form(tree, form, origin)
-    if isinstance(tree.get("data"), str):
-        tree["data"] = _beside(tree["data"], Path(origin))
     if origin.endswith(".toml"):
         add_markdown(tree, Path(origin).with_suffix(".md"))
+    given = tree.get("data")
     for setting in settings:
         _override(tree, setting)
-    return study_from_tree(tree, origin=origin)
+    sets = _by_set(tree, origin)
+    for name, of_set in sets.items():
+        data = of_set.get("data")
+        if isinstance(data, str) and (data == given or (isinstance(given, list) and data in given)):
+            of_set["data"] = _beside(data, Path(origin))
+        for setting in settings if name else ():  # an option of the command line counts more than [on.NAME]
+            if setting.partition("=")[0].strip() != "data":
+                _override(of_set, setting)
+    return {name: study_from_tree(of_set, origin=origin) for name, of_set in sets.items()}
+
+
+def _by_set(tree: dict[str, Any], origin: str) -> dict[str, dict[str, Any]]:
+    """Return the tree of a study for each of its data sets, with the changes of [on.NAME], by the set's name."""
+    changes, data = tree.pop("on", {}), tree.get("data")
+    data = data[0] if isinstance(data, list) and len(data) == 1 else data
+    names = {re.sub(r"[^A-Za-z0-9_.-]+", "-", Path(str(part)).name).strip("-."): part for part in _listed(data)}
+    if not isinstance(changes, dict) or (unknown := [name for name in changes if name not in names]):
+        known = ", ".join(names)
+        wrong = f'"{unknown[0]}"{did_you_mean(unknown[0], names)}' if isinstance(changes, dict) else repr(changes)
+        raise ConfigError(
+            f"{origin}: on: a table [on.NAME] for a data set of the study is needed ({known}); received {wrong}."
+        )
+    if not isinstance(data, list):
+        (name,) = names
+        return {"": _changed(tree | {"data": data}, changes.get(name, {})) if "data" in tree else tree}
+    if len(names) < len(data) or not all(isinstance(part, str) for part in data):
+        raise ConfigError(
+            f"{origin}: data: a list of names or paths with different names is needed; received {data!r}."
+        )
+    found = {}
+    for name, part in names.items():
+        of_set = _changed(copy.deepcopy(tree), changes.get(name, {}))
+        titled = {"title": f"{tree['title']} · {name}"} if tree.get("title") else {}
+        found[name] = of_set | {"data": part, "name": f"{tree.get('name', '')}-{name}"} | titled
+    return found
+
+
+def _listed(data: Any) -> list[Any]:
+    return data if isinstance(data, list) else [data]
 
 
 def toml_tree(text: str) -> dict[str, Any]:

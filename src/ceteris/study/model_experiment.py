@@ -28,7 +28,7 @@ from ceteris.study.arms import arm
 from ceteris.study.decide import compare, cost_of, outcomes
 from ceteris.study.luck import sources_of_luck
 from ceteris.study.strategies import Search, SearchResult, search_of
-from ceteris.study.study import ModelSpec, factors_of, nuisances_of
+from ceteris.study.study import ModelSpec, factors_of, nuisances_of, varied
 from ceteris.study.trials import (
     Experiment,
     ExperimentContext,
@@ -70,7 +70,7 @@ def model_experiment(
     best = delivered_recipe(found, confirmation)
     found = replace(found, best=best)
     recipes: dict[Version, Recipe] = {"baseline": model.recipe, "best": best}
-    if not factors_of(context.study, model.name) and best == model.recipe:
+    if not varied(context.study, model.name):
         del recipes["baseline"]  # nothing was varied: there is one version of it
     if plain := without_residual(best):
         recipes["plain"] = plain

@@ -312,6 +312,11 @@ def ranges_of(study: Study) -> tuple[Range, ...]:
     return study.strategy.ranges if isinstance(study.strategy, Joint | Halving) else ()
 
 
+def varied(study: Study, model: str) -> bool:
+    """Say whether anything of a model is varied, so that there is something to choose."""
+    return bool(factors_of(study, model) or ranges_of(study))
+
+
 def keeps_levels(study: Study) -> bool:
     """Say whether the strategy goes from factor to factor and on from what it has chosen."""
     strategy = study.strategy

@@ -14,7 +14,7 @@ from typing import Any
 
 from ceteris.findings import Candidate, FactorFinding, FactorPath, Interaction, LevelFinding, SearchSummary
 from ceteris.recipe import Recipe
-from ceteris.study.study import ModelSpec, Study, factors_of, ranges_of
+from ceteris.study.study import ModelSpec, Study, varied
 from ceteris.study.trials import Experiment, ExperimentContext, exploration_trials, train
 
 __all__ = [
@@ -100,7 +100,7 @@ def strategy_of(study: Study) -> Strategy:
 
 def search_of(context: ExperimentContext, model: ModelSpec) -> Search:
     """Return the search for the best recipe of one model, as the study's strategy makes it."""
-    if factors_of(context.study, model.name) or ranges_of(context.study):
+    if varied(context.study, model.name):
         return strategy_of(context.study).search(context, model)
     return as_given(context, model)
 
