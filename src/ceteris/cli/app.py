@@ -530,6 +530,7 @@ def report(
     formats: Formats = None,
     execute: Annotated[bool, Parameter(negative="")] = False,
     notebook_train: Annotated[bool, Parameter(negative="")] = False,
+    pages: int = 5,
 ) -> None:
     """Write the report again from the findings in a result folder, without training anything.
 
@@ -543,6 +544,8 @@ def report(
         Execute the notebook although this machine did not write the folder.
     notebook_train:
         Write the notebook that trains everything again instead of reading what was stored.
+    pages:
+        At most so many pages of content has report.pdf; what finds no room goes into supplement.pdf.
     """
     from ceteris.report import write_report
     from ceteris.store import is_own, read_findings
@@ -556,6 +559,7 @@ def report(
             formats=chosen,
             execute=execute,
             train=notebook_train,
+            pages=pages,
             progress=status.update,
         )
     Terminal().print(f"Report: {folder / 'report.html'}", highlight=False)
