@@ -283,7 +283,7 @@ TITLES = {
 def _whole(report: Report) -> Iterator[Entry]:
     """Yield every figure and table of the page for the supplement, section by section."""
     for section in report.sections:
-        for number, block in enumerate(block for block in section.blocks if "page" in block.where):
+        for number, block in enumerate(section.blocks):
             if isinstance(block, Picture):
                 name = f"whole-{block.drawn.figure.name}"
                 yield Entry(section=section.title, kind="picture", name=name, content=picture_content(block.drawn))
