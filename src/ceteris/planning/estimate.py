@@ -193,7 +193,14 @@ class Planner:
                 continue
             design, levels = designs[stage.model], stage.comparisons
             if stage.kind == "confirmation":
-                yield replace(stage, detectable=self._confirmed(context, stage, design))
+                levels *= len(study.models)  # all of every model are claimed together
+                reserve = round(len(self._data_set.train) * context.reserve)
+                found = (
+                    design.detectable_on_reserve(study, levels, stage.blocks, reserve)
+                    if context.reserve
+                    else design.detectable(study, levels, stage.blocks)
+                )
+                yield replace(stage, detectable=found)
                 continue
             gain = design.expected_gain(levels, stage.blocks)
             hours = (tuning + stage.seconds) / max(1, self._workers) / 3600
@@ -205,14 +212,6 @@ class Planner:
                 expected_gain=gain,
                 gain_per_hour=gain / hours if hours else None,
             )
-
-    def _confirmed(self, context: ExperimentContext, stage: PlannedStage, design: Design) -> float:
-        """Return what a confirmation finds, if all of every model are claimed together."""
-        study, count = context.study, len(self._data_set.train)
-        levels = stage.comparisons * len(study.models)
-        if not context.reserve:
-            return design.detectable(study, levels, stage.blocks)
-        return design.detectable_on_reserve(study, levels, stage.blocks, round(count * context.reserve))
 
     def _report_seconds(self, study: Study, trials: Sequence[Planned]) -> float:
         """Return the time after the last training: finals answer on the test set, once and after every epoch for curves."""

@@ -8,7 +8,7 @@ import io
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib import resources
 from itertools import groupby
@@ -50,10 +50,7 @@ def html_report(report: Report) -> str:
     glyphs: dict[str, str] = {}
     environment = environment_of_pages()
     environment.filters["drawing"] = lambda drawn: _drawing(drawn, report.results, glyphs)
-    sections = [
-        replace(section, blocks=tuple(_with_variants([block for block in section.blocks if "page" in block.where])))
-        for section in report.sections
-    ]
+    sections = [replace(section, blocks=tuple(_with_variants(section.blocks))) for section in report.sections]
     script, (sheet, tile) = template("page.js"), sheet_of(report.results.images.kept.images)
     attention = report.results.insights.attention
     heat_sheet, heat = heat_of(attention) if attention else ("", {})
@@ -103,7 +100,7 @@ class Variants(Block):
     drawn: tuple[DrawnFigure, ...]
 
 
-def _with_variants(blocks: list[Block]) -> Iterator[Block]:
+def _with_variants(blocks: Sequence[Block]) -> Iterator[Block]:
     """Gather neighbouring figures of one kind that each show a model."""
 
     def kind(block: Block) -> str:
