@@ -38,8 +38,8 @@ def main() -> None:
     found, lacking = promised(PAGE.read_text(encoding="utf-8")), 0
     for folder in map(Path, sys.argv[1:]):
         study, shown = re.search(r'^name = "(.*)"$', (folder / "study.toml").read_text(), flags=re.M), shown_in(folder)
-        name = re.sub(r"-(quick|full)$", "", study[1] if study else "")
-        asked = {requirement: places for requirement, (of, places) in found.items() if of == name}
+        name = study[1] if study else ""  # with the form and the data set after the study's own
+        asked = {requirement: places for requirement, (of, places) in found.items() if name.startswith(of)}
         for requirement, places in asked.items():
             gone = missing(places, shown)
             lacking += len(gone)

@@ -85,6 +85,11 @@ def some(things: Sequence[object], most: int) -> str:
     return ", ".join(map(str, things[:most])) + (", …" if len(things) > most else "")
 
 
+def span(low: int, high: int) -> str:
+    """Write a range of whole numbers: "5 to 1,200", or one number."""
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 

@@ -281,10 +281,12 @@ def test_a_model_without_grad_cam_has_no_attention_figure(results: Results) -> N
         "mlp", "cnn", "resnet")} - names  # fmt: skip
 
 
-def test_identity_names_people_study_date_and_note(findings: StudyFindings) -> None:
+def test_figures_are_signed_with_people_study_and_date_where_somebody_is_named(findings: StudyFindings) -> None:
     line = identity(results_of(replace(findings, data=replace(findings.data, note="not the official split"))))
-    for part in ("Group 12", "A. Author", "Which techniques help on digits?", "2026-11-21", "not the official split"):
+    for part in ("Group 12", "A. Author", "Which techniques help on digits?", "2026-11-21"):
         assert part in line
+    assert "not the official split" not in line  # it stands once, above all figures
+    assert identity(results_of(replace(findings, author="", group=""))) == ""
 
 
 def test_the_range_of_an_axis_leaves_far_outliers_to_the_edge() -> None:

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ceteris.analysis.results import Results
+from ceteris.insights import AttentionMaps
 from ceteris.report import Report, html_report
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install ceteris[dev])")
@@ -34,8 +36,25 @@ def address(report: Report, tmp_path_factory: pytest.TempPathFactory) -> str:
     [confusion] = [entry for entry in report.drawn if entry.figure.kind == "confusion"]
     other = replace(confusion, figure=replace(confusion.figure, name="confusion-cnn", model="cnn"))
     path = tmp_path_factory.mktemp("page") / "report.html"
-    path.write_text(html_report(replace(report, drawn=(*drawn, confusion, other))), encoding="utf-8")
+    looked = replace(report.results, insights=replace(report.results.insights, attention=_maps(report.results)))
+    made = replace(report, results=looked, drawn=(*drawn, confusion, other))
+    path.write_text(html_report(made), encoding="utf-8")
     return path.as_uri()
+
+
+def _maps(results: Results) -> AttentionMaps:
+    """Heat maps of one mistake, for the predicted and for the true class."""
+    [best], kept, labels = results.best, results.images.kept, results.images.labels
+    answers = best.finals[0].probabilities[kept.indices]
+    place = int(np.flatnonzero(answers.argmax(axis=1) != labels[kept.indices])[0])
+    true, given = int(labels[kept.indices[place]]), int(answers[place].argmax())
+    maps = np.linspace(-1, 1, 2 * kept.images[0, 0].size, dtype=np.float32)
+    return AttentionMaps(
+        methods=("grad-cam",), models=("resnet",), layers=("stage1",), indices=kept.indices[[place]],
+        images=kept.images[[place]], labels=np.array([true]), targets=np.array([[[given, true]]]),
+        confidences=answers[place, [given, true]].astype(np.float32)[None, None],
+        maps=maps.reshape(1, 1, 1, 2, *kept.images.shape[2:]),
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +109,10 @@ def test_a_click_on_a_cell_shows_the_very_images_that_were_mistaken(page: Any, r
         assert page.locator(f"#{FIGURE} select").nth(number).input_value() == str(value)
     page.locator(f"#{FIGURE} select").nth(1).select_option("")
     assert page.locator(f"#{FIGURE} .tiles li").count() == min(60, int(counts[truth].sum()))
+    # Of the one that was looked into, what speaks for the predicted and for the true class.
+    page.locator(f"#{FIGURE} select").nth(0).select_option("")
+    said = page.locator(f"#{FIGURE} .heat").evaluate_all("(found) => found.map((one) => one.ariaLabel)")
+    assert [text.startswith("Grad-CAM for the predicted class") for text in said] == [True, False]
 
 
 def test_a_dot_of_a_comparison_tells_its_block_and_draws_its_learning_curve(page: Any, report: Report) -> None:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy import stats
 from tests.study.example_images import image_record, images_context
 from tests.study.example_search import answered, search
 from tests.study.example_study import FACTOR, NORM, Accuracy, driven, example_context, model
@@ -16,7 +17,7 @@ from ceteris.execution.queue import Request
 from ceteris.findings import Comparison, LevelFinding
 from ceteris.records import Trial
 from ceteris.report.search_words import decision_text, search_text
-from ceteris.stats import Outcomes, compare_levels
+from ceteris.stats import Outcomes, compare_levels, overlap_share
 from ceteris.study import Exploration, Factor, Level, SearchResult
 from ceteris.study.strategies import search_of
 from ceteris.study.strategies.race import RaceRules, RaceState
@@ -45,6 +46,27 @@ def lr_of(recipe: r.Recipe) -> float:
 
 def by_rate(gains: Mapping[float, float], size: float = 0.02) -> Callable[[Trial], float]:
     return lambda trial: 0.6 + gains.get(lr_of(trial.recipe), 0.0) + noise(trial, size)
+
+
+@pytest.mark.parametrize(("blocks", "effect"), [(3, 0.4), (3, 2.0), (3, 6.0), (6, 1.2)])
+def test_the_forecast_of_a_claim_is_what_simulated_futures_show(blocks: int, effect: float) -> None:
+    random, count, of, draws = np.random.default_rng(blocks), blocks, 20, 20_000
+    seen = random.normal(size=count)
+    seen = (seen - seen.mean()) / seen.std(ddof=1) + effect
+    found = _against_nothing(seen)["level"]
+    spread = np.sqrt((count - 1) / random.chisquare(count - 1, draws))
+    centre = effect + spread * random.normal(size=draws) / np.sqrt(count)
+    later = centre[:, None] + spread[:, None] * random.normal(size=(draws, of - count))
+    full = np.concatenate([np.tile(seen, (draws, 1)), later], axis=1)
+    error = np.sqrt((1 / of + overlap_share(folds=5, blocks=of)) * full.var(axis=1, ddof=1))
+    claimed = [np.mean(side * full.mean(axis=1) / error > stats.t.isf(0.025, of - 1)) for side in (-1, 1)]
+    rules = RaceRules(blocks=of, folds=5, significance=0.05, margin=0.0)
+    assert rules.chances(found, 0.05, of) == pytest.approx(claimed, abs=0.05)
+
+
+def _against_nothing(figures: FloatArray) -> dict[str, Comparison]:
+    zero, level = (Outcomes.of_figures(one, folds=5) for one in (np.zeros(len(figures)), figures))
+    return compare_levels(zero, {"level": level}, folds=5, margin=0.0, test="corrected-t")
 
 
 def race(

@@ -30,6 +30,7 @@ from ceteris.data import (
 )
 from ceteris.errors import DataError
 from ceteris.findings import Look
+from ceteris.formats import span
 from ceteris.records import ByteArray, Float32Array, IntArray
 from ceteris.stats import Interval, wilson_interval
 from ceteris.store import looks_at, record_look
@@ -243,7 +244,7 @@ def _unlike_training(card: ModelCard, paths: Sequence[Path], pictures: ByteArray
     sizes = [(paths[unlike.index], unlike.size) for unlike in found if unlike.size]
     if sizes:
         (path, (height, width)), count = sizes[0], len(sizes)
-        usual = " x ".join(_range(*side) for side in (card.appearance.heights, card.appearance.widths))
+        usual = " x ".join(span(*side) for side in (card.appearance.heights, card.appearance.widths))
         told.append(
             f"{count} of {len(paths)} pictures have another size or shape than the training pictures (height x width {usual}), "
             f'such as {path} ({height} x {width}); reading.fit = "{card.reading.fit}" brought them to '
@@ -256,7 +257,3 @@ def _unlike_training(card: ModelCard, paths: Sequence[Path], pictures: ByteArray
             f"such as {turned[0]}; --invert (in Python: invert=True) turns them."
         )
     return told
-
-
-def _range(low: int, high: int) -> str:
-    return str(low) if low == high else f"{low} to {high}"

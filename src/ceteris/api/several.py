@@ -1,6 +1,6 @@
 """A study on several data sets: one result for each, in a folder of its name, and one report over all."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,20 +32,18 @@ def run_each(
     studies = parse_studies(text, options.pop("settings", ()), origin=origin)
     folder = Path(out) if out else Path("ceteris-results") / common_name(studies)
     store = Path(options.pop("store", None) or folder.parent / "store")
+    results = {}
+    for name, asked in studies.items():
+        results[name] = run(asked, out=folder / name if name else folder, store=store, **options)
+    report_all(results, folder)
+    return results
 
-    def one(name: str, asked: Study) -> Result:
-        return run(asked, out=folder / name if name else folder, store=store, **options)
 
-    return run_all(studies, folder, one)
-
-
-def run_all(studies: Mapping[str, Study], folder: Path, run_one: Callable[[str, Study], Result]) -> dict[str, Result]:
-    """Run every study of a mapping from data set to study; more than one are reported over all in ``folder``."""
-    results = {name: run_one(name, study) for name, study in studies.items()}
+def report_all(results: Mapping[str, Result], folder: Path) -> None:
+    """Report the results of one study on several data sets over all of them in ``folder``; a single one is reported already."""
     if len(results) > 1:
         name, first = next(iter(results.items()))
         write_several(first.findings.label.removesuffix(f" · {name}"), results, folder)
-    return results
 
 
 def common_name(studies: Mapping[str, Study]) -> str:

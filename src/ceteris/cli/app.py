@@ -17,7 +17,7 @@ from ceteris.errors import CeterisError, ConfigError
 from ceteris.formats import shortened, visible
 
 if TYPE_CHECKING:
-    from ceteris.api import Result, TrainedModel
+    from ceteris.api import TrainedModel
     from ceteris.findings import Form
     from ceteris.study import Study
     from ceteris.study.trials import RunOptions
@@ -213,7 +213,7 @@ def run(
         Also print every epoch of every final training, on training, validation and test images, as log.txt has them.
     """
     from ceteris.api import budget_of, run_study
-    from ceteris.api.several import common_name, run_all
+    from ceteris.api.several import common_name, report_all
     from ceteris.cli.display import Display
     from ceteris.cli.printing import print_result, print_side_by_side, result_json
     from ceteris.execution.pools import process_count
@@ -232,12 +232,11 @@ def run(
         overwrite=overwrite,
     )
     console = Terminal(stderr=True)
-
-    def run_one(name: str, asked: "Study") -> "Result":
+    results = {}
+    for name, asked in studies.items():
         with Display(console, process_count(where.workers, where.device)) as display:
-            return run_study(asked, replace(options, out=options.out / name), display, original=text)
-
-    results = run_all(studies, options.out, run_one)
+            results[name] = run_study(asked, replace(options, out=options.out / name), display, original=text)
+    report_all(results, options.out)
     if as_json:
         shown = {name: result_json(result) for name, result in results.items()}
         _print_json(shown if len(shown) > 1 else shown[""])
@@ -316,8 +315,9 @@ def studies() -> None:
     from ceteris.study import shipped_studies
 
     trees = {name: tomllib.loads(text) for name, text in shipped_studies().items()}
-    rows = [(name, str(tree["data"]), ", ".join(tree["models"]), str(tree["question"])) for name, tree in trees.items()]
-    Console().print(rich_table("Shipped studies", ("name", "data", "models", "question"), rows, whole=(0, 1)))
+    sets = {name: tree["data"] if isinstance(tree["data"], list) else [tree["data"]] for name, tree in trees.items()}
+    rows = [(name, ", ".join(sets[name]), ", ".join(tree["models"]), tree["question"]) for name, tree in trees.items()]
+    Console().print(rich_table("Shipped studies", ("name", "data", "models", "question"), rows, whole=(0,)))
 
 
 @data_app.command(name="list")
@@ -529,6 +529,7 @@ def report(
     formats: Formats = None,
     execute: Annotated[bool, Parameter(negative="")] = False,
     notebook_train: Annotated[bool, Parameter(negative="")] = False,
+    pages: int = 5,
 ) -> None:
     """Write the report again from the findings in a result folder, without training anything.
 
@@ -542,6 +543,8 @@ def report(
         Execute the notebook although this machine did not write the folder.
     notebook_train:
         Write the notebook that trains everything again instead of reading what was stored.
+    pages:
+        At most so many pages of content has report.pdf; what finds no room goes into supplement.pdf.
     """
     from ceteris.report import write_report
     from ceteris.store import is_own, read_findings
@@ -555,6 +558,7 @@ def report(
             formats=chosen,
             execute=execute,
             train=notebook_train,
+            pages=pages,
             progress=status.update,
         )
     Terminal().print(f"Report: {folder / 'report.html'}", highlight=False)

@@ -17,8 +17,8 @@ from ceteris.data.imageset import class_counts, pieces, standardisation
 from ceteris.data.prepared import write_whole
 from ceteris.data.sealed import DataSet
 from ceteris.findings import DataDescription
-from ceteris.formats import some
-from ceteris.records import ByteArray, IntArray
+from ceteris.formats import some, span
+from ceteris.records import ByteArray
 from ceteris.seeds import generator
 
 SAMPLES_PER_CLASS = 8
@@ -179,17 +179,16 @@ def answers(data: DataDescription) -> list[tuple[str, str, bool]]:
         ("standard deviation of each channel", ", ".join(f"{value:.4g}" for value in data.channel_deviation), False),
         ("missing values", f"{data.missing:,}", True),
         ("classes", f"{len(data.classes)}: {', '.join(data.classes)}", True),
-        ("images per class, training", _range(data.train_class_counts), True),
-        ("images per class, test", _range(data.test_class_counts), False),
+        (
+            "images per class, training",
+            span(int(data.train_class_counts.min()), int(data.train_class_counts.max())),
+            True,
+        ),
+        ("images per class, test", span(int(data.test_class_counts.min()), int(data.test_class_counts.max())), False),
         ("preprocessing", "; ".join(data.preprocessing), True),
         *([("read as", data.understood, False)] if data.understood else []),
         *([("note", data.note, False)] if data.note else []),
     ]
-
-
-def _range(counts: IntArray) -> str:
-    low, high = int(counts.min(initial=counts.max(initial=0))), int(counts.max(initial=0))
-    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def _classes(description: DataDescription, audit: DataAudit | None) -> TextTable:

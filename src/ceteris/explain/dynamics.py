@@ -200,7 +200,6 @@ def _like_filters(weight: Tensor, generator: torch.Generator) -> Tensor:
     if weight.ndim < 2:
         return torch.zeros_like(weight)
     drawn = torch.randn(weight.shape, generator=generator).to(weight)
-    sides = tuple(range(1, weight.ndim))
-    scale = weight.norm(dim=sides, keepdim=True) / drawn.norm(dim=sides, keepdim=True).clamp_min(1e-12)
-    direction: Tensor = drawn * scale
+    scale = weight.flatten(1).norm(dim=1) / drawn.flatten(1).norm(dim=1).clamp_min(1e-12)
+    direction: Tensor = drawn * scale.view(-1, *[1] * (weight.ndim - 1))
     return direction

@@ -50,9 +50,6 @@ def figures(results: Results, failed: Callable[[str, Exception], None] | None = 
 
 
 def identity(results: Results) -> str:
-    """Return author or group, study and date in one line; it stands on every figure.
-
-    The data set's note (for instance that a set is not the official one) follows where there is one.
-    """
-    parts = ((results.people, 60), (results.label, 70), (results.date, 20), (results.data.note, 120))
+    """Return author or group, study and date in one line, which stands on every figure; '' where nobody is named."""
+    parts = ((results.people, 60), (results.label, 70), (results.date, 20)) if results.people else ()
     return "  ·  ".join(shortened(part, limit) for part, limit in parts if part)

@@ -36,7 +36,7 @@ CORNERS = 200  # points of a ROC curve that are drawn
 
 
 def confusion_figures(results: Results) -> Iterator[ReportFigure]:
-    """Yield the confusion matrix of every model's best version and first seed."""
+    """Yield the confusion matrix of every model's best version, first seed, as the page shows its very images."""
     classes = results.data.classes
     for summary in results.best:
         yield ReportFigure(
@@ -56,8 +56,8 @@ def class_figures(results: Results) -> Iterator[ReportFigure]:
         return
     yield ReportFigure(
         name="roc", section="results", draw=partial(draw_roc, best, classes=classes),
-        caption="ROC curves of the best versions, each class against the rest (thin), macro and micro average; the inset "
-        "enlarges the upper left corner.",
+        caption="ROC curves of the best versions at the first seed, each class against the rest (thin), macro and micro "
+        "average; areas are means over the seeds; the inset enlarges the upper left corner.",
         description="ROC curves, one panel per model; the areas under them are in the table of test results.",
     )  # fmt: skip
     yield ReportFigure(
@@ -67,9 +67,9 @@ def class_figures(results: Results) -> Iterator[ReportFigure]:
     )  # fmt: skip
     yield ReportFigure(
         name="calibration", section="results", draw=partial(draw_calibration, best),
-        caption="Reliability of the best versions: accuracy among the images of similar confidence; a mark's area grows "
-        "with the number of images; on the dashed line confidence and accuracy agree (Guo et al. 2017). A perfectly calibrated "
-        "model shows an error up to the second number by chance.",
+        caption="Reliability of the best versions, over all seeds: accuracy among the images of similar confidence; a mark's "
+        "area grows with the number of images; on the dashed line confidence and accuracy agree (Guo et al. 2017). A perfectly "
+        "calibrated model shows an error up to the second number by chance.",
         description="Reliability diagrams, one panel per model, with the expected calibration error.",
     )  # fmt: skip
 
@@ -196,10 +196,10 @@ def draw_roc(best: Sequence[VersionResults], figure: Figure, *, classes: tuple[s
         curves, colour = summary.results[0].roc, model_colour(summary.position)
         for curve in curves.per_class:
             axes.plot(*thinned(curve), color=colour, linewidth=0.6, alpha=0.35)
-        axes.plot(*thinned(curves.macro), color=colour, linewidth=2.0, label=f"macro, AUC {curves.macro.auc:.4f}")
+        axes.plot(*thinned(curves.macro), color=colour, linewidth=2.0, label=f"macro, AUC {summary.mean('auc'):.4f}")
         axes.plot(
             *thinned(curves.micro), color=DARK, linewidth=1.1, linestyle=(0, (3, 1.5)),
-            label=f"micro, AUC {curves.micro.auc:.4f}",
+            label="micro",
         )  # fmt: skip
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.7, linestyle=(0, (1, 2)))
         axes.set_xlim(-0.02, 1.0)
@@ -210,7 +210,8 @@ def draw_roc(best: Sequence[VersionResults], figure: Figure, *, classes: tuple[s
         axes.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
         grid(axes)
         _enlarge_corner(axes, curves, colour)
-        areas = np.nan_to_num([curve.auc for curve in curves.per_class], nan=np.inf)
+        each = [[curve.auc for curve in result.roc.per_class] for result in summary.results]
+        areas = np.nan_to_num(np.mean(each, axis=0), nan=np.inf)
         lowest = int(areas.argmin())
         told = (
             f"lowest class: {abbreviated(classes[lowest], 12)}, {areas[lowest]:.4f}" if areas[lowest] < np.inf else ""
@@ -249,18 +250,25 @@ def draw_calibration(best: Sequence[VersionResults], figure: Figure) -> None:
     title = "Reliability: how sure, and how often right"
     panels = panel_per_model(figure, len(best), title=title, pitch=2.55, size=(1.85, 1.75))
     for axes, summary in zip(panels, best, strict=True):
-        bins, colour = summary.results[0].calibration, model_colour(summary.position)
-        filled = bins.counts > 0
+        bins, colour = [result.calibration for result in summary.results], model_colour(summary.position)
+        counts = np.sum([one.counts for one in bins], axis=0)
+        filled = counts > 0
+        confidence, accuracy = (
+            np.sum([np.nan_to_num(getattr(one, name)) * one.counts for one in bins], axis=0)[filled] / counts[filled]
+            for name in ("confidence", "accuracy")
+        )
         axes.plot([0, 100], [0, 100], color=MUTED, linewidth=0.8, linestyle=(0, (3, 2)))
-        x, y = 100 * bins.confidence[filled], 100 * bins.accuracy[filled]
-        area = 6 + 114 * np.sqrt(bins.counts[filled] / max(1, bins.counts.max()))
-        axes.plot(x, y, color=colour, linewidth=1.0, alpha=0.35)
+        x, y = 100 * confidence, 100 * accuracy
+        area = 6 + 114 * np.sqrt(counts[filled] / max(1, counts.max()))
+        many = counts[filled] >= 5 * len(bins)  # the accuracy of a few images says little
+        axes.plot(x[many], y[many], color=colour, linewidth=1.0, alpha=0.35)
         axes.scatter(x, y, s=area, color=colour, alpha=0.75, linewidths=0)
-        axes.set_xlim(0, 104)
-        axes.set_ylim(0, 104)
+        axes.set_xlim(-3, 107)
+        axes.set_ylim(-3, 107)
         axes.set_title(shortened(summary.title, 26))
         axes.set_xlabel("confidence, %", labelpad=1)
-        told = f"calibration error {100 * bins.error:.1f}\nby chance up to {100 * bins.by_chance:.1f}"
+        error, by_chance = summary.calibration_error, summary.calibration_by_chance
+        told = f"calibration error {100 * error:.1f}\nby chance up to {100 * by_chance:.1f}"
         axes.text(0.97, 0.05, told, transform=axes.transAxes, fontsize=7.5, va="bottom", ha="right")
         grid(axes, "both")
     for axes in panels[::3]:

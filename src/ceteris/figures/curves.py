@@ -50,6 +50,7 @@ def curve_figures(results: Results) -> Iterator[ReportFigure]:
             caption=f"Loss of every mini-batch (faint) and its running mean over {SMOOTHING} of them, logarithmic.",
             description="Line charts of the training loss against the iteration, one panel per model.",
         )  # fmt: skip
+    if any(np.ptp(log.learning_rate) > 0 for version in iterations if (log := first_log(version))):
         yield ReportFigure(
             name="learning-rate", section="training", draw=partial(draw_learning_rate, iterations),
             caption="The learning rate of every iteration, baseline and best.",

@@ -356,7 +356,7 @@ def _check_panels(check: MapCheck) -> list[Panel]:
             title="weights permuted",
             x="layers permuted, from the output",
             y="correlation with the map",
-            range=(-0.3, 1.05),
+            range=(-0.65, 1.05),
             lines=[
                 Line(label=name, place=place, x=steps, y=check.similarity[place]) for place, name in enumerate(names)
             ],

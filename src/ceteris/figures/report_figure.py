@@ -58,7 +58,7 @@ class ReportFigure:
         figure = Figure()
         with matplotlib.rc_context(print_style() if self.columns else style()):
             self.draw(figure)
-            if not self.columns:
+            if self.identity and not self.columns:
                 sign_page(figure, self.identity)
             fit_letters(figure)
         return figure

@@ -11,6 +11,7 @@ from functools import cache
 import psutil
 
 from ceteris.data import DataSet, reading_lines
+from ceteris.explain.robustness import PASSES
 from ceteris.planning.dry_run import DryRun, PlannedStage, dry_run
 from ceteris.planning.power import Design, design_of
 from ceteris.planning.timing import Timing, Workload, calibrate, images_of
@@ -27,6 +28,8 @@ from ceteris.study.strategies.comparison import (
 from ceteris.study.trials import RunOptions, context_of
 from ceteris.training.compiler import put_off_compiler
 
+# Integrated gradients of two classes and occlusion take so many for a mistake; a check makes all maps once for every layer.
+_PASSES_OF_MAPS, _PASSES_OF_CHECKS = 650, 3000
 LEAST_IMAGES, LEAST_FOLDS = 1000, 3  # of a design that is made smaller to fit into a time
 
 Planned = tuple[Trial, Workload]
@@ -190,7 +193,14 @@ class Planner:
                 continue
             design, levels = designs[stage.model], stage.comparisons
             if stage.kind == "confirmation":
-                yield replace(stage, detectable=self._confirmed(context, stage, design))
+                levels *= len(study.models)  # all of every model are claimed together
+                reserve = round(len(self._data_set.train) * context.reserve)
+                found = (
+                    design.detectable_on_reserve(study, levels, stage.blocks, reserve)
+                    if context.reserve
+                    else design.detectable(study, levels, stage.blocks)
+                )
+                yield replace(stage, detectable=found)
                 continue
             gain = design.expected_gain(levels, stage.blocks)
             hours = (tuning + stage.seconds) / max(1, self._workers) / 3600
@@ -203,21 +213,18 @@ class Planner:
                 gain_per_hour=gain / hours if hours else None,
             )
 
-    def _confirmed(self, context: ExperimentContext, stage: PlannedStage, design: Design) -> float:
-        """Return what a confirmation finds, if all of every model are claimed together."""
-        study, count = context.study, len(self._data_set.train)
-        levels = stage.comparisons * len(study.models)
-        if not context.reserve:
-            return design.detectable(study, levels, stage.blocks)
-        return design.detectable_on_reserve(study, levels, stage.blocks, round(count * context.reserve))
-
-    def _report_seconds(self, study: Study, trials: Iterable[Planned]) -> float:
+    def _report_seconds(self, study: Study, trials: Sequence[Planned]) -> float:
         """Return the time after the last training: finals answer on the test set, once and after every epoch for curves."""
         answering = sum(
             (1 + trial.recipe.epochs * trial.keep_snapshots) * work.evaluation_seconds
             for trial, work in trials
             if trial.keep_weights
         )
+        # what is looked at afterwards, in forward passes of one image
+        ask = study.explain
+        passes = ask.robustness * PASSES + ask.mistakes * _PASSES_OF_MAPS + ask.checks * _PASSES_OF_CHECKS
+        one_image = sum(work.evaluation_seconds for trial, work in trials if trial.keep_weights)
+        answering += passes * one_image / self._data_set.test.count
         drawing = SECONDS_TO_REPORT + SECONDS_TO_REPORT_MODEL * len(study.models)
         return drawing + self._data_set.test.count * answering / max(1, self._workers)
 

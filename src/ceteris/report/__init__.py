@@ -13,7 +13,9 @@ from ceteris.errors import ConfigError, did_you_mean
 from ceteris.files import check_links, file_name
 from ceteris.findings import StudyFindings
 from ceteris.report.html import html_report
+from ceteris.report.latex import latex_table, macros, markdown_report
 from ceteris.report.notebook import notebook_report
+from ceteris.report.paper_tables import paper_tables
 from ceteris.report.pdf import MOST_PAGES, pdf_report
 from ceteris.report.sections import DrawnFigure, Report, compose
 from ceteris.report.table import Column, Table
@@ -65,7 +67,7 @@ def write_report(
     data_dir: Path | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> list[Path]:
-    """Write ``figures/*.svg`` and ``*.png``, ``tables/*.csv`` and the report in each of ``formats`` into ``folder``.
+    """Write figures, tables (CSV, LaTeX), ``report.md`` and the report in each of ``formats`` into ``folder``.
 
     The notebook takes weights from ``folder``/models, which the caller has written. A figure or a document that cannot be
     made is left out, and the page says so.
@@ -112,6 +114,10 @@ def _files(
     for table in report.tables:
         if table.exported:
             yield f"tables/{file_name(table.name)}.csv", table.csv().encode("utf-8")
+    for table in paper_tables(report.results):
+        yield f"tables/{table.name}.tex", latex_table(table).encode("utf-8")
+    yield "tables/numbers.tex", macros(report.results).encode("utf-8")
+    yield "report.md", markdown_report(report).encode("utf-8")
     missing: list[str] = []
     documents: dict[str, Callable[[], bytes]] = {}
     if "pdf" in formats:

@@ -8,13 +8,14 @@ import io
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib import resources
 from itertools import groupby
 from typing import Any
 
 import jinja2
+import matplotlib
 import numpy as np
 from markupsafe import Markup
 from PIL import Image
@@ -22,6 +23,7 @@ from PIL import Image
 from ceteris.analysis.results import ModelResults, Results, VersionResults
 from ceteris.figures.rows import HEADER
 from ceteris.figures.style import ACCENT, FAINT, INK, MUTED, PAPER, VERDICT_COLOURS
+from ceteris.insights import AttentionMaps
 from ceteris.records import ByteArray
 from ceteris.report.alt_text import alternative_text
 from ceteris.report.sections import Block, DrawnFigure, Picture, Report
@@ -37,6 +39,8 @@ _NAMES = re.compile(r'\sid="([^"]+)"')
 _GLYPH = re.compile(r'<path id="([^"]+)" d="([^"]*)" transform="scale\(0\.015625\)"/>')
 _LONG_NUMBER = re.compile(r"\d+\.\d{3,}")
 _SPACE = re.compile(r"\s*\n\s*")
+_HOT = matplotlib.colormaps["inferno"]
+Heat = dict[str, dict[int, tuple[int, int]]]  # model -> test image -> places on the sheet of maps
 ACROSS = 32  # tiles of the sheet of mistakes in one row
 LARGEST = 64  # pixels of a tile's longer side; larger images are made smaller
 
@@ -46,11 +50,10 @@ def html_report(report: Report) -> str:
     glyphs: dict[str, str] = {}
     environment = environment_of_pages()
     environment.filters["drawing"] = lambda drawn: _drawing(drawn, report.results, glyphs)
-    sections = [
-        replace(section, blocks=tuple(_with_variants([block for block in section.blocks if "page" in block.where])))
-        for section in report.sections
-    ]
+    sections = [replace(section, blocks=tuple(_with_variants(section.blocks))) for section in report.sections]
     script, (sheet, tile) = template("page.js"), sheet_of(report.results.images.kept.images)
+    attention = report.results.insights.attention
+    heat_sheet, heat = heat_of(attention) if attention else ("", {})
     page = environment.get_template("report.html.jinja").render(
         study=report.results,
         titles={model.name: model.label for model in report.results.models},
@@ -59,7 +62,8 @@ def html_report(report: Report) -> str:
         script=Markup(script),
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         sheet=sheet,
-        data=Markup(_json(page_data(report, tile))),
+        heat_sheet=heat_sheet,
+        data=Markup(_json(page_data(report, tile, heat))),
     )
     defined = "".join(f'<path id="{name}" d="{path}" transform="scale(0.015625)"/>' for path, name in glyphs.items())
     return page.replace("<!-- glyphs -->", f"<defs>{defined}</defs>", 1)
@@ -96,7 +100,7 @@ class Variants(Block):
     drawn: tuple[DrawnFigure, ...]
 
 
-def _with_variants(blocks: list[Block]) -> Iterator[Block]:
+def _with_variants(blocks: Sequence[Block]) -> Iterator[Block]:
     """Gather neighbouring figures of one kind that each show a model."""
 
     def kind(block: Block) -> str:
@@ -154,7 +158,7 @@ def inlined(svg: str, *, name: str, label: str, glyphs: dict[str, str]) -> str:
 # What the page's script reads
 
 
-def page_data(report: Report, tile: tuple[int, int]) -> dict[str, Any]:
+def page_data(report: Report, tile: tuple[int, int], heat: Heat) -> dict[str, Any]:
     """Return what can be called up on the page: the mistakes of every model, the blocks of every comparison."""
     results = report.results
     return {
@@ -163,7 +167,10 @@ def page_data(report: Report, tile: tuple[int, int]) -> dict[str, Any]:
         "panels": {
             drawn.figure.name: [asdict(panel) for panel in drawn.panels] for drawn in report.drawn if drawn.panels
         },
-        "confusion": {f"confusion-{best.model}": _confusion(best, results) for best in results.best},
+        "confusion": {
+            f"confusion-{best.model}": _confusion(best, results) | {"heat": heat.get(best.model, {})}
+            for best in results.best
+        },
         "blocks": {f"blocks-{model.name}": _blocks(model, results.folds) for model in results.models},
     }
 
@@ -236,3 +243,26 @@ def sheet_of(images: ByteArray) -> tuple[str, tuple[int, int]]:
     buffer, kind = io.BytesIO(), "png" if channels == 1 else "jpeg"
     Image.fromarray(sheet.squeeze()).save(buffer, kind, quality=85, subsampling=0, optimize=True)
     return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}", (wide, high)
+
+
+def heat_of(attention: AttentionMaps) -> tuple[str, Heat]:
+    """Return the Grad-CAM maps of mistakes, laid over the images, as a sheet, and by model and test image the places there.
+
+    The places are those for the predicted and for the true class; a model without such maps has none.
+    """
+    tiles: list[ByteArray] = []
+    heat: Heat = {}
+    if "grad-cam" not in attention.methods:
+        return "", heat
+    for model, maps in zip(attention.models, attention.maps[attention.methods.index("grad-cam")], strict=True):
+        for index, image, pair in zip(attention.indices.tolist(), attention.images, maps, strict=True):
+            if np.isfinite(pair).all():
+                heat.setdefault(model, {})[index] = (len(tiles), len(tiles) + 1)
+                grey = image.mean(axis=0) / 255  # (height, width)
+                for one in pair:
+                    strength = 0.55 * np.clip(one, 0, 1)[None]
+                    mixed = (1 - strength) * grey[None] + strength * _HOT(np.clip(one, 0, 1))[..., :3].transpose(
+                        2, 0, 1
+                    )
+                    tiles.append((255 * mixed).astype(np.uint8))
+    return sheet_of(np.array(tiles))[0] if tiles else "", heat

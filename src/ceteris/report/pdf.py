@@ -20,7 +20,8 @@ import typst
 
 from ceteris.errors import ConfigError
 from ceteris.formats import shortened
-from ceteris.report import knowledge, paper_tables, words
+from ceteris.report import knowledge, words
+from ceteris.report.paper_tables import paper_tables
 from ceteris.report.search_words import strategy_words
 from ceteris.report.sections import DrawnFigure, Picture, Report, Rows
 from ceteris.report.table import NUMERIC, Table
@@ -282,7 +283,7 @@ TITLES = {
 def _whole(report: Report) -> Iterator[Entry]:
     """Yield every figure and table of the page for the supplement, section by section."""
     for section in report.sections:
-        for number, block in enumerate(block for block in section.blocks if "page" in block.where):
+        for number, block in enumerate(section.blocks):
             if isinstance(block, Picture):
                 name = f"whole-{block.drawn.figure.name}"
                 yield Entry(section=section.title, kind="picture", name=name, content=picture_content(block.drawn))
@@ -306,7 +307,7 @@ SECTIONS = (
 def paper_entries(report: Report) -> Iterator[Entry]:
     """Yield all that the paper would like to say, section by section."""
     results = report.results
-    tables = {table.name: table for table in paper_tables.paper_tables(results)}
+    tables = {table.name: table for table in paper_tables(results)}
     figures = {drawn.figure.name.removeprefix("paper-"): drawn for drawn in report.drawn if drawn.figure.columns}
 
     def text(section: str, said: str, priority: int = 0, style: str = "") -> Iterator[Entry]:

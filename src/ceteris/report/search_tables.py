@@ -258,7 +258,7 @@ def to_decide(models: Sequence[ModelResults]) -> Table:
 def luck(models: Sequence[ModelResults]) -> Table:
     """Say how far each source of luck alone moves the accuracy of every best recipe."""
     titles = columns(
-        "model", "source of luck", ("runs", "count"), ("standard deviation", "points"), ("low", "points"), ("high", "points"),
+        "model", "source of luck", ("runs", "count"), ("standard deviation", "share"), ("low", "share"), ("high", "share"),
     )  # fmt: skip
     rows = (
         (model.label, SOURCES[found.source], len(found.accuracies) or None, found.deviation, found.low, found.high)

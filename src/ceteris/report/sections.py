@@ -1,6 +1,7 @@
-"""What a report says: tables, figures drawn once, and the sections from which the page and the notebook are made.
+"""What a report says: tables, figures drawn once, and the sections of the page.
 
-A section is a list of blocks, each of which names the formats that show it.
+A section is a list of blocks. The PDF has an outline of its own and puts the page's figures and tables into its supplement; the
+notebook is code.
 """
 
 import logging
@@ -32,19 +33,10 @@ TELLING = ("worth", "cells", "history", "rungs")
 
 DPI = 200  # of PNG files
 
-Medium = Literal[
-    "page", "notebook"
-]  # the PDF has an outline of its own and puts the page's figures and tables into its supplement
-ALL: tuple[Medium, ...] = ("page", "notebook")
-PAGE: tuple[Medium, ...] = ("page",)
-NOTEBOOK: tuple[Medium, ...] = ("notebook",)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
-    """A part of a section; ``where`` names the formats that show it."""
-
-    where: tuple[Medium, ...] = ALL
+    """A part of a section."""
 
     @property
     def kind(self) -> str:
@@ -78,7 +70,7 @@ class Bullets(Block):
 
 @dataclass(frozen=True, kw_only=True)
 class Rows(Block):
-    """A table; a ``folded`` one opens on demand. In the notebook the whole table of that name is shown."""
+    """A table; a ``folded`` one opens on demand."""
 
     table: Table
     folded: bool = False
@@ -118,7 +110,6 @@ class Cards(Block):
     """One card per model."""
 
     cards: Sequence[Card]
-    where: tuple[Medium, ...] = PAGE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +118,6 @@ class Terms(Block):
 
     title: str
     terms: Sequence[tuple[str, str]]
-    where: tuple[Medium, ...] = ALL
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +126,6 @@ class Own(Block):
 
     title: str
     paragraphs: Sequence[str]
-    where: tuple[Medium, ...] = PAGE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +135,6 @@ class Levels(Block):
     title: str
     table: Table
     texts: Sequence[str]
-    where: tuple[Medium, ...] = PAGE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +142,6 @@ class Judgements(Block):
     """For and against each model."""
 
     judged: Sequence[words.Judgement]
-    where: tuple[Medium, ...] = PAGE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,7 +150,6 @@ class Verbatim(Block):
 
     title: str
     text: str
-    where: tuple[Medium, ...] = PAGE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,7 +210,6 @@ def summary_blocks(report: Report) -> Iterator[Block]:
         yield Heading(title="Improvement over the baseline")
         yield Text(text=words.IMPROVEMENT)
         yield Bullets(texts=[words.improvement_sentence(model) for model in results.explored])
-        yield Rows(table=search.improvement(results.explored), where=NOTEBOOK)
         yield from report.picture("improvement")
         yield from _what_helped(report)
     yield Heading(title="On the test set")
@@ -258,7 +243,7 @@ def _what_helped(report: Report) -> Iterator[Block]:
 def data_blocks(report: Report) -> Iterator[Block]:
     """Describe the data."""
     yield Rows(table=tables.data_description(report.results), caption=False)
-    yield Rows(table=tables.class_counts(report.results), folded=True, where=PAGE)
+    yield Rows(table=tables.class_counts(report.results), folded=True)
     yield from report.pictures("data")
 
 
@@ -271,8 +256,8 @@ def models_blocks(report: Report) -> Iterator[Block]:
         if own := list(own_blocks(model.words, "question", "hypothesis", "why", "conclusion")):
             yield Heading(title=model.label)
             yield from own
-    yield Heading(title="Layer by layer", where=PAGE)
-    yield from (Rows(table=table, folded=True, where=PAGE) for table in tables.layers(report.results))
+    yield Heading(title="Layer by layer")
+    yield from (Rows(table=table, folded=True) for table in tables.layers(report.results))
 
 
 def exploration_blocks(report: Report) -> Iterator[Block]:
@@ -287,9 +272,6 @@ def exploration_blocks(report: Report) -> Iterator[Block]:
     yield from report.picture("search-path")
     for model in results.explored:
         yield from _explored_model(report, model)
-    for table in [make(results.models) for make in (*search.OF_STRATEGY, search.effort)]:
-        if table.rows:
-            yield Rows(table=table, where=NOTEBOOK)
 
 
 def _explored_model(report: Report, model: ModelResults) -> Iterator[Block]:
@@ -300,13 +282,12 @@ def _explored_model(report: Report, model: ModelResults) -> Iterator[Block]:
     yield from report.pictures("exploration", model.name, telling=False)
     for table in (search.worth([model]), search.interactions([model]), search.tuning([model])):
         if table.rows:
-            yield Rows(table=table.without(1), folded=True, where=PAGE)
+            yield Rows(table=table.without(1), folded=True)
     if model.candidates:
         yield Rows(table=search.candidates(model), folded=True)
     if model.factors:
         yield Text(text=" ".join(words.budget_sentences(model)))
-        yield Rows(table=search.effort([model]).without(1), folded=True, where=PAGE)
-        yield Rows(table=search.levels(model), where=NOTEBOOK)
+        yield Rows(table=search.effort([model]).without(1), folded=True)
     for factor in model.factors:
         yield from _explored_factor(model, factor)
 
@@ -370,7 +351,7 @@ def results_blocks(report: Report) -> Iterator[Block]:
         yield Rows(table=stated)
     if (by_level := tables.test_by_level(report.results)).rows:
         yield Rows(table=by_level.brief())
-    yield Rows(table=tables.metrics_by_seed(report.results), folded=True, where=PAGE)
+    yield Rows(table=tables.metrics_by_seed(report.results), folded=True)
     yield Rows(table=tables.class_metrics(report.results), folded=True)
 
 
@@ -378,7 +359,7 @@ def residual_blocks(report: Report) -> Iterator[Block]:
     """Show what residual connections change."""
     told = [*insights.depth_sentences(report.results), *insights.dynamics_sentences(report.results)]
     if told:
-        yield Bullets(texts=told, where=ALL)
+        yield Bullets(texts=told)
         yield Rows(table=insights.depth_table(report.results), folded=True)
     pictures = list(report.pictures("residual"))
     yield from pictures
@@ -401,7 +382,7 @@ def explanations_blocks(report: Report) -> Iterator[Block]:
 def robustness_blocks(report: Report) -> Iterator[Block]:
     """Tell how the models stand harder images."""
     if sentences := list(insights.robustness_sentences(report.results)):
-        yield Bullets(texts=sentences, where=ALL)
+        yield Bullets(texts=sentences)
         yield from report.pictures("robustness")
         yield Rows(table=insights.robustness_table(report.results))
         yield Rows(table=insights.robustness_comparisons(report.results), folded=True)
@@ -438,7 +419,7 @@ def errors_blocks(report: Report) -> Iterator[Block]:
     """Show single images and what failed."""
     yield Bullets(texts=words.mistakes_sentences(report.results))
     if sentences := [*insights.merged_sentences(report.results), *insights.doubts_sentences(report.results)]:
-        yield Bullets(texts=sentences, where=ALL)
+        yield Bullets(texts=sentences)
     if report.results.seen.merged:
         yield Rows(table=insights.merged_table(report.results))
     yield from report.pictures("errors")
@@ -455,7 +436,7 @@ def conclusions_blocks(report: Report) -> Iterator[Block]:
     )
     judged = words.judgements(report.results)
     if judged:
-        yield Heading(title="For and against each model", where=PAGE)
+        yield Heading(title="For and against each model")
         yield Judgements(judged=judged)
 
 
@@ -463,7 +444,7 @@ def reproducibility_blocks(report: Report) -> Iterator[Block]:
     """Give all that is needed to repeat the report."""
     results = report.results
     yield Text(text=words.effort_text(results))
-    yield Rows(table=tables.looks(results), where=PAGE)
+    yield Rows(table=tables.looks(results))
     yield Rows(table=tables.recipes(results), folded=True)
     yield Rows(table=tables.packages(results), folded=True)
     for table in (
@@ -471,14 +452,14 @@ def reproducibility_blocks(report: Report) -> Iterator[Block]:
         search.costs_of_exploration(results.models),
         tables.costs_of_study(results),
     ):
-        yield Rows(table=table, folded=True, where=PAGE)
+        yield Rows(table=table, folded=True)
     yield Verbatim(title="The study file", text=results.study_text)
 
 
 def method_blocks(report: Report) -> Iterator[Block]:
     """Explain the words and the statistics."""
     yield Terms(title="Words of this report", terms=words.GLOSSARY)
-    yield Bullets(texts=words.method_sentences(report.results), where=PAGE)
+    yield Bullets(texts=words.method_sentences(report.results))
 
 
 # Name, title and blocks of every section, in their order.

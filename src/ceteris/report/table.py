@@ -27,7 +27,7 @@ _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?(e[+-]?\d+)?", re.IGNORECASE)
 class Column:
     """A column's title and what its cells are; shares lie in 0..1 and points are differences of shares.
 
-    A ``detail`` stands in the CSV file and the notebook, not on the page.
+    A ``detail`` stands in the CSV file, not on the page.
     """
 
     title: str

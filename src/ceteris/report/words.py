@@ -480,10 +480,15 @@ def luck_sentence(model: ModelResults) -> str:
     together = next((found for found in model.luck if found.source == "all"), None)
     if together is None or not together.deviation:
         return f"{text}."
+    parts = float(
+        np.sqrt(sum(found.deviation**2 for found in model.luck if found.source in ("split", "initialisation", "order")))
+    )
+    rough = f" Added up, the three alone would move it by {plain_points(parts)}: so few trainings tell it roughly."
     return (
         f"{text}. Split, weights and order together move a training by {plain_points(together.deviation)} points (one standard "
         f"deviation, 95 % interval {plain_points(together.low)} to {plain_points(together.high)}): two trainings of one recipe "
         f"differ by up to {plain_points(1.96 * 2**0.5 * together.deviation)} points in 95 of 100 cases, by luck alone."
+        f"{'' if together.low <= parts <= together.high else rough}"
     )
 
 

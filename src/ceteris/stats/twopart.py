@@ -139,12 +139,16 @@ def paired_moments(differences: Sequence[BlockDifference]) -> PairedMoments:
     gains, losses = np.count_nonzero(signs > tolerance), np.count_nonzero(signs < -tolerance)
     same = all(block.same for block in differences)
     variance = _sum_of_squares(np.bincount(place, shares))
+    within = []  # the variance of each block's mean by its images, or by their groups
+    for block in differences:
+        _, own = np.unique(block.units, return_inverse=True)
+        within.append(_sum_of_squares(np.bincount(own, (block.values - block.mean) / len(block.values))))
     if gains + losses < FEW_DISCORDANT and not same:
         variance += 1 / len(units) ** 2  # one image more could differ (as Agresti & Min, 2005, add half to each cell)
     return PairedMoments(
         mean=np.asarray(mean),
         image_variance=np.asarray(variance),
-        binomial=np.asarray(np.mean([_within(block) for block in differences])),
+        binomial=np.asarray(np.mean(within)),
         spread=np.asarray(means.var(ddof=1) if len(means) > 1 else 0.0),
         gains=np.asarray(float(gains)),
         losses=np.asarray(float(losses)),
@@ -152,12 +156,6 @@ def paired_moments(differences: Sequence[BlockDifference]) -> PairedMoments:
         blocks=len(differences),
         same=same,
     )
-
-
-def _within(block: BlockDifference) -> float:
-    """Return the variance of a block's mean by its images, or by their groups."""
-    _, place = np.unique(block.units, return_inverse=True)
-    return _sum_of_squares(np.bincount(place, (block.values - block.mean) / len(block.values)))
 
 
 def _sum_of_squares(shares: NDArray[np.number[Any]]) -> float:

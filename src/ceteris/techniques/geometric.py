@@ -197,14 +197,12 @@ def _chained(motions: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
             continue
         if displacement is not None:
             displacement = (motion[:, :, :2] @ displacement.flatten(2)).view_as(displacement)
-        affine = motion if affine is None else _after(affine, motion)
+        if affine is None:
+            affine = motion
+        else:  # the map that applies what was and then this motion to a place
+            both = motion[:, :, :2] @ affine
+            both[:, :, 2] += motion[:, :, 2]
+            affine = both
     if affine is None:
         affine = torch.eye(2, 3, device=motions[0].device).expand(len(motions[0]), 2, 3)
     return affine, displacement
-
-
-def _after(first: Tensor, then: Tensor) -> Tensor:
-    """Return the affine map (n, 2, 3) that applies ``first`` and ``then`` to a place."""
-    both = then[:, :, :2] @ first
-    both[:, :, 2] += then[:, :, 2]
-    return both

@@ -170,17 +170,17 @@ function onScreen(svg, { box: [left, top, width, height], x, y }, across, down) 
 
 // ---- the mistakes behind a cell of a confusion matrix -------------------------------------------------------------------
 
-function tile(place, scale, label) {
+function tile(place, scale, label, kind = "tile") {
   const [wide, high] = study.sheet.tile, across = study.sheet.across;
   const [row, column] = [Math.floor(place / across), place % across];
   const style = `width:${wide * scale}px;height:${high * scale}px;background-size:${wide * across * scale}px auto;` +
     `background-position:${-column * wide * scale}px ${-row * high * scale}px`;
-  const shown = make("span", { class: "tile", role: "img", "aria-label": label });
+  const shown = make("span", { class: kind, role: "img", "aria-label": label });
   shown.style.cssText = style;
   return shown;
 }
 
-function mistakes(figure, svg, panel, { title, counts, wrong }) {
+function mistakes(figure, svg, panel, { title, counts, wrong, heat }) {
   const MOST = 60, scale = Math.max(1, Math.round(64 / Math.max(...study.sheet.tile)));
   const list = make("ul", { class: "tiles" }), count = make("p", { class: "why" });
   const choice = (label) => {
@@ -189,6 +189,9 @@ function mistakes(figure, svg, panel, { title, counts, wrong }) {
     return select;
   };
   const [trueClass, given] = [choice("true"), choice("predicted")];
+  // Where the image speaks for the predicted class, and where for the true one, for the mistakes that were looked into.
+  const maps = (index, name, named) => (heat[index] || []).map((place, way) =>
+    tile(place, scale, `Grad-CAM for ${way ? "the true class" : "the predicted class"} ${way ? name : named}`, "tile heat"));
   function show() {
     const fits = (select, place) => select.value === "" || Number(select.value) === place;
     const found = wrong.filter(([, , truth, answer]) => fits(trueClass, truth) && fits(given, answer));
@@ -199,7 +202,7 @@ function mistakes(figure, svg, panel, { title, counts, wrong }) {
     list.replaceChildren(...found.slice(0, MOST).map(([place, index, truth, answer, pTrue, pGiven]) => {
       const [name, named] = [study.classes[truth], study.classes[answer]].map((text) => clipped(text));
       const said = [`test image ${index}`, make("br"), `“${named}” ${percent(pGiven)}`, make("br"), `true: “${name}” ${percent(pTrue)}`];
-      return make("li", {}, tile(place, scale, `Test image ${index}: true ${name}, predicted ${named}`), ...heat(figure, index, scale), make("br"), ...said);
+      return make("li", {}, tile(place, scale, `Test image ${index}: true ${name}, predicted ${named}`), ...maps(index, name, named), make("br"), ...said);
     }));
     const kept = found.length === total ? "" : `; the pictures of ${found.length} are kept`;
     count.textContent = `${title}: ${total} ${total === 1 ? "mistake" : "mistakes"}${kept}${found.length > MOST ? `; the ${MOST} most confident are shown` : ""}.`;
@@ -223,8 +226,6 @@ function mistakes(figure, svg, panel, { title, counts, wrong }) {
   });
   svg.addEventListener("pointerleave", quiet);
 }
-
-const heat = () => [];
 
 // ---- the block behind a point of a comparison ---------------------------------------------------------------------------
 

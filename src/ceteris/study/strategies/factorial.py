@@ -350,16 +350,13 @@ class GridResults:
         weights = [None if baseline is None or effect is None else baseline + effect for effect in effects]
         return [self._combined(one) for one in (baseline, *weights)]
 
-    def _members(self, place: int, level: int) -> list[CandidateRun]:
-        """Return the cells of a level of a factor."""
-        return [run for cell, run in zip(self.cells, self.runs, strict=True) if cell.levels[place] == level]
-
     def _level(self, place: int, number: int, means: FloatArray) -> LevelFinding:
         """Return one level; what is not accuracy is the mean over its finished cells, block by block.
 
         Sizes are those of the first cell, in which the other factors are the baseline's.
         """
-        choice, label, members = self.grid.choices[place], self.grid.labels[place][number], self._members(place, number)
+        choice, label = self.grid.choices[place], self.grid.labels[place][number]
+        members = [run for cell, run in zip(self.cells, self.runs, strict=True) if cell.levels[place] == number]
         baseline = self.grid.cells[0].recipe
         broken = [(run.number, run.left.failure) for run in members if isinstance(run.left, Broken)]
         alone = arm(baseline, choice.factor, Level(label=label, changes=choice.changes(label)))

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Literal
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 from ceteris.execution.populations import NEVER
 from ceteris.findings import Comparison, ComparisonTest, Elimination, FactorPath, LeavingReason
@@ -29,6 +29,7 @@ from ceteris.study.trials import Experiment, ExperimentContext, exploration_tria
 # How improbable the other verdict of the full design must be. To miss a difference costs less than to claim a false one.
 CLAIM_RISK = 0.01
 MISS_RISK = 0.05
+_NODES = (np.arange(200) + 0.5) / 200  # quantiles over which a forecast averages what the variance may be
 
 
 @dataclass
@@ -127,19 +128,21 @@ class RaceRules:
     def chances(self, found: Comparison, significance: float, blocks: int) -> tuple[float, float]:
         """Return how probably the test on so many blocks will claim that a level is worse, and that it is better.
 
-        The mean of all blocks is, given those so far, Student-distributed around theirs; its variance is by how much the
-        squared standard error still falls. What belongs to an image comes back when a repetition holds it out again.
+        The mean of all blocks is, given those so far and the variance, normal around theirs; its variance is by how much the
+        squared standard error still falls. What belongs to an image comes back when a repetition holds it out again. The
+        variance itself is known by its degrees of freedom, and the test at the end will have estimated it anew.
         """
         if found.identical or not found.standard_error:
             return 0.0, 0.0
         at_all, so_far = (self._error_share(found.test, number) for number in (blocks, found.blocks))
-        left = at_all / so_far
-        at_end = found.standard_error * np.sqrt(left)
-        critical = at_end * stats.t.isf(significance / 2, max(1.0, found.degrees * blocks / found.blocks))
-        spread = found.standard_error * np.sqrt(1 - left)
-        ahead = np.array([critical + found.difference, critical - found.difference]) / spread
-        worse, better = stats.t.sf(ahead, found.degrees)
-        return float(worse), float(better)
+        left, kept = at_all / so_far, found.blocks / blocks
+        degrees = max(1.0, found.degrees)
+        true = degrees / special.chdtri(degrees, _NODES)  # variances that may be true, in units of the estimated one
+        at_end = np.sqrt(left * (kept + (1 - kept) * true)) * found.standard_error
+        critical = at_end * stats.t.isf(significance / 2, degrees / kept)
+        spread = np.sqrt((1 - left) * true) * found.standard_error
+        worse, better = (float(special.ndtr((side * found.difference - critical) / spread).mean()) for side in (-1, 1))
+        return worse, better
 
     def _error_share(self, test: ComparisonTest, blocks: int) -> float:
         """Return what the squared standard error of a test on so many blocks is proportional to."""
