@@ -371,7 +371,7 @@ def paper_entries(report: Report) -> Iterator[Entry]:
         yield from text(section, told + see("improvement", "fig-improvement"))
     yield from bullets(
         section,
-        [words.improvement_sentence(model) for model in results.models],
+        [words.improvement_sentence(model) for model in results.explored],
         6 if many else 1,
         "the improvements in words",
     )

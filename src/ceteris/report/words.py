@@ -698,7 +698,7 @@ def conditions_sentence(results: Results) -> str:
 
 def search_sentences(results: Results) -> list[str]:
     """Say what the search did with each model, and what a comparison may not be blamed for; each sentence once."""
-    searched = [text for model in results.models for text in (search_text(model), saved_sentence(model)) if text]
+    searched = [text for model in results.explored for text in (search_text(model), saved_sentence(model)) if text]
     factors = [factor for model in results.models for factor in model.factors]
     unequal = [text for factor in factors if not factor.unequal_blocks and (text := _unequal_budget(factor))]
     if any(factor.unequal_blocks for factor in factors):
