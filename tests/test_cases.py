@@ -30,7 +30,7 @@ COMMANDS: list[tuple[str, str, int, tuple[str, ...]]] = [
     ("class-number-in-message", "run ../tiny.toml --set data=data2", 1, ("fish",)),
     ("class-without-test-images", "data describe data", 0, (PETS, "1 of 3 classes have no test image: bird")),
     ("class-without-test-images", "run ../tiny.toml --set data=data", 0, ("No image of bird", "96.67 %")),
-    ("command-line-texts", "rnu", 1, ('Unknown command "rnu". Did you mean "run"?', "predict, report, run, studies, summary.")),
+    ("command-line-texts", "rnu", 1, ('Unknown command "rnu". Did you mean "run"?', "residual, run, studies, summary.")),
     ("command-line-texts", "run --help", 0, ("ceteris-results/<name of the study> without it",)),
     ("command-line-texts", "init --help", 0, ("<name>.toml in this folder without it",)),
     ("command-line-texts", "run .", 1, ('"." is a folder; name a study file (.toml)',)),
@@ -144,7 +144,7 @@ def test_python_m_ceteris_and_offline_0(here: Path, case: str) -> None:
     assert process("--version").stdout.strip() == ceteris.__version__
     plain = process("rnu", NO_COLOR="1")
     assert plain.returncode == 1
-    assert "predict, report, run, studies, summary." in plain.stderr
+    assert "residual, run, studies, summary." in plain.stderr
     assert "\x1b" not in plain.stderr
     assert "offline" in process("data", "describe", "mnist", CETERIS_OFFLINE="1").stderr
     assert "offline" not in process("data", "describe", "mnist", CETERIS_OFFLINE="0").stderr

@@ -41,6 +41,9 @@ def test_every_option_in_the_docs_exists(page: Path, capsys: pytest.CaptureFixtu
         "predict",
         "summary",
         "report",
+        "bundle",
+        "explain",
+        "residual",
         "doctor",
     )
     for command in commands:

@@ -43,7 +43,7 @@ def study_on(table: Path, **changes: Any) -> dict[str, Any]:
         "name": "writers",
         "data": str(table),
         "reading": {"group_column": "writer"},
-        "exploration": {"folds": 3},
+        "exploration": {"folds": 3, "all_models": True},
         "final": {"epochs": 1, "seeds": 1},
         "models": {"mlp": TINY["models"]["mlp"]},
         "factors": [],
@@ -72,7 +72,7 @@ def test_no_training_of_a_study_sees_a_writer_on_both_sides(tmp_path: Path, work
 
 
 def test_more_folds_than_writers_are_refused_before_anything_is_trained(tmp_path: Path) -> None:
-    study = study_on(written_by_twelve(tmp_path / "set.csv"), exploration={"folds": WRITERS + 1})
+    study = study_on(written_by_twelve(tmp_path / "set.csv"), exploration={"folds": WRITERS + 1, "all_models": True})
     with pytest.raises(DataError, match="different groups cannot be spread over 13 folds"):
         ceteris.run(study, out=tmp_path / "out", workers=0, formats=())
     assert not (tmp_path / "store" / "records").exists()

@@ -205,7 +205,7 @@ def test_trains_under_bfloat16_autocast_close_to_float32(builder: Builder) -> No
 
 @every_model
 def test_keeps_no_state_outside_standard_layers(builder: Builder) -> None:
-    standard = (nn.Linear, nn.Conv2d, nn.BatchNorm1d, nn.BatchNorm2d, nn.PReLU)
+    standard = (nn.Linear, nn.Conv2d, nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm, nn.GroupNorm, nn.PReLU)
     for module in build(builder).modules():
         owned = [*module.parameters(recurse=False), *module.buffers(recurse=False)]
         assert not owned or isinstance(module, standard)

@@ -87,7 +87,7 @@ def test_holdout_takes_the_fraction_of_every_class(case: tuple[IntArray, int], f
         (CrossValidationSplit(folds=2, index=2, seed=0), "index=2"),
         (CrossValidationSplit(folds=2, index=0, seed=0, images=-1), "images: a number"),
         (CrossValidationSplit(folds=3, index=0, seed=0, images=6), "among the 6 images drawn.*draw more images"),
-        (HoldoutSplit(fraction=0.0, seed=0), "fraction: a share"),
+        (HoldoutSplit(fraction=-0.1, seed=0), "fraction: a share"),
         (HoldoutSplit(fraction=1.0, seed=0), "fraction: a share"),
     ],
 )

@@ -28,11 +28,11 @@ def convolutional() -> nn.Sequential:
     )
 
 
-def test_a_convolution_shows_its_mean_weights_and_its_own_output() -> None:
+def test_a_convolution_shows_its_mean_weights_over_other_than_colours_and_its_own_output() -> None:
     model: Any = convolutional()
     maps = feature_maps(model, image(), "0", mean=MEAN, std=STD)
     weights, bias = model[0].weight.detach().numpy(), model[0].bias.detach().numpy()
-    np.testing.assert_allclose(maps.filters, weights[:16].mean(axis=1), rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(maps.filters, weights[:16].mean(axis=1, keepdims=True), rtol=1e-5, atol=1e-7)
     expected = [
         bias[unit] + sum(correlate2d(standardised()[c], weights[unit, c], mode="same") for c in range(2))
         for unit in range(16)
@@ -44,20 +44,20 @@ def test_a_convolution_shows_its_mean_weights_and_its_own_output() -> None:
 def test_the_first_two_convolutions_are_shown_at_most_sixteen_filters_each() -> None:
     model = nn.Sequential(convolutional(), nn.Conv2d(5, 3, 3))
     first, second = first_features(model, image(), mean=MEAN, std=STD)
-    assert (first.layer, first.filters.shape, first.maps.shape) == ("0.0", (16, 3, 3), (16, 8, 7))
-    assert (second.layer, second.filters.shape, second.maps.shape) == ("0.3", (5, 5, 5), (5, 4, 3))
+    assert (first.layer, first.filters.shape, first.maps.shape) == ("0.0", (16, 1, 3, 3), (16, 8, 7))
+    assert (second.layer, second.filters.shape, second.maps.shape) == ("0.3", (5, 1, 5, 5), (5, 4, 3))
     assert first.maps.dtype == first.filters.dtype == np.float32
 
 
-def test_a_fully_connected_network_shows_what_each_pixel_adds_to_each_unit() -> None:
+def test_a_fully_connected_network_shows_the_weights_of_each_unit_and_its_one_response() -> None:
     model: Any = nn.Sequential(nn.Flatten(), nn.Linear(2 * 8 * 7, 20), nn.ReLU(), nn.Linear(20, 3))
     (features,) = first_features(model, image(), mean=MEAN, std=STD)
-    assert (features.layer, features.filters.shape, features.maps.shape) == ("1", (16, 8, 7), (16, 8, 7))
+    assert (features.layer, features.filters.shape, features.maps.shape) == ("1", (16, 1, 8, 7), (16, 1, 1))
     weights = model[1].weight.detach().view(20, 2, 8, 7)
-    np.testing.assert_allclose(features.filters, weights.sum(dim=1)[:16], rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(features.filters, weights.mean(dim=1, keepdim=True)[:16], rtol=1e-5, atol=1e-7)
     pixels = torch.tensor(standardised(), dtype=torch.float32)
-    inputs = model[:2](pixels[None])[0] - model[1].bias
-    np.testing.assert_allclose(features.maps.sum(axis=(1, 2)), inputs[:16].detach(), rtol=1e-4, atol=1e-5)
+    responses = model[:2](pixels[None])[0, :16, None, None]
+    np.testing.assert_allclose(features.maps, responses.detach(), rtol=1e-4, atol=1e-5)
 
 
 def test_a_model_without_such_layers_shows_nothing() -> None:

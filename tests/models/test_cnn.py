@@ -50,9 +50,8 @@ def poolings(model: nn.Module) -> int:
 def test_the_small_cnn_is_the_one_of_the_brief() -> None:
     choice = TypeAdapter(recipe.Model).validate_python("small-cnn")
     assert isinstance(choice, recipe.CNN)
-    fields = {
-        name: value for name, value in asdict(choice).items() if name not in ("kind", "activation", "initialisation")
-    }
+    built_otherwise = ("kind", "activation", "initialisation", "image_size")
+    fields = {name: value for name, value in asdict(choice).items() if name not in built_otherwise}
     assert choice.activation == recipe.ReLU()
     model = CNN(input_shape=(1, 28, 28), classes=10, activation=nn.ReLU, **fields)
     # conv 8 3x3, conv 16 3x3, conv 32 3x3, fully connected 10 on 32 maps of 7x7 (28 halved twice)

@@ -56,7 +56,9 @@ def _report(findings: StudyFindings) -> Report:
     svg = to_svg(figure)
     results = results_of(findings)
     drawn = tuple(
-        DrawnFigure(figure=entry, svg=svg, png=b"") for entry in figures(results) if entry.section == "exploration"
+        DrawnFigure(figure=entry, svg=svg, png=b"")
+        for entry in figures(results)
+        if entry.section == "exploration" and not entry.columns  # the page shows no figure of the paper
     )
     return Report(results, tables(results), drawn)
 

@@ -24,6 +24,7 @@ from ceteris.study import (
 )
 from ceteris.study.arms import arms_of
 from ceteris.study.model_experiment import ModelResult
+from ceteris.study.strategies import search_of
 from ceteris.study.strategies.greedy import factor_by_factor
 from ceteris.user_code import ALL_IMPORTS
 
@@ -91,10 +92,15 @@ def test_what_a_level_did_on_every_block_is_written_down() -> None:
     assert broken.changes == ("optimizer.lr: 0.05 → 0.2",)
 
 
-def test_a_study_without_factors_still_cross_validates_its_baseline() -> None:
-    requests, route = explored(factors=())
-    assert [(request.stage, request.labels) for request in requests] == [("baseline", ("baseline",) * 3)]
-    assert (route.best, route.factors) == (MLP, ())
+@pytest.mark.parametrize(("asked", "stages"), [(False, []), (True, [("cross-validation", ("mlp",) * 3)])])
+def test_a_model_without_factors_is_cross_validated_only_where_that_is_asked_for(
+    asked: bool, stages: list[tuple[str, tuple[str, ...]]]
+) -> None:
+    place = example_context(factors=(), exploration=Exploration(folds=3, seeds=1, all_models=asked))
+    requests, found = driven(search_of(place, place.study.models[0]), by_rate)
+    assert [(request.stage, request.labels) for request in requests] == stages
+    assert (found.best, found.factors) == (MLP, ())
+    assert (found.cross_validated is not None) == asked
 
 
 def test_a_factor_of_another_model_is_passed_over() -> None:

@@ -205,6 +205,7 @@ def test_no_field_is_forgotten_here() -> None:
     every_choice = [choice for group in recipe.CHOICES.values() for choice in group]
     covered_elsewhere = {
         (recipe.CustomLoss, "path"), (recipe.CustomModel, "path"), (recipe.CustomModel, "arguments"),
+        *((recipe.Estimator, name) for name in ("path", "arguments", "by_epochs")),  # test_estimator.py
         (recipe.ReduceOnPlateau, "watch"), (recipe.ReduceOnPlateau, "validation"),  # which images: test_trial.py
     }  # fmt: skip
     existing: set[tuple[Any, str]] = {
