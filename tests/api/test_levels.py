@@ -1,11 +1,13 @@
 """Every option on the test set after all choices, what was used, the logs, and looking into a model by layers."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import ceteris
+from ceteris.analysis.results import results_of
 from ceteris.api import embed_images, feature_visualization, test_model
 from ceteris.errors import ConfigError
 from ceteris.report.words import training_log
@@ -81,6 +83,13 @@ def test_the_log_has_training_and_test_of_every_epoch(result: ceteris.Result) ->
     assert log == training_log(result.results)
     assert f"epoch 2 of 2: training loss {final.epochs.train_loss[1]:.4f}" in log  # type: ignore[union-attr]
     assert f"test loss {final.test_curve_loss[1]:.4f}" in log
+    nothing_held_out = replace(
+        final,
+        epochs=replace(final.epochs, validation_loss=np.full(2, np.nan)),  # type: ignore[type-var]
+    )
+    told = training_log(results_of(replace(result.findings, finals=(nothing_held_out,))))
+    assert "test loss" in told
+    assert "validation" not in told
     head, *rows = (result.folder / "models/cnn-best/epochs.csv").read_text(encoding="utf-8").splitlines()
     assert head.split(",")[-2:] == ["test_loss", "test_accuracy"]
     assert float(rows[1].split(",")[-2]) == final.test_curve_loss[1]

@@ -522,7 +522,9 @@ def training_log(results: Results) -> str:
                 if len(final.test_curve_loss):
                     parts["test"] = (final.test_curve_loss[place], final.test_curve_accuracy[place])
                 told = "; ".join(
-                    f"{name} loss {loss:.4f}, accuracy {percent(accuracy)}" for name, (loss, accuracy) in parts.items()
+                    f"{name} loss {loss:.4f}, accuracy {percent(accuracy)}"
+                    for name, (loss, accuracy) in parts.items()
+                    if not np.isnan(loss)  # nothing is held out where the study says final.validation = 0
                 )
                 lines.append(f"epoch {place + 1} of {allowed}: {told}")
             lines.append(f"weights of epoch {final.best_epoch}; {duration(float(epochs.seconds[-1]))} of training")
