@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from tests.example_findings import example_findings
+from tests.tiny_trials import tiny_trial
 
 from ceteris.analysis.results import Results, results_of
-from ceteris.findings import FinalFinding, StudyFindings
-from ceteris.records import Float32Array
+from ceteris.findings import FinalFinding, OwnWords, StudyFindings
+from ceteris.records import Float32Array, HoldoutSplit
 from ceteris.report import words
 from ceteris.report.words import judgements
 
@@ -153,3 +154,30 @@ def test_without_finals_nothing_is_claimed_about_the_test_set(findings: StudyFin
     assert "no test result" in words.answer(results)
     assert all("no final training" in text for text in words.conclusions(results)[:3])
     assert judgements(results) == []
+
+
+def test_the_abstract_of_a_quick_look_says_so_first(findings: StudyFindings) -> None:
+    assert words.abstract(results_of(replace(findings, form="quick"))).startswith("This is a quick look")
+    assert "quick look" not in words.abstract(results_of(findings))
+
+
+def test_the_final_trainings_are_said_to_see_the_images_that_they_see(findings: StudyFindings) -> None:
+    trial = tiny_trial(split=HoldoutSplit(fraction=0.1, seed=0, images=123))
+    drawn = tuple(replace(final, trial=trial) for final in findings.finals)
+    told = words.conditions_sentence(results_of(replace(findings, exploration_images=60, finals=drawn)))
+    assert told.endswith("epochs on 123 images.")
+
+
+def test_questions_of_study_and_factors_are_not_repeated_as_words_of_the_authors(findings: StudyFindings) -> None:
+    asked = OwnWords(question="Why?", hypothesis="So.")
+    models = tuple(
+        replace(model, words=asked, factors=tuple(replace(factor, words=asked) for factor in model.factors))
+        for model in findings.models
+    )
+    results = results_of(replace(findings, words=asked, models=models))
+    labels = [model.label for model in results.models]
+    factors = dict.fromkeys(factor.label for model in results.models for factor in model.factors)
+    assert words.own_texts(results, "question") == [(f"{label}, question", "Why?") for label in labels]
+    assert [place for place, _ in words.own_texts(results, "hypothesis")] == [
+        "hypothesis", *(f"{place}, hypothesis" for place in (*labels, *factors))
+    ]  # fmt: skip

@@ -77,7 +77,8 @@ def draw_effects(model: ModelResults, figure: Figure, *, margin: float) -> None:
     """
     rows = sum(HEADER + len(factor.levels) for factor in model.factors)
     body = max(rows, 2) * ROW
-    title = f"{model.label}: the effect of every technique on the cross-validated accuracy"
+    measured = "cross-validated accuracy" if model.criterion == "accuracy" else "criterion of choice"
+    title = f"{model.label}: the effect of every technique on the {measured}"
     open_page(figure, height=body + 1.4, title=title)
     blocks = axes_at(figure, LEFT, 0.75, ACROSS, body)
     effects = axes_at(figure, 3.7, 0.75, 1.55, body)

@@ -252,7 +252,7 @@ def to_decide(models: Sequence[ModelResults]) -> Table:
         for entry in model.open
         for found in [entry.comparison]
     )  # fmt: skip
-    return made("costs_to_decide", "What stayed open", titles, rows)
+    return made("costs_to_decide", _told("What stayed open", models), titles, rows)
 
 
 def luck(models: Sequence[ModelResults]) -> Table:

@@ -41,7 +41,7 @@ def answer(results: Results, *, brief: bool = False) -> str:
     most = max(len(best.results) for best in ranked)
     mean = f", mean of {most} trainings each" if most > 1 else ""
     of = f" of {len(results.best)} models (the first three and the last)" if len(ranked) < len(results.best) else ""
-    subject = "best versions" if results.explored else "models"
+    subject = "models" if any(model.as_given for model in results.models) else "best versions"
     text = f"The {subject}{of} reach {reached} on the {results.test_count:,} test images{mean}."
     choices = _choices_sentence(results, by_model=not brief)
     improved = improvement_summary(results, brief=brief and len(results.models) > 4)
@@ -113,7 +113,7 @@ def abstract(results: Results) -> str:
         f"On {results.data.title or results.data.name} ({results.data.train_count:,} training and {results.test_count:,} test "
         f"images, {len(results.data.classes)} classes) {several(len(results.models), 'model')}{compared} were compared."
     )
-    return _joined(done, answer(results, brief=True))
+    return _joined(form_sentence(results), done, answer(results, brief=True))
 
 
 def missing_sentence(what: str, reason: object) -> str:
@@ -158,11 +158,20 @@ def looks_sentence(results: Results) -> str:
 
 
 def own_texts(results: Results, *names: str) -> list[tuple[str, str]]:
-    """Return what the authors wrote themselves under these names, each with whose place it is: study, model or factor."""
+    """Return what the authors wrote themselves under these names, each with whose place it is: study, model or factor.
+
+    The questions of the study and of its factors are left out: they stand where the study and its factors are told of.
+    """
     factors = {factor.name: factor for model in results.models for factor in model.factors}
     places = [("", results.words), *((model.label, model.words) for model in results.models)]
     places += [(factor.label, factor.words) for factor in factors.values()]
-    found = ((place, name, getattr(words, name).strip()) for name in names for place, words in places)
+    asked = {model.label for model in results.models}
+    found = (
+        (place, name, getattr(words, name).strip())
+        for name in names
+        for place, words in places
+        if name != "question" or place in asked
+    )
     return [(f"{place}, {name}" if place else name, text) for place, name, text in found if text]
 
 
@@ -278,7 +287,7 @@ def improvement_summary(results: Results, *, brief: bool = False) -> str:
             "worse": "shown to be worse",
         }  # fmt: skip
         told = ", ".join(f"{counts[verdict]} {text}" for verdict, text in words.items() if counts[verdict])
-        each = f"of {len(results.explored)} models {told or 'none was measured again'}"
+        each = f"of {several(len(results.explored), 'model')} {told or 'none was measured again'}"
     fresh = [model.confirmation for model in changed if model.confirmation is not None]
     where = (
         ", on images that no choice has seen" if fresh and all(found.fresh for found in fresh) else ", on new splits"
@@ -694,7 +703,9 @@ def conditions_sentence(results: Results) -> str:
         return ""
     count = f"{epochs[0]}" if len(set(epochs)) == 1 else f"{min(epochs, default=0)} to {max(epochs, default=0)}"
     explored = f"{count} epochs on {(results.exploration_images or results.data.train_count):,} images"
-    final = f"at most {results.final_epochs or count} epochs on {results.data.train_count:,} images"
+    trials = (final.trial for version in results.versions for final in version.finals if final.trial)
+    images = max((trial.split.images for trial in trials), default=0) or results.data.train_count
+    final = f"at most {results.final_epochs or count} epochs on {images:,} images"
     return f"All that is said of the options holds at {explored} (less the fold held out); the final trainings take {final}."
 
 
